@@ -1,0 +1,136 @@
+//! `manifest.json`: what a reader (the viewer, a site, a script) learns of a generation.
+//!
+//! This file owns the schema alone. Everything a manifest names exists on disk, complete, before the manifest does;
+//! the manifest is renamed into place last.
+
+use crate::artwork::{ArtworkId, ContentHash};
+use serde::{Deserialize, Serialize};
+
+/// The schema's version; a reader refuses a higher major number.
+pub const SCHEMA: u32 = 1;
+
+/// One published state of the mosaic.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Schema version, [`SCHEMA`].
+    pub schema: u32,
+    /// Counts up by one with every published change.
+    pub generation: u64,
+    /// When it was published, milliseconds since the Unix epoch.
+    pub published_ms: u64,
+    /// Name of the encoder whose embeddings sorted the works.
+    pub model: String,
+    /// Title of the page, from the configuration.
+    pub title: String,
+    /// The grid's size in cells and a cell's size in pixels.
+    pub grid: GridSize,
+    /// The single-file mosaic of exactly this generation; its cell may be smaller near size limits.
+    pub mosaic: MosaicFile,
+    /// The Deep Zoom pyramid; absent when it is switched off.
+    pub pyramid: Option<Pyramid>,
+    /// Background of spare cells and letterboxes, `#rrggbb`.
+    pub background: String,
+    /// Pattern of a link to an original (`{path}` is replaced, URL-encoded); absent when originals are not served.
+    pub link: Option<String>,
+    /// Every artwork, ordered by id.
+    pub works: Vec<Work>,
+    /// What moved since the generation before.
+    pub moves: Moves,
+    /// Quality of the arrangement; absent until it has been computed for some generation.
+    pub quality: Option<Quality>,
+}
+
+/// The grid in cells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GridSize {
+    /// Columns.
+    pub cols: u32,
+    /// Rows.
+    pub rows: u32,
+    /// Side of a cell in the pyramid's deepest level, pixels.
+    pub cell_px: u32,
+}
+
+/// The mosaic as one image file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MosaicFile {
+    /// File name below the output folder that belongs to this generation alone.
+    pub file: String,
+    /// Side of a cell in this file, pixels.
+    pub cell_px: u32,
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+}
+
+/// A Deep Zoom pyramid of content-addressed tiles: `t/<level>/<col>_<row>-<hash>.<format>`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pyramid {
+    /// Width of the deepest level, pixels.
+    pub width: u32,
+    /// Height of the deepest level, pixels.
+    pub height: u32,
+    /// Deep Zoom's `TileSize`, pixels.
+    pub tile_size: u32,
+    /// Deep Zoom's `Overlap`, pixels.
+    pub overlap: u32,
+    /// File-name extension of a tile.
+    pub format: String,
+    /// Lowest level kept: the deepest one that fits in a single tile.
+    pub min_level: u32,
+    /// Deepest level, `ceil(log2(max(width, height)))`.
+    pub max_level: u32,
+    /// Tile hashes per level from `min_level` to `max_level`, each row-major, 8 hexadecimal digits a tile, joined.
+    pub levels: Vec<String>,
+}
+
+/// One artwork.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Work {
+    /// Number kept through rename and edit.
+    pub id: ArtworkId,
+    /// Path below the artwork folder, `/`-separated; bytes that are not UTF-8 are percent-encoded, as is `%` itself
+    /// in such a path.
+    pub path: String,
+    /// Column, 0 at the left.
+    pub col: u32,
+    /// Row, 0 at the top.
+    pub row: u32,
+    /// Layout, first coordinate.
+    pub x: f32,
+    /// Layout, second coordinate.
+    pub y: f32,
+    /// BLAKE3 of the file.
+    pub hash: ContentHash,
+    /// File size, bytes.
+    pub size: u64,
+    /// When the artwork was first placed, milliseconds since the Unix epoch.
+    pub added_ms: u64,
+    /// Nearest artworks by embedding, nearest first.
+    pub neighbours: Vec<ArtworkId>,
+}
+
+/// What moved since the generation before.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Moves {
+    /// Works that are new.
+    pub added: u32,
+    /// Works that are gone.
+    pub removed: u32,
+    /// Works placed before that changed their cell, growth apart.
+    pub moved: u32,
+    /// Works that were pushed along by one cell because a row or column was inserted.
+    pub grown: u32,
+}
+
+/// Quality of an arrangement.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Quality {
+    /// The generation it was computed for.
+    pub generation: u64,
+    /// Distance preservation quality of the grid, p = 16 (Barthel et al. 2023), 1 is perfect.
+    pub dpq16: f64,
+    /// Trustworthiness of the 2-D layout, k = 15 (Venna & Kaski 2001), 1 is perfect.
+    pub trustworthiness: f64,
+}

@@ -1,0 +1,3 @@
+//! Publishing generations to the output folder.
+
+pub mod manifest;
