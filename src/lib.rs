@@ -19,6 +19,7 @@
 //! - Nothing below the source folder is ever written.
 
 pub mod artwork;
+pub mod config;
 pub mod demo;
 pub mod embed;
 pub mod grid;
