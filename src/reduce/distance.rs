@@ -1,0 +1,97 @@
+//! The one definition of distance between embeddings, and the check that an embedding can be used.
+//!
+//! Distances are computed by difference (no cancellation between near-duplicates) in a fixed order of additions, so
+//! that `distance(a, b)` has the same bits whoever asks, whichever comes first.
+
+use super::ReduceError;
+use crate::matrix::Matrix;
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// Squared lengths above this are refused: differences of such rows could overflow.
+const SQUARE_LIMIT: f32 = 1e30;
+
+/// Partial sums kept apart, so that the compiler may use vector registers without changing the result.
+const LANES: usize = 16;
+
+/// Euclidean distance, symmetric to the bit.
+pub(super) fn distance(a: &[f32], b: &[f32]) -> f32 {
+    let mut sums = [0.0f32; LANES];
+    let (a_head, b_head) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+    let (a_tail, b_tail) = (a_head.remainder(), b_head.remainder());
+    for (p, q) in a_head.zip(b_head) {
+        for lane in 0..LANES {
+            let d = p[lane] - q[lane];
+            sums[lane] += d * d;
+        }
+    }
+    let mut total: f32 = a_tail
+        .iter()
+        .zip(b_tail)
+        .map(|(p, q)| (p - q) * (p - q))
+        .sum();
+    let mut width = LANES / 2;
+    while width > 0 {
+        for lane in 0..width {
+            sums[lane] += sums[lane + width];
+        }
+        width /= 2;
+    }
+    total += sums[0];
+    total.sqrt()
+}
+
+/// Squared lengths of `rows`, or the first row that cannot be used.
+pub(super) fn squares(x: &Matrix, rows: Range<usize>) -> Result<Vec<f32>, ReduceError> {
+    let squares: Vec<f32> = rows
+        .clone()
+        .into_par_iter()
+        .map(|i| {
+            let mut sums = [0.0f64; LANES];
+            for chunk in x.row(i).chunks(LANES) {
+                for (sum, &v) in sums.iter_mut().zip(chunk) {
+                    *sum += f64::from(v) * f64::from(v);
+                }
+            }
+            sums.iter().sum::<f64>() as f32
+        })
+        .collect();
+    // A NaN fails this comparison as it should.
+    match squares.iter().position(|&s| !(s <= SQUARE_LIMIT)) {
+        Some(at) => Err(ReduceError::NonFinite {
+            row: rows.start + at,
+        }),
+        None => Ok(squares),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distance_is_euclidean_and_symmetric() {
+        let a: Vec<f32> = (0..37).map(|i| (i as f32).sin()).collect();
+        let b: Vec<f32> = (0..37).map(|i| (i as f32 * 0.7).cos()).collect();
+        let slow: f64 = a
+            .iter()
+            .zip(&b)
+            .map(|(p, q)| f64::from(p - q).powi(2))
+            .sum();
+        assert!((f64::from(distance(&a, &b)) - slow.sqrt()).abs() < 1e-6);
+        assert_eq!(distance(&a, &b).to_bits(), distance(&b, &a).to_bits());
+        assert_eq!(distance(&a, &a), 0.0);
+    }
+
+    #[test]
+    fn unusable_rows_are_named() {
+        let mut x = Matrix::new(2);
+        x.push(&[1.0, 2.0]);
+        x.push(&[f32::NAN, 0.0]);
+        assert_eq!(squares(&x, 0..2), Err(ReduceError::NonFinite { row: 1 }));
+        x.row_mut(1).copy_from_slice(&[1e20, 0.0]);
+        assert_eq!(squares(&x, 0..2), Err(ReduceError::NonFinite { row: 1 }));
+        x.row_mut(1).copy_from_slice(&[0.0, 0.0]);
+        assert_eq!(squares(&x, 0..2), Ok(vec![5.0, 0.0]));
+    }
+}
