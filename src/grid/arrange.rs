@@ -27,11 +27,7 @@ impl Grid {
             return Ok(Self::from_cells(cols, rows, cells, points.len()));
         }
         let (cols, rows) = shape::size(points.len(), p);
-        let capacity = if p.reserve > 0.0 {
-            cols as usize * rows as usize
-        } else {
-            points.len()
-        };
+        let capacity = shape::capacity(points.len(), (cols, rows), p);
         let mut cells = bisect::bisect(points, cols, rows, capacity);
         let radius = cols.max(rows) as f32 / p.map_fidelity;
         by_dimensions!(z.dims(), D => {

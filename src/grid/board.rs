@@ -8,6 +8,9 @@ use super::SPARE;
 /// Spare cells around the grid; also the farthest a proposal reaches.
 pub(super) const BORDER: usize = 4;
 
+/// What a border site holds.
+pub(super) const OUTSIDE: u32 = SPARE - 1;
+
 /// Column offset, row offset and weight of the neighbours, heaviest first.
 pub(super) const NEIGHBOURS: [(isize, isize, f32); 12] = [
     (1, 0, 1.0),
@@ -28,11 +31,9 @@ pub(super) const NEIGHBOURS: [(isize, isize, f32); 12] = [
 pub(super) struct Board {
     /// Columns of the grid proper.
     pub(super) cols: usize,
-    /// Rows of the grid proper.
-    pub(super) rows: usize,
     /// Sites a row, border included.
     pub(super) pitch: usize,
-    /// Item at each site, [`SPARE`] where there is none and in the border.
+    /// Item at each site, [`SPARE`] where there is none, [`OUTSIDE`] in the border.
     pub(super) sites: Vec<u32>,
     /// How far the neighbours are in `sites`, and their weights.
     pub(super) ring: [(isize, f32); 12],
@@ -45,9 +46,8 @@ impl Board {
         let pitch = cols + 2 * BORDER;
         let mut board = Self {
             cols,
-            rows,
             pitch,
-            sites: vec![SPARE; pitch * (rows + 2 * BORDER)],
+            sites: vec![OUTSIDE; pitch * (rows + 2 * BORDER)],
             ring: NEIGHBOURS.map(|(dx, dy, w)| (dy * pitch as isize + dx, w)),
         };
         for (cell, &item) in cells.iter().enumerate() {
@@ -63,13 +63,10 @@ impl Board {
         (cell / self.cols + BORDER) * self.pitch + cell % self.cols + BORDER
     }
 
-    /// The cell of a site; `None` in the border.
+    /// Whether what a site holds is an item.
     #[inline(always)]
-    pub(super) fn cell(&self, site: usize) -> Option<usize> {
-        let (row, col) = (site / self.pitch, site % self.pitch);
-        let inside = (BORDER..BORDER + self.rows).contains(&row)
-            && (BORDER..BORDER + self.cols).contains(&col);
-        inside.then(|| (row - BORDER) * self.cols + col - BORDER)
+    pub(super) fn is_item(held: u32) -> bool {
+        held < OUTSIDE
     }
 
     /// Writes the occupants back to `cells`.

@@ -41,11 +41,16 @@ mod arrange;
 mod assignment;
 mod bisect;
 mod board;
+mod chain;
 mod features;
+mod insert;
 mod lap;
+mod polish;
 pub mod quality;
 mod rng;
+mod remove;
 mod rows;
+mod seam;
 mod shape;
 mod sort;
 
@@ -187,3 +192,6 @@ pub struct Outcome {
     pub rearranged: bool,
 }
 
+
+#[cfg(test)]
+mod tests;

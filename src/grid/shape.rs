@@ -1,6 +1,7 @@
 //! How many columns and rows a number of items needs.
 //!
-//! `W = ⌈√(a·N·(1+ρ))⌉`, `H = ⌈N·(1+ρ)/W⌉` with aspect `a` and reserve `ρ`; a fixed number of columns replaces `W`.
+//! `W = ⌈√(a·M)⌉`, `H = ⌈M/W⌉` with aspect `a`, `M = N + ⌊ρ·N⌋` cells and reserve `ρ`; a fixed number of columns
+//! replaces `W`. Rounding the reserve down keeps tiny collections free of blanks.
 
 use super::{GridError, GridParams};
 
@@ -50,9 +51,29 @@ pub(super) fn size(n: usize, p: &GridParams) -> (u32, u32) {
     (cols as u32, rows as u32)
 }
 
-/// `N·(1+ρ)`: cells that `n` items ask for.
+/// `N + ⌊ρ·N⌋`: cells that `n` items ask for.
 pub(super) fn wanted_cells(n: usize, reserve: f32) -> f64 {
-    n as f64 * (1.0 + f64::from(reserve))
+    n as f64 + (n as f64 * f64::from(reserve)).floor()
+}
+
+/// How many cells of a grid, row by row from the top left, may be given out: all, or with no reserve as many as there
+/// are items, so that the blanks of an incomplete row lie at its end.
+pub(super) fn capacity(n: usize, (cols, rows): (u32, u32), p: &GridParams) -> usize {
+    if p.reserve > 0.0 {
+        cols as usize * rows as usize
+    } else {
+        n
+    }
+}
+
+/// Whether so many cells are spare that the grid should shrink: half as many again as wanted, and a line's worth more.
+pub(super) fn is_loose(n: usize, (cols, rows): (u32, u32), p: &GridParams) -> bool {
+    let slack = match p.columns {
+        Some(_) => cols,
+        None => cols + rows,
+    };
+    let cells = f64::from(cols) * f64::from(rows);
+    cells > 1.5 * wanted_cells(n, p.reserve) + f64::from(slack)
 }
 
 /// Whether a grid of `cols × rows` grows by a column next, rather than by a row.
