@@ -1,1 +1,197 @@
-//! (room under construction)
+//! The grid: which artwork sits in which cell, from scratch and after every change.
+//!
+//! # What this room owns
+//! The assignment `item → cell` and everything that decides it: the batch arrangement (map → bisection → FLAS →
+//! annealed swaps), the incremental one (insertion chains, anchored polish, seams), the strips of the original post and
+//! the score of an arrangement. It is a pure core: no file system, clock or threads of its own; randomness is a seed.
+//!
+//! # Invariants
+//! - Every item has exactly one cell and every cell holds at most one item ([`Grid::check`]).
+//! - The same calls with the same arguments give the same bits at any number of rayon threads.
+//! - A removal moves nobody (but see [`Grid::remove`] for the shrinking after mass removal); growth moves each item by at
+//!   most one cell a seam; every other move is listed in the [`Outcome`].
+//!
+//! # Sources
+//! FLAS: Barthel, Hezel, Jung, Schall, "Improved Evaluation and Generation of Grid Layouts using Distance Preservation
+//! Quality and Linear Assignment Sorting", Computer Graphics Forum 2023, arXiv 2205.04255. The linear assignments are
+//! solved with Jonker and Volgenant's algorithm (Computing 38, 1987). The incremental side is our own.
+
+/// Runs a body with `$d` as the padded number of features: 4, 16 or 48.
+macro_rules! by_dimensions {
+    ($dims:expr, $d:ident => $body:block) => {
+        match $dims {
+            0..=4 => {
+                const $d: usize = 4;
+                $body
+            }
+            5..=16 => {
+                const $d: usize = 16;
+                $body
+            }
+            _ => {
+                const $d: usize = crate::grid::MAX_FEATURES;
+                $body
+            }
+        }
+    };
+}
+
+mod anneal;
+mod arrange;
+mod assignment;
+mod bisect;
+mod board;
+mod chain;
+mod features;
+mod insert;
+mod lap;
+mod polish;
+pub mod quality;
+mod rng;
+mod remove;
+mod rows;
+mod seam;
+mod shape;
+mod sort;
+
+use serde::{Deserialize, Serialize};
+
+/// Marks a spare cell where an item's index would be.
+pub const SPARE: u32 = u32::MAX;
+
+/// Most features an item may have: the leading principal components of its embedding.
+pub const MAX_FEATURES: usize = 48;
+
+/// How items are put onto the grid.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Method {
+    /// Sorted by the features, and kept still when items come and go.
+    #[default]
+    Incremental,
+    /// The post's two-stage sort: strips by x, each strip by y. Every change recomputes it.
+    Rows,
+}
+
+/// What decides an arrangement.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GridParams {
+    /// How items are put onto the grid.
+    pub method: Method,
+    /// Fixed number of columns; `None` lets the grid follow `aspect`.
+    pub columns: Option<u32>,
+    /// Width of the grid divided by its height, in cells. Ignored when `columns` is fixed.
+    pub aspect: f32,
+    /// Spare cells as a share of the items, kept so that arrivals need not push others along; 0 fills the grid.
+    pub reserve: f32,
+    /// The dial between change and rest: 0 sorts anew from where the items are after every arrival, 1 is the balance
+    /// that was measured best, larger values move less, infinity moves nothing at all (the grid then grows by whole
+    /// columns or rows at its edge).
+    pub lambda: f32,
+    /// How far a batch arrangement keeps to the map: the radius it starts to sort at is the longer side divided by
+    /// this. 8 keeps items within a few cells of the map's place, 2 forgets the map and scores best.
+    pub map_fidelity: f32,
+    /// Seed of every random choice.
+    pub seed: u64,
+}
+
+impl Default for GridParams {
+    fn default() -> Self {
+        Self {
+            method: Method::Incremental,
+            columns: None,
+            aspect: 1.0,
+            reserve: 0.06,
+            lambda: 1.0,
+            map_fidelity: 8.0,
+            seed: 0,
+        }
+    }
+}
+
+/// What is wrong with the input or with a stored grid.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum GridError {
+    /// Features and points count differently, or there are fewer than the items already placed.
+    #[error("{features} feature rows and {points} points for a grid of {placed} items")]
+    Counts {
+        /// Rows of the feature matrix.
+        features: usize,
+        /// Layout points.
+        points: usize,
+        /// Items already on the grid.
+        placed: usize,
+    },
+    /// More features an item than [`MAX_FEATURES`].
+    #[error("{0} features an item; at most 48 are sorted by")]
+    TooManyFeatures(usize),
+    /// More items than a grid can index.
+    #[error("{0} items are more than a grid can hold")]
+    TooManyItems(usize),
+    /// An item's features or point are not finite.
+    #[error("item {0} has a feature or coordinate that is not a finite number")]
+    NotFinite(usize),
+    /// A parameter is out of its range.
+    #[error("{name} is {value}; it must be {range}")]
+    Parameter {
+        /// Name of the parameter.
+        name: &'static str,
+        /// Its value.
+        value: f64,
+        /// The range it must be in, in words.
+        range: &'static str,
+    },
+    /// A stored grid that is no assignment.
+    #[error("the stored grid is damaged: {0}")]
+    Damaged(Damage),
+}
+
+/// How a stored grid fails to be an injective, total assignment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Damage {
+    /// The cells are not `cols × rows`.
+    #[error("its cells are not columns times rows")]
+    Size,
+    /// This item's cell does not exist or holds another item.
+    #[error("item {0} is not in its own cell")]
+    Item(u32),
+    /// This cell holds an item that lies elsewhere or does not exist.
+    #[error("cell {0} holds an item that lies elsewhere")]
+    Cell(u32),
+}
+
+/// An assignment of items `0..len` to cells of a `cols × rows` grid, and what is needed to keep it going.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grid {
+    cols: u32,
+    rows: u32,
+    /// Item in each cell, row-major; [`SPARE`] where there is none.
+    cells: Vec<u32>,
+    /// Cell of each item, row-major.
+    places: Vec<u32>,
+    /// Operations so far; each draws its random numbers from a stream of its own.
+    operations: u64,
+    /// Operations since the last polish of the whole grid.
+    unpolished: u32,
+    /// Items that arrived since then, in no order; they are free to move in the next one.
+    recent: Vec<u32>,
+}
+
+/// What an operation did to the items that were on the grid before and still are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Columns added by growth.
+    pub grown_cols: u32,
+    /// Rows added by growth.
+    pub grown_rows: u32,
+    /// Items, ascending, that moved for another reason than growth.
+    pub moved: Vec<u32>,
+    /// Items, ascending, that were only pushed along by growth.
+    pub pushed: Vec<u32>,
+    /// Whether everything was laid out anew (a large batch, shrinking, another shape, or [`Method::Rows`]).
+    pub rearranged: bool,
+}
+
+
+#[cfg(test)]
+mod tests;

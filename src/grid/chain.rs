@@ -1,0 +1,226 @@
+//! The shortest insertion chain: room for one arrival with the least harm to those already placed.
+//!
+//! A cell's neighbourhood is the mean of the features in its 3 × 3 cells; an item suits a cell by its squared distance
+//! to that mean. Dijkstra's algorithm runs from the cells that suit the arrival best, over occupants that would step at
+//! most three cells, to the first spare cell: each occupant on the way takes the next one's place.
+
+use super::SPARE;
+use super::board::{Board, OUTSIDE};
+use super::features::squared;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+/// Cells the arrival may start from.
+const STARTS: usize = 64;
+/// How far one occupant may step, cells.
+const HOP: isize = 3;
+/// Price of a step over the mean misfit of placed items, at `lambda = 1`.
+const STEP_PRICE: f32 = 0.3;
+
+/// The board with the sums of every 3 × 3 neighbourhood, kept up with every move.
+pub(super) struct Field<'a, const D: usize> {
+    pub(super) features: &'a [[f32; D]],
+    pub(super) board: Board,
+    sums: Vec<[f32; D]>,
+    counts: Vec<f32>,
+    reached: Vec<f32>,
+    before: Vec<u32>,
+    touched: Vec<u32>,
+    queue: BinaryHeap<Reverse<(u32, u32)>>,
+    keys: Vec<u64>,
+}
+
+impl<'a, const D: usize> Field<'a, D> {
+    pub(super) fn new(features: &'a [[f32; D]], board: Board) -> Self {
+        let n = board.sites.len();
+        let mut field = Self {
+            features,
+            sums: vec![[0.0; D]; n],
+            counts: vec![0.0; n],
+            reached: vec![f32::INFINITY; n],
+            before: vec![SPARE; n],
+            touched: Vec::new(),
+            queue: BinaryHeap::new(),
+            keys: Vec::new(),
+            board,
+        };
+        pulp::Arch::new().dispatch(|| {
+            for site in 0..n {
+                let item = field.board.sites[site];
+                if Board::is_item(item) {
+                    field.weigh(site, item, 1.0);
+                }
+            }
+        });
+        field
+    }
+
+    /// Adds an item's features to the neighbourhoods it is part of, or takes them out.
+    #[inline(always)]
+    fn weigh(&mut self, site: usize, item: u32, sign: f32) {
+        let x = &self.features[item as usize];
+        let pitch = self.board.pitch;
+        for line in [site - pitch, site, site + pitch] {
+            for near in line - 1..=line + 1 {
+                let sum = &mut self.sums[near];
+                for k in 0..D {
+                    sum[k] += sign * x[k];
+                }
+                self.counts[near] += sign;
+            }
+        }
+    }
+
+    /// Puts an item (or [`SPARE`]) at a site in place of what is there.
+    pub(super) fn put(&mut self, site: usize, item: u32) {
+        let held = self.board.sites[site];
+        if Board::is_item(held) {
+            self.weigh(site, held, -1.0);
+        }
+        if Board::is_item(item) {
+            self.weigh(site, item, 1.0);
+        }
+        self.board.sites[site] = item;
+    }
+
+    /// How badly an item suits a site; `at` is the item's own site, if it has one. `None` without neighbours.
+    #[inline(always)]
+    fn misfit(&self, item: u32, at: Option<usize>, site: usize) -> Option<f32> {
+        let x = &self.features[item as usize];
+        let mut mean = self.sums[site];
+        let mut count = self.counts[site];
+        let pitch = self.board.pitch;
+        let within = at.is_some_and(|at| {
+            let step = at.abs_diff(site);
+            step <= 1 || (pitch - 1..=pitch + 1).contains(&step)
+        });
+        if within {
+            for k in 0..D {
+                mean[k] -= x[k];
+            }
+            count -= 1.0;
+        }
+        if count < 0.5 {
+            return None;
+        }
+        let share = 1.0 / count;
+        for m in &mut mean {
+            *m *= share;
+        }
+        Some(squared(x, &mean))
+    }
+
+    /// Mean misfit of up to 1,024 placed items, evenly chosen.
+    pub(super) fn mean_misfit(&self) -> f32 {
+        pulp::Arch::new().dispatch(|| {
+            let stride = (self.board.sites.len() / 1024).max(1);
+            let (mut sum, mut count) = (0.0f64, 0u32);
+            for site in (0..self.board.sites.len()).step_by(stride) {
+                let item = self.board.sites[site];
+                if Board::is_item(item) {
+                    sum += f64::from(self.misfit(item, Some(site), site).unwrap_or(0.0));
+                    count += 1;
+                }
+            }
+            (sum / f64::from(count.max(1))) as f32
+        })
+    }
+
+    /// Sites from the one `item` should take to the spare one the last occupant should take; empty without a spare
+    /// site. `typical` is [`Self::mean_misfit`].
+    pub(super) fn chain(&mut self, item: u32, typical: f32, lambda: f32) -> Vec<u32> {
+        pulp::Arch::new().dispatch(|| self.search(item, typical, lambda))
+    }
+
+    /// The spare site that suits `item` best.
+    pub(super) fn best_spare(&self, item: u32) -> Option<usize> {
+        let fit = |site: usize| self.misfit(item, None, site).unwrap_or(f32::MAX);
+        (0..self.board.sites.len())
+            .filter(|&s| self.board.sites[s] == SPARE)
+            .min_by(|&a, &b| fit(a).total_cmp(&fit(b)).then(a.cmp(&b)))
+    }
+
+    #[inline(always)]
+    fn search(&mut self, item: u32, typical: f32, lambda: f32) -> Vec<u32> {
+        // Even where all items are alike the shorter chain must win.
+        let price = (STEP_PRICE * lambda * typical).clamp(1e-6, 1e6);
+        self.start(item, typical);
+        let pitch = self.board.pitch as isize;
+        let mut end = None;
+        while let Some(Reverse((bits, site))) = self.queue.pop() {
+            let (far, site) = (f32::from_bits(bits), site as usize);
+            if far > self.reached[site] {
+                continue;
+            }
+            let held = self.board.sites[site];
+            if held == SPARE {
+                end = Some(site);
+                break;
+            }
+            let now = self.misfit(held, Some(site), site).unwrap_or(typical);
+            for dy in -HOP..=HOP {
+                for dx in -HOP..=HOP {
+                    let next = site.wrapping_add_signed(dy * pitch + dx);
+                    if next == site || self.board.sites[next] == OUTSIDE {
+                        continue;
+                    }
+                    // No step is cheaper than half its price, so most are settled without a look at the features.
+                    if far + 0.5 * price >= self.reached[next] {
+                        continue;
+                    }
+                    let then = self.misfit(held, Some(site), next).unwrap_or(typical);
+                    let cost = far + (then - now).max(-0.5 * price) + price;
+                    if cost < self.reached[next] {
+                        self.reach(next, cost, site as u32);
+                    }
+                }
+            }
+        }
+        let mut path = Vec::new();
+        while let Some(site) = end {
+            path.push(site as u32);
+            let before = self.before[site];
+            end = (before != SPARE).then_some(before as usize);
+        }
+        path.reverse();
+        for &site in &self.touched {
+            self.reached[site as usize] = f32::INFINITY;
+        }
+        self.touched.clear();
+        self.queue.clear();
+        path
+    }
+
+    /// Queues the sites that suit `item` best.
+    #[inline(always)]
+    fn start(&mut self, item: u32, typical: f32) {
+        let mut keys = std::mem::take(&mut self.keys);
+        keys.clear();
+        for (site, &held) in self.board.sites.iter().enumerate() {
+            if held != OUTSIDE {
+                let fit = self.misfit(item, None, site).unwrap_or(typical);
+                keys.push(u64::from(fit.to_bits()) << 32 | site as u64);
+            }
+        }
+        if keys.len() > STARTS {
+            keys.select_nth_unstable(STARTS);
+            keys.truncate(STARTS);
+        }
+        let least = keys.iter().min().copied().unwrap_or(0);
+        for &key in &keys {
+            let cost = f32::from_bits((key >> 32) as u32) - f32::from_bits((least >> 32) as u32);
+            self.reach(key as u32 as usize, cost, SPARE);
+        }
+        self.keys = keys;
+    }
+
+    #[inline(always)]
+    fn reach(&mut self, site: usize, cost: f32, before: u32) {
+        if self.reached[site] == f32::INFINITY {
+            self.touched.push(site as u32);
+        }
+        self.reached[site] = cost;
+        self.before[site] = before;
+        self.queue.push(Reverse((cost.to_bits(), site as u32)));
+    }
+}

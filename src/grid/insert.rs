@@ -1,0 +1,243 @@
+//! Arrivals: each by a chain into a spare cell, followed by a polish around it; growth and the polish of the whole grid
+//! when they are due.
+
+use super::board::Board;
+use super::chain::Field;
+use super::features::{self, Features};
+use super::polish::{self, Scope};
+use super::rng::Rng;
+use super::seam::{self, Canvas, Path};
+use super::{Grid, GridError, GridParams, Method, Outcome, SPARE, arrange, shape};
+use crate::matrix::Matrix;
+
+/// Mean neighbour distances an item must gain to leave its place around a chain, at `lambda = 1`.
+const ANCHOR_NEAR: f32 = 0.5;
+/// The same in a polish of the whole grid.
+const ANCHOR_ALL: f32 = 0.1;
+/// Fewest arrivals between two polishes of the whole grid.
+const POLISH_EVERY: usize = 50;
+/// Larger grids wait for one arrival in so many items.
+const POLISH_SHARE: usize = 20;
+/// Radius a re-sort from the present places starts at (`lambda = 0`, [`Grid::reshape`]), cells.
+const WARM_RADIUS: f32 = 1.5;
+
+impl Grid {
+    /// Places items `self.len()..points.len()`, which are new; `z` and `points` hold all items, as in
+    /// [`Grid::arrange`].
+    ///
+    /// Each arrival takes a cell that suits it by the shortest chain into a spare cell. When fewer than half of the
+    /// reserve is spare, a seam adds a column or row. After every 50th arrival (every 5 % on larger grids) the whole
+    /// grid is polished, arrivals since the last time being free to move. Arrivals that outnumber half of the placed
+    /// items have everything arranged afresh from the map, where placed items stay near the map's place.
+    ///
+    /// With [`Method::Rows`] every call recomputes the strips, also without arrivals: call it after every removal.
+    /// Errors as [`Grid::arrange`]; the grid is then as before.
+    pub fn insert(
+        &mut self,
+        z: &Matrix,
+        points: &[[f32; 2]],
+        p: &GridParams,
+    ) -> Result<Outcome, GridError> {
+        shape::check(p)?;
+        features::check(z, points, self.len())?;
+        let new = points.len() - self.len();
+        if p.method == Method::Rows || new > self.len() / 2 && p.lambda.is_finite() || self.is_empty() {
+            return self.afresh(z, points, p);
+        }
+        if new == 0 {
+            return Ok(Outcome::default());
+        }
+        by_dimensions!(z.dims(), D => {
+            let features = Features::<D>::new(z, points.len());
+            Ok(self.insert_each(&features.rows, p))
+        })
+    }
+
+    /// Everything from scratch, with what that does to those placed before.
+    fn afresh(
+        &mut self,
+        z: &Matrix,
+        points: &[[f32; 2]],
+        p: &GridParams,
+    ) -> Result<Outcome, GridError> {
+        let before: Vec<(u32, u32)> = self.places().collect();
+        let operations = self.operations + 1;
+        *self = Self::arrange(z, points, p)?;
+        self.operations = operations;
+        Ok(Outcome {
+            rearranged: true,
+            ..self.outcome(&before, Vec::new())
+        })
+    }
+
+    fn insert_each<const D: usize>(&mut self, features: &[[f32; D]], p: &GridParams) -> Outcome {
+        let before: Vec<(u32, u32)> = self.places().collect();
+        let mut expected = before.clone();
+        let (old_cols, old_rows) = (self.cols, self.rows);
+        let mut field = Field::new(features, Board::new(self.cols as usize, &self.cells));
+        let mut homes = homes(&field.board, &expected, features.len());
+        let mut typical = field.mean_misfit();
+        for item in before.len()..features.len() {
+            self.operations += 1;
+            let mut rng = Rng::new(p.seed, self.operations);
+            let placed = item + 1;
+            while self.cells.len() < placed + shape::fewest_spares(placed, p) {
+                field.board.copy_to(&mut self.cells);
+                self.grow(&mut expected, p, &mut rng);
+                field = Field::new(features, Board::new(self.cols as usize, &self.cells));
+                homes = self::homes(&field.board, &expected, features.len());
+            }
+            place(&mut field, &homes, item as u32, typical, p, &mut rng);
+            self.recent.push(item as u32);
+            self.unpolished += 1;
+            let due = POLISH_EVERY.max(placed / POLISH_SHARE);
+            if self.unpolished as usize >= due && p.lambda.is_finite() && p.lambda > 0.0 {
+                for &recent in &self.recent {
+                    homes[recent as usize] = SPARE;
+                }
+                polish::polish(&mut field, &homes, &Scope::All, ANCHOR_ALL * p.lambda, &mut rng);
+                homes = self::homes(&field.board, &expected, features.len());
+                typical = field.mean_misfit();
+                self.recent.clear();
+                self.unpolished = 0;
+            }
+        }
+        field.board.copy_to(&mut self.cells);
+        if p.lambda == 0.0 {
+            let seed = p.seed ^ self.operations;
+            arrange::settle(features, self.cols, &mut self.cells, WARM_RADIUS, seed);
+        }
+        self.places.resize(features.len(), 0);
+        self.index();
+        let pushed = (0..before.len() as u32)
+            .filter(|&i| before[i as usize] != expected[i as usize])
+            .collect();
+        Outcome {
+            grown_cols: self.cols - old_cols,
+            grown_rows: self.rows - old_rows,
+            ..self.outcome(&expected, pushed)
+        }
+    }
+
+    /// Grows by one seam on the side the aspect asks for, and takes `expected` cells along.
+    fn grow(&mut self, expected: &mut [(u32, u32)], p: &GridParams, rng: &mut Rng) {
+        let column = shape::grows_by_column(self.cols, self.rows, p);
+        let path = if p.reserve > 0.0 && p.lambda.is_finite() {
+            Path::Scattered
+        } else {
+            Path::Edge
+        };
+        let mut canvas = Canvas {
+            cols: &mut self.cols,
+            rows: &mut self.rows,
+            cells: &mut self.cells,
+        };
+        let seam = seam::grow(&mut canvas, column, path, rng);
+        for cell in expected {
+            *cell = seam.shift(*cell);
+        }
+    }
+
+    /// Fits the grid to a changed number of columns, aspect or reserve.
+    ///
+    /// If the grid has that shape within one line and has spare cells enough, nothing changes. Otherwise items keep
+    /// their places relative to each other as far as the new shape allows, and are sorted from there. `z` and `points`
+    /// as in [`Grid::arrange`], for exactly the items placed. To change the method, arrange afresh.
+    pub fn reshape(
+        &mut self,
+        z: &Matrix,
+        points: &[[f32; 2]],
+        p: &GridParams,
+    ) -> Result<Outcome, GridError> {
+        shape::check(p)?;
+        features::check(z, points, self.len())?;
+        if points.len() > self.len() {
+            return Err(GridError::Counts {
+                features: points.len(),
+                points: points.len(),
+                placed: self.len(),
+            });
+        }
+        if p.method == Method::Rows {
+            return self.afresh(z, points, p);
+        }
+        if self.fits(p) {
+            return Ok(Outcome::default());
+        }
+        let before: Vec<(u32, u32)> = self.places().collect();
+        self.refit(p);
+        if p.lambda.is_finite() {
+            by_dimensions!(z.dims(), D => {
+                let features = Features::<D>::new(z, points.len());
+                let seed = p.seed ^ self.operations;
+                arrange::settle(&features.rows, self.cols, &mut self.cells, WARM_RADIUS, seed);
+            });
+            self.index();
+        }
+        Ok(Outcome {
+            rearranged: true,
+            ..self.outcome(&before, Vec::new())
+        })
+    }
+
+    /// Whether the grid's shape is one that arrivals and removals under `p` could have led to.
+    fn fits(&self, p: &GridParams) -> bool {
+        let (cols, rows) = shape::size(self.len(), p);
+        let size = (self.cols, self.rows);
+        let spares = self.spares();
+        let shaped = match p.columns {
+            Some(c) => self.cols == c,
+            // A wide grid has proportionally wide steps between shapes.
+            None => {
+                let wanted = f64::from(cols) / f64::from(rows.max(1));
+                let step = 1.0 + 2.0 / f64::from(self.cols.min(self.rows).max(1));
+                let ratio = f64::from(self.cols) / f64::from(self.rows.max(1)) / wanted;
+                ratio <= step && ratio >= 1.0 / step
+            }
+        };
+        let line = self.cols.max(self.rows) as usize;
+        let full = p.reserve > 0.0 || spares < line;
+        self.is_empty() && size == (0, 0)
+            || shaped
+                && full
+                && spares >= shape::fewest_spares(self.len(), p)
+                && !shape::is_loose(self.len(), size, p)
+    }
+}
+
+/// Home sites of items with `expected` cells; the others are free.
+fn homes(board: &Board, expected: &[(u32, u32)], len: usize) -> Vec<u32> {
+    let mut homes = vec![SPARE; len];
+    for (home, &(col, row)) in homes.iter_mut().zip(expected) {
+        *home = board.site(row as usize * board.cols + col as usize) as u32;
+    }
+    homes
+}
+
+/// Places one arrival and polishes around it.
+fn place<const D: usize>(
+    field: &mut Field<D>,
+    homes: &[u32],
+    item: u32,
+    typical: f32,
+    p: &GridParams,
+    rng: &mut Rng,
+) {
+    if p.lambda.is_infinite() {
+        if let Some(site) = field.best_spare(item) {
+            field.put(site, item);
+        }
+        return;
+    }
+    let path = field.chain(item, typical, p.lambda);
+    for step in path.windows(2).rev() {
+        let held = field.board.sites[step[0] as usize];
+        field.put(step[1] as usize, held);
+    }
+    if let Some(&first) = path.first() {
+        field.put(first as usize, item);
+    }
+    if p.lambda > 0.0 {
+        polish::polish(field, homes, &Scope::Near(&path), ANCHOR_NEAR * p.lambda, rng);
+    }
+}
