@@ -1,5 +1,7 @@
 //! Turning pictures into embeddings: the [`Encoder`] trait and its implementations.
 
+pub mod preprocess;
+
 use crate::artwork::decode::Picture;
 use serde::{Deserialize, Serialize};
 use std::fmt;
