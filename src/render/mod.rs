@@ -1,1 +1,16 @@
-//! (room under construction)
+//! Drawing a mosaic: JPEG splicing, mips, Deep Zoom arithmetic, composition of tiles.
+//!
+//! The door of a pure room: pixels and bytes go in, bytes come out. Which cells exist, where they are kept and where
+//! the bytes go is `publish`'s business; nothing here touches a file, a clock or a thread.
+//!
+//! Invariants: a spliced JPEG decodes to the same pixels as one whole encode of the same picture; a tile drawn after
+//! a change equals the tile of a pyramid drawn from scratch.
+
+pub mod jpeg;
+pub mod mips;
+pub mod pieces;
+pub mod pyramid;
+pub mod tile;
+
+/// Raised whenever the same input begins to give other pixels, so that published tiles are drawn anew.
+pub const RENDER_VERSION: u32 = 1;
