@@ -1,0 +1,327 @@
+//! What lies where in the sled database, and the only functions that read and write it.
+//!
+//! One keyspace; the first byte of a key says what it is:
+//! `v` version mark · `e` + content hash + model digest + part → record · `c` + digest → chunk of the state ·
+//! `h` → head of the state · `a` + content hash → number of unfinished attempts.
+//!
+//! No write here needs to be atomic with another one: records and chunks stand for themselves, and sled recovers a
+//! prefix of the writes in their order, so a head is never there without its chunks.
+
+use super::{
+    Damage, StoreError,
+    fault::Fault,
+    record::{self, Record, RecordDamage},
+    state::{self, Cut, Digest, Whole},
+};
+use crate::{artwork::ContentHash, embed::ModelId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::{fs::File, path::Path};
+
+/// sled takes 1 GB unless told otherwise.
+const CACHE_BYTES: u64 = 32 << 20;
+const SCHEMA_KEY: &[u8] = b"v";
+const SCHEMA: &[u8] = b"mosaicd store 1";
+const HEAD_KEY: &[u8] = b"h";
+const CHUNK_PREFIX: u8 = b'c';
+const EMBEDDING_PREFIX: u8 = b'e';
+const ATTEMPT_PREFIX: u8 = b'a';
+
+/// An open, verified database.
+pub(super) struct Engine {
+    db: sled::Db,
+    /// The database file and its folder: sled's own flush leaves their size and extents to the system, and without an
+    /// fsync of both a power cut destroyed 15 of 15 stores.
+    to_sync: Vec<File>,
+    /// Chunks of the state that are stored.
+    chunks: BTreeSet<Digest>,
+    /// Number of the last save.
+    save: u64,
+}
+
+impl Engine {
+    /// Opens the database in `folder`, creates it if it is not there, and verifies every value in it.
+    pub(super) fn open(folder: &Path) -> Result<Self, Fault> {
+        remove_unfinished_snapshots(folder)?;
+        let db = sled::Config::new()
+            .path(folder)
+            .cache_capacity(CACHE_BYTES)
+            .flush_every_ms(None)
+            .open()?;
+        let to_sync = vec![File::open(folder.join("db"))?, File::open(folder)?];
+        let mut engine = Self {
+            db,
+            to_sync,
+            chunks: BTreeSet::new(),
+            save: 0,
+        };
+        if engine.db.is_empty() {
+            engine.db.insert(SCHEMA_KEY, SCHEMA)?;
+            engine.sync()?;
+            File::open(folder.join("conf"))?.sync_all()?;
+            for parent in folder.ancestors().skip(1).take(3) {
+                File::open(parent)?.sync_all()?;
+            }
+        } else if engine.db.get(SCHEMA_KEY)?.as_deref() != Some(SCHEMA) {
+            return Err(Damage::Schema.into());
+        }
+        engine.verify()?;
+        Ok(engine)
+    }
+
+    /// Reads and checks everything, and learns which chunks are there.
+    fn verify(&mut self) -> Result<(), Fault> {
+        for entry in self.db.scan_prefix([EMBEDDING_PREFIX]) {
+            let (key, value) = entry?;
+            let record = record::decode(&value).map_err(Damage::Record)?;
+            if *key != part_key(&record.hash, &record.model, record.first) {
+                return Err(Damage::Record(RecordDamage::WrongKey).into());
+            }
+        }
+        let chunks = self.read_chunks()?;
+        let mut named = BTreeSet::new();
+        if let Some(head) = self.db.get(HEAD_KEY)? {
+            let whole = state::join(&head, &chunks).map_err(Damage::State)?;
+            self.save = whole.save;
+            named = whole.digests;
+        }
+        // A save that was interrupted before its head leaves chunks that nothing names.
+        for digest in chunks.keys().filter(|digest| !named.contains(*digest)) {
+            self.db.remove(chunk_key(digest))?;
+        }
+        self.chunks = named;
+        Ok(())
+    }
+
+    /// Makes everything written so far durable.
+    fn sync(&self) -> Result<(), Fault> {
+        self.db.flush()?;
+        self.to_sync.iter().try_for_each(File::sync_all)?;
+        Ok(())
+    }
+
+    /// The embedding of `hash` by `model`; the inner error if its records are damaged.
+    pub(super) fn embedding(
+        &self,
+        hash: &ContentHash,
+        model: &ModelId,
+    ) -> Result<Option<Result<Vec<f32>, RecordDamage>>, Fault> {
+        let mut parts = Vec::new();
+        for entry in self.db.scan_prefix(embedding_key(hash, model)) {
+            match record::decode(&entry?.1) {
+                Ok(record) => parts.push(record),
+                Err(damage) => return Ok(Some(Err(damage))),
+            }
+        }
+        Ok((!parts.is_empty()).then(|| record::join(hash, model, parts)))
+    }
+
+    /// Stores encoded embeddings ([`record::encode`]), durably.
+    pub(super) fn put(
+        &self,
+        model: &ModelId,
+        batch: Vec<(ContentHash, Vec<Vec<u8>>)>,
+    ) -> Result<(), Fault> {
+        for (hash, parts) in batch {
+            let end = parts.len() * record::PART_VALUES;
+            for (index, bytes) in parts.into_iter().enumerate() {
+                self.db
+                    .insert(part_key(&hash, model, index * record::PART_VALUES), bytes)?;
+            }
+            // A longer vector stood here before.
+            for entry in self
+                .db
+                .range(part_key(&hash, model, end)..=part_key(&hash, model, record::MAX_DIMS))
+            {
+                self.db.remove(entry?.0)?;
+            }
+        }
+        self.sync()
+    }
+
+    /// Stores records found elsewhere; not durable before [`Engine::adopt_state`] or another write is.
+    pub(super) fn adopt(&self, record: &Record) -> Result<(), Fault> {
+        let key = part_key(&record.hash, &record.model, record.first);
+        self.db.insert(key, record.to_bytes())?;
+        Ok(())
+    }
+
+    /// Stores a state found elsewhere, durably, with everything adopted before.
+    pub(super) fn adopt_state(
+        &mut self,
+        found: Option<(Vec<u8>, BTreeMap<Digest, Vec<u8>>)>,
+    ) -> Result<(), Fault> {
+        if let Some((head, chunks)) = found {
+            for (digest, chunk) in &chunks {
+                self.db.insert(chunk_key(digest), state::wrap(chunk))?;
+            }
+            self.db.insert(HEAD_KEY, head)?;
+        }
+        self.sync()?;
+        self.verify()
+    }
+
+    /// Number to give to the next save.
+    pub(super) fn next_save(&self) -> u64 {
+        self.save.saturating_add(1)
+    }
+
+    /// Replaces the state, durably; returns how many chunks were written.
+    pub(super) fn save(&mut self, cut: &Cut<'_>) -> Result<usize, Fault> {
+        let new: Vec<_> = cut
+            .chunks
+            .iter()
+            .filter(|(digest, _)| !self.chunks.contains(*digest))
+            .collect();
+        for (digest, chunk) in &new {
+            self.db.insert(chunk_key(digest), state::wrap(chunk))?;
+        }
+        self.db.insert(HEAD_KEY, cut.head.as_slice())?;
+        self.sync()?;
+        // These removals may be lost: what nothing names is removed at the next opening.
+        for digest in self
+            .chunks
+            .iter()
+            .filter(|digest| !cut.chunks.contains_key(*digest))
+        {
+            self.db.remove(chunk_key(digest))?;
+        }
+        self.chunks = cut.chunks.keys().copied().collect();
+        self.save = self.next_save();
+        Ok(new.len())
+    }
+
+    /// The state; `None` if none was saved, the inner error if it is damaged.
+    #[expect(clippy::type_complexity)]
+    pub(super) fn load(
+        &self,
+    ) -> Result<Option<Result<BTreeMap<String, Vec<u8>>, state::StateDamage>>, Fault> {
+        let Some(head) = self.db.get(HEAD_KEY)? else {
+            return Ok(None);
+        };
+        let whole = state::join(&head, &self.read_chunks()?);
+        Ok(Some(whole.map(|Whole { sections, .. }| sections)))
+    }
+
+    fn read_chunks(&self) -> Result<BTreeMap<Digest, Vec<u8>>, Fault> {
+        let mut chunks = BTreeMap::new();
+        for entry in self.db.scan_prefix([CHUNK_PREFIX]) {
+            let (key, value) = entry?;
+            let digest = Digest::try_from(&key[1..]).map_err(|_| Damage::Schema)?;
+            let chunk = state::unwrap(&value).unwrap_or_default();
+            chunks.insert(digest, chunk.to_vec());
+        }
+        Ok(chunks)
+    }
+
+    /// Drops what `keep` does not want, and damaged records; returns how many embeddings went.
+    pub(super) fn collect(
+        &self,
+        keep: &dyn Fn(&ContentHash, &ModelId) -> bool,
+    ) -> Result<u64, Fault> {
+        let mut unwanted = Vec::new();
+        let mut gone = 0;
+        for entry in self.db.scan_prefix([EMBEDDING_PREFIX]) {
+            let (key, value) = entry?;
+            match record::decode(&value) {
+                Ok(record) if keep(&record.hash, &record.model) => continue,
+                Ok(record) if record.first > 0 => {}
+                _ => gone += 1,
+            }
+            unwanted.push(key);
+        }
+        if !unwanted.is_empty() {
+            for key in unwanted {
+                self.db.remove(key)?;
+            }
+            self.sync()?;
+        }
+        Ok(gone)
+    }
+
+    /// Adds one to the attempts on each of `hashes`, durably.
+    pub(super) fn begin_attempts(&self, hashes: &BTreeSet<ContentHash>) -> Result<(), Fault> {
+        for hash in hashes {
+            let count = self.attempts(hash)?.saturating_add(1);
+            self.db.insert(attempt_key(hash), &count.to_le_bytes())?;
+        }
+        self.sync()
+    }
+
+    /// Forgets the attempts on `hashes`, durably.
+    pub(super) fn end_attempts(&self, hashes: &[ContentHash]) -> Result<(), Fault> {
+        for hash in hashes {
+            self.db.remove(attempt_key(hash))?;
+        }
+        self.sync()
+    }
+
+    /// Attempts on `hash` that never ended.
+    pub(super) fn attempts(&self, hash: &ContentHash) -> Result<u32, Fault> {
+        let count = self.db.get(attempt_key(hash))?;
+        let count = count.and_then(|bytes| Some(u32::from_le_bytes(*bytes.first_chunk()?)));
+        Ok(count.unwrap_or(0))
+    }
+
+    /// Bytes on disk.
+    pub(super) fn size_on_disk(&self) -> Result<u64, Fault> {
+        Ok(self.db.size_on_disk()?)
+    }
+}
+
+/// Encodes a batch before anything of it is written.
+pub(super) fn encode_batch(
+    model: &ModelId,
+    batch: &[(ContentHash, Vec<f32>)],
+) -> Result<Vec<(ContentHash, Vec<Vec<u8>>)>, StoreError> {
+    let encode = |(hash, vector): &(ContentHash, Vec<f32>)| {
+        let parts = record::encode(hash, model, vector);
+        parts
+            .map(|parts| (*hash, parts))
+            .map_err(|source| StoreError::NotStorable {
+                hash: *hash,
+                source,
+            })
+    };
+    batch.iter().map(encode).collect()
+}
+
+/// sled 0.34.7 takes a snapshot that a crash left half written for the newest one, and fails.
+fn remove_unfinished_snapshots(folder: &Path) -> Result<(), Fault> {
+    if !folder.exists() {
+        return Ok(());
+    }
+    for entry in folder.read_dir()? {
+        let entry = entry?;
+        if entry
+            .file_name()
+            .as_encoded_bytes()
+            .ends_with(b".generating")
+        {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+fn embedding_key(hash: &ContentHash, model: &ModelId) -> Vec<u8> {
+    let model = blake3::hash(model.0.as_bytes());
+    [&[EMBEDDING_PREFIX], &hash.0[..], &model.as_bytes()[..16]].concat()
+}
+
+fn part_key(hash: &ContentHash, model: &ModelId, first: usize) -> Vec<u8> {
+    let mut key = embedding_key(hash, model);
+    key.extend_from_slice(&((first / record::PART_VALUES) as u16).to_be_bytes());
+    key
+}
+
+fn chunk_key(digest: &Digest) -> [u8; 17] {
+    let mut key = [CHUNK_PREFIX; 17];
+    key[1..].copy_from_slice(digest);
+    key
+}
+
+fn attempt_key(hash: &ContentHash) -> [u8; 33] {
+    let mut key = [ATTEMPT_PREFIX; 33];
+    key[1..].copy_from_slice(&hash.0);
+    key
+}
