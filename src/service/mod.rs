@@ -1,1 +1,28 @@
-//! (room under construction)
+//! The daemon as a service: signals, systemd, logs, `status.json`, `metrics.prom`.
+//!
+//! The door of the room. Each file stands alone and is called by `main` and `daemon`:
+//!
+//! | file | owns |
+//! | --- | --- |
+//! | `signals` | Unix signals → [`signals::Signal`] |
+//! | `systemd` | readiness, reload, status text, watchdog ([`systemd::Notifier`]) |
+//! | `telemetry` | where log lines go and in which form; `journald` is one of those forms |
+//! | `limit` | rate limit for repeated warnings (pure) |
+//! | `status` | the schema of `status.json` (pure) |
+//! | `human` | the text of `mosaicd status` (pure) |
+//! | `metrics` | counters and the text of `metrics.prom` (pure) |
+//! | `escape` | making foreign names harmless in all of the above (pure) |
+//!
+//! Nothing here writes a file: `status.json` and `metrics.prom` are text that `publish` puts on disk.
+//!
+//! Invariant: a file name never reaches a terminal, a log line or systemd with a control character in it.
+
+pub mod escape;
+pub mod human;
+mod journald;
+pub mod limit;
+pub mod metrics;
+pub mod signals;
+pub mod status;
+pub mod systemd;
+pub mod telemetry;

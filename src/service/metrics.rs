@@ -1,0 +1,454 @@
+//! `metrics.prom`: the daemon's numbers in Prometheus' text format, for node_exporter's textfile collector.
+//!
+//! Pure. Counters and histograms count since the process started ([`Metrics`]); gauges are read off [`Status`].
+//! Conventions: base units (seconds, bytes, ratios), `_total` for counters, `_timestamp_seconds` for moments, no time
+//! stamps on samples (the collector refuses them), no file names as labels (their number has no bound).
+//! Source: <https://prometheus.io/docs/instrumenting/exposition_formats/>, checked with `promtool check metrics`.
+
+use super::status::{State, Status};
+use crate::publish::manifest::Moves;
+use std::collections::BTreeMap;
+use std::fmt::{self, Write};
+use std::time::Duration;
+
+/// Upper bounds of the stage histogram's buckets, seconds: from the latency of one arrival (5 ms) to a cold start of
+/// a large collection (1 h).
+pub const STAGE_BUCKETS_S: [f64; 12] = [
+    0.005, 0.02, 0.05, 0.15, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0,
+];
+
+/// Counters of this process.
+#[derive(Clone, Debug, Default)]
+pub struct Metrics {
+    /// Images embedded.
+    pub embedded: u64,
+    /// Attempts to use a file that failed.
+    pub file_failures: u64,
+    /// Scans of the artwork folder.
+    pub scans: u64,
+    /// Overflows of the watcher's queue, each healed by a scan.
+    pub watch_overflows: u64,
+    /// Stores set aside because they were damaged.
+    pub store_quarantines: u64,
+    /// Rebuilds that failed and are tried again.
+    pub rebuild_failures: u64,
+    /// Configurations refused at a reload.
+    pub reload_failures: u64,
+    generations: u64,
+    added: u64,
+    removed: u64,
+    moved: u64,
+    grown: u64,
+    stages: BTreeMap<&'static str, Histogram>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Histogram {
+    /// Observations per bucket, not cumulated; those above the last bound are in `count` only.
+    buckets: [u64; STAGE_BUCKETS_S.len()],
+    count: u64,
+    sum_s: f64,
+}
+
+impl Metrics {
+    /// Counts a published generation.
+    pub fn generation(&mut self, moves: &Moves) {
+        self.generations += 1;
+        self.added += u64::from(moves.added);
+        self.removed += u64::from(moves.removed);
+        self.moved += u64::from(moves.moved);
+        self.grown += u64::from(moves.grown);
+    }
+
+    /// Counts one run of a stage (`scan`, `embed`, ...).
+    pub fn stage(&mut self, stage: &'static str, took: Duration) {
+        let seconds = took.as_secs_f64();
+        let histogram = self.stages.entry(stage).or_default();
+        histogram.count += 1;
+        histogram.sum_s += seconds;
+        if let Some(bucket) = STAGE_BUCKETS_S.iter().position(|bound| seconds <= *bound) {
+            histogram.buckets[bucket] += 1;
+        }
+    }
+}
+
+/// Renders `metrics.prom`.
+pub fn render(status: &Status, metrics: &Metrics) -> String {
+    let mut text = String::new();
+    write(&mut text, status, metrics).expect("writing to a string cannot fail");
+    text
+}
+
+fn write(out: &mut String, status: &Status, metrics: &Metrics) -> fmt::Result {
+    let head = |out: &mut String, name: &str, kind: &str, help: &str| {
+        writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}")
+    };
+
+    head(
+        out,
+        "mosaicd_build_info",
+        "gauge",
+        "Version and encoder, as labels.",
+    )?;
+    writeln!(
+        out,
+        "mosaicd_build_info{{model=\"{}\",version=\"{}\"}} 1",
+        label(&status.model),
+        label(&status.version)
+    )?;
+
+    head(
+        out,
+        "mosaicd_state",
+        "gauge",
+        "1 for the state the daemon is in.",
+    )?;
+    for (name, state) in [
+        ("degraded", State::Degraded),
+        ("idle", State::Idle),
+        ("starting", State::Starting),
+        ("stopping", State::Stopping),
+        ("working", State::Working),
+    ] {
+        let holds = u8::from(status.state == state);
+        writeln!(out, "mosaicd_state{{state=\"{name}\"}} {holds}")?;
+    }
+
+    head(
+        out,
+        "mosaicd_artworks",
+        "gauge",
+        "Files by what became of them.",
+    )?;
+    let counts = status.counts;
+    for (name, count) in [
+        ("failed", counts.failed),
+        ("pending", counts.pending),
+        ("placed", counts.works),
+        ("skipped", counts.skipped),
+    ] {
+        writeln!(out, "mosaicd_artworks{{state=\"{name}\"}} {count}")?;
+    }
+
+    let mut gauges: Vec<(&str, &str, f64)> = vec![
+        (
+            "mosaicd_degraded_conditions",
+            "Conditions that need a human.",
+            status.degraded.len() as f64,
+        ),
+        (
+            "mosaicd_generation",
+            "The published generation.",
+            status.generation as f64,
+        ),
+        (
+            "mosaicd_start_timestamp_seconds",
+            "When the daemon was started.",
+            seconds(status.started_ms),
+        ),
+        (
+            "mosaicd_status_timestamp_seconds",
+            "When these figures were written.",
+            seconds(status.updated_ms),
+        ),
+        (
+            "mosaicd_store_bytes",
+            "Size of the store on disk.",
+            status.store_bytes as f64,
+        ),
+    ];
+    if let Some(published_ms) = status.published_ms {
+        gauges.push((
+            "mosaicd_last_success_timestamp_seconds",
+            "When the last generation was published.",
+            seconds(published_ms),
+        ));
+    }
+    if let Some(grid) = status.grid {
+        gauges.push((
+            "mosaicd_grid_cells",
+            "Cells of the grid.",
+            f64::from(grid.cols) * f64::from(grid.rows),
+        ));
+    }
+    if let Some(quality) = status.quality {
+        let dpq16 = "Distance preservation quality of the grid, p = 16, 1 is perfect.";
+        let trust = "Trustworthiness of the layout, k = 15, 1 is perfect.";
+        gauges.extend(
+            quality
+                .dpq16
+                .map(|value| ("mosaicd_grid_dpq16_ratio", dpq16, value)),
+        );
+        gauges.extend(
+            quality
+                .trustworthiness
+                .map(|value| ("mosaicd_layout_trustworthiness_ratio", trust, value)),
+        );
+    }
+    for (name, help, value) in gauges {
+        head(out, name, "gauge", help)?;
+        writeln!(out, "{name} {}", number(value))?;
+    }
+
+    for (name, help, value) in [
+        (
+            "mosaicd_embedded_total",
+            "Images embedded.",
+            metrics.embedded,
+        ),
+        (
+            "mosaicd_file_failures_total",
+            "Attempts to use a file that failed.",
+            metrics.file_failures,
+        ),
+        (
+            "mosaicd_generations_total",
+            "Generations published.",
+            metrics.generations,
+        ),
+        (
+            "mosaicd_rebuild_failures_total",
+            "Rebuilds that failed and are tried again.",
+            metrics.rebuild_failures,
+        ),
+        (
+            "mosaicd_reload_failures_total",
+            "Configurations refused at a reload.",
+            metrics.reload_failures,
+        ),
+        (
+            "mosaicd_scans_total",
+            "Scans of the artwork folder.",
+            metrics.scans,
+        ),
+        (
+            "mosaicd_store_quarantines_total",
+            "Stores set aside because they were damaged.",
+            metrics.store_quarantines,
+        ),
+        (
+            "mosaicd_tiles_added_total",
+            "Works that came into the mosaic.",
+            metrics.added,
+        ),
+        (
+            "mosaicd_tiles_grown_total",
+            "Works pushed along by one cell because the grid grew.",
+            metrics.grown,
+        ),
+        (
+            "mosaicd_tiles_moved_total",
+            "Placed works that changed their cell, growth apart.",
+            metrics.moved,
+        ),
+        (
+            "mosaicd_tiles_removed_total",
+            "Works that left the mosaic.",
+            metrics.removed,
+        ),
+        (
+            "mosaicd_watch_overflows_total",
+            "Overflows of the watcher's queue, each healed by a scan.",
+            metrics.watch_overflows,
+        ),
+    ] {
+        head(out, name, "counter", help)?;
+        writeln!(out, "{name} {value}")?;
+    }
+
+    if !metrics.stages.is_empty() {
+        let name = "mosaicd_stage_duration_seconds";
+        head(
+            out,
+            name,
+            "histogram",
+            "How long a stage of a rebuild took.",
+        )?;
+        for (stage, histogram) in &metrics.stages {
+            let stage = label(stage);
+            let mut below = 0;
+            for (bound, count) in STAGE_BUCKETS_S.iter().zip(histogram.buckets) {
+                below += count;
+                writeln!(
+                    out,
+                    "{name}_bucket{{stage=\"{stage}\",le=\"{bound}\"}} {below}"
+                )?;
+            }
+            let count = histogram.count;
+            writeln!(
+                out,
+                "{name}_bucket{{stage=\"{stage}\",le=\"+Inf\"}} {count}"
+            )?;
+            writeln!(
+                out,
+                "{name}_sum{{stage=\"{stage}\"}} {}",
+                number(histogram.sum_s)
+            )?;
+            writeln!(out, "{name}_count{{stage=\"{stage}\"}} {count}")?;
+        }
+    }
+    Ok(())
+}
+
+/// Milliseconds as seconds; exact to the millisecond until the year 287,396.
+fn seconds(ms: u64) -> f64 {
+    ms as f64 / 1000.0
+}
+
+/// A value as Prometheus (Go's `ParseFloat`) reads it.
+fn number(value: f64) -> String {
+    if value.is_nan() {
+        "NaN".into()
+    } else if value.is_infinite() {
+        if value > 0.0 { "+Inf" } else { "-Inf" }.into()
+    } else {
+        value.to_string()
+    }
+}
+
+/// A label's value, escaped as the format demands (`\`, `"`, newline).
+fn label(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\\' => escaped.push_str("\\\\"),
+            '"' => escaped.push_str("\\\""),
+            '\n' => escaped.push_str("\\n"),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::status::tests::full;
+    use super::*;
+    use std::collections::BTreeSet;
+    use std::io::Write as _;
+    use std::process::{Command, Stdio};
+
+    fn busy() -> String {
+        let mut metrics = Metrics {
+            embedded: 12,
+            ..Metrics::default()
+        };
+        metrics.generation(&full().moves);
+        for ms in [1, 5, 6, 200, 4_000_000] {
+            metrics.stage("embed", Duration::from_millis(ms));
+        }
+        metrics.stage("scan", Duration::ZERO);
+        let mut status = full();
+        status.model = "a \"model\"\\path\nwith a line".into();
+        render(&status, &metrics)
+    }
+
+    #[test]
+    fn promtool_accepts_it_where_it_is_installed() {
+        let Ok(mut promtool) = Command::new("promtool")
+            .args(["check", "metrics"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+        else {
+            eprintln!(
+                "promtool is not installed (Debian package prometheus): the strict parser below checks alone"
+            );
+            return;
+        };
+        let mut stdin = promtool.stdin.take().expect("piped");
+        stdin.write_all(busy().as_bytes()).expect("promtool reads");
+        drop(stdin);
+        let verdict = promtool.wait_with_output().expect("promtool ends");
+        assert!(verdict.status.success(), "{verdict:?}");
+        assert!(verdict.stderr.is_empty(), "{verdict:?}");
+    }
+
+    /// Splits `name{a="b",...} value`, unescaping labels; panics on anything the format does not allow.
+    fn sample(line: &str) -> (String, BTreeMap<String, String>, f64) {
+        let end = line.find(['{', ' ']).expect("a name");
+        let (name, mut rest) = line.split_at(end);
+        assert!(
+            name.chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_'),
+            "{line}"
+        );
+        let mut labels = BTreeMap::new();
+        if let Some(inside) = rest.strip_prefix('{') {
+            rest = inside;
+            while !rest.starts_with('}') {
+                let (key, after) = rest.split_once("=\"").expect("a label");
+                let mut value = String::new();
+                let mut chars = after.char_indices();
+                let close = loop {
+                    match chars.next().expect("a closed label") {
+                        (at, '"') => break at,
+                        (_, '\\') => match chars.next().expect("an escape").1 {
+                            'n' => value.push('\n'),
+                            c @ ('\\' | '"') => value.push(c),
+                            c => panic!("unknown escape {c:?} in {line}"),
+                        },
+                        (_, c) => value.push(c),
+                    }
+                };
+                assert_eq!(labels.insert(key.to_owned(), value), None, "{line}");
+                rest = &after[close + 1..];
+                rest = rest.strip_prefix(',').unwrap_or(rest);
+            }
+            rest = &rest[1..];
+        }
+        let value = rest.strip_prefix(' ').expect("one space");
+        (name.into(), labels, value.parse().expect("a number"))
+    }
+
+    #[test]
+    fn every_sample_follows_its_head_and_the_histogram_adds_up() {
+        let text = busy();
+        assert!(text.ends_with('\n'));
+        let mut kinds = BTreeMap::new();
+        let mut seen = BTreeSet::new();
+        let mut buckets: Vec<f64> = Vec::new();
+        for line in text.lines() {
+            if let Some(head) = line.strip_prefix("# TYPE ") {
+                let (name, kind) = head.split_once(' ').expect("a type");
+                assert!(kinds.insert(name.to_owned(), kind.to_owned()).is_none());
+                assert_eq!(kind == "counter", name.ends_with("_total"), "{name}");
+                continue;
+            }
+            if line.starts_with("# HELP ") {
+                continue;
+            }
+            let (name, labels, value) = sample(line);
+            let family = ["_bucket", "_sum", "_count"]
+                .iter()
+                .filter_map(|suffix| name.strip_suffix(suffix))
+                .find(|family| kinds.get(*family).is_some_and(|kind| kind == "histogram"))
+                .unwrap_or(&name)
+                .to_owned();
+            assert!(kinds.contains_key(&family), "{line} has no head");
+            assert!(seen.insert((name.clone(), labels.clone())), "{line} twice");
+            if name == "mosaicd_build_info" {
+                assert_eq!(labels["model"], "a \"model\"\\path\nwith a line");
+            }
+            if labels.get("stage").is_some_and(|stage| stage == "embed") {
+                match name.rsplit('_').next() {
+                    Some("bucket") => buckets.push(value),
+                    Some("count") => assert_eq!(value, 5.0),
+                    _ => assert!((value - 4000.212).abs() < 1e-9, "{line}"),
+                }
+            }
+        }
+        // 1 and 5 ms are at most 5 ms, 6 ms at most 20 ms, 200 ms at most 0.5 s; 4,000 s are above every bound.
+        let expected = [2., 3., 3., 3., 4., 4., 4., 4., 4., 4., 4., 4., 5.];
+        assert_eq!(buckets, expected);
+    }
+
+    #[test]
+    fn a_young_daemon_has_no_made_up_figures() {
+        let text = render(&Status::default(), &Metrics::default());
+        assert!(!text.contains("last_success"), "{text}");
+        assert!(!text.contains("dpq16"), "{text}");
+        assert!(text.contains("mosaicd_generations_total 0\n"), "{text}");
+    }
+}

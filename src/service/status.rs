@@ -1,0 +1,262 @@
+//! `status.json`: how the daemon is, for `mosaicd status` beside it and for monitoring scripts.
+//!
+//! This file owns the schema alone; `human` turns it into text, `metrics` into numbers, `publish` puts it on disk.
+//! Times are milliseconds since the Unix epoch. Equal values give equal bytes. A reader of an older or newer version
+//! survives: missing fields take their default, unknown ones are ignored, unknown states read as
+//! [`State::Unknown`].
+
+use crate::publish::manifest::{GridSize, Moves};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// How the daemon is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Status {
+    /// Version of the program.
+    pub version: String,
+    /// Its process.
+    pub pid: u32,
+    /// What it does now.
+    pub state: State,
+    /// When it was started.
+    pub started_ms: u64,
+    /// When this was written.
+    pub updated_ms: u64,
+    /// The published generation; 0 before the first.
+    pub generation: u64,
+    /// When that was published; absent before the first.
+    pub published_ms: Option<u64>,
+    /// Artworks by what became of them.
+    pub counts: Counts,
+    /// The stage at work; absent when idle.
+    pub progress: Option<Progress>,
+    /// What is wrong beyond single files, oldest first; not empty exactly when there is something to do.
+    pub degraded: Vec<Condition>,
+    /// Every file that has no place in the mosaic because of an error, by name.
+    pub failures: Vec<Failure>,
+    /// Quality of the arrangement, once computed.
+    pub quality: Option<Quality>,
+    /// What the last generation moved.
+    pub moves: Moves,
+    /// Name of the encoder.
+    pub model: String,
+    /// The grid; absent before the first generation.
+    pub grid: Option<GridSize>,
+    /// Size of the store on disk, bytes.
+    pub store_bytes: u64,
+    /// How long each stage of the last generation took, milliseconds.
+    pub stages_ms: BTreeMap<String, f64>,
+}
+
+/// What the daemon does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Before the first scan is done.
+    Starting,
+    /// A rebuild is under way.
+    Working,
+    /// Everything is published.
+    Idle,
+    /// At work, with a [`Condition`] that needs a human.
+    Degraded,
+    /// Told to stop.
+    Stopping,
+    /// Written by a version that knows more states.
+    #[default]
+    #[serde(other)]
+    Unknown,
+}
+
+/// Artworks by what became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Counts {
+    /// In the mosaic.
+    pub works: u64,
+    /// Seen, and not yet in the mosaic.
+    pub pending: u64,
+    /// Failed; each is in [`Status::failures`].
+    pub failed: u64,
+    /// Left out on purpose: ignored names, links, no image by its extension.
+    pub skipped: u64,
+}
+
+/// How far a stage is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Progress {
+    /// `scan`, `embed`, `store`, `layout`, `grid`, `render` or `publish`.
+    pub stage: String,
+    /// Steps done.
+    pub done: u64,
+    /// Steps in all; 0 when unknown.
+    pub total: u64,
+}
+
+/// Something that keeps the daemon from doing its whole job.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Condition {
+    /// Since when.
+    pub since_ms: u64,
+    /// What is wrong, one sentence.
+    pub what: String,
+    /// What an operator can do about it, one sentence.
+    pub what_to_do: String,
+}
+
+/// One file that could not be used.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Failure {
+    /// Path below the artwork folder, written as in the manifest.
+    pub path: String,
+    /// Why.
+    pub reason: String,
+    /// When it was tried last.
+    pub failed_ms: u64,
+    /// When it is tried again; absent: when the file changes.
+    pub next_try_ms: Option<u64>,
+}
+
+/// Quality of the arrangement; a figure is absent where it is not defined (fewer than two works, say).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Quality {
+    /// The generation it was computed for.
+    pub generation: u64,
+    /// Distance preservation quality of the grid, p = 16; 1 is perfect.
+    pub dpq16: Option<f64>,
+    /// Trustworthiness of the layout, k = 15; 1 is perfect.
+    pub trustworthiness: Option<f64>,
+}
+
+impl Status {
+    /// The text of `status.json`: indented, failures ordered by path, a newline at the end.
+    pub fn to_json(&self) -> String {
+        let mut status = self.clone();
+        status.failures.sort();
+        if let Some(quality) = &mut status.quality {
+            quality.dpq16 = quality.dpq16.filter(|value| value.is_finite());
+            quality.trustworthiness = quality.trustworthiness.filter(|value| value.is_finite());
+        }
+        status.stages_ms.retain(|_, ms| ms.is_finite());
+        let mut text =
+            serde_json::to_string_pretty(&status).expect("plain structs with text keys serialise");
+        text.push('\n');
+        text
+    }
+
+    /// Reads `status.json`.
+    ///
+    /// # Errors
+    /// When `text` is not JSON, or a known field has another type.
+    pub fn from_json(text: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(text)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A status with something in every field.
+    pub(crate) fn full() -> Status {
+        Status {
+            version: "0.1.0".into(),
+            pid: 4711,
+            state: State::Degraded,
+            started_ms: 1_000_000,
+            updated_ms: 280_000_000,
+            generation: 42,
+            published_ms: Some(279_000_000),
+            counts: Counts {
+                works: 10_578,
+                pending: 3,
+                failed: 2,
+                skipped: 1,
+            },
+            progress: Some(Progress {
+                stage: "embed".into(),
+                done: 1,
+                total: 3,
+            }),
+            degraded: vec![Condition {
+                since_ms: 279_940_000,
+                what: "more than half of the artworks vanished at once".into(),
+                what_to_do: "mount the folder again, or run `mosaicd confirm-removal`".into(),
+            }],
+            failures: vec![
+                Failure {
+                    path: "z\u{1b}[31m\n.png".into(),
+                    reason: "cut off after 12 of 40 rows".into(),
+                    failed_ms: 279_990_000,
+                    next_try_ms: Some(280_010_000),
+                },
+                Failure {
+                    path: "a.png".into(),
+                    reason: "not an image".into(),
+                    failed_ms: 279_000_000,
+                    next_try_ms: None,
+                },
+            ],
+            quality: Some(Quality {
+                generation: 40,
+                dpq16: Some(0.9123),
+                trustworthiness: Some(0.987),
+            }),
+            moves: Moves {
+                added: 1,
+                removed: 0,
+                moved: 4,
+                grown: 0,
+            },
+            model: "builtin".into(),
+            grid: Some(GridSize {
+                cols: 116,
+                rows: 92,
+                cell_px: 128,
+            }),
+            store_bytes: 12_345_678,
+            stages_ms: BTreeMap::from([("scan".into(), 12.0), ("embed".into(), 1234.5)]),
+        }
+    }
+
+    #[test]
+    fn it_survives_the_way_to_disk_and_back() {
+        let mut expected = full();
+        expected.failures.sort();
+        let text = full().to_json();
+        assert_eq!(Status::from_json(&text).expect("readable"), expected);
+        assert_eq!(text, expected.to_json(), "the order of failures is no news");
+    }
+
+    #[test]
+    fn other_versions_are_readable() {
+        let newer = r#"{"state": "dreaming", "generation": 3, "mood": {"x": [1]}, "counts": {"works": 2, "lost": 1}}"#;
+        let status = Status::from_json(newer).expect("readable");
+        assert_eq!(status.state, State::Unknown);
+        assert_eq!(status.generation, 3);
+        assert_eq!(status.counts.works, 2);
+        assert_eq!(
+            Status::from_json("{}").expect("readable"),
+            Status::default()
+        );
+        assert!(Status::from_json("").is_err());
+        assert!(Status::from_json(r#"{"generation": "three"}"#).is_err());
+    }
+
+    #[test]
+    fn figures_that_are_not_finite_are_left_out() {
+        let mut status = full();
+        status.stages_ms.insert("grid".into(), f64::NAN);
+        if let Some(quality) = &mut status.quality {
+            quality.dpq16 = Some(f64::INFINITY);
+        }
+        let read = Status::from_json(&status.to_json()).expect("readable");
+        assert_eq!(read.quality.and_then(|quality| quality.dpq16), None);
+        assert!(!read.stages_ms.contains_key("grid"));
+    }
+}
