@@ -1,0 +1,511 @@
+// Brings the parts together: one state, one frame loop, one place where a generation replaces another.
+(function (m) {
+  'use strict';
+
+  const READY_MS = 6000; // Longest wait for a new generation's tiles before it is shown anyway.
+  const byId = (id) => document.getElementById(id);
+  const canvas = byId('mosaic');
+  const reducedMotion = matchMedia('(prefers-reduced-motion: reduce)');
+
+  const camera = m.createCamera();
+  const painter = m.createPainter(canvas);
+  const filter = { fresh: false, arrivals: null, folders: new Set(), matches: null };
+  const app = m.app = {
+    canvas, camera, filter,
+    model: null,
+    cursor: null,
+    cursorShown: false,
+    /** Milliseconds that each of the last frames took to draw: for measuring, oldest first. */
+    frames: [],
+    /** Every work is of this week, so being new tells nothing. */
+    allNew: false,
+  };
+  const tiles = app.tiles = m.createTiles({
+    onLoad() { app.minimap.invalidate(); app.thumbs.refresh(false); checkPending(); requestFrame(); },
+    onFail() { app.source.poll(); },
+  });
+  const scene = {
+    model: null, camera, tiles, spare: null, veil: { now: null, before: null, since: -1e9 }, rings: [],
+    transition: null, theme: null, reduced: false,
+  };
+  let pending = null; // A generation whose tiles are being loaded: {model, view, shift, deadline}
+  let hover = null; // {id, x, y}
+  let frameAsked = false;
+  let addressTimer = 0;
+  let pushed = '';
+
+  // ---- frames ----
+
+  function requestFrame() {
+    if (frameAsked) return;
+    frameAsked = true;
+    requestAnimationFrame(frame);
+  }
+  app.requestFrame = requestFrame;
+
+  function frame(now) {
+    frameAsked = false;
+    const began = performance.now();
+    const moving = camera.step(now);
+    if (moving && scene.transition && scene.transition.still) scene.transition = null;
+    scene.rings = rings();
+    tiles.begin();
+    let again = painter.draw(scene, now);
+    if (scene.transition && !again) endTransition();
+    if (pending) wantPending();
+    app.thumbs.want();
+    app.minimap.update(scene);
+    tiles.pump();
+    placeHover();
+    app.frames.push(performance.now() - began);
+    if (app.frames.length > 600) app.frames.shift();
+    if (moving || again) requestFrame();
+    else saveAddress();
+  }
+
+  function rings() {
+    const list = [];
+    const { model } = app;
+    if (!model) return list;
+    const add = (id, colour, width) => {
+      const work = model.works[model.byId.get(id)];
+      if (work) list.push({ col: work.col, row: work.row, colour, width });
+    };
+    if (hover && camera.scale > 6) add(hover.id, 'rgba(255,255,255,.9)', 1.5);
+    if (app.card.id !== null) add(app.card.id, scene.theme.accent, 2.5);
+    if (app.cursorShown) list.push({ ...app.cursor, colour: '#fff', width: 2.5 });
+    return list;
+  }
+
+  function resize() {
+    const dpr = Math.min(devicePixelRatio || 1, 4);
+    painter.resize(Math.round(innerWidth * dpr), Math.round(innerHeight * dpr));
+    camera.resize(innerWidth, innerHeight, dpr);
+    setInset();
+    app.minimap.invalidate();
+    // Changing a canvas's size clears it: drawn at once, or the page would flash.
+    if (scene.theme) frame(performance.now());
+  }
+
+  function setInset() {
+    camera.setInset(app.card.covered());
+  }
+
+  // ---- generations ----
+
+  function receive(manifest) {
+    if (!(manifest && manifest.schema <= m.SCHEMA)) { showState('newer'); return; }
+    const model = m.createModel(manifest);
+    document.title = manifest.title || 'Mosaic';
+    if (!app.model || !app.model.works.length || !model.works.length) { adopt(model); return; }
+    const view = m.viewOf(camera, app.model);
+    const shift = camera.home ? { dx: 0, dy: 0 } : m.worldShift(app.model, model, view, camera, app.card.id);
+    pending = { model, shift, deadline: performance.now() + READY_MS };
+    setTimeout(checkPending, READY_MS + 50);
+    checkPending();
+    requestFrame();
+  }
+
+  /** The view the camera will have in the pending generation. */
+  function pendingView() {
+    const { model, shift } = pending;
+    if (camera.home) {
+      const future = Object.assign(Object.create(camera), {});
+      const middle = camera.middle();
+      const { width, height } = camera.open();
+      const scale = Math.min(camera.scale * camera.cols / model.cols, camera.scale * camera.rows / model.rows,
+        width / model.cols, height / model.rows);
+      Object.assign(future, { x: model.cols / 2, y: model.rows / 2, scale, middle: () => middle });
+      return m.viewOf(future, model);
+    }
+    const moved = Object.assign(Object.create(camera), { x: camera.x + shift.dx, y: camera.y + shift.dy });
+    return m.viewOf(moved, model);
+  }
+  function eachPendingTile(visit) {
+    const { model } = pending;
+    const view = pendingView();
+    const level = m.levelFor(model.pyramid, view.k);
+    m.eachTile(model, view, level, (col, row) => visit(model.pyramid.url(level, col, row)));
+    visit(model.pyramid.url(model.pyramid.min, 0, 0));
+  }
+  function wantPending() {
+    eachPendingTile((url) => tiles.want(url, 0.2));
+  }
+  /** Shows the pending generation once everything it needs on screen is here; the old one stays until then. */
+  function checkPending() {
+    if (!pending) return;
+    if (scene.transition && performance.now() < pending.deadline) return;
+    let ready = true;
+    eachPendingTile((url) => { ready = ready && tiles.settled(url); });
+    if (!ready && performance.now() < pending.deadline) return;
+    eachPendingTile((url) => { const tile = tiles.get(url); if (tile) tile.since = -1e9; });
+    const { model, shift } = pending;
+    pending = null;
+    replace(model, shift);
+  }
+
+  function replace(model, shift) {
+    const before = app.model;
+    const oldView = m.viewOf(camera, before);
+    const level = m.levelFor(before.pyramid, oldView.k);
+    const still = app.camera.reduced;
+    const picture = still ? null : painter.snapshot();
+    const refit = camera.home && (before.cols !== model.cols || before.rows !== model.rows);
+    const offset = refit ? { dx: 0, dy: 0 } : shift;
+    if (app.cursor) followCursor(before, model, offset);
+    adoptWorld(model);
+    camera.shift(offset.dx, offset.dy);
+    if (camera.home) camera.fit();
+    scene.transition = null;
+    if (!still) {
+      const newView = m.viewOf(camera, model);
+      const diff = filtered() || refit
+        ? { total: Infinity } : m.diffVisible(before, model, oldView, newView, offset);
+      tiles.hold = true;
+      scene.transition = m.createTransition({
+        before, after: model, diff, level, tiles, now: performance.now(), snapshot: () => picture });
+    }
+    announceArrivals(before, model);
+    requestFrame();
+  }
+
+  function endTransition() {
+    scene.transition = null;
+    tiles.hold = false;
+    checkPending();
+  }
+
+  /** The first generation, or one from or to nothing. */
+  function adopt(model) {
+    const first = !app.model || !app.model.works.length;
+    pending = null;
+    adoptWorld(model);
+    scene.transition = null;
+    if (first) {
+      camera.home = true;
+      camera.fit();
+      followAddress(true);
+    }
+    requestFrame();
+  }
+
+  function adoptWorld(model) {
+    app.model = scene.model = model;
+    const { pyramid } = model;
+    camera.setWorld(model.cols, model.rows, pyramid.levels.get(pyramid.max).cellPx);
+    showState(model.works.length ? null : 'empty');
+    byId('title').textContent = model.manifest.title || 'Mosaic';
+    const count = model.works.length;
+    byId('count').textContent = count ? `${count.toLocaleString()} ${count === 1 ? 'work' : 'works'}` : '';
+    canvas.setAttribute('aria-label', `${model.manifest.title || 'Mosaic'}: ${count} works, similar ones side by side`);
+    if (filter.arrivals) {
+      filter.arrivals = new Set([...filter.arrivals].filter((id) => model.byId.has(id)));
+      if (!filter.arrivals.size) filter.arrivals = null;
+    }
+    const known = new Set(m.foldersOf(model).list.map((folder) => folder.name));
+    for (const name of filter.folders) if (!known.has(name)) filter.folders.delete(name);
+    scene.spare = m.createVeil(model, scene.theme.rgb, (index) => index < 0);
+    filterChanged(true);
+    app.minimap.invalidate();
+    app.thumbs.refresh(true);
+    app.search.refresh();
+    if (hover && !model.byId.has(hover.id)) hover = null;
+    if (app.card.id !== null) {
+      const work = model.works[model.byId.get(app.card.id)];
+      if (work) app.card.show(work);
+      else { app.close(); app.notify('This work has left the mosaic'); }
+    }
+  }
+
+  function announceArrivals(before, model) {
+    const arrived = model.works.filter((work) => !before.byId.has(work.id)).map((work) => work.id);
+    if (!arrived.length) return;
+    const text = arrived.length === 1 ? '1 new work' : `${arrived.length.toLocaleString()} new works`;
+    app.notify(text, { label: 'Show', run: () => showArrivals(arrived) });
+    announce(text);
+  }
+
+  function showArrivals(ids) {
+    const here = ids.map((id) => app.model.works[app.model.byId.get(id)]).filter(Boolean);
+    if (here.length === 1) { app.open(here[0].id, { fly: true }); return; }
+    if (!here.length) return;
+    filter.arrivals = new Set(here.map((work) => work.id));
+    filterChanged(false);
+    camera.flyHome(performance.now());
+    requestFrame();
+  }
+
+  function showState(kind) {
+    document.body.dataset.state = kind || 'ready';
+    for (const part of document.querySelectorAll('[data-when]')) part.hidden = part.dataset.when !== kind;
+  }
+
+  function trouble(kind) {
+    const nothing = !app.model;
+    if (kind && nothing) showState(kind);
+    byId('offline').hidden = !(kind && !nothing);
+  }
+
+  // ---- filters ----
+
+  function passes(index) {
+    const work = app.model.works[index];
+    if (filter.matches && !filter.matches.has(index)) return false;
+    if (filter.fresh && !m.isNew(work, Date.now())) return false;
+    if (filter.arrivals && !filter.arrivals.has(work.id)) return false;
+    if (!filter.folders.size) return true;
+    const { list, folderOf } = m.foldersOf(app.model);
+    return folderOf[index] >= 0 && filter.folders.has(list[folderOf[index]].name);
+  }
+  const filtered = () => Boolean(filter.fresh || filter.arrivals || filter.folders.size || filter.matches);
+  app.filtered = () => Boolean(filter.fresh || filter.arrivals || filter.folders.size);
+
+  function filterChanged(atOnce) {
+    const { model } = app;
+    const now = Date.now();
+    const fresh = model.works.reduce((sum, work) => sum + m.isNew(work, now), 0);
+    app.allNew = fresh === model.works.length;
+    if (!fresh || app.allNew) filter.fresh = false;
+    showChips({ fresh: app.allNew ? 0 : fresh, folders: m.foldersOf(model).list });
+    veilChanged(atOnce);
+  }
+  function veilChanged(atOnce) {
+    const now = filtered() ? m.createVeil(app.model, scene.theme.rgb, (index) => index >= 0 && !passes(index)) : null;
+    scene.veil = { now, before: atOnce ? null : scene.veil.now, since: atOnce ? -1e9 : performance.now() };
+    app.minimap.invalidate();
+    requestFrame();
+  }
+  app.setMatches = (indices) => {
+    filter.matches = indices ? new Set(indices) : null;
+    if (app.model) veilChanged(false);
+  };
+  app.clearFilter = () => {
+    Object.assign(filter, { fresh: false, arrivals: null });
+    filter.folders.clear();
+    filterChanged(false);
+  };
+  app.toggleFresh = () => { filter.fresh = !filter.fresh; filterChanged(false); };
+
+  // ---- works ----
+
+  /** Opens a work's card; `fly` goes there, `quiet` leaves the history and the focus alone. */
+  app.open = (id, { fly = false, quiet = false, focus = false } = {}) => {
+    const work = app.model.works[app.model.byId.get(id)];
+    if (!work) return;
+    app.wander.stop();
+    app.card.show(work);
+    setInset();
+    app.cursor = { col: work.col, row: work.row };
+    if (fly) app.flyTo(work);
+    else reveal(work);
+    if (!quiet) pushAddress(`#work=${id}`);
+    if (focus) byId('card-close').focus({ preventScroll: true });
+    announce(`${m.nameOf(work)}. ${placeOf(work)}`);
+    requestFrame();
+  };
+  app.close = () => {
+    if (app.card.id === null) return;
+    const inside = byId('card').contains(document.activeElement);
+    app.card.hide();
+    setInset();
+    if (camera.home) camera.flyHome(performance.now());
+    if (inside) canvas.focus({ preventScroll: true });
+    saveAddress(true);
+    requestFrame();
+  };
+  app.flyTo = (work, size, stretch) => {
+    const { width, height } = camera.open();
+    const scale = size || Math.max(camera.scale, Math.min(width, height) / 4.5);
+    camera.fly({ x: work.col + 0.5, y: work.row + 0.5, scale }, performance.now(), stretch);
+    requestFrame();
+  };
+  app.home = () => { camera.flyHome(performance.now()); requestFrame(); };
+
+  /** Moves just enough for a work to be seen beside the card. */
+  function reveal(work) {
+    const at = camera.toScreen(work.col + 0.5, work.row + 0.5);
+    const { left, top, right, bottom } = camera.inset;
+    const room = Math.min(camera.scale / 2 + 16, camera.open().width / 2, camera.open().height / 2);
+    const dx = Math.max(0, left + room - at.x) - Math.max(0, at.x - (camera.width - right - room));
+    const dy = Math.max(0, top + room - at.y) - Math.max(0, at.y - (camera.height - bottom - room));
+    if (!dx && !dy) return;
+    const { x, y, scale } = camera;
+    camera.fly({ x: x - dx / scale, y: y - dy / scale, scale }, performance.now());
+  }
+
+  const placeOf = (work) => `Column ${work.col + 1} of ${app.model.cols}, row ${work.row + 1} of ${app.model.rows}`;
+
+  // ---- the work cursor ----
+
+  /** Shows the cursor; false when it was hidden until now. */
+  app.showCursor = () => {
+    if (app.cursorShown) return true;
+    if (!app.cursor || app.model.indexAt(app.cursor.col, app.cursor.row) < 0) {
+      const work = m.nearestWork(app.model, camera.x, camera.y);
+      if (!work) return false;
+      app.cursor = { col: work.col, row: work.row };
+    }
+    app.cursorShown = true;
+    if (app.card.id !== null) return true;
+    app.setCursor(app.cursor);
+    return false;
+  };
+  app.hideCursor = () => { app.cursorShown = false; hover = null; requestFrame(); };
+  app.setCursor = (cell) => {
+    app.cursor = cell;
+    app.cursorShown = true;
+    const work = app.model.works[app.model.indexAt(cell.col, cell.row)];
+    hover = { id: work.id, byKey: true };
+    if (app.card.id !== null) app.open(work.id, { quiet: true });
+    else {
+      reveal(work);
+      announce(`${m.nameOf(work)}. ${placeOf(work)}`);
+    }
+    requestFrame();
+  };
+  app.openCursor = () => {
+    const index = app.model.indexAt(app.cursor.col, app.cursor.row);
+    if (index >= 0) app.open(app.model.works[index].id, { focus: true });
+  };
+  function followCursor(before, model, { dx, dy }) {
+    const old = before.works[before.indexAt(app.cursor.col, app.cursor.row)];
+    const work = old && model.works[model.byId.get(old.id)];
+    app.cursor = work ? { col: work.col, row: work.row } : { col: app.cursor.col + dx, row: app.cursor.row + dy };
+    if (model.indexAt(app.cursor.col, app.cursor.row) < 0) { app.cursor = null; app.cursorShown = false; }
+  }
+  canvas.addEventListener('focus', () => { if (app.model && canvas.matches(':focus-visible')) app.showCursor(); });
+  canvas.addEventListener('blur', () => { if (app.cursorShown && app.card.id === null) app.hideCursor(); });
+
+  let announceTimer = 0;
+  /** Says something to screen readers, once the keys rest. */
+  function announce(text) {
+    clearTimeout(announceTimer);
+    announceTimer = setTimeout(() => { byId('live').textContent = text; }, 120);
+  }
+
+  // ---- hover ----
+
+  function workAt(x, y) {
+    if (!app.model) return null;
+    const at = camera.toWorld(x, y);
+    return app.model.works[app.model.indexAt(Math.floor(at.x), Math.floor(at.y))] || null;
+  }
+  function onHover(x, y) {
+    const work = x === null ? null : workAt(x, y);
+    hover = work ? { id: work.id, x, y } : null;
+    canvas.classList.toggle('over', Boolean(work));
+    if (work) app.cursorShown = false;
+    requestFrame();
+  }
+  const label = byId('label');
+  const labelName = byId('label-name');
+  const labelPicture = byId('label-picture');
+  let labelled = null;
+  function placeHover() {
+    const work = hover && app.model && app.model.works[app.model.byId.get(hover.id)];
+    const show = Boolean(work) && !camera.moving() && !app.wander.on;
+    label.classList.toggle('shown', show);
+    if (!show) { labelled = null; app.thumbs.release(labelPicture); return; }
+    const small = camera.scale < 64; // A work too small to be seen is shown larger beside the pointer.
+    if (labelled !== hover.id + small) {
+      labelled = hover.id + small;
+      labelName.textContent = m.nameOf(work);
+      labelPicture.hidden = !small;
+      if (small) app.thumbs.show(labelPicture, hover.id, 112);
+      else app.thumbs.release(labelPicture);
+    }
+    const at = hover.byKey ? camera.toScreen(work.col + 0.5, work.row + 1) : hover;
+    const box = label.getBoundingClientRect();
+    const x = Math.max(8, Math.min(at.x + 16, camera.width - camera.inset.right - box.width - 8));
+    const below = at.y + 20;
+    const y = below + box.height + 8 > camera.height ? at.y - box.height - 14 : below;
+    label.style.transform = `translate(${Math.round(x)}px, ${Math.round(y)}px)`;
+  }
+  /** The museum label of the work that wandering shows. */
+  app.setCaption = (work) => {
+    byId('caption').textContent = work ? m.nameOf(work) : '';
+    document.body.classList.toggle('captioned', Boolean(work));
+    if (work) announce(m.nameOf(work));
+  };
+
+  // ---- addresses ----
+
+  function pushAddress(hash) {
+    if (location.hash === hash) return;
+    pushed = hash;
+    try { history.pushState(null, '', hash); } catch { /* some browsers keep no history for files */ }
+  }
+  function saveAddress(now) {
+    clearTimeout(addressTimer);
+    if (!app.model) return;
+    addressTimer = setTimeout(() => {
+      const hash = app.card.id !== null ? `#work=${app.card.id}` : m.viewAddress(app.model, camera);
+      if (app.wander.on || hash === location.hash) return;
+      pushed = hash;
+      try { history.replaceState(null, '', hash || location.pathname + location.search); } catch { /* as above */ }
+    }, now ? 0 : 300);
+  }
+  /** Goes where the address says; `first` cuts there. */
+  function followAddress(first) {
+    const target = m.parseAddress(location.hash);
+    const { model } = app;
+    const work = target.path !== undefined ? model.works.find(({ path }) => path === target.path)
+      : model.works[model.byId.get(target.work)];
+    if (target.wander) app.wander.start();
+    else if (work) {
+      const { reduced } = camera;
+      camera.reduced = reduced || first;
+      app.open(work.id, { fly: true, quiet: true });
+      camera.reduced = reduced;
+    } else if (target.work !== undefined || target.path !== undefined) app.notify('This work is not in the mosaic');
+    else {
+      app.close();
+      const view = target.view && m.viewFromAddress(model, camera, target.view);
+      if (view && first) { camera.jump(view); camera.home = false; }
+      else if (view) camera.fly(view, performance.now());
+      else if (!first) camera.flyHome(performance.now());
+    }
+    requestFrame();
+  }
+  addEventListener('hashchange', () => { if (app.model && location.hash !== pushed) followAddress(false); });
+  addEventListener('popstate', () => { pushed = null; });
+
+  // ---- start ----
+
+  app.notify = m.createNotice();
+  app.thumbs = m.createThumbs(app);
+  app.minimap = m.createMinimap(app);
+  app.card = m.createCard(app);
+  app.search = m.createSearch(app);
+  app.wander = m.createWander(app);
+  app.help = m.createHelp();
+  app.toggleFullscreen = m.attachFullscreen();
+  const showChips = m.createChips(filter, () => filterChanged(false));
+  app.theme = m.createTheme((theme) => {
+    scene.theme = theme;
+    if (!app.model) { requestFrame(); return; }
+    scene.spare = m.createVeil(app.model, theme.rgb, (index) => index < 0);
+    veilChanged(true);
+  });
+  app.theme.apply();
+  const setMotion = () => { camera.reduced = scene.reduced = reducedMotion.matches; };
+  reducedMotion.addEventListener('change', setMotion);
+  setMotion();
+  m.attachKeys(app);
+  const wake = m.createIdle();
+  m.attachPointer(canvas, camera, {
+    tap(x, y) {
+      const work = workAt(x, y);
+      if (work) app.open(work.id);
+      else app.close();
+    },
+    hover: onHover,
+    wake() { wake(); app.wander.stop(); },
+  }, requestFrame);
+  for (const [id, action] of [['home', app.home], ['search-open', () => app.search.open()], ['wander', () => app.wander.start()],
+    ['reload', () => location.reload()]]) byId(id).addEventListener('click', action);
+  addEventListener('resize', resize);
+  resize();
+  app.source = m.createSource({ onManifest: receive, onTrouble: trouble });
+  app.source.poll();
+})(window.mosaicd = window.mosaicd || {});

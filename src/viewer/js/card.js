@@ -1,0 +1,163 @@
+// The detail card: one work large, what is known of it, and the works most like it.
+//
+// All text goes in through textContent: names come from strangers.
+(function (m) {
+  'use strict';
+
+  const LIKE_THIS = 8;
+  const byId = (id) => document.getElementById(id);
+
+  /** `412 KB`, in steps of 1000 as file managers count. */
+  m.formatBytes = function (bytes) {
+    if (!(bytes >= 0)) return '';
+    if (bytes < 1000) return `${bytes} B`;
+    const power = Math.min(4, Math.floor(Math.log10(bytes) / 3));
+    const value = bytes / 1000 ** power;
+    return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${['', 'KB', 'MB', 'GB', 'TB'][power]}`;
+  };
+
+  /** `3 days ago`, or '' for what is no time. */
+  m.formatAgo = function (then, now) {
+    const seconds = (then - now) / 1000;
+    if (!Number.isFinite(seconds)) return '';
+    const steps = [['year', 31557600], ['month', 2629800], ['week', 604800], ['day', 86400], ['hour', 3600], ['minute', 60]];
+    const [unit, size] = steps.find(([, length]) => Math.abs(seconds) >= length) || ['minute', 60];
+    const count = Math.min(0, Math.trunc(seconds / size));
+    return count === 0 ? 'just now' : new Intl.RelativeTimeFormat('en', { numeric: 'auto' }).format(count, unit);
+  };
+
+  /** The card of `app`; `show(work)`, `hide()`, `covered()` says how much of the window it takes. */
+  m.createCard = function (app) {
+    const root = byId('card');
+    const crop = byId('card-crop');
+    const original = byId('card-original');
+    const picture = byId('card-picture');
+    const like = byId('card-like');
+    const card = { id: null };
+
+    card.show = (work) => {
+      const { model } = app;
+      const fresh = card.id !== work.id;
+      card.id = work.id;
+      root.hidden = false;
+      document.body.classList.add('card-open');
+      byId('card-name').textContent = m.nameOf(work);
+      byId('card-path').textContent = m.pathOf(work);
+      const added = new Date(work.added_ms);
+      const known = !Number.isNaN(added.getTime());
+      byId('card-added').textContent = known ? m.formatAgo(work.added_ms, Date.now()) : '';
+      byId('card-added').title = known ? added.toLocaleString() : '';
+      byId('card-size').textContent = m.formatBytes(work.size);
+      byId('card-new').hidden = !m.isNew(work, Date.now()) || app.allNew;
+      app.thumbs.show(crop, work.id, 360);
+      showOriginal(m.originalOf(model, work), fresh);
+      showLike(work, model);
+      if (fresh) {
+        byId('card-body').scrollTop = 0;
+        root.classList.remove('lifted');
+      }
+    };
+
+    card.hide = () => {
+      if (root.hidden) return;
+      root.hidden = true;
+      root.style.transform = '';
+      card.id = null;
+      document.body.classList.remove('card-open');
+      original.removeAttribute('src');
+      app.thumbs.release(crop);
+      for (const canvas of like.querySelectorAll('canvas')) app.thumbs.release(canvas);
+      like.replaceChildren();
+    };
+
+    /** Window edges the card covers: `{right}` beside, `{bottom}` as a sheet. */
+    card.covered = () => {
+      if (root.hidden) return { left: 0, top: 0, right: 0, bottom: 0 };
+      const box = root.getBoundingClientRect();
+      const sheet = box.width > innerWidth * 0.8;
+      return { left: 0, top: 0, right: sheet ? 0 : innerWidth - box.left, bottom: sheet ? root.offsetHeight : 0 };
+    };
+
+    function showOriginal(url, fresh) {
+      const links = [byId('card-link'), picture];
+      links.forEach((link) => {
+        if (url) link.setAttribute('href', url);
+        else link.removeAttribute('href');
+      });
+      byId('card-link').hidden = !url;
+      if (!fresh && original.getAttribute('src') === url) return;
+      original.classList.remove('here');
+      original.removeAttribute('src');
+      if (url) original.src = url;
+    }
+    // The crop stays under the original until that is decoded; an original no browser shows (TIFF) never appears.
+    original.addEventListener('load', () => original.classList.add('here'));
+    original.addEventListener('error', () => original.classList.remove('here'));
+
+    function showLike(work, model) {
+      for (const canvas of like.querySelectorAll('canvas')) app.thumbs.release(canvas);
+      const near = (work.neighbours || []).map((id) => model.works[model.byId.get(id)])
+        .filter((other) => other && other.id !== work.id).slice(0, LIKE_THIS);
+      byId('card-like-head').hidden = !near.length;
+      like.replaceChildren(...near.map((other) => {
+        const item = document.createElement('li');
+        const button = document.createElement('button');
+        const canvas = document.createElement('canvas');
+        button.type = 'button';
+        button.title = m.nameOf(other);
+        button.setAttribute('aria-label', `More like this: ${m.nameOf(other)}`);
+        button.addEventListener('click', () => app.open(other.id, { fly: true }));
+        button.append(canvas);
+        item.append(button);
+        app.thumbs.show(canvas, other.id, 84);
+        return item;
+      }));
+    }
+
+    byId('card-close').addEventListener('click', () => app.close());
+    byId('card-copy').addEventListener('click', async () => {
+      const url = `${location.href.split('#')[0]}#work=${card.id}`;
+      app.notify((await copy(url)) ? 'Link copied' : url);
+    });
+
+    // On a phone the sheet follows a finger downwards and closes when it is let go low enough.
+    let grip = null;
+    const handle = byId('card-head');
+    handle.addEventListener('pointerdown', (event) => {
+      if (event.target.closest('button, a') || innerWidth > 760) return;
+      grip = { y: event.clientY };
+      handle.setPointerCapture(event.pointerId);
+    });
+    handle.addEventListener('pointermove', (event) => {
+      if (grip) root.style.transform = `translateY(${Math.max(0, event.clientY - grip.y)}px)`;
+    });
+    const letGo = (event) => {
+      if (!grip) return;
+      const far = event.clientY - grip.y;
+      grip = null;
+      root.style.transform = '';
+      if (far > 90) app.close();
+    };
+    handle.addEventListener('pointerup', letGo);
+    handle.addEventListener('pointercancel', letGo);
+
+    return card;
+  };
+
+  /** Puts text on the clipboard; works on plain http too, where the modern interface is missing. */
+  async function copy(text) {
+    try {
+      await navigator.clipboard.writeText(text);
+      return true;
+    } catch {
+      const field = document.createElement('textarea');
+      field.value = text;
+      field.className = 'offscreen';
+      document.body.append(field);
+      field.select();
+      const done = document.execCommand('copy');
+      field.remove();
+      return done;
+    }
+  }
+})(window.mosaicd = window.mosaicd || {});

@@ -1,0 +1,163 @@
+// The quiet controls around the art: theme, full screen, filter chips, notices, help, and their fading when idle.
+(function (m) {
+  'use strict';
+
+  const IDLE_MS = 4000;
+  const NOTICE_MS = 7000;
+  const CHIPS = 60;
+  const THEMES = ['auto', 'light', 'dark'];
+  const byId = (id) => document.getElementById(id);
+
+  const remembered = {
+    // From file: or with storage switched off, there is nothing to remember with.
+    get(key) { try { return localStorage.getItem(`mosaicd.${key}`); } catch { return null; } },
+    set(key, value) { try { localStorage.setItem(`mosaicd.${key}`, value); } catch { /* kept for this visit only */ } },
+  };
+
+  /** The theme switch; `onChange()` after every change, the system's included. */
+  m.createTheme = function (onChange) {
+    const system = matchMedia('(prefers-color-scheme: dark)');
+    const theme = { background: '#000', rgb: [0, 0, 0], accent: '#fff' };
+    let choice = THEMES.includes(remembered.get('theme')) ? remembered.get('theme') : 'auto';
+
+    function apply() {
+      const dark = choice === 'auto' ? system.matches : choice === 'dark';
+      document.documentElement.dataset.theme = dark ? 'dark' : 'light';
+      const style = getComputedStyle(document.documentElement);
+      theme.background = style.getPropertyValue('--paper').trim();
+      theme.accent = style.getPropertyValue('--accent').trim();
+      theme.rgb = [1, 3, 5].map((at) => parseInt(theme.background.slice(at, at + 2), 16));
+      byId('theme-colour').content = theme.background;
+      const button = byId('theme');
+      button.dataset.choice = choice;
+      button.title = `Theme: ${choice} (T)`;
+      button.setAttribute('aria-label', `Theme: ${choice}`);
+      onChange(theme);
+    }
+    theme.next = () => {
+      choice = THEMES[(THEMES.indexOf(choice) + 1) % THEMES.length];
+      remembered.set('theme', choice);
+      apply();
+    };
+    theme.apply = apply;
+    system.addEventListener('change', apply);
+    byId('theme').addEventListener('click', theme.next);
+    return theme;
+  };
+
+  /** Full screen, where the browser has it. */
+  m.attachFullscreen = function () {
+    const button = byId('fullscreen');
+    const root = document.documentElement;
+    button.hidden = !document.fullscreenEnabled;
+    const toggle = () => (document.fullscreenElement ? document.exitFullscreen() : root.requestFullscreen());
+    button.addEventListener('click', () => toggle().catch(() => {}));
+    document.addEventListener('fullscreenchange', () => {
+      const on = Boolean(document.fullscreenElement);
+      button.setAttribute('aria-pressed', String(on));
+      button.setAttribute('aria-label', on ? 'Leave full screen' : 'Full screen');
+    });
+    return () => { if (!button.hidden) toggle().catch(() => {}); };
+  };
+
+  /** Fades the controls when nobody does anything; `wake()` brings them back. */
+  m.createIdle = function () {
+    let timer = 0;
+    const sleep = () => {
+      const busy = document.activeElement && document.activeElement.closest('.chrome')
+        && document.activeElement.matches(':focus-visible');
+      if (busy || document.querySelector('.chrome:hover')) wake();
+      else document.body.classList.add('idle');
+    };
+    function wake() {
+      document.body.classList.remove('idle');
+      clearTimeout(timer);
+      timer = setTimeout(sleep, IDLE_MS);
+    }
+    for (const kind of ['pointermove', 'pointerdown', 'keydown', 'focusin']) addEventListener(kind, wake, { passive: true });
+    wake();
+    return wake;
+  };
+
+  /** A short notice at the foot of the page, with an optional action `{label, run}`. */
+  m.createNotice = function () {
+    const root = byId('notice');
+    const text = byId('notice-text');
+    const button = byId('notice-action');
+    let timer = 0;
+    let run = null;
+    const hide = () => { root.classList.remove('shown'); button.hidden = true; run = null; };
+    button.addEventListener('click', () => { const action = run; hide(); if (action) action(); });
+    return (message, action) => {
+      clearTimeout(timer);
+      if (!message) { hide(); return; }
+      text.textContent = message;
+      button.hidden = !action;
+      button.textContent = action ? action.label : '';
+      run = action ? action.run : null;
+      root.classList.add('shown');
+      timer = setTimeout(hide, NOTICE_MS);
+    };
+  };
+
+  /**
+   * The row of filter chips: new this week, just arrived, folders. More than one folder may be on.
+   *
+   * `filter` is `{fresh, arrivals: Set|null, folders: Set}`; `onChange()` after a press.
+   */
+  m.createChips = function (filter, onChange) {
+    const root = byId('chips');
+
+    function chip(label, count, pressed, press, kind) {
+      const button = document.createElement('button');
+      const name = document.createElement('span');
+      button.type = 'button';
+      button.className = `chip ${kind}`;
+      button.setAttribute('aria-pressed', String(pressed));
+      name.className = 'chip-name';
+      name.textContent = label;
+      button.append(name);
+      if (count !== null) {
+        const number = document.createElement('span');
+        number.className = 'chip-count';
+        number.textContent = count.toLocaleString();
+        button.append(' ', number);
+      }
+      button.addEventListener('click', () => { press(); onChange(); });
+      return button;
+    }
+
+    /** `facts`: `{fresh: count, folders: [{name, label, count}]}`. */
+    return (facts) => {
+      const focused = [...root.children].indexOf(document.activeElement);
+      const scrolled = root.scrollLeft;
+      const chips = [];
+      if (filter.arrivals) {
+        chips.push(chip('Just arrived', filter.arrivals.size, true, () => { filter.arrivals = null; }, 'fresh'));
+      }
+      if (facts.fresh) {
+        chips.push(chip('New this week', facts.fresh, filter.fresh, () => { filter.fresh = !filter.fresh; }, 'fresh'));
+      }
+      for (const { name, label, count } of facts.folders.slice(0, CHIPS)) {
+        const on = filter.folders.has(name);
+        chips.push(chip(label, count, on, () => {
+          if (on) filter.folders.delete(name);
+          else filter.folders.add(name);
+        }, 'folder'));
+      }
+      root.replaceChildren(...chips);
+      root.hidden = !chips.length;
+      root.scrollLeft = scrolled;
+      if (focused >= 0 && chips.length) chips[Math.min(focused, chips.length - 1)].focus();
+    };
+  };
+
+  /** The help sheet with the keyboard's commands. */
+  m.createHelp = function () {
+    const dialog = byId('help');
+    byId('help-open').addEventListener('click', () => dialog.showModal());
+    byId('help-close').addEventListener('click', () => dialog.close());
+    dialog.addEventListener('click', (event) => { if (event.target === dialog) dialog.close(); });
+    return { toggle: () => (dialog.open ? dialog.close() : dialog.showModal()), isOpen: () => dialog.open };
+  };
+})(window.mosaicd = window.mosaicd || {});

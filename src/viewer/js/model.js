@@ -1,0 +1,188 @@
+// One generation, indexed: which work lies in which cell, which tile lies where, what a work is called.
+//
+// Pure: no DOM, no network, no clock. Everything a frame needs is an array look-up by cell; nothing here is walked per
+// frame. A manifest is input from outside: fields out of range are left out, never trusted.
+(function (m) {
+  'use strict';
+
+  /** The newest manifest schema this page understands. */
+  m.SCHEMA = 1;
+
+  const WEEK_MS = 7 * 24 * 3600 * 1000;
+  // Control characters and bidirectional overrides, which a file name could use to disturb the line it is shown in.
+  const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]+/g;
+
+  const printable = (text) => text.replace(UNPRINTABLE, ' ').trim();
+
+  /** The file name without folder and extension, fit to be shown. */
+  m.nameOf = function (work) {
+    const file = work.path.slice(work.path.lastIndexOf('/') + 1);
+    return printable(file.replace(/(.)\.[^.]{1,5}$/, '$1')) || 'Untitled';
+  };
+
+  /** The whole path, fit to be shown. */
+  m.pathOf = (work) => printable(work.path);
+
+  /** Lower case without diacritics: what search compares. */
+  m.fold = (text) => text.normalize('NFD').replace(/[\u0300-\u036f]/g, '').toLowerCase();
+
+  /**
+   * Indexes a manifest.
+   *
+   * `cellOf[row * cols + col]` is an index into `works`, or -1 for a spare cell.
+   */
+  m.createModel = function (manifest) {
+    const cols = Math.max(0, manifest.grid.cols | 0);
+    const rows = Math.max(0, manifest.grid.rows | 0);
+    const cellOf = new Int32Array(cols * rows).fill(-1);
+    const works = [];
+    const byId = new Map();
+    for (const work of manifest.works || []) {
+      if (!(work.col >= 0 && work.col < cols && work.row >= 0 && work.row < rows)) continue;
+      cellOf[work.row * cols + work.col] = works.length;
+      byId.set(work.id, works.length);
+      works.push(work);
+    }
+    const model = {
+      manifest, cols, rows, cellOf, works, byId,
+      key: m.keyOf(manifest),
+      pyramid: manifest.pyramid ? pyramidOf(manifest) : singleFileOf(manifest),
+      indexAt(col, row) {
+        return col >= 0 && row >= 0 && col < cols && row < rows ? cellOf[row * cols + col] : -1;
+      },
+      folders: null,
+      search: null,
+    };
+    return model;
+  };
+
+  /** Levels of a Deep Zoom pyramid; `cellPx` halves with every level above the deepest. */
+  function pyramidOf({ pyramid, grid }) {
+    const size = Math.max(1, pyramid.tile_size | 0);
+    const format = /^[a-z0-9]{1,8}$/i.test(pyramid.format) ? pyramid.format : 'jpg';
+    const levels = new Map();
+    for (let level = pyramid.min_level; level <= pyramid.max_level; level += 1) {
+      const shrink = 2 ** (pyramid.max_level - level);
+      const width = Math.max(1, Math.ceil(pyramid.width / shrink));
+      const height = Math.max(1, Math.ceil(pyramid.height / shrink));
+      levels.set(level, {
+        width, height, size,
+        cellPx: grid.cell_px / shrink,
+        overlap: pyramid.overlap | 0,
+        cols: Math.ceil(width / size),
+        rows: Math.ceil(height / size),
+        hashes: String(pyramid.levels[level - pyramid.min_level] || ''),
+      });
+    }
+    return {
+      levels,
+      min: pyramid.min_level,
+      max: pyramid.max_level,
+      url(level, col, row) {
+        const { cols, hashes } = levels.get(level);
+        const start = 8 * (row * cols + col);
+        return `t/${level}/${col}_${row}-${encodeURIComponent(hashes.slice(start, start + 8))}.${format}`;
+      },
+    };
+  }
+
+  /** Without a pyramid: the preview as the upper level and the mosaic's file as the deepest, one tile each. */
+  function singleFileOf({ mosaic, grid, generation, published_ms: published }) {
+    const levels = new Map();
+    const shrink = Math.max(1, Math.max(mosaic.width, mosaic.height) / 2048);
+    const oneTile = (cellPx) => {
+      const [width, height] = [Math.max(1, cellPx * grid.cols), Math.max(1, cellPx * grid.rows)];
+      return { width, height, cellPx, size: Math.max(width, height), overlap: 0, cols: 1, rows: 1 };
+    };
+    levels.set(0, oneTile(mosaic.cell_px / shrink));
+    levels.set(1, oneTile(mosaic.cell_px));
+    const urls = [`preview.jpg?${generation}-${published}`, encodeURI(mosaic.file)];
+    return { levels, min: 0, max: 1, url: (level) => urls[level] };
+  }
+
+  /** The level whose cells are at least `px` device pixels wide, or nearly; clamped to the levels that exist. */
+  m.levelFor = function (pyramid, px) {
+    // A tile may be stretched by up to 15 % before the next level, four times its bytes, is worth loading.
+    const wanted = px / 1.15;
+    for (let level = pyramid.min; level < pyramid.max; level += 1) {
+      if (pyramid.levels.get(level).cellPx >= wanted) return level;
+    }
+    return pyramid.max;
+  };
+
+  /** Was the work placed within the week before `now`? */
+  m.isNew = (work, now) => work.added_ms > now - WEEK_MS;
+
+  /** Where the original is served, or null; `{path}` is replaced, URL-encoded segment by segment. */
+  m.originalOf = function (model, work) {
+    const pattern = model.manifest.link;
+    if (typeof pattern !== 'string' || !pattern) return null;
+    const path = work.path.split('/').map(encodeURIComponent).join('/');
+    try {
+      const url = new URL(pattern.split('{path}').join(path), location.href);
+      return ['http:', 'https:', 'file:'].includes(url.protocol) ? url.href : null;
+    } catch {
+      return null;
+    }
+  };
+
+  /**
+   * The folders a visitor may filter by: `[{name, label, count}]`, largest first, and `folderOf[index]` → position or -1.
+   *
+   * One folder that holds everything says nothing, so the level below it is taken.
+   */
+  m.foldersOf = function (model) {
+    if (model.folders) return model.folders;
+    let depth = 0;
+    let counts = countFolders(model, depth);
+    while (counts.size === 1 && [...counts.values()][0] === model.works.length && depth < 8) {
+      depth += 1;
+      counts = countFolders(model, depth);
+    }
+    const list = [...counts].map(([name, count]) => ({ name, count, label: printable(name) || 'Unnamed' }))
+      .sort((a, b) => b.count - a.count || (a.name < b.name ? -1 : 1));
+    const position = new Map(list.map((folder, i) => [folder.name, i]));
+    const folderOf = new Int32Array(model.works.length);
+    model.works.forEach((work, i) => { folderOf[i] = position.get(folderAt(work.path, depth)) ?? -1; });
+    model.folders = { list, folderOf };
+    return model.folders;
+  };
+
+  function folderAt(path, depth) {
+    const parts = path.split('/');
+    return depth < parts.length - 1 ? parts[depth] : undefined;
+  }
+
+  function countFolders(model, depth) {
+    const counts = new Map();
+    for (const { path } of model.works) {
+      const name = folderAt(path, depth);
+      if (name !== undefined) counts.set(name, (counts.get(name) || 0) + 1);
+    }
+    return counts;
+  }
+
+  /**
+   * Works whose path holds every word of `text`: `{total, best, all}`, `best` at most `limit` indices, best first.
+   *
+   * A name that starts with the text comes before one with a word that does, and that before any other.
+   */
+  m.searchWorks = function (model, text, limit) {
+    const query = m.fold(text.trim());
+    const all = [];
+    if (!query) return { all, best: [], total: 0 };
+    // Folding 60,000 names takes a tenth of a second: done once, when somebody first searches.
+    model.search = model.search || model.works.map((work) => m.fold(work.path));
+    const words = query.split(/\s+/);
+    const ranked = [[], [], []];
+    model.search.forEach((path, i) => {
+      if (!words.every((word) => path.includes(word))) return;
+      all.push(i);
+      const name = path.slice(path.lastIndexOf('/') + 1);
+      const at = name.indexOf(query);
+      const rank = at === 0 ? 0 : at > 0 && /[^a-z0-9]/.test(name[at - 1]) ? 1 : 2;
+      if (ranked[rank].length < limit) ranked[rank].push(i);
+    });
+    return { all, best: ranked.flat().slice(0, limit), total: all.length };
+  };
+})(window.mosaicd = window.mosaicd || {});

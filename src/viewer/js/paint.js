@@ -1,0 +1,220 @@
+// Draws one frame: tiles, veils over dimmed and spare cells, gutters, works in motion, and the rings around a work.
+//
+// The cost of a frame depends on what is visible, not on how many works there are: tiles are addressed by position, and
+// a veil is an image of one pixel per cell, made when a filter changes and stretched over the mosaic in one call.
+(function (m) {
+  'use strict';
+
+  const FADE_MS = 140; // A sharper tile fades in over the coarser one that stood for it.
+  const VEIL_MS = 260;
+  const VEIL_ALPHA = 0.86;
+  const MAGNIFIED = 6; // Beyond this many device pixels per tile pixel, pixels are shown as pixels.
+
+  /** The visible part of the world in a canvas of device pixels: `x(wx)`, `y(wy)`, `k` pixels per cell, cell bounds. */
+  m.viewOf = function (camera, model) {
+    const { dpr } = camera;
+    const k = camera.scale * dpr;
+    const middle = camera.middle();
+    const [ox, oy] = [middle.x * dpr - camera.x * k, middle.y * dpr - camera.y * k];
+    const [width, height] = [Math.round(camera.width * dpr), Math.round(camera.height * dpr)];
+    return m.frameOf(model, { ox, oy, k, width, height });
+  };
+
+  /** Completes a view with the range of cells that it shows, ends excluded. */
+  m.frameOf = function (model, { ox, oy, k, width, height }) {
+    const range = (o, length, count) => [
+      Math.max(0, Math.min(count, Math.floor(-o / k))), Math.max(0, Math.min(count, Math.ceil((length - o) / k)))];
+    const [c0, c1] = range(ox, width, model.cols);
+    const [r0, r1] = range(oy, height, model.rows);
+    return { ox, oy, k, width, height, c0, c1, r0, r1, x: (wx) => Math.round(ox + wx * k), y: (wy) => Math.round(oy + wy * k) };
+  };
+
+  /** Calls `visit(col, row, x, y)` for each tile of a level in view; x, y are device pixels, edges shared exactly. */
+  m.eachTile = function (model, view, level, visit) {
+    const { cellPx, size, cols, rows } = model.pyramid.levels.get(level);
+    const span = size / cellPx; // A tile's side in cells.
+    const c1 = Math.min(cols, Math.ceil(view.c1 / span));
+    const r1 = Math.min(rows, Math.ceil(view.r1 / span));
+    for (let row = Math.max(0, Math.floor(view.r0 / span)); row < r1; row += 1) {
+      for (let col = Math.max(0, Math.floor(view.c0 / span)); col < c1; col += 1) visit(col, row, span);
+    }
+  };
+
+  /**
+   * Paints the mosaic at the level that suits the view; where a tile is missing, whatever coarser or finer one is here.
+   *
+   * Asks for missing tiles through `want(url, priority)`. True while a tile is still fading in.
+   */
+  m.paintTiles = function (context, model, tiles, view, { want, now = Infinity }) {
+    const { pyramid } = model;
+    const level = m.levelFor(pyramid, view.k);
+    const magnified = view.k / pyramid.levels.get(level).cellPx > MAGNIFIED;
+    context.imageSmoothingEnabled = !magnified;
+    const [midCol, midRow] = [(view.c0 + view.c1) / 2, (view.r0 + view.r1) / 2];
+    let fading = false;
+    m.eachTile(model, view, level, (col, row, span) => {
+      const url = pyramid.url(level, col, row);
+      const tile = tiles.get(url);
+      const age = tile ? now - tile.since : 0;
+      if (!tile || age < FADE_MS) {
+        paintStandIn(context, model, tiles, view, level, col, row);
+      }
+      if (!tile) {
+        const distance = Math.hypot((col + 0.5) * span - midCol, (row + 0.5) * span - midRow) / span;
+        want(url, distance);
+        return;
+      }
+      if (age < FADE_MS) {
+        fading = true;
+        context.globalAlpha = Math.max(0, age / FADE_MS);
+      }
+      paintPart(context, view, pyramid.levels.get(level), tile, col, row, col, row, 1);
+      context.globalAlpha = 1;
+    });
+    return fading;
+  };
+
+  /** Fills a missing tile's place with the nearest coarser tile, then with any finer ones on top. */
+  function paintStandIn(context, model, tiles, view, level, col, row) {
+    const { pyramid } = model;
+    for (let up = 1; level - up >= pyramid.min; up += 1) {
+      const [c, r] = [col >> up, row >> up];
+      const tile = tiles.get(pyramid.url(level - up, c, r));
+      if (tile) {
+        paintPart(context, view, pyramid.levels.get(level - up), tile, c, r, col, row, 2 ** up);
+        break;
+      }
+    }
+    if (level === pyramid.max) return;
+    const below = pyramid.levels.get(level + 1);
+    for (let i = 0; i < 4; i += 1) {
+      const [c, r] = [2 * col + (i & 1), 2 * row + (i >> 1)];
+      const tile = c < below.cols && r < below.rows ? tiles.get(pyramid.url(level + 1, c, r)) : null;
+      if (tile) paintPart(context, view, below, tile, c, r, c, r, 1);
+    }
+  }
+
+  /**
+   * Paints the part of the tile (c, r) that covers the place of the tile (col, row) `zoom` times smaller.
+   *
+   * With zoom 1 both are the same tile.
+   */
+  function paintPart(context, view, level, tile, c, r, col, row, zoom) {
+    const part = level.size / zoom;
+    const [left, top] = [col * part, row * part];
+    const right = Math.min(left + part, level.width);
+    const bottom = Math.min(top + part, level.height);
+    const [x0, y0] = [view.x(left / level.cellPx), view.y(top / level.cellPx)];
+    const [x1, y1] = [view.x(right / level.cellPx), view.y(bottom / level.cellPx)];
+    if (x1 <= x0 || y1 <= y0) return;
+    const [kx, ky] = m.tileRatio(level, c, r, tile.bitmap);
+    const sx = left - c * level.size + (c ? level.overlap : 0);
+    const sy = top - r * level.size + (r ? level.overlap : 0);
+    context.drawImage(tile.bitmap, sx * kx, sy * ky, (right - left) * kx, (bottom - top) * ky, x0, y0, x1 - x0, y1 - y0);
+  }
+
+  /** An image of one pixel per cell: opaque `colour` where `covers(index)`, clear elsewhere. */
+  m.createVeil = function (model, colour, covers) {
+    if (!model.cols || !model.rows) return null;
+    const canvas = document.createElement('canvas');
+    [canvas.width, canvas.height] = [model.cols, model.rows];
+    const context = canvas.getContext('2d');
+    const image = context.createImageData(model.cols, model.rows);
+    const pixels = new Uint32Array(image.data.buffer);
+    const value = new Uint32Array(new Uint8Array([...colour, 255]).buffer)[0];
+    let any = false;
+    model.cellOf.forEach((index, cell) => {
+      if (covers(index)) { pixels[cell] = value; any = true; }
+    });
+    context.putImageData(image, 0, 0);
+    return any ? canvas : null;
+  };
+
+  function paintVeil(context, view, veil, alpha) {
+    const [w, h] = [Math.min(view.c1, veil.width) - view.c0, Math.min(view.r1, veil.height) - view.r0];
+    if (w <= 0 || h <= 0 || alpha <= 0) return;
+    context.globalAlpha = alpha;
+    context.imageSmoothingEnabled = false;
+    const [x, y] = [view.x(view.c0), view.y(view.r0)];
+    context.drawImage(veil, view.c0, view.r0, w, h, x, y, view.x(view.c0 + w) - x, view.y(view.r0 + h) - y);
+    context.globalAlpha = 1;
+  }
+
+  /** Narrow lines of background between works, once works are large enough to be looked at one by one. */
+  function paintGutters(context, view, scale, dpr) {
+    const gap = Math.min(7, (scale - 60) * 0.025) * dpr;
+    if (gap <= 0.3) return;
+    const [x0, y0, x1, y1] = [view.x(view.c0), view.y(view.r0), view.x(view.c1), view.y(view.r1)];
+    for (let c = view.c0; c <= view.c1; c += 1) context.fillRect(view.x(c) - gap / 2, y0, gap, y1 - y0);
+    for (let r = view.r0; r <= view.r1; r += 1) context.fillRect(x0, view.y(r) - gap / 2, x1 - x0, gap);
+  }
+
+  /** A ring around a cell that shows on any picture: light inside dark. */
+  function paintRing(context, view, dpr, { col, row }, colour, width) {
+    const [x, y] = [view.x(col), view.y(row)];
+    const [w, h] = [view.x(col + 1) - x, view.y(row + 1) - y];
+    const least = 10 * dpr; // A work of a few pixels gets a ring that can be seen.
+    const grow = Math.max(0, (least - w) / 2);
+    const line = width * dpr;
+    const ring = (inset, style, thick) => {
+      context.strokeStyle = style;
+      context.lineWidth = thick;
+      context.strokeRect(x - grow + inset, y - grow + inset, w + 2 * (grow - inset), h + 2 * (grow - inset));
+    };
+    ring(0, 'rgba(0,0,0,.55)', line + 2 * dpr);
+    ring(0, colour, line);
+  }
+
+  /** A painter of scenes on `canvas`; see `draw` for what a scene is. */
+  m.createPainter = function (canvas) {
+    const context = canvas.getContext('2d', { alpha: false, desynchronized: false });
+    const painter = { context };
+
+    painter.resize = (width, height) => {
+      if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
+    };
+    /** A copy of what is on screen. */
+    painter.snapshot = () => {
+      const copy = document.createElement('canvas');
+      [copy.width, copy.height] = [canvas.width, canvas.height];
+      copy.getContext('2d').drawImage(canvas, 0, 0);
+      return copy;
+    };
+
+    /**
+     * Draws `{model, camera, tiles, theme, spare, veil, rings, transition, reduced}`; true if another frame is needed.
+     *
+     * `spare` is the veil over cells without a work, `veil` `{now, before, since}` the one over dimmed works,
+     * `rings` a list of `{col, row, colour, width}`.
+     */
+    painter.draw = (scene, now) => {
+      const { model, camera, tiles, theme } = scene;
+      context.globalAlpha = 1;
+      context.fillStyle = theme.background;
+      context.fillRect(0, 0, canvas.width, canvas.height);
+      if (!model || !model.cols) return false;
+      const view = m.viewOf(camera, model);
+      context.imageSmoothingQuality = 'low'; // Never shrunk below half: bilinear is exact enough and cheapest.
+      let again = m.paintTiles(context, model, tiles, view, {
+        want: tiles.want, now: scene.reduced ? Infinity : now,
+      });
+      if (scene.spare) paintVeil(context, view, scene.spare, 1);
+      again = paintFilter(scene, view, now) || again;
+      context.fillStyle = theme.background;
+      if (scene.transition) again = scene.transition.paint(context, view, now, theme.background) || again;
+      paintGutters(context, view, camera.scale, camera.dpr);
+      for (const ring of scene.rings) paintRing(context, view, camera.dpr, ring, ring.colour, ring.width);
+      return again;
+    };
+
+    function paintFilter({ veil, reduced }, view, now) {
+      const t = reduced ? 1 : Math.min(1, (now - veil.since) / VEIL_MS);
+      if (veil.before && t < 1) paintVeil(context, view, veil.before, VEIL_ALPHA * (1 - t));
+      // Where both veils lie, their sum should stay put: the new one makes up for what the old one has lost.
+      if (veil.now) paintVeil(context, view, veil.now, VEIL_ALPHA * t);
+      return t < 1;
+    }
+
+    return painter;
+  };
+})(window.mosaicd = window.mosaicd || {});

@@ -1,0 +1,134 @@
+// Search by name: type-ahead in a combobox (WAI-ARIA authoring practices, "editable combobox with list autocomplete"),
+// while every match glows in the mosaic.
+(function (m) {
+  'use strict';
+
+  const SHOWN = 40;
+  const byId = (id) => document.getElementById(id);
+
+  m.createSearch = function (app) {
+    const panel = byId('search');
+    const input = byId('search-input');
+    const list = byId('search-list');
+    const status = byId('search-status');
+    const search = {};
+    let found = [];
+    let active = -1;
+    let opener = null;
+
+    search.isOpen = () => !panel.hidden;
+    search.open = () => {
+      if (!app.model) return;
+      opener = document.activeElement;
+      panel.hidden = false;
+      document.body.classList.add('search-open');
+      input.select();
+      input.focus();
+      update();
+    };
+    search.close = () => {
+      if (panel.hidden) return;
+      panel.hidden = true;
+      document.body.classList.remove('search-open');
+      clear();
+      app.setMatches(null);
+      if (panel.contains(document.activeElement) || document.activeElement === document.body) {
+        (opener && opener.isConnected ? opener : app.canvas).focus({ preventScroll: true });
+      }
+    };
+    /** After a new generation. */
+    search.refresh = () => { if (search.isOpen()) update(); };
+
+    function clear() {
+      for (const canvas of list.querySelectorAll('canvas')) app.thumbs.release(canvas);
+      list.replaceChildren();
+      found = [];
+      setActive(-1);
+    }
+
+    function update() {
+      const text = input.value;
+      const { best, all, total } = m.searchWorks(app.model, text, SHOWN);
+      clear();
+      found = best.map((index) => app.model.works[index].id);
+      list.replaceChildren(...best.map((index, i) => row(app.model.works[index], text, i)));
+      list.hidden = !best.length;
+      input.setAttribute('aria-expanded', String(best.length > 0));
+      const plural = total === 1 ? 'work' : 'works';
+      status.textContent = text.trim() ? (total ? `${total.toLocaleString()} ${plural}` : 'No work has that name') : '';
+      app.setMatches(text.trim() ? all : null);
+      setActive(best.length ? 0 : -1);
+    }
+
+    function row(work, text, i) {
+      const item = document.createElement('li');
+      const canvas = document.createElement('canvas');
+      const label = document.createElement('span');
+      const name = document.createElement('span');
+      const where = document.createElement('span');
+      item.id = `search-${i}`;
+      item.setAttribute('role', 'option');
+      item.setAttribute('aria-selected', 'false');
+      label.className = 'label';
+      name.className = 'name';
+      where.className = 'where';
+      name.append(...marked(m.nameOf(work), text));
+      where.textContent = m.pathOf(work);
+      label.append(name, where);
+      item.append(canvas, label);
+      item.addEventListener('pointerdown', (event) => event.preventDefault()); // Keeps the focus in the field.
+      item.addEventListener('click', () => choose(i));
+      item.addEventListener('pointermove', () => { if (active !== i) setActive(i, false); });
+      app.thumbs.show(canvas, work.id, 44);
+      return item;
+    }
+
+    /** The name in parts, the first place that matches the text wrapped in `<mark>`. */
+    function marked(name, text) {
+      const query = text.trim().toLowerCase();
+      const start = query ? name.toLowerCase().indexOf(query) : -1;
+      if (start < 0) return [name];
+      const mark = document.createElement('mark');
+      mark.textContent = name.slice(start, start + query.length);
+      return [name.slice(0, start), mark, name.slice(start + query.length)];
+    }
+
+    function setActive(i, scroll = true) {
+      const before = list.children[active];
+      if (before) before.setAttribute('aria-selected', 'false');
+      active = i;
+      const now = list.children[i];
+      if (!now) { input.removeAttribute('aria-activedescendant'); return; }
+      now.setAttribute('aria-selected', 'true');
+      input.setAttribute('aria-activedescendant', now.id);
+      if (scroll) now.scrollIntoView({ block: 'nearest' });
+    }
+
+    function choose(i) {
+      const id = found[i];
+      if (id === undefined) return;
+      opener = app.canvas;
+      search.close();
+      app.open(id, { fly: true });
+    }
+
+    input.addEventListener('input', update);
+    input.addEventListener('keydown', (event) => {
+      const step = { ArrowDown: 1, ArrowUp: -1, PageDown: 6, PageUp: -6 }[event.key];
+      if (step && found.length) {
+        const wrap = Math.abs(step) === 1;
+        const next = wrap ? (active + step + found.length) % found.length
+          : Math.max(0, Math.min(found.length - 1, active + step));
+        setActive(next);
+      } else if (event.key === 'Enter') choose(active);
+      else if (event.key === 'Escape') search.close();
+      else return;
+      event.preventDefault();
+      event.stopPropagation();
+    });
+    byId('search-close').addEventListener('click', search.close);
+    panel.addEventListener('pointerdown', (event) => { if (event.target === panel) search.close(); });
+
+    return search;
+  };
+})(window.mosaicd = window.mosaicd || {});
