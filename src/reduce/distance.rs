@@ -56,8 +56,8 @@ pub(super) fn squares(x: &Matrix, rows: Range<usize>) -> Result<Vec<f32>, Reduce
             sums.iter().sum::<f64>() as f32
         })
         .collect();
-    // A NaN fails this comparison as it should.
-    match squares.iter().position(|&s| !(s <= SQUARE_LIMIT)) {
+    let unusable = |&s: &f32| s.is_nan() || s > SQUARE_LIMIT;
+    match squares.iter().position(unusable) {
         Some(at) => Err(ReduceError::NonFinite {
             row: rows.start + at,
         }),

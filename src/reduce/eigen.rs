@@ -19,10 +19,11 @@ const SMALL: usize = 64;
 /// `k` is at most `n`.
 pub(super) fn leading(c: &[f64], n: usize, k: usize) -> (Vec<f64>, Vec<f64>) {
     let block = k + (k / 4).max(8);
-    if n > SMALL && block * 2 < n {
-        if let Some(found) = subspace(c, n, k, block) {
-            return found;
-        }
+    if n > SMALL
+        && block * 2 < n
+        && let Some(found) = subspace(c, n, k, block)
+    {
+        return found;
     }
     let (values, vectors) = jacobi(c.to_vec(), n);
     (values[..k].to_vec(), vectors[..k * n].to_vec())

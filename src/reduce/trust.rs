@@ -3,7 +3,7 @@
 //! Source: Venna and Kaski 2001; the definition of scikit-learn's `trustworthiness`.
 
 use super::Point;
-use super::distance::{distance, squares};
+use super::distance::squares;
 use super::product::{View, product};
 use super::random::Random;
 use crate::matrix::Matrix;
@@ -70,7 +70,10 @@ pub fn trustworthiness(
 fn penalty_of(i: usize, far: &[f32], points: &[Point], k: usize) -> u64 {
     let mut near: Vec<(f32, usize)> = (0..points.len())
         .filter(|&j| j != i)
-        .map(|j| (distance(&points[i], &points[j]), j))
+        .map(|j| {
+            let (dx, dy) = (points[i][0] - points[j][0], points[i][1] - points[j][1]);
+            (dx * dx + dy * dy, j)
+        })
         .collect();
     let order = |a: &(f32, usize), b: &(f32, usize)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
     near.select_nth_unstable_by(k - 1, order);
