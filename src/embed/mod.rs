@@ -1,10 +1,21 @@
 //! Turning pictures into embeddings: the [`Encoder`] trait and its implementations.
+//!
+//! The door of the room. [`builtin`] is a descriptor in plain Rust that needs no files; [`clip`] runs any ONNX image
+//! encoder through the native onnxruntime library, which [`library`] finds and [`card`] configures; [`preprocess`]
+//! prepares pictures for it as Pillow does. [`open`] chooses.
+//!
+//! Invariants: embeddings have length 1 and finite values only; embeddings of different models are never compared.
 
+pub mod builtin;
+pub mod card;
+pub mod clip;
+pub mod library;
 pub mod preprocess;
 
 use crate::artwork::decode::Picture;
+use library::{AllTried, LibrarySearch};
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use std::{fmt, io, num::NonZero, path::PathBuf};
 
 /// Which encoder made an embedding: `builtin-<version>`, or the sha256 of the model file in hexadecimal.
 ///
@@ -18,10 +29,106 @@ impl fmt::Display for ModelId {
     }
 }
 
-/// An encoder could not embed its input.
+/// An encoder could not be opened, or could not embed its input.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum EncodeError {}
+pub enum EncodeError {
+    /// No onnxruntime library loads.
+    #[error(
+        "the onnxruntime library was not found: tried {0}. Set embed.library or ORT_DYLIB_PATH to \
+         libonnxruntime.so (1.17 or later), or run `mosaicd model fetch onnxruntime`"
+    )]
+    NoLibrary(AllTried),
+    /// The library loaded but does not start.
+    #[error("the onnxruntime library {path} does not start: {source}", path = path.display())]
+    Library {
+        /// The library.
+        path: PathBuf,
+        /// onnxruntime's own words.
+        source: ort::Error,
+    },
+    /// A file or folder of the model cannot be read.
+    #[error("cannot read the model's {path}: {source}", path = path.display())]
+    Unreadable {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A folder has no ONNX file, or several.
+    #[error(
+        "the model folder {folder} must hold one .onnx file, or name it in model.toml (`file = ...`); it holds {found:?}",
+        folder = folder.display()
+    )]
+    WhichModel {
+        /// The folder.
+        folder: PathBuf,
+        /// The ONNX files in it.
+        found: Vec<PathBuf>,
+    },
+    /// `model.toml` is wrong.
+    #[error("{path}: {source}", path = path.display())]
+    Card {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and where.
+        source: Box<toml::de::Error>,
+    },
+    /// onnxruntime does not take the file.
+    #[error("{path} is no model that onnxruntime can run: {source}", path = path.display())]
+    Model {
+        /// The ONNX file.
+        path: PathBuf,
+        /// onnxruntime's own words.
+        source: ort::Error,
+    },
+    /// A model, but not an image encoder.
+    #[error("{path} cannot be used as an image encoder: {what}", path = path.display())]
+    NotAnEncoder {
+        /// The ONNX file.
+        path: PathBuf,
+        /// What was found, and what to do.
+        what: String,
+    },
+    /// A run of the model failed.
+    #[error("running the model failed: {source}")]
+    Run {
+        /// onnxruntime's own words.
+        source: ort::Error,
+    },
+    /// The model's output has another shape than it promised.
+    #[error("the model returned the shape {found:?} instead of one vector a picture")]
+    WrongOutput {
+        /// The shape.
+        found: Vec<i64>,
+    },
+    /// An input was not made by the same encoder's [`Encoder::prepare`].
+    #[error("input {index} has {found} values instead of {wanted}")]
+    WrongInput {
+        /// Position in the call.
+        index: usize,
+        /// Values the encoder takes.
+        wanted: usize,
+        /// Values it got.
+        found: usize,
+    },
+    /// An embedding is not finite, or has no direction.
+    #[error("the embedding of input {index} is not finite or zero")]
+    NotFinite {
+        /// Position in the call.
+        index: usize,
+    },
+}
+
+impl EncodeError {
+    /// Whether only the named input of a call is at fault, so that the others may be encoded without it.
+    pub fn bad_input(&self) -> Option<usize> {
+        match self {
+            Self::WrongInput { index, .. } | Self::NotFinite { index } => Some(*index),
+            _ => None,
+        }
+    }
+}
 
 /// Turns pictures into embeddings: unit vectors of [`Encoder::dims`] values whose dot product says how alike they look.
 pub trait Encoder: Send + Sync {
@@ -31,10 +138,32 @@ pub trait Encoder: Send + Sync {
     fn name(&self) -> &str;
     /// Length `D` of an embedding.
     fn dims(&self) -> usize;
-    /// How many inputs [`Encoder::encode`] takes at most in one call.
+    /// How many inputs [`Encoder::encode`] runs at once; more are encoded in several runs.
     fn max_batch(&self) -> usize;
     /// Prepares a picture for [`Encoder::encode`]; pure, called on any thread, many at a time.
     fn prepare(&self, picture: &Picture) -> Vec<f32>;
     /// Embeds prepared inputs; the results are L2-normalised and in the order of `inputs`.
     fn encode(&self, inputs: &[Vec<f32>]) -> Result<Vec<Vec<f32>>, EncodeError>;
+}
+
+/// Which encoder to open.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EncoderSpec {
+    /// An ONNX file or a folder with one; `None` means the built-in descriptor.
+    pub model: Option<PathBuf>,
+    /// Where to look for onnxruntime.
+    pub library: LibrarySearch,
+    /// Threads that a run of the model uses; `None` means one a core.
+    pub threads: Option<NonZero<usize>>,
+}
+
+/// Opens the encoder that `spec` names.
+pub fn open(spec: &EncoderSpec) -> Result<Box<dyn Encoder>, EncodeError> {
+    match &spec.model {
+        None => Ok(Box::new(builtin::Builtin::new())),
+        Some(path) => {
+            let encoder = clip::OnnxEncoder::load(path, &spec.library, spec.threads)?;
+            Ok(Box::new(encoder))
+        }
+    }
 }

@@ -241,8 +241,9 @@ mod tests {
         let mut rgba = Vec::new();
         for y in 0..i64::from(height) {
             for x in 0..i64::from(width) {
-                let channel =
-                    |c: i64| (((x * x * (3 + c) + y * y * (5 - c) + x * y * 7) >> 5) + 40 * c) as u8;
+                let channel = |c: i64| {
+                    (((x * x * (3 + c) + y * y * (5 - c) + x * y * 7) >> 5) + 40 * c) as u8
+                };
                 rgba.extend([channel(0), channel(1), channel(2), 255]);
             }
         }

@@ -1,0 +1,325 @@
+//! Finding a model's files: the ONNX file, its `model.toml`, its identity.
+//!
+//! `model.toml` lies beside the ONNX file and says what the file itself cannot; every key is optional:
+//! ```toml
+//! file = "onnx/vision_model.onnx"     # which file of the folder
+//! size = 224                          # side of the input, where the model leaves it open
+//! short_side = 256                    # length of the short side before the crop
+//! shape = "crop"                      # or "squash"
+//! filter = "bicubic"                  # or "bilinear"
+//! mean = [0.48145466, 0.4578275, 0.40821073]
+//! std = [0.26862954, 0.26130258, 0.27577711]
+//! input = "pixel_values"              # names, where a model has several
+//! output = "image_embeds"
+//! batch = 8                           # most pictures in one run
+//! ```
+
+use super::{
+    EncodeError, ModelId,
+    preprocess::{Filter, Preprocess, Shape},
+};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use std::{
+    fs::{self, File},
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+/// What `model.toml` says.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelCard {
+    /// Which file of the folder is the model.
+    pub file: Option<PathBuf>,
+    /// Side of the input, pixels.
+    pub size: Option<u32>,
+    /// Length of the short side before the crop, pixels.
+    pub short_side: Option<u32>,
+    /// How a picture becomes square.
+    #[serde(default)]
+    pub shape: Shape,
+    /// The resizing filter.
+    #[serde(default)]
+    pub filter: Filter,
+    /// Mean of each channel, in 0..=1.
+    pub mean: Option<[f32; 3]>,
+    /// Standard deviation of each channel.
+    pub std: Option<[f32; 3]>,
+    /// Name of the input.
+    pub input: Option<String>,
+    /// Name of the output.
+    pub output: Option<String>,
+    /// Most pictures in one run.
+    pub batch: Option<usize>,
+}
+
+/// Largest input side that is believed, pixels: far above any encoder's.
+pub(super) const MAX_SIZE: u32 = 4096;
+
+impl ModelCard {
+    /// The preprocessing for an input side of `size` pixels, or what is wrong with the card.
+    pub(super) fn preprocess(&self, size: u32) -> Result<Preprocess, &'static str> {
+        let clip = Preprocess::clip(size);
+        let recipe = Preprocess {
+            short_side: self.short_side.unwrap_or(size),
+            shape: self.shape,
+            filter: self.filter,
+            mean: self.mean.unwrap_or(clip.mean),
+            std: self.std.unwrap_or(clip.std),
+            ..clip
+        };
+        if size == 0 || size > MAX_SIZE || recipe.short_side > MAX_SIZE {
+            return Err("size and short_side must lie in 1..=4096");
+        }
+        if recipe.short_side < size {
+            return Err("short_side must not be smaller than size");
+        }
+        if !recipe.mean.iter().all(|v| v.is_finite()) {
+            return Err("mean must be finite numbers");
+        }
+        if !recipe.std.iter().all(|v| v.is_finite() && *v > 0.0) {
+            return Err("std must be positive numbers");
+        }
+        if self.batch == Some(0) {
+            return Err("batch must be at least 1");
+        }
+        Ok(recipe)
+    }
+}
+
+/// A model on disk.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelFiles {
+    /// The ONNX file.
+    pub onnx: PathBuf,
+    /// Its card, or the defaults.
+    pub card: ModelCard,
+    /// What people call it: the folder's name, or the file's.
+    pub name: String,
+}
+
+/// Finds the model at `path`, which is an ONNX file or a folder with one.
+pub fn locate(path: &Path) -> Result<ModelFiles, EncodeError> {
+    let unreadable = |source| EncodeError::Unreadable {
+        path: path.to_path_buf(),
+        source,
+    };
+    let is_folder = fs::metadata(path).map_err(unreadable)?.is_dir();
+    let folder = if is_folder {
+        path
+    } else {
+        path.parent().unwrap_or(Path::new(""))
+    };
+    let card = read_card(&folder.join("model.toml"))?;
+    let onnx = if is_folder {
+        match &card.file {
+            Some(file) => folder.join(file),
+            None => only_model(folder)?,
+        }
+    } else {
+        path.to_path_buf()
+    };
+    let name = path.file_name().map_or_else(
+        || path.display().to_string(),
+        |n| n.to_string_lossy().into(),
+    );
+    Ok(ModelFiles { onnx, card, name })
+}
+
+fn read_card(path: &Path) -> Result<ModelCard, EncodeError> {
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(ModelCard::default()),
+        Err(source) => {
+            let path = path.to_path_buf();
+            return Err(EncodeError::Unreadable { path, source });
+        }
+    };
+    toml::from_str(&text).map_err(|source| EncodeError::Card {
+        path: path.to_path_buf(),
+        source: Box::new(source),
+    })
+}
+
+/// The usual names, else the folder's only ONNX file.
+fn only_model(folder: &Path) -> Result<PathBuf, EncodeError> {
+    const USUAL: [&str; 5] = [
+        "model.onnx",
+        "vision_model.onnx",
+        "onnx/vision_model.onnx",
+        "onnx/model.onnx",
+        "visual/model.onnx",
+    ];
+    let usual = USUAL.iter().map(|name| folder.join(name));
+    if let Some(file) = usual.into_iter().find(|file| file.is_file()) {
+        return Ok(file);
+    }
+    let entries = fs::read_dir(folder).map_err(|source| EncodeError::Unreadable {
+        path: folder.to_path_buf(),
+        source,
+    })?;
+    let mut files: Vec<PathBuf> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|file| file.extension().is_some_and(|e| e == "onnx"))
+        .collect();
+    files.sort();
+    match files.as_slice() {
+        [only] => Ok(only.clone()),
+        _ => Err(EncodeError::WhichModel {
+            folder: folder.to_path_buf(),
+            found: files,
+        }),
+    }
+}
+
+/// What a pass over the model's bytes tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fingerprint {
+    /// sha256 of the file, and of the weights beside it if the export keeps them apart.
+    pub(super) model: ModelId,
+    /// Whether it computes with whole numbers, so that its results depend on the batch (notes: cosine .99985).
+    pub(super) quantised: bool,
+}
+
+/// Reads the file once, in pieces, with the weights in `<file>_data` or `<file>.data` where an export has them.
+pub(super) fn fingerprint(onnx: &Path) -> Result<Fingerprint, EncodeError> {
+    let mut sum = Sha256::new();
+    let mut quantised = false;
+    digest(onnx, &mut sum, &mut quantised)?;
+    for suffix in ["_data", ".data"] {
+        let mut name = onnx.as_os_str().to_owned();
+        name.push(suffix);
+        let weights = PathBuf::from(name);
+        if weights.is_file() {
+            digest(&weights, &mut sum, &mut false)?;
+        }
+    }
+    let hex = sum.finalize().iter().map(|b| format!("{b:02x}")).collect();
+    Ok(Fingerprint {
+        model: ModelId(hex),
+        quantised,
+    })
+}
+
+fn digest(path: &Path, sum: &mut Sha256, quantised: &mut bool) -> Result<(), EncodeError> {
+    // An operator's name stands in the file as plain text. A false hit costs a little speed, nothing else.
+    const WHOLE_NUMBERS: [&[u8]; 4] = [
+        b"DynamicQuantizeLinear",
+        b"MatMulInteger",
+        b"QLinear",
+        b"DequantizeLinear",
+    ];
+    const OVERLAP: usize = 32;
+    let unreadable = |source| EncodeError::Unreadable {
+        path: path.to_path_buf(),
+        source,
+    };
+    let mut file = File::open(path).map_err(unreadable)?;
+    let mut buffer = vec![0; OVERLAP + (1 << 18)];
+    loop {
+        let read = match file.read(&mut buffer[OVERLAP..]) {
+            Ok(0) => return Ok(()),
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(unreadable(error)),
+        };
+        sum.update(&buffer[OVERLAP..OVERLAP + read]);
+        let window = &buffer[..OVERLAP + read];
+        *quantised = *quantised || WHOLE_NUMBERS.iter().any(|name| contains(window, name));
+        buffer.copy_within(read..read + OVERLAP, 0);
+    }
+}
+
+fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+    let first = needle[0];
+    let mut rest = haystack;
+    while let Some(at) = rest.iter().position(|&byte| byte == first) {
+        if rest[at..].starts_with(needle) {
+            return true;
+        }
+        rest = &rest[at + 1..];
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_card_fills_in_what_it_leaves_out() {
+        let card: ModelCard =
+            toml::from_str("size = 384\nshape = \"squash\"\nmean = [0.5, 0.5, 0.5]")
+                .expect("a valid card");
+        let recipe = card.preprocess(384).expect("a sane card");
+        assert_eq!((recipe.size, recipe.short_side), (384, 384));
+        assert_eq!(
+            (recipe.shape, recipe.filter),
+            (Shape::Squash, Filter::Bicubic)
+        );
+        assert_eq!(
+            (recipe.mean, recipe.std),
+            ([0.5; 3], Preprocess::clip(1).std)
+        );
+    }
+
+    #[test]
+    fn senseless_cards_are_refused() {
+        for text in [
+            "short_side = 100",
+            "std = [0.0, 1.0, 1.0]",
+            "mean = [nan, 0.0, 0.0]",
+            "batch = 0",
+        ] {
+            let card: ModelCard = toml::from_str(text).expect("valid TOML");
+            assert!(card.preprocess(224).is_err(), "{text}");
+        }
+        assert!(ModelCard::default().preprocess(0).is_err());
+        assert!(toml::from_str::<ModelCard>("sise = 224").is_err());
+    }
+
+    #[test]
+    fn a_folder_needs_one_model_or_a_usual_name() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let write = |name: &str| {
+            fs::write(folder.path().join(name), b"x").expect("the temporary folder is writable");
+        };
+        let found = || locate(folder.path()).map(|m| m.onnx);
+        assert!(matches!(found(), Err(EncodeError::WhichModel { found, .. }) if found.is_empty()));
+        write("b.onnx");
+        assert!(found().is_ok_and(|file| file.ends_with("b.onnx")));
+        write("a.onnx");
+        assert!(matches!(found(), Err(EncodeError::WhichModel { found, .. }) if found.len() == 2));
+        write("vision_model.onnx");
+        assert!(found().is_ok_and(|file| file.ends_with("vision_model.onnx")));
+        fs::write(folder.path().join("model.toml"), "file = 'a.onnx'").expect("writable");
+        assert!(found().is_ok_and(|file| file.ends_with("a.onnx")));
+    }
+
+    #[test]
+    fn the_identity_is_the_file_s_sha256() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("m.onnx");
+        fs::write(&path, b"abc").expect("the temporary folder is writable");
+        // FIPS 180-2, appendix B.1.
+        let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        let print = fingerprint(&path).expect("readable");
+        assert_eq!((print.model.0.as_str(), print.quantised), (abc, false));
+        fs::write(folder.path().join("m.onnx_data"), b"weights").expect("writable");
+        assert_ne!(fingerprint(&path).expect("readable").model.0, abc);
+    }
+
+    #[test]
+    fn an_operator_s_name_is_found_across_pieces() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("m.onnx");
+        for before in [0, (1 << 18) - 7, 1 << 18, (1 << 18) + 3] {
+            let mut bytes = vec![b'M'; before];
+            bytes.extend(b"MatMulInteger");
+            fs::write(&path, &bytes).expect("the temporary folder is writable");
+            assert!(fingerprint(&path).expect("readable").quantised, "{before}");
+        }
+    }
+}
