@@ -1,0 +1,103 @@
+//! Reading a file whole, and only if it is and stays the one that the scan saw.
+
+use super::root;
+use crate::artwork::FileIdentity;
+use rustix::fs::{AtFlags, FileType, OFlags, Stat};
+use rustix::io::Errno;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+/// A file's bytes could not be had.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// It is not there any more: no news to anybody.
+    #[error("it is not there any more")]
+    Vanished,
+    /// It is not the file that was expected, or changed while it was read: settle it again.
+    #[error("it changed while it was read")]
+    Changed,
+    /// It is larger than allowed; nothing was read.
+    #[error("it has {size} bytes, and at most {max_bytes} are read")]
+    TooLarge {
+        /// Its size.
+        size: u64,
+        /// The limit.
+        max_bytes: u64,
+    },
+    /// It is no regular file, or a symbolic link is on the way.
+    #[error("it is not a regular file, or behind a symbolic link")]
+    NotAFile,
+    /// Permission is missing; a change of it shows in the file's identity.
+    #[error("permission denied")]
+    Denied,
+    /// The system failed otherwise.
+    #[error("it cannot be read")]
+    Io(#[source] io::Error),
+}
+
+/// Reads the file at `path`, relative to the artwork folder `root`, if it is `expected` before and after.
+///
+/// Never blocks on a FIFO, never opens a device, never passes a symbolic link.
+pub fn read_finished(
+    root: &Path,
+    path: &Path,
+    expected: &FileIdentity,
+    max_bytes: u64,
+) -> Result<Vec<u8>, ReadError> {
+    let root = root::open_root(root).map_err(of_errno)?;
+    // Looked at before it is opened, because opening a device may already do something.
+    let before = rustix::fs::statat(&root, path, AtFlags::SYMLINK_NOFOLLOW).map_err(of_errno)?;
+    check(&before, expected)?;
+    let size = expected.size;
+    if size > max_bytes {
+        return Err(ReadError::TooLarge { size, max_bytes });
+    }
+    let file = root::open_beneath(&root, path, OFlags::RDONLY).map_err(of_errno)?;
+    let mut file = File::from(file);
+    check(&rustix::fs::fstat(&file).map_err(of_errno)?, expected)?;
+    let mut bytes = Vec::new();
+    let room = usize::try_from(size)
+        .ok()
+        .and_then(|size| size.checked_add(1));
+    if room.is_none_or(|room| bytes.try_reserve_exact(room).is_err()) {
+        return Err(of_io(io::ErrorKind::OutOfMemory.into()));
+    }
+    // One byte more than expected, to notice a file that grew.
+    (&mut file)
+        .take(size.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(of_io)?;
+    check(&rustix::fs::fstat(&file).map_err(of_errno)?, expected)?;
+    if bytes.len() as u64 != size {
+        return Err(ReadError::Changed);
+    }
+    Ok(bytes)
+}
+
+fn check(stat: &Stat, expected: &FileIdentity) -> Result<(), ReadError> {
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        Err(ReadError::NotAFile)
+    } else if root::identity(stat) == *expected {
+        Ok(())
+    } else {
+        Err(ReadError::Changed)
+    }
+}
+
+fn of_errno(errno: Errno) -> ReadError {
+    match errno {
+        Errno::NOENT | Errno::NOTDIR | Errno::STALE => ReadError::Vanished,
+        Errno::LOOP | Errno::XDEV | Errno::NXIO => ReadError::NotAFile,
+        Errno::ACCESS | Errno::PERM => ReadError::Denied,
+        errno => ReadError::Io(errno.into()),
+    }
+}
+
+fn of_io(error: io::Error) -> ReadError {
+    match error.raw_os_error().map(Errno::from_raw_os_error) {
+        Some(errno) => of_errno(errno),
+        None => ReadError::Io(error),
+    }
+}

@@ -1,0 +1,234 @@
+//! The scan: what is in the artwork folder, by stat alone. It opens folders but never a file.
+
+use super::{
+    Ignore,
+    root::{self, RootId},
+};
+use crate::artwork::FileIdentity;
+use rustix::fd::OwnedFd;
+use rustix::fs::{AtFlags, Dir, FileType, OFlags};
+use rustix::io::Errno;
+use std::collections::{BTreeMap, HashSet};
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// What a scan saw. All paths are relative to the artwork folder, in whatever bytes they have.
+#[derive(Clone, Debug)]
+pub struct Scan {
+    /// The folder that was scanned.
+    pub root: RootId,
+    /// Where the scan began: empty for the whole folder.
+    pub start: PathBuf,
+    /// Every regular file that is not ignored.
+    pub files: BTreeMap<PathBuf, FileIdentity>,
+    /// What could have been an artwork and why it is none.
+    pub skipped: Vec<(PathBuf, SkipReason)>,
+}
+
+/// Why an entry is not among the files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SkipReason {
+    /// Links are not followed: they may lead out of the folder or in circles.
+    #[error("a symbolic link (not followed)")]
+    Symlink,
+    /// A named pipe.
+    #[error("a named pipe")]
+    Fifo,
+    /// A socket.
+    #[error("a socket")]
+    Socket,
+    /// A device.
+    #[error("a device")]
+    Device,
+    /// The same folder was already seen: a mount within itself.
+    #[error("a folder that contains itself")]
+    Loop,
+    /// The system refused: what is there, or below, is unknown.
+    #[error("cannot be read: {0}")]
+    Unreadable(Errno),
+}
+
+/// The folder could not be scanned at all; nothing is known about its files.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ScanError {
+    /// There is nothing at its path.
+    #[error("the artwork folder {} is not there", .0.display())]
+    RootMissing(PathBuf),
+    /// It is something else.
+    #[error("the artwork folder {} is not a folder", .0.display())]
+    NotAFolder(PathBuf),
+    /// The system refused.
+    #[error("the artwork folder {} cannot be read", path.display())]
+    Unreadable {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// What a scan says about files known before.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// New files, and files whose identity differs.
+    pub seen: Vec<PathBuf>,
+    /// Files that are not there any more.
+    pub gone: Vec<PathBuf>,
+}
+
+impl Scan {
+    /// Whether the scan can tell that `path` is not there: it lies below the scan's start, and not in a folder that
+    /// could not be read.
+    pub fn covers(&self, path: &Path) -> bool {
+        let unknown = |(at, reason): &(PathBuf, SkipReason)| {
+            matches!(reason, SkipReason::Unreadable(_)) && path.starts_with(at)
+        };
+        path.starts_with(&self.start) && !self.skipped.iter().any(unknown)
+    }
+
+    /// Compares with the files known before.
+    pub fn changes(&self, known: &BTreeMap<PathBuf, FileIdentity>) -> Changes {
+        let differs =
+            |(path, identity): &(&PathBuf, &FileIdentity)| known.get(*path) != Some(identity);
+        let gone = |path: &&PathBuf| !self.files.contains_key(*path) && self.covers(path);
+        Changes {
+            seen: self
+                .files
+                .iter()
+                .filter(differs)
+                .map(|(path, _)| path.clone())
+                .collect(),
+            gone: known.keys().filter(gone).cloned().collect(),
+        }
+    }
+}
+
+/// Scans the whole artwork folder `root`; 60,000 files take some 0.1 s.
+pub fn scan(root: &Path, ignore: &Ignore) -> Result<Scan, ScanError> {
+    scan_subtree(root, Path::new(""), ignore)
+}
+
+/// Scans what is at `start`, relative to `root`: a folder with everything in it, one file, or nothing (any more).
+pub fn scan_subtree(root: &Path, start: &Path, ignore: &Ignore) -> Result<Scan, ScanError> {
+    let failed = |errno: Errno| match errno {
+        Errno::NOENT => ScanError::RootMissing(root.to_owned()),
+        Errno::NOTDIR => ScanError::NotAFolder(root.to_owned()),
+        errno => ScanError::Unreadable {
+            path: root.to_owned(),
+            source: errno.into(),
+        },
+    };
+    let opened = root::open_root(root).map_err(failed)?;
+    let stat = rustix::fs::fstat(&opened).map_err(failed)?;
+    let mut walk = Walk {
+        root: &opened,
+        ignore,
+        folders: Vec::new(),
+        seen: HashSet::new(),
+        scan: Scan {
+            root: RootId {
+                dev: stat.st_dev,
+                ino: stat.st_ino,
+            },
+            start: start.to_owned(),
+            files: BTreeMap::new(),
+            skipped: Vec::new(),
+        },
+    };
+    if start.as_os_str().is_empty() {
+        walk.folder(PathBuf::new()).map_err(failed)?;
+    } else if !ignore.leaves_out_any(start, false) {
+        walk.start(start);
+    }
+    while let Some(path) = walk.folders.pop() {
+        if let Err(errno) = walk.folder(path.clone()) {
+            walk.skip(path, errno);
+        }
+    }
+    Ok(walk.scan)
+}
+
+struct Walk<'a> {
+    root: &'a OwnedFd,
+    ignore: &'a Ignore,
+    /// Folders still to read.
+    folders: Vec<PathBuf>,
+    /// Device and inode of the folders read.
+    seen: HashSet<(u64, u64)>,
+    scan: Scan,
+}
+
+impl Walk<'_> {
+    /// Begins with one entry, reached without passing a link.
+    fn start(&mut self, path: &Path) {
+        let parent = path.parent().unwrap_or(Path::new(""));
+        let Some(name) = path.file_name() else {
+            return;
+        };
+        match root::open_beneath(self.root, parent, OFlags::RDONLY | OFlags::DIRECTORY) {
+            Ok(parent) => self.entry(&parent, name, path.to_owned(), FileType::Unknown),
+            Err(errno) => self.skip(path.to_owned(), errno),
+        }
+    }
+
+    /// Reads one folder.
+    fn folder(&mut self, path: PathBuf) -> Result<(), Errno> {
+        let folder = root::open_beneath(self.root, &path, OFlags::RDONLY | OFlags::DIRECTORY)?;
+        let stat = rustix::fs::fstat(&folder)?;
+        if !self.seen.insert((stat.st_dev, stat.st_ino)) {
+            self.scan.skipped.push((path, SkipReason::Loop));
+            return Ok(());
+        }
+        for entry in Dir::read_from(&folder)? {
+            let entry = entry?;
+            let name = OsStr::from_bytes(entry.file_name().to_bytes());
+            if name != "." && name != ".." {
+                self.entry(&folder, name, path.join(name), entry.file_type());
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in one entry of an open folder.
+    fn entry(&mut self, folder: &OwnedFd, name: &OsStr, path: PathBuf, hint: FileType) {
+        if self.ignore.leaves_out(&path, hint == FileType::Directory) {
+            return;
+        }
+        let stat = match rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => stat,
+            Err(errno) => return self.skip(path, errno),
+        };
+        let reason = match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => {
+                self.scan.files.insert(path, root::identity(&stat));
+                return;
+            }
+            FileType::Directory => {
+                if hint == FileType::Directory || !self.ignore.leaves_out(&path, true) {
+                    self.folders.push(path);
+                }
+                return;
+            }
+            FileType::Symlink => SkipReason::Symlink,
+            FileType::Fifo => SkipReason::Fifo,
+            FileType::Socket => SkipReason::Socket,
+            _ => SkipReason::Device,
+        };
+        self.scan.skipped.push((path, reason));
+    }
+
+    /// Notes what could not be read; what vanished meanwhile is simply not there.
+    fn skip(&mut self, path: PathBuf, errno: Errno) {
+        let reason = match errno {
+            Errno::NOENT | Errno::NOTDIR => return,
+            // A folder on the way was replaced by a link.
+            Errno::LOOP | Errno::XDEV => SkipReason::Symlink,
+            errno => SkipReason::Unreadable(errno),
+        };
+        self.scan.skipped.push((path, reason));
+    }
+}
