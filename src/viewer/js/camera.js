@@ -52,7 +52,8 @@
     camera.fitScale = () => {
       // The margin keeps the mosaic off the window's edge and the controls off the art.
       const narrow = camera.width < 640;
-      const [side, high] = narrow ? [12, 148] : [56, 132];
+      const sheet = camera.inset.bottom > 0; // The controls at the foot are hidden behind it.
+      const [side, high] = narrow ? [12, sheet ? 24 : 148] : [56, 132];
       const { width, height } = open();
       return Math.min(Math.max(40, width - 2 * side) / camera.cols, Math.max(40, height - high) / camera.rows,
         camera.maxScale());
