@@ -70,10 +70,15 @@
       camera.x = hold(camera.x, camera.cols, width / camera.scale);
       camera.y = hold(camera.y, camera.rows, height / camera.scale);
     }
-    /** Keeps one coordinate where there is something to see: centred when all fits, free up to the edge deep inside. */
+    /**
+     * Keeps one coordinate where there is something to see: centred when all fits, free up to the edge deep inside.
+     *
+     * Half the size times (1 - fit / scale) is how far a zoom about any point of the mosaic leads from its middle.
+     */
     function hold(at, size, seen) {
       const spare = Math.max(0, size - seen);
-      const half = Math.min(size / 2, spare / 2 + Math.min(seen / 2, spare));
+      const zoomed = (size / 2) * Math.max(0, 1 - camera.fitScale() / camera.scale);
+      const half = Math.min(size / 2, Math.max(zoomed, spare / 2 + Math.min(seen / 2, spare)));
       return clamp(at, size / 2 - half, size / 2 + half);
     }
 
