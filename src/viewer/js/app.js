@@ -57,6 +57,7 @@
     app.minimap.update(scene);
     tiles.pump();
     placeHover();
+    document.body.classList.toggle('deep', !camera.home && camera.scale > camera.fitScale() * 1.05);
     app.frames.push(performance.now() - began);
     if (app.frames.length > 600) app.frames.shift();
     if (moving || again) requestFrame();
@@ -296,7 +297,8 @@
     app.card.show(work);
     setInset();
     app.cursor = { col: work.col, row: work.row };
-    if (fly) app.flyTo(work);
+    if (camera.home && !fly) camera.flyHome(performance.now());
+    else if (fly) app.flyTo(work);
     else reveal(work);
     if (!quiet) pushAddress(`#work=${id}`);
     if (focus) byId('card-close').focus({ preventScroll: true });
@@ -403,7 +405,7 @@
   let labelled = null;
   function placeHover() {
     const work = hover && app.model && app.model.works[app.model.byId.get(hover.id)];
-    const show = Boolean(work) && !camera.moving() && !app.wander.on;
+    const show = Boolean(work) && !camera.moving() && !app.wander.on && hover.id !== app.card.id;
     label.classList.toggle('shown', show);
     if (!show) { labelled = null; app.thumbs.release(labelPicture); return; }
     const small = camera.scale < 64; // A work too small to be seen is shown larger beside the pointer.

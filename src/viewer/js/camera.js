@@ -52,7 +52,8 @@
     camera.fitScale = () => {
       // The margin keeps the mosaic off the window's edge and the controls off the art.
       const narrow = camera.width < 640;
-      const [side, high] = narrow ? [12, 148] : [56, 132];
+      const sheet = camera.inset.bottom > 0; // The controls at the foot are hidden behind it.
+      const [side, high] = narrow ? [12, sheet ? 24 : 148] : [56, 132];
       const { width, height } = open();
       return Math.min(Math.max(40, width - 2 * side) / camera.cols, Math.max(40, height - high) / camera.rows,
         camera.maxScale());
@@ -69,10 +70,15 @@
       camera.x = hold(camera.x, camera.cols, width / camera.scale);
       camera.y = hold(camera.y, camera.rows, height / camera.scale);
     }
-    /** Keeps one coordinate where there is something to see: centred when all fits, free up to the edge deep inside. */
+    /**
+     * Keeps one coordinate where there is something to see: centred when all fits, free up to the edge deep inside.
+     *
+     * Half the size times (1 - fit / scale) is how far a zoom about any point of the mosaic leads from its middle.
+     */
     function hold(at, size, seen) {
       const spare = Math.max(0, size - seen);
-      const half = Math.min(size / 2, spare / 2 + Math.min(seen / 2, spare));
+      const zoomed = (size / 2) * Math.max(0, 1 - camera.fitScale() / camera.scale);
+      const half = Math.min(size / 2, Math.max(zoomed, spare / 2 + Math.min(seen / 2, spare)));
       return clamp(at, size / 2 - half, size / 2 + half);
     }
 

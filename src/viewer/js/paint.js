@@ -8,7 +8,7 @@
   const FADE_MS = 140; // A sharper tile fades in over the coarser one that stood for it.
   const VEIL_MS = 260;
   const VEIL_ALPHA = 0.86;
-  const MAGNIFIED = 6; // Beyond this many device pixels per tile pixel, pixels are shown as pixels.
+  const MAGNIFIED = 12; // Beyond this many device pixels per tile pixel, pixels are shown as pixels.
 
   /** The visible part of the world in a canvas of device pixels: `x(wx)`, `y(wy)`, `k` pixels per cell, cell bounds. */
   m.viewOf = function (camera, model) {

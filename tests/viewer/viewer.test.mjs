@@ -1,0 +1,548 @@
+// Behaviour of the viewer in a real browser: Chromium driven by playwright-core, both test-only.
+//
+//   MOSAICD_PLAYWRIGHT=<folder with node_modules> node --test tests/viewer/viewer.test.mjs
+//
+// Works here are flat colours, so that one pixel of the canvas tells which work is drawn there.
+import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { extname, join, normalize } from 'node:path';
+import { after, before, test } from 'node:test';
+import { launch } from './browser.mjs';
+import { Pictures, publish, writeGeneration, writePage } from './fake_output.mjs';
+
+const DAY = 86400000;
+const CELL = 64;
+const HOSTILE = [
+  '<img src=x onerror="window.hacked=1">.png',
+  '"><script>window.hacked=1</script>\'`${1}`.png',
+  'line\none\r\ttwo.png',
+  'right\u202eto\u2066left.png',
+  `${'\u00e9'.repeat(125)}.png`,
+  '%ff%25name.png',
+  'javascript:window.hacked=1.png',
+  '</script><b>bold&amp;.png',
+];
+
+let browser;
+let root;
+let server;
+let base;
+const requests = [];
+
+const colourOf = (key) => [60 + (key * 37) % 180, 60 + (key * 71) % 180, 60 + (key * 113) % 180];
+const pictures = new Pictures(CELL, (key, px) => {
+  const rgb = Buffer.alloc(px * px * 3);
+  for (let i = 0; i < rgb.length; i += 1) rgb[i] = colourOf(key)[i % 3];
+  return rgb;
+});
+
+/** A grid of works, `cols` × `rows`, less the last `spare` cells; picture = id. */
+function grid(cols, rows, { spare = 0, now = Date.now() } = {}) {
+  const works = [];
+  for (let i = 0; i < cols * rows - spare; i += 1) {
+    const [col, row] = [i % cols, Math.floor(i / cols)];
+    const folder = i % 2 ? 'evens & odds' : 'spheres';
+    works.push({ id: 100 + i, picture: 100 + i, path: `${folder}/work-${String(i).padStart(3, '0')}.png`, col, row,
+      size: 1234 + i, added_ms: now - (i < 5 ? 2 : 90) * DAY,
+      neighbours: [1, 2, 3].map((step) => 100 + ((i + step) % (cols * rows - spare))) });
+  }
+  return works;
+}
+
+let folders = 0;
+/** A fresh output folder with the page and, unless `works` is null, one generation. */
+function output(works = grid(12, 8), { cols = 12, rows = 8, ...rest } = {}) {
+  folders += 1;
+  const name = `out-${folders}`;
+  const dir = join(root, name);
+  writePage(dir);
+  const state = { dir, url: `${base}/${name}/`, generation: 1 };
+  state.write = (list, more = {}) => writeGeneration(dir, { works: list, cols, rows, pictures, title: 'Test mosaic',
+    published: 1_700_000_000_000 + state.generation, generation: state.generation++, ...rest, ...more });
+  if (works) state.write(works);
+  return state;
+}
+
+async function open(url, options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1200, height: 800 }, ...options });
+  const page = await context.newPage();
+  page.problems = [];
+  page.on('pageerror', (error) => page.problems.push(error.message));
+  page.on('console', (message) => {
+    if (message.type() === 'error' && !/404/.test(message.text())) page.problems.push(message.text());
+  });
+  await page.goto(url);
+  return page;
+}
+const ready = async (page) => {
+  await page.waitForFunction(() => window.mosaicd.app && window.mosaicd.app.model);
+  await settled(page);
+};
+/** Waits until nothing moves and no tile is on its way. */
+const settled = (page) => page.waitForFunction(() => {
+  const { app } = window.mosaicd;
+  const { loading, wanted } = app.tiles.stats();
+  return !app.camera.moving() && !loading && !wanted;
+}, null, { polling: 50 });
+const centreOf = (page, id) => page.evaluate((id) => {
+  const { app } = window.mosaicd;
+  const work = app.model.works[app.model.byId.get(id)];
+  return app.camera.toScreen(work.col + 0.5, work.row + 0.5);
+}, id);
+const pixel = (page, { x, y }) => page.evaluate(([x, y]) => {
+  const { app } = window.mosaicd;
+  const { dpr } = app.camera;
+  return [...app.canvas.getContext('2d').getImageData(Math.round(x * dpr), Math.round(y * dpr), 1, 1).data.slice(0, 3)];
+}, [x, y]);
+const near = (a, b) => a.every((value, i) => Math.abs(value - b[i]) <= 4);
+const click = async (page, id) => { const at = await centreOf(page, id); await page.mouse.click(at.x, at.y); };
+const poll = (page) => page.evaluate(() => window.mosaicd.app.source.poll());
+const close = async (page) => {
+  assert.deepEqual(page.problems, []);
+  await page.context().close();
+};
+
+before(async () => {
+  root = mkdtempSync(join(tmpdir(), 'mosaicd-viewer-'));
+  const kinds = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.json': 'application/json', '.png': 'image/png', '.jpg': 'image/jpeg' };
+  server = createServer((request, response) => {
+    const path = decodeURIComponent(request.url.split('?')[0]);
+    requests.push(path);
+    try {
+      const file = normalize(join(root, path.endsWith('/') ? `${path}index.html` : path));
+      const body = readFileSync(file);
+      response.writeHead(200, { 'Content-Type': kinds[extname(file)] || 'application/octet-stream' });
+      response.end(body);
+    } catch {
+      response.writeHead(404);
+      response.end();
+    }
+  });
+  await new Promise((resolve) => { server.listen(0, '127.0.0.1', resolve); });
+  base = `http://127.0.0.1:${server.address().port}`;
+  browser = await launch();
+});
+after(async () => {
+  await browser?.close();
+  server?.close();
+  rmSync(root, { recursive: true, force: true });
+});
+
+test('draws every work in its cell, at any pixel ratio', async () => {
+  const { url } = output();
+  for (const deviceScaleFactor of [1, 2, 2.625]) {
+    const page = await open(url, { deviceScaleFactor });
+    await ready(page);
+    await page.waitForTimeout(250);
+    for (const id of [100, 111, 140, 195]) {
+      const seen = await pixel(page, await centreOf(page, id));
+      assert.ok(near(seen, colourOf(id)), `work ${id} at ratio ${deviceScaleFactor}: ${seen}`);
+    }
+    await close(page);
+  }
+});
+
+test('hovering names the work', async () => {
+  const page = await open(output().url);
+  await ready(page);
+  const at = await centreOf(page, 117);
+  await page.mouse.move(at.x, at.y);
+  await page.waitForSelector('#label.shown');
+  assert.equal(await page.textContent('#label-name'), 'work-017');
+  await page.mouse.move(2, 400);
+  await page.waitForSelector('#label:not(.shown)', { state: 'attached' });
+  await close(page);
+});
+
+test('a click opens the card, a like flies there, Escape closes', async () => {
+  const page = await open(output().url);
+  await ready(page);
+  await click(page, 102);
+  await page.waitForSelector('#card:not([hidden])');
+  assert.equal(await page.textContent('#card-name'), 'work-002');
+  assert.equal(await page.textContent('#card-path'), 'spheres/work-002.png');
+  assert.equal(await page.textContent('#card-size'), '1.2 KB');
+  assert.equal(await page.textContent('#card-added'), '2 days ago');
+  assert.equal(await page.isVisible('#card-new'), true);
+  assert.equal(await page.isVisible('#card-link'), false);
+  assert.equal(new URL(page.url()).hash, '#work=102');
+  const likes = await page.$$eval('#card-like button', (list) => list.map((button) => button.title));
+  assert.deepEqual(likes, ['work-003', 'work-004', 'work-005']);
+  await page.click('#card-like li:nth-child(2) button');
+  await settled(page);
+  assert.equal(await page.textContent('#card-name'), 'work-004');
+  const at = await centreOf(page, 104);
+  assert.ok(at.x > 0 && at.x < 800 && at.y > 0 && at.y < 800, 'the work is in view beside the card');
+  await page.goBack();
+  await page.waitForFunction(() => document.getElementById('card-name').textContent === 'work-002');
+  await page.keyboard.press('Escape');
+  assert.equal(await page.isVisible('#card'), false);
+  await close(page);
+});
+
+test('a double click zooms and opens no card', async () => {
+  const page = await open(output().url);
+  await ready(page);
+  const before = await page.evaluate(() => window.mosaicd.app.camera.scale);
+  const at = await centreOf(page, 150);
+  await page.mouse.dblclick(at.x, at.y);
+  await page.waitForTimeout(500);
+  await settled(page);
+  assert.ok(await page.evaluate(() => window.mosaicd.app.camera.scale) > before * 1.5);
+  assert.equal(await page.isVisible('#card'), false);
+  await close(page);
+});
+
+test('the wheel zooms about the pointer, a drag moves by as much as the hand', async () => {
+  const page = await open(output().url);
+  await ready(page);
+  const at = await centreOf(page, 130);
+  await page.mouse.move(at.x, at.y);
+  await page.mouse.wheel(0, -300);
+  await page.waitForTimeout(100);
+  await settled(page);
+  const zoomed = await centreOf(page, 130);
+  assert.ok(Math.hypot(zoomed.x - at.x, zoomed.y - at.y) < 3, 'the work stays under the pointer');
+  await page.mouse.move(600, 400);
+  await page.mouse.down();
+  await page.mouse.move(560, 380, { steps: 4 });
+  await page.mouse.move(540, 370, { steps: 4 });
+  await page.waitForTimeout(150); // A hand at rest does not throw.
+  await page.mouse.up();
+  await page.waitForTimeout(100);
+  const dragged = await centreOf(page, 130);
+  assert.ok(Math.abs(dragged.x - zoomed.x + 60) < 8 && Math.abs(dragged.y - zoomed.y + 30) < 8, JSON.stringify([zoomed, dragged]));
+  await close(page);
+});
+
+test('search finds by name, with the keyboard, and flies there', async () => {
+  const page = await open(output().url);
+  await ready(page);
+  await page.keyboard.press('/');
+  await page.keyboard.type('WÓRK-07');
+  assert.equal(await page.textContent('#search-status'), '10 works');
+  assert.equal(await page.getAttribute('#search-input', 'aria-activedescendant'), 'search-0');
+  await page.keyboard.press('ArrowDown');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('#card:not([hidden])');
+  await settled(page);
+  assert.equal(await page.textContent('#card-name'), 'work-071');
+  assert.equal(await page.isVisible('#search'), false);
+  const at = await centreOf(page, 171);
+  assert.ok(at.x > 0 && at.x < 812 && at.y > 0 && at.y < 800);
+  await page.keyboard.press('/');
+  await page.keyboard.press('Control+A');
+  await page.keyboard.type('nothing like it');
+  assert.equal(await page.textContent('#search-status'), 'No work has that name');
+  await page.keyboard.press('Escape');
+  assert.equal(await page.isVisible('#search'), false);
+  assert.equal(await page.isVisible('#card'), true, 'Escape closes one thing at a time');
+  await close(page);
+});
+
+test('links lead to a work, a path and a view', async () => {
+  const { url } = output();
+  const page = await open(`${url}#work=133`);
+  await ready(page);
+  assert.equal(await page.textContent('#card-name'), 'work-033');
+  await page.evaluate(() => { location.hash = `#path=${encodeURIComponent('evens & odds/work-005.png')}`; });
+  await page.waitForFunction(() => document.getElementById('card-name').textContent === 'work-005');
+  await page.keyboard.press('Escape');
+  await page.mouse.move(500, 300);
+  await page.mouse.wheel(0, -400);
+  await page.waitForFunction(() => location.hash.startsWith('#view='));
+  await settled(page);
+  await page.waitForTimeout(400);
+  const link = page.url();
+  const seen = await page.evaluate(() => { const { x, y, scale } = window.mosaicd.app.camera; return { x, y, scale }; });
+  const other = await open(link);
+  await ready(other);
+  const got = await other.evaluate(() => { const { x, y, scale } = window.mosaicd.app.camera; return { x, y, scale }; });
+  assert.ok(Math.abs(got.x - seen.x) < 0.01 && Math.abs(got.y - seen.y) < 0.01 && Math.abs(got.scale / seen.scale - 1) < 0.01);
+  await other.evaluate(() => { location.hash = '#work=999999'; });
+  await other.waitForSelector('#notice.shown');
+  assert.equal(await other.textContent('#notice-text'), 'This work is not in the mosaic');
+  for (const bad of ['#work=<b>', '#view=1,2', '#view=a,b,c,d', '#path=%E0%A4%A', '#work=1e9', '#nonsense']) {
+    await other.evaluate((hash) => { location.hash = hash; }, bad);
+  }
+  await close(other);
+  await close(page);
+});
+
+test('an inserted column leaves what the visitor looks at where it is, and nothing flashes', async () => {
+  const works = grid(12, 8);
+  const out = output(works);
+  const page = await open(`${out.url}#view=140,0.5,0.5,4`);
+  await ready(page);
+  await page.waitForTimeout(300);
+  const was = await centreOf(page, 140);
+  // The same work's pixel in every frame from here on.
+  await page.evaluate(([x, y]) => {
+    window.seen = new Set();
+    const { canvas } = window.mosaicd.app;
+    const look = () => {
+      window.seen.add([...canvas.getContext('2d').getImageData(x, y, 1, 1).data.slice(0, 3)].join());
+      requestAnimationFrame(look);
+    };
+    look();
+  }, [Math.round(was.x), Math.round(was.y)]);
+  const grown = works.map((work) => ({ ...work, col: work.col >= 2 ? work.col + 1 : work.col }));
+  grown.push({ ...works[0], id: 900, picture: 900, path: 'new.png', col: 2, row: 3, added_ms: Date.now() });
+  out.write(grown, { cols: 13 });
+  await poll(page);
+  await page.waitForFunction(() => window.mosaicd.app.model.cols === 13);
+  await page.waitForTimeout(1800);
+  await settled(page);
+  const is = await centreOf(page, 140);
+  assert.ok(Math.hypot(is.x - was.x, is.y - was.y) < 0.5, `from ${JSON.stringify(was)} to ${JSON.stringify(is)}`);
+  const seen = await page.evaluate(() => [...window.seen]);
+  for (const colour of seen) assert.ok(near(colour.split(',').map(Number), colourOf(140)), `flashed ${colour}`);
+  assert.equal(await page.textContent('#notice-text'), '1 new work');
+  assert.ok(near(await pixel(page, await centreOf(page, 140)), colourOf(140)));
+  await close(page);
+});
+
+test('moved, new, changed and removed works end in the right cells', async () => {
+  const works = grid(12, 8, { spare: 6 });
+  const out = output(works);
+  const page = await open(out.url);
+  await ready(page);
+  await page.waitForTimeout(300);
+  const next = works.filter(({ id }) => id !== 120).map((work) => {
+    if (work.id === 100) return { ...work, col: 11, row: 7 };
+    if (work.id === 101) return { ...work, picture: 555 };
+    return work;
+  });
+  next.push({ ...works[0], id: 901, picture: 901, path: 'new.png', col: 0, row: 0 });
+  out.write(next);
+  await poll(page);
+  await page.waitForFunction(() => window.mosaicd.app.model.byId.has(901));
+  // Half-way: the mover is between its cells, its destination still blank.
+  await page.waitForTimeout(1900);
+  await settled(page);
+  const expected = { 100: 100, 101: 555, 901: 901, 150: 150 };
+  for (const [id, key] of Object.entries(expected)) {
+    const colour = await pixel(page, await centreOf(page, Number(id)));
+    assert.ok(near(colour, colourOf(key)), `work ${id} shows ${colour}, not ${colourOf(key)}`);
+  }
+  const gone = await page.evaluate(() => {
+    const at = window.mosaicd.app.camera.toScreen(8.5, 1.5); // Work 120 was in column 8, row 1.
+    return at;
+  });
+  assert.ok(near(await pixel(page, gone), [0xf3, 0xf1, 0xec]), 'the removed work leaves paper');
+  assert.equal(requests.filter((path) => path.includes('/t/') && path.includes('undefined')).length, 0);
+  await close(page);
+});
+
+test('the open card follows its work and says when it has left', async () => {
+  const works = grid(12, 8);
+  const out = output(works);
+  const page = await open(`${out.url}#work=150`);
+  await ready(page);
+  out.write(works.map((work) => (work.id === 150 ? { ...work, path: 'spheres/renamed.png' } : work)));
+  await poll(page);
+  await page.waitForFunction(() => document.getElementById('card-name').textContent === 'renamed');
+  out.write(works.filter(({ id }) => id !== 150));
+  await poll(page);
+  await page.waitForSelector('#card', { state: 'hidden' });
+  assert.equal(await page.textContent('#notice-text'), 'This work has left the mosaic');
+  await close(page);
+});
+
+test('asks for latest alone while nothing changes, and only in its own folder', async () => {
+  const out = output();
+  const page = await open(out.url);
+  const outside = [];
+  page.on('request', (request) => { if (!request.url().startsWith(out.url) && !request.url().startsWith('data:')) outside.push(request.url()); });
+  await ready(page);
+  requests.length = 0;
+  await poll(page);
+  await poll(page);
+  await page.waitForTimeout(200);
+  assert.deepEqual([...new Set(requests.map((path) => path.split('/').pop()))], ['latest.json']);
+  assert.deepEqual(outside, []);
+  await close(page);
+});
+
+test('works straight from disk, updates included', async () => {
+  const works = grid(12, 8);
+  const out = output(works);
+  const page = await open(`file://${out.dir}/index.html`);
+  await ready(page);
+  await page.waitForTimeout(300);
+  const at = await centreOf(page, 117);
+  const shot = await page.screenshot({ clip: { x: at.x - 1, y: at.y - 1, width: 2, height: 2 } });
+  assert.ok(shot.length > 0);
+  assert.ok(await page.evaluate(() => window.mosaicd.app.tiles.stats().entries > 0 && window.mosaicd.app.tiles.stats().bytes > 0), 'tiles load from disk');
+  await click(page, 117);
+  await page.waitForSelector('#card:not([hidden])');
+  assert.equal(await page.textContent('#card-name'), 'work-017');
+  await page.keyboard.press('Escape');
+  out.write([...works.slice(1), { ...works[0], id: 903, path: 'fresh.png', picture: 903 }]);
+  await poll(page);
+  await page.waitForFunction(() => window.mosaicd.app.model.byId.has(903));
+  await close(page);
+});
+
+test('the keyboard reaches everything and is never trapped', async () => {
+  const page = await open(output().url);
+  await ready(page);
+  await page.keyboard.press('Tab');
+  assert.equal(await page.evaluate(() => document.activeElement.id), 'mosaic');
+  const start = await page.evaluate(() => window.mosaicd.app.cursor);
+  await page.keyboard.press('ArrowRight');
+  await page.keyboard.press('ArrowDown');
+  const cell = await page.evaluate(() => window.mosaicd.app.cursor);
+  assert.deepEqual(cell, { col: start.col + 1, row: start.row + 1 });
+  await page.waitForFunction(() => /Column \d+ of 12, row \d+ of 8/.test(document.getElementById('live').textContent));
+  await page.keyboard.press('Enter');
+  assert.equal(await page.isVisible('#card'), true);
+  assert.equal(await page.evaluate(() => document.activeElement.id), 'card-close');
+  await page.keyboard.press('ArrowRight');
+  assert.deepEqual(await page.evaluate(() => window.mosaicd.app.cursor), { col: start.col + 2, row: start.row + 1 });
+  await page.keyboard.press('Escape');
+  assert.equal(await page.evaluate(() => document.activeElement.id), 'mosaic');
+  for (let i = 0; i < 100; i += 1) await page.keyboard.press('ArrowLeft');
+  assert.equal((await page.evaluate(() => window.mosaicd.app.cursor)).col, 0);
+  const stops = new Set();
+  for (let i = 0; i < 14; i += 1) {
+    await page.keyboard.press('Tab');
+    stops.add(await page.evaluate(() => document.activeElement.id || document.activeElement.className));
+  }
+  for (const id of ['search-open', 'wander', 'theme', 'zoom-in', 'home']) assert.ok(stops.has(id), `${id} is reachable`);
+  const unnamed = await page.$$eval('button, a[href], input, canvas[tabindex]', (list) => list
+    .filter((e) => e.checkVisibility() && !(e.getAttribute('aria-label') || e.textContent.trim())).map((e) => e.id));
+  assert.deepEqual(unnamed, []);
+  await page.keyboard.press('+');
+  await settled(page);
+  await page.keyboard.press('0');
+  await settled(page);
+  assert.equal(await page.evaluate(() => window.mosaicd.app.camera.home), true);
+  await close(page);
+});
+
+test('hostile names are text', async () => {
+  const works = grid(4, 2).map((work, i) => ({ ...work, path: i % 2 ? HOSTILE[i] : `${'<i>'}/${HOSTILE[i]}` }));
+  const out = output(works, { cols: 4, rows: 2, link: 'https://example.invalid/o/{path}' });
+  const page = await open(out.url);
+  await page.route('https://example.invalid/**', (route) => route.abort());
+  await ready(page);
+  for (const { id } of works) {
+    await page.evaluate((id) => window.mosaicd.app.open(id), id);
+    const href = await page.getAttribute('#card-link', 'href');
+    assert.ok(href.startsWith('https://example.invalid/o/') && !/[<>"\s]/.test(href), href);
+    const box = await page.evaluate(() => { const e = document.getElementById('card-text'); return e.scrollWidth - e.clientWidth; });
+    assert.ok(box <= 0, 'a long name does not widen the card');
+  }
+  await page.keyboard.press('/');
+  await page.keyboard.type('.png');
+  assert.equal(await page.locator('#search-list li').count(), 8);
+  const at = await centreOf(page, 100);
+  await page.mouse.move(at.x, at.y);
+  const facts = await page.evaluate(() => ({
+    hacked: window.hacked, scripts: document.scripts.length, images: document.images.length,
+    bold: document.querySelectorAll('#search-list b, #search-list i, #chips i, #chips b').length,
+    names: [...document.querySelectorAll('#search-list .where')].map((e) => e.textContent),
+  }));
+  assert.equal(facts.hacked, undefined);
+  assert.equal(facts.scripts, 1);
+  assert.equal(facts.bold, 0);
+  assert.ok(facts.names.some((name) => name.includes('<img src=x onerror="window.hacked=1">')));
+  assert.ok(facts.names.every((name) => !/[\u0000-\u001f\u202a-\u202e\u2066-\u2069]/.test(name)));
+  page.problems = page.problems.filter((text) => !/ERR_FAILED/.test(text));
+  await close(page);
+});
+
+test('a link pattern that is no web address is ignored', async () => {
+  const page = await open(output(grid(4, 2), { cols: 4, rows: 2, link: 'javascript:alert(1)//{path}' }).url);
+  await ready(page);
+  await page.evaluate(() => window.mosaicd.app.open(100));
+  assert.equal(await page.getAttribute('#card-link', 'href'), null);
+  await close(page);
+});
+
+test('says so when there is nothing yet, nothing at all, or something newer', async () => {
+  const out = output(null);
+  const page = await open(out.url);
+  await page.waitForSelector('[data-when="missing"]:not([hidden])');
+  const manifest = out.write([], { cols: 0, rows: 0 });
+  await poll(page);
+  await page.waitForSelector('[data-when="empty"]:not([hidden])');
+  out.write(grid(1, 1), { cols: 1, rows: 1 });
+  await poll(page);
+  await page.waitForSelector('body[data-state="ready"]');
+  assert.equal(await page.textContent('#count'), '1 work');
+  out.write([], { cols: 0, rows: 0 });
+  await poll(page);
+  await page.waitForSelector('[data-when="empty"]:not([hidden])');
+  publish(out.dir, { ...manifest, schema: 2, generation: 99 });
+  await poll(page);
+  await page.waitForSelector('[data-when="newer"]:not([hidden])');
+  await close(page);
+});
+
+test('chips dim what is not of a folder or not new', async () => {
+  const page = await open(output().url);
+  await ready(page);
+  assert.deepEqual(await page.$$eval('.chip', (chips) => chips.map((chip) => chip.textContent)),
+    ['New this week 5', 'evens & odds 48', 'spheres 48']);
+  await page.click('.chip.folder >> nth=1');
+  await page.mouse.move(2, 400);
+  await page.waitForTimeout(500);
+  assert.ok(near(await pixel(page, await centreOf(page, 150)), colourOf(150)), 'spheres stay');
+  assert.ok(!near(await pixel(page, await centreOf(page, 151)), colourOf(151)), 'the others fade');
+  await page.keyboard.press('Escape');
+  await page.waitForTimeout(500);
+  assert.ok(near(await pixel(page, await centreOf(page, 151)), colourOf(151)));
+  await page.keyboard.press('n');
+  await page.waitForTimeout(500);
+  assert.equal(await page.getAttribute('.chip.fresh', 'aria-pressed'), 'true');
+  assert.ok(near(await pixel(page, await centreOf(page, 104)), colourOf(104)));
+  assert.ok(!near(await pixel(page, await centreOf(page, 105)), colourOf(105)));
+  await close(page);
+});
+
+test('reduced motion turns flights into cuts', async () => {
+  const page = await open(output().url, { reducedMotion: 'reduce' });
+  await ready(page);
+  const moving = await page.evaluate(() => {
+    const { app } = window.mosaicd;
+    app.flyTo(app.model.works[90]);
+    return app.camera.moving();
+  });
+  assert.equal(moving, false);
+  await close(page);
+});
+
+test('without a pyramid the mosaic file is shown', async () => {
+  const page = await open(output(grid(4, 2), { cols: 4, rows: 2, change: { pyramid: null } }).url);
+  await page.waitForFunction(() => window.mosaicd.app && window.mosaicd.app.model);
+  await page.waitForTimeout(300);
+  assert.ok(requests.some((path) => path.endsWith('/mosaic-1.jpg')));
+  await close(page);
+});
+
+test('a finger pinches, drags and taps; the card is a sheet', async () => {
+  const page = await open(output().url, { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true, deviceScaleFactor: 3 });
+  await ready(page);
+  const client = await page.context().newCDPSession(page);
+  const touch = (type, points) => client.send('Input.dispatchTouchEvent', { type, touchPoints: points.map(([x, y], id) => ({ x, y, id })) });
+  const before = await page.evaluate(() => window.mosaicd.app.camera.scale);
+  await touch('touchStart', [[150, 400], [240, 400]]);
+  for (let i = 1; i <= 10; i += 1) await touch('touchMove', [[150 - i * 8, 400], [240 + i * 8, 400]]);
+  await touch('touchEnd', []);
+  await settled(page);
+  assert.ok(await page.evaluate(() => window.mosaicd.app.camera.scale) > before * 2);
+  assert.equal(await page.isVisible('#card'), false);
+  const scrolled = await page.evaluate(() => [visualViewport.scale, scrollY]);
+  assert.deepEqual(scrolled, [1, 0], 'the page itself does not zoom');
+  await page.touchscreen.tap(195, 420);
+  await page.waitForSelector('#card:not([hidden])');
+  await settled(page);
+  await page.waitForTimeout(400); // The sheet slides in.
+  const box = await page.locator('#card').boundingBox();
+  assert.ok(box.x === 0 && box.width === 390 && Math.abs(box.y + box.height - 844) < 2, JSON.stringify(box));
+  await close(page);
+});
