@@ -6,7 +6,10 @@
 //! Invariants: unknown keys are errors that name the key and the nearest known one; every problem of a file is
 //! reported at once; `config/mosaicd.toml` (embedded as [`COMMENTED`]) says exactly what [`Config::default`] says.
 
-use crate::artwork::tile::{Fit, TileSpec};
+use crate::{
+    artwork::tile::{Fit, TileSpec},
+    service::telemetry::LogFormat,
+};
 use serde::{Deserialize, Serialize};
 use std::{
     fmt,
@@ -348,20 +351,6 @@ impl Default for Mosaic {
             webp: false,
         }
     }
-}
-
-/// Form of the log lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// Human on a terminal, journald under systemd, JSON otherwise.
-    Auto,
-    /// For people.
-    Human,
-    /// One JSON object a line.
-    Json,
-    /// The journal's native protocol.
-    Journald,
 }
 
 /// Logging.

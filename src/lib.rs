@@ -20,14 +20,21 @@
 
 pub mod artwork;
 pub mod config;
+pub mod daemon;
 pub mod demo;
 pub mod embed;
 pub mod grid;
+pub mod ingest;
 pub mod matrix;
+pub mod pipeline;
+pub mod plan;
 pub mod publish;
+pub mod rebuild;
 pub mod reduce;
 pub mod render;
 pub mod service;
+pub mod snapshot;
 pub mod store;
+pub mod vectors;
 pub mod viewer;
 pub mod watch;

@@ -1,2 +1,255 @@
-//! The command line.
-fn main() {}
+//! The command line: arguments, exit codes, messages for people.
+//!
+//! It decides nothing about mosaics; every command is a few calls into the library. Exit codes: 0 ok, 1 a failure at
+//! run time, 2 wrong usage, 78 configuration (systemd must not restart).
+#![allow(clippy::print_stdout)]
+
+use anyhow::Context;
+use clap::{CommandFactory, Parser, Subcommand};
+use mosaicd::{
+    config::{COMMENTED, Config, ConfigError},
+    daemon::{self, DaemonError, Exit, Mode},
+    service::telemetry,
+};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+mod cli;
+
+/// The exit code of a configuration that cannot be used (`EX_CONFIG` of sysexits.h).
+const EX_CONFIG: u8 = 78;
+
+/// Keeps a mosaic of an artwork folder, sorted by visual similarity, always current on disk.
+#[derive(Parser)]
+#[command(version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Args, Clone)]
+struct Common {
+    /// Configuration file; without it every key has its default (see `mosaicd config init`).
+    #[arg(long, short, global = true, env = "MOSAICD_CONFIG")]
+    config: Option<PathBuf>,
+    /// Artwork folder, instead of the configured one.
+    #[arg(long, global = true)]
+    artworks: Option<PathBuf>,
+    /// Output folder, instead of the configured one.
+    #[arg(long, global = true)]
+    output: Option<PathBuf>,
+    /// State folder, instead of the configured one.
+    #[arg(long, global = true)]
+    state: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Watch the artwork folder and keep the mosaic current, until told to stop.
+    Run,
+    /// Bring the mosaic up to date once, with progress, and end.
+    Build,
+    /// Draw sample artworks into DIR/artworks and build their mosaic in DIR/output.
+    Demo {
+        /// Folder to fill; made if missing.
+        dir: PathBuf,
+        /// How many artworks.
+        #[arg(long, short = 'n', default_value_t = 1000)]
+        count: usize,
+        /// Side of an artwork, pixels.
+        #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(16..=4096))]
+        size: u32,
+        /// Another seed draws other artworks.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+    /// Check configuration, folders, model and limits, and say what would be used.
+    Validate,
+    /// Say how the mosaic is doing: counts, last publication, every failed file by name and reason.
+    Status {
+        /// The same as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Believe a held removal: the works that vanished are taken out of the mosaic.
+    ConfirmRemoval,
+    /// Lay out any vectors (an `N × D` float32 array in NumPy's .npy format) on a grid.
+    Arrange {
+        /// The vectors.
+        vectors: PathBuf,
+        /// Where to write `index,x,y,col,row`.
+        #[arg(long)]
+        out: PathBuf,
+        /// How far the grid keeps to the map: 8 keeps to it, 2 forgets it and scores best.
+        #[arg(long)]
+        map_fidelity: Option<f32>,
+    },
+    /// Work with configuration files.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print a shell's completions.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Subcommand)]
+enum ConfigCommand {
+    /// Print the commented default configuration, or write it to a file that does not exist yet.
+    Init {
+        /// The file; standard output without it.
+        file: Option<PathBuf>,
+    },
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match execute(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("mosaicd: {error:#}");
+            if is_configuration(&error) {
+                ExitCode::from(EX_CONFIG)
+            } else {
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+fn is_configuration(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<ConfigError>().is_some()
+        || error.downcast_ref::<daemon::Invalid>().is_some()
+        || error
+            .downcast_ref::<DaemonError>()
+            .is_some_and(DaemonError::is_configuration)
+}
+
+fn execute(Arguments { common, command }: Arguments) -> anyhow::Result<()> {
+    match command {
+        Command::Run => run(&common),
+        Command::Build => build(&common.load()?),
+        Command::Demo {
+            dir,
+            count,
+            size,
+            seed,
+        } => demo_in(&common, &dir, count, size, seed),
+        Command::Validate => cli::validate(&common.load()?),
+        Command::Status { json } => cli::status(&common.load()?, json),
+        Command::ConfirmRemoval => cli::confirm_removal(&common.load()?),
+        Command::Arrange {
+            vectors,
+            out,
+            map_fidelity,
+        } => cli::arrange(&common.load()?, &vectors, &out, map_fidelity),
+        Command::Config(ConfigCommand::Init { file }) => config_init(file.as_deref()),
+        Command::Completions { shell } => {
+            clap_complete::generate(
+                shell,
+                &mut Arguments::command(),
+                "mosaicd",
+                &mut std::io::stdout(),
+            );
+            Ok(())
+        }
+    }
+}
+
+impl Common {
+    /// Reads the configuration and lays the command line over it.
+    fn load(&self) -> Result<Config, ConfigError> {
+        let mut config = match &self.config {
+            Some(path) => Config::load(path)?,
+            None => Config::default(),
+        };
+        let given = [&self.artworks, &self.output, &self.state];
+        let folders = &mut config.folders;
+        for (folder, given) in [
+            &mut folders.artworks,
+            &mut folders.output,
+            &mut folders.state,
+        ]
+        .into_iter()
+        .zip(given)
+        {
+            if let Some(path) = given {
+                folder.clone_from(path);
+            }
+        }
+        Ok(config)
+    }
+}
+
+fn run(common: &Common) -> anyhow::Result<()> {
+    let config = common.load()?;
+    let level = telemetry::init(config.log.format, &config.log.level)?;
+    let again = common.clone();
+    let reload = Box::new(move || again.load());
+    daemon::run(
+        config,
+        Mode::Watch {
+            reload,
+            level: Some(level),
+        },
+        &mut |_| {},
+    )?;
+    Ok(())
+}
+
+fn build(config: &Config) -> anyhow::Result<()> {
+    telemetry::init(config.log.format, &cli::quiet(&config.log.level))?;
+    let mut progress = cli::Progress::new();
+    let exit = daemon::run(config.clone(), Mode::Once, &mut |status| {
+        progress.show(status)
+    })?;
+    progress.finish(&exit, config);
+    match exit {
+        Exit::Stopped(_) => {
+            anyhow::bail!("stopped before the mosaic was up to date; run it again to go on")
+        }
+        Exit::Idle(_) => Ok(()),
+    }
+}
+
+fn demo_in(common: &Common, dir: &Path, count: usize, size: u32, seed: u64) -> anyhow::Result<()> {
+    let mut config = common.load()?;
+    let folders = &mut config.folders;
+    for (folder, given, name) in [
+        (&mut folders.artworks, &common.artworks, "artworks"),
+        (&mut folders.output, &common.output, "output"),
+        (&mut folders.state, &common.state, "state"),
+    ] {
+        if given.is_none() {
+            *folder = dir.join(name);
+        }
+    }
+    cli::draw_samples(&config.folders.artworks, count, size, seed).with_context(|| {
+        format!(
+            "cannot draw artworks into {}",
+            config.folders.artworks.display()
+        )
+    })?;
+    build(&config)
+}
+
+fn config_init(file: Option<&Path>) -> anyhow::Result<()> {
+    let Some(file) = file else {
+        print!("{COMMENTED}");
+        return Ok(());
+    };
+    let create = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(file);
+    let mut handle = create.with_context(|| format!("cannot create {}", file.display()))?;
+    std::io::Write::write_all(&mut handle, COMMENTED.as_bytes())
+        .with_context(|| format!("cannot write {}", file.display()))?;
+    println!("wrote {}", file.display());
+    Ok(())
+}

@@ -24,7 +24,7 @@ impl Matrix {
         let fits = if dims == 0 {
             data.is_empty()
         } else {
-            data.len() % dims == 0
+            data.len().is_multiple_of(dims)
         };
         fits.then_some(Self { data, dims })
     }

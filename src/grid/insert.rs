@@ -41,7 +41,10 @@ impl Grid {
         shape::check(p)?;
         features::check(z, points, self.len())?;
         let new = points.len() - self.len();
-        if p.method == Method::Rows || new > self.len() / 2 && p.lambda.is_finite() || self.is_empty() {
+        if p.method == Method::Rows
+            || new > self.len() / 2 && p.lambda.is_finite()
+            || self.is_empty()
+        {
             return self.afresh(z, points, p);
         }
         if new == 0 {
@@ -95,7 +98,13 @@ impl Grid {
                 for &recent in &self.recent {
                     homes[recent as usize] = SPARE;
                 }
-                polish::polish(&mut field, &homes, &Scope::All, ANCHOR_ALL * p.lambda, &mut rng);
+                polish::polish(
+                    &mut field,
+                    &homes,
+                    &Scope::All,
+                    ANCHOR_ALL * p.lambda,
+                    &mut rng,
+                );
                 homes = self::homes(&field.board, &expected, features.len());
                 typical = field.mean_misfit();
                 self.recent.clear();
@@ -238,6 +247,12 @@ fn place<const D: usize>(
         field.put(first as usize, item);
     }
     if p.lambda > 0.0 {
-        polish::polish(field, homes, &Scope::Near(&path), ANCHOR_NEAR * p.lambda, rng);
+        polish::polish(
+            field,
+            homes,
+            &Scope::Near(&path),
+            ANCHOR_NEAR * p.lambda,
+            rng,
+        );
     }
 }

@@ -47,8 +47,8 @@ mod insert;
 mod lap;
 mod polish;
 pub mod quality;
-mod rng;
 mod remove;
+mod rng;
 mod rows;
 mod seam;
 mod shape;
@@ -191,7 +191,6 @@ pub struct Outcome {
     /// Whether everything was laid out anew (a large batch, shrinking, another shape, or [`Method::Rows`]).
     pub rearranged: bool,
 }
-
 
 #[cfg(test)]
 mod tests;

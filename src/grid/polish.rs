@@ -89,7 +89,8 @@ fn run<const D: usize>(
             if home == SPARE {
                 0.0
             } else {
-                f32::from(u8::from(home as usize != to)) - f32::from(u8::from(home as usize != from))
+                f32::from(u8::from(home as usize != to))
+                    - f32::from(u8::from(home as usize != from))
             }
         };
         let mut price = off(item, a, b);

@@ -90,7 +90,10 @@ mod tests {
                     assert!(col - before.0 + row - before.1 <= 1);
                     assert!(path == Path::Scattered || (col, row) == before);
                 }
-                assert_eq!(cells.iter().filter(|&&c| c == SPARE).count(), if column { 4 } else { 6 });
+                assert_eq!(
+                    cells.iter().filter(|&&c| c == SPARE).count(),
+                    if column { 4 } else { 6 }
+                );
             }
         }
     }

@@ -1,0 +1,121 @@
+//! Progress: bars with rate and time left on a terminal, plain lines otherwise.
+
+use indicatif::{ProgressBar, ProgressStyle};
+use mosaicd::{config::Config, daemon::Exit, demo, service::status::Status};
+use std::{
+    io::{self, IsTerminal},
+    path::Path,
+    time::{Duration, Instant},
+};
+
+/// Plain lines come this often at most.
+const LINE_EVERY: Duration = Duration::from_secs(5);
+
+/// Shows how far a build is.
+pub struct Progress {
+    bar: ProgressBar,
+    terminal: bool,
+    said: Instant,
+    began: Instant,
+}
+
+impl Progress {
+    /// Progress that has not begun.
+    pub fn new() -> Self {
+        let terminal = io::stderr().is_terminal();
+        let bar = if terminal {
+            bar(0, "reading")
+        } else {
+            ProgressBar::hidden()
+        };
+        Self {
+            bar,
+            terminal,
+            said: Instant::now(),
+            began: Instant::now(),
+        }
+    }
+
+    /// Shows a status.
+    pub fn show(&mut self, status: &Status) {
+        let Some(progress) = &status.progress else {
+            return;
+        };
+        if progress.total > 0 {
+            self.bar.set_length(progress.total);
+            self.bar.set_position(progress.done);
+        }
+        self.bar.set_message(label(&progress.stage));
+        if !self.terminal && self.said.elapsed() > LINE_EVERY {
+            self.said = Instant::now();
+            eprintln!(
+                "{} {}/{}",
+                label(&progress.stage),
+                progress.done,
+                progress.total
+            );
+        }
+    }
+
+    /// Says how it ended.
+    pub fn finish(&mut self, exit: &Exit, config: &Config) {
+        self.bar.finish_and_clear();
+        let (Exit::Idle(status) | Exit::Stopped(status)) = exit;
+        let counts = &status.counts;
+        let grid = status.grid.map_or(String::new(), |g| {
+            format!(" on a grid of {} × {}", g.cols, g.rows)
+        });
+        eprintln!(
+            "{} artworks{grid}, {} could not be used, {:.1} s",
+            counts.works,
+            counts.failed,
+            self.began.elapsed().as_secs_f64()
+        );
+        if counts.failed > 0 {
+            eprintln!("`mosaicd status` names them with their reasons");
+        }
+        for condition in &status.degraded {
+            eprintln!("warning: {}; {}", condition.what, condition.what_to_do);
+        }
+        let output = &config.folders.output;
+        eprintln!("mosaic  {}", output.join("mosaic.jpg").display());
+        eprintln!("viewer  {}", output.join("index.html").display());
+    }
+}
+
+/// Draws sample artworks with progress.
+pub fn draw_samples(folder: &Path, count: usize, size: u32, seed: u64) -> io::Result<()> {
+    let bar = if io::stderr().is_terminal() {
+        bar(count as u64, "drawing")
+    } else {
+        ProgressBar::hidden()
+    };
+    if bar.is_hidden() {
+        eprintln!("drawing {count} artworks into {}", folder.display());
+    }
+    demo::write_samples(folder, count, size, seed, |done| {
+        bar.set_position(done as u64)
+    })?;
+    bar.finish_and_clear();
+    Ok(())
+}
+
+fn bar(length: u64, message: &'static str) -> ProgressBar {
+    let template = "{msg:9} {wide_bar} {human_pos}/{human_len}  {per_sec:>12}  {eta} left";
+    let style =
+        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let bar = ProgressBar::new(length)
+        .with_style(style)
+        .with_message(message);
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+fn label(stage: &str) -> &'static str {
+    match stage {
+        "scan" => "scanning",
+        "embed" => "reading",
+        "layout" => "arranging",
+        _ => "working",
+    }
+}

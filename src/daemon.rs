@@ -1,0 +1,238 @@
+//! The shell around everything: one select loop that owns all mutable state.
+//!
+//! It starts the threads (watcher, scanner, readers, pipeline, quality), turns what they say into [`Event`]s of one
+//! closed enum, hands each to `plan`, and carries the plan's commands out. It also writes the status, talks to
+//! systemd, and takes signals. A reload is a restart in place: the new configuration is proven first, then the rooms
+//! are opened anew over the same store.
+//!
+//! Invariant: after `run` returns, no thread of it touches the store or the output any more.
+
+use crate::{
+    config::{Config, ConfigError},
+    embed::{EncodeError, Encoder},
+    ingest::Outcome,
+    pipeline::{PipelineError, Report},
+    plan::{Plan, Settings},
+    publish::{PublishError, manifest::Quality},
+    service::{
+        signals::{self, Signal},
+        status::Status,
+        systemd::Notifier,
+        telemetry::LevelHandle,
+    },
+    store::StoreError,
+    watch::{Ignore, IgnoreError, Quiet, Scan, Settle},
+};
+use report::Reporter;
+use rooms::Rooms;
+use serve::Loop;
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+use threads::Hands;
+use tokio::sync::mpsc;
+
+mod report;
+mod rooms;
+mod serve;
+mod threads;
+mod validate;
+
+pub use rooms::params;
+pub use serve::CONFIRMATION;
+pub use validate::{Finding, Invalid, validate};
+
+/// Runs once or until told to stop.
+pub enum Mode {
+    /// Bring the mosaic up to date and end.
+    Once,
+    /// Watch, reload on SIGHUP.
+    Watch {
+        /// Reads the configuration again.
+        reload: Box<dyn Fn() -> Result<Config, ConfigError>>,
+        /// Changes the log level.
+        level: Option<LevelHandle>,
+    },
+}
+
+/// How [`run`] ended.
+#[derive(Clone, Debug)]
+pub enum Exit {
+    /// A signal asked for it.
+    Stopped(Status),
+    /// [`Mode::Once`] found nothing left to do.
+    Idle(Status),
+}
+
+/// The daemon cannot go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DaemonError {
+    /// A folder is missing or lies where it must not.
+    #[error("{what}: {}; {advice}", path.display())]
+    Folder {
+        /// What is wrong.
+        what: &'static str,
+        /// The folder.
+        path: PathBuf,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// The encoder cannot be loaded.
+    #[error("the encoder cannot be used: {0}")]
+    Encoder(#[from] EncodeError),
+    /// The store cannot be opened.
+    #[error("the store cannot be opened: {0}")]
+    Store(#[from] StoreError),
+    /// A pattern of `watch.ignore` is malformed.
+    #[error("watch.ignore: {0}")]
+    Ignore(#[from] IgnoreError),
+    /// The output cannot be used.
+    #[error("the output cannot be used: {0}")]
+    Publish(#[from] PublishError),
+    /// The placed works cannot be loaded.
+    #[error(transparent)]
+    Pipeline(#[from] PipelineError),
+    /// Something of the operating system.
+    #[error("{what}: {source}")]
+    System {
+        /// What was tried.
+        what: String,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+}
+
+impl DaemonError {
+    /// Whether only a change of the configuration helps, so that a restart is pointless.
+    pub fn is_configuration(&self) -> bool {
+        matches!(
+            self,
+            Self::Folder { .. } | Self::Encoder(_) | Self::Ignore(_)
+        )
+    }
+}
+
+/// Everything that happens, in one closed list.
+#[derive(Debug)]
+enum Event {
+    /// The watcher has something to drain.
+    Woken,
+    /// A scan ended; these patterns were in force.
+    Scanned {
+        scan: Result<Scan, String>,
+        ignore: Ignore,
+        wall_ms: u64,
+    },
+    /// A file was read, or refused.
+    Ingested(Outcome),
+    /// The pipeline did what it was asked.
+    Done(Result<Report, PipelineError>),
+    /// The quality of a generation was computed.
+    Measured(Quality),
+    /// Somebody sent a signal.
+    Signal(Signal),
+}
+
+/// What ended the loop.
+enum Next {
+    Stop,
+    Idle,
+    Reload(Box<(Config, Arc<dyn Encoder>)>),
+}
+
+/// Runs the daemon; `observe` sees every status that is written.
+///
+/// # Errors
+/// When it cannot start: see [`DaemonError::is_configuration`]. Once it runs, nothing but a signal ends it.
+pub fn run(
+    mut config: Config,
+    mode: Mode,
+    observe: &mut dyn FnMut(&Status),
+) -> Result<Exit, DaemonError> {
+    let system = |what: &str| {
+        let what = what.to_owned();
+        move |source| DaemonError::System { what, source }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .map_err(system("cannot start the event loop"))?;
+    let (events, mut inbox) = mpsc::unbounded_channel();
+    let to_loop = events.clone();
+    let _listener = signals::listen(move |signal| drop(to_loop.send(Event::Signal(signal))))
+        .map_err(system("cannot listen for signals"))?;
+    let notifier = Notifier::new();
+    rooms::check_folders(&config)?;
+    let store = rooms::open_store(&config, &mode)?;
+    let mut encoder = rooms::open_encoder(&config)?;
+    let mut reporter = Reporter::new(observe);
+    loop {
+        let rooms = Rooms::open(&config, &store, &encoder)?;
+        let ignore = Ignore::new(&config.watch.ignore)?;
+        let (hands, known) = Hands::start(rooms, &config, ignore.clone(), &events)?;
+        reporter.configure(&config, encoder.name());
+        let plan = Plan::new(settings(&config), Settle::new(quiet(&config)), known);
+        let of = (&config, &mode);
+        let mut round = Loop::new(
+            of,
+            &notifier,
+            &mut reporter,
+            events.clone(),
+            (plan, hands),
+            ignore,
+        );
+        let next = runtime.block_on(round.serve(&mut inbox));
+        match &next {
+            Next::Reload(_) => notifier.reloading(),
+            Next::Stop | Next::Idle => notifier.stopping(),
+        }
+        round.end();
+        while inbox.try_recv().is_ok() {}
+        match next {
+            Next::Stop => return Ok(Exit::Stopped(reporter.stopped())),
+            Next::Idle => return Ok(Exit::Idle(reporter.stopped())),
+            Next::Reload(new) => (config, encoder) = *new,
+        }
+    }
+}
+
+fn settings(config: &Config) -> Settings {
+    let watch = &config.watch;
+    Settings {
+        gather_ms: 1_000.max(2 * watch.settle_ms),
+        rescan_ms: watch.rescan_s * 1_000,
+        hold: watch.mass_removal == crate::config::MassRemoval::Hold,
+        grace_ms: watch.removal_grace_h * 3_600_000,
+    }
+}
+
+fn quiet(config: &Config) -> Quiet {
+    Quiet {
+        closed_ms: config.watch.settle_ms,
+        stable_ms: config.watch.stable_ms,
+        ..Quiet::default()
+    }
+}
+
+fn wall_ms() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| d.as_millis() as u64)
+}
+
+/// An error and its causes in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}

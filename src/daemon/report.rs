@@ -1,0 +1,205 @@
+//! The daemon's status: collected here, written to `status.json` and `metrics.prom`, shown to whoever observes.
+
+use super::{Event, wall_ms};
+use crate::{
+    config::Config,
+    pipeline::{Report, portable},
+    plan::Plan,
+    publish::{Notes, manifest::GridSize},
+    service::{
+        metrics::{self, Metrics},
+        status::{Condition, Counts, Failure, Progress, Quality, State, Status},
+    },
+};
+use std::collections::BTreeMap;
+
+/// The status is written this often at most.
+const EVERY_MS: u64 = 500;
+
+/// Failures listed by name at most; the rest is counted (a folder of junk must not make a status of megabytes).
+const LISTED: usize = 10_000;
+
+/// Collects and writes the status.
+pub(super) struct Reporter<'a> {
+    observe: &'a mut dyn FnMut(&Status),
+    status: Status,
+    metrics: Metrics,
+    notes: Option<Notes>,
+    written_ms: u64,
+    since: BTreeMap<String, u64>,
+    done: u64,
+}
+
+impl<'a> Reporter<'a> {
+    pub(super) fn new(observe: &'a mut dyn FnMut(&Status)) -> Self {
+        let status = Status {
+            version: env!("CARGO_PKG_VERSION").into(),
+            pid: std::process::id(),
+            state: State::Starting,
+            started_ms: wall_ms(),
+            ..Status::default()
+        };
+        Self {
+            observe,
+            status,
+            metrics: Metrics::default(),
+            notes: None,
+            written_ms: 0,
+            since: BTreeMap::new(),
+            done: 0,
+        }
+    }
+
+    /// Takes over what a reload may have changed.
+    pub(super) fn configure(&mut self, config: &Config, model: &str) {
+        self.notes = Notes::open(&config.folders.output).ok();
+        model.clone_into(&mut self.status.model);
+    }
+
+    /// Learns from an event before the plan gets it.
+    pub(super) fn event(&mut self, event: &Event) {
+        match event {
+            Event::Scanned { .. } => self.metrics.scans += 1,
+            Event::Ingested(outcome) => {
+                self.done += 1;
+                match outcome.result {
+                    Ok(_) => self.metrics.embedded += 1,
+                    Err(_) => self.metrics.file_failures += 1,
+                }
+            }
+            Event::Done(Ok(report)) => self.published(report),
+            Event::Done(Err(_)) => self.metrics.rebuild_failures += 1,
+            Event::Measured(quality) => {
+                self.status.quality = Some(Quality {
+                    generation: quality.generation,
+                    dpq16: quality.dpq16,
+                    trustworthiness: quality.trustworthiness,
+                });
+            }
+            Event::Woken | Event::Signal(_) => {}
+        }
+    }
+
+    /// Counts a configuration refused at a reload.
+    pub(super) fn reload_failed(&mut self) {
+        self.metrics.reload_failures += 1;
+    }
+
+    fn published(&mut self, report: &Report) {
+        let status = &mut self.status;
+        for (stage, took) in &report.stages {
+            self.metrics.stage(stage, *took);
+            status
+                .stages_ms
+                .insert((*stage).to_owned(), took.as_secs_f64() * 1e3);
+        }
+        if report.generation != status.generation {
+            self.metrics.generation(&report.moves);
+            status.moves = report.moves.clone();
+        }
+        status.generation = report.generation;
+        status.published_ms = Some(report.published_ms);
+        status.counts.works = report.works as u64;
+        let (cols, rows) = report.grid;
+        status.grid = Some(GridSize {
+            cols,
+            rows,
+            cell_px: report.cell_px,
+        });
+        status.store_bytes = report.store_bytes;
+    }
+
+    /// Brings the status up to date with the plan, and writes it if it is time to, or `now`.
+    pub(super) fn update(&mut self, plan: &Plan, conditions: Vec<(String, String)>, now: bool) {
+        let wall = wall_ms();
+        if !now && wall.saturating_sub(self.written_ms) < EVERY_MS {
+            return;
+        }
+        let pending = plan.pending() as u64;
+        if pending == 0 {
+            self.done = 0;
+        }
+        self.since
+            .retain(|what, _| conditions.iter().any(|(known, _)| known == what));
+        let degraded = conditions.into_iter().map(|(what, what_to_do)| Condition {
+            since_ms: *self.since.entry(what.clone()).or_insert(wall),
+            what,
+            what_to_do,
+        });
+        let status = &mut self.status;
+        status.degraded = degraded.collect();
+        status.state = match () {
+            () if status.generation == 0 && !plan.is_idle() => State::Starting,
+            () if !status.degraded.is_empty() => State::Degraded,
+            () if plan.is_idle() => State::Idle,
+            () => State::Working,
+        };
+        status.progress = plan.stage().map(|stage| Progress {
+            stage: stage.into(),
+            done: if stage == "embed" { self.done } else { 0 },
+            total: if stage == "embed" {
+                self.done + pending
+            } else {
+                0
+            },
+        });
+        status.counts = Counts {
+            pending,
+            failed: plan.refused().len() as u64,
+            skipped: plan.skipped().len() as u64,
+            ..status.counts
+        };
+        let refused = plan.refused().iter().map(|(path, refused)| Failure {
+            path: portable(path),
+            reason: refused.reason.clone(),
+            failed_ms: wall,
+            next_try_ms: refused.again.then_some(wall),
+        });
+        let skipped = plan.skipped().iter().map(|(path, reason)| Failure {
+            path: portable(path),
+            reason: reason.to_string(),
+            failed_ms: wall,
+            next_try_ms: None,
+        });
+        status.failures = refused.chain(skipped).take(LISTED).collect();
+        self.write(wall);
+    }
+
+    /// The last status of this process.
+    pub(super) fn stopped(&mut self) -> Status {
+        self.status.state = State::Stopping;
+        self.status.progress = None;
+        self.write(wall_ms());
+        self.status.clone()
+    }
+
+    /// The status as one line for systemd and the log.
+    pub(super) fn line(&self) -> String {
+        let counts = &self.status.counts;
+        format!(
+            "generation {}, {} artworks, {} pending, {} failed",
+            self.status.generation, counts.works, counts.pending, counts.failed
+        )
+    }
+
+    /// The whole status, for the log.
+    pub(super) fn json(&self) -> String {
+        self.status.to_json()
+    }
+
+    fn write(&mut self, wall: u64) {
+        self.written_ms = wall;
+        self.status.updated_ms = wall;
+        (self.observe)(&self.status);
+        let metrics = metrics::render(&self.status, &self.metrics);
+        let Some(notes) = &self.notes else { return };
+        for (name, text) in [
+            ("status.json", self.status.to_json()),
+            ("metrics.prom", metrics),
+        ] {
+            if let Err(error) = notes.write(name, text.as_bytes()) {
+                tracing::debug!(path = name, error = %error, "cannot be written");
+            }
+        }
+    }
+}

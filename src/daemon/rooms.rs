@@ -1,0 +1,251 @@
+//! Opening the rooms: folders, store, encoder, cells, publisher, placed works.
+
+use super::{DaemonError, Mode};
+use crate::{
+    artwork::decode::DecodeLimits,
+    config::{self, Config},
+    embed::{self, Encoder, EncoderSpec, library::LibrarySearch},
+    grid::{GridParams, Method as GridMethod},
+    ingest::{Attempts, Ingest},
+    pipeline::Pipeline,
+    publish::{CellStore, OutputSpec, Publisher},
+    rebuild::Params,
+    reduce::{LayoutParams, Method as LayoutMethod},
+    render::jpeg::{JpegSpec, Subsampling},
+    store::{SledStore, Store, StoreError},
+    viewer,
+};
+use std::{
+    num::NonZero,
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
+
+/// How long to wait before a store that is full or unreadable is tried again.
+const STORE_RETRY: Duration = Duration::from_secs(5);
+
+/// Above this many works an arrival moves only its neighbours (notes: from ~20k).
+const DRIFT_LIMIT: usize = 20_000;
+
+/// The opened rooms.
+pub(super) struct Rooms {
+    pub(super) pipeline: Pipeline,
+    pub(super) ingest: Ingest,
+}
+
+impl Rooms {
+    /// Opens everything that follows the configuration and can be opened again on a reload.
+    pub(super) fn open(
+        config: &Config,
+        store: &Arc<dyn Store>,
+        encoder: &Arc<dyn Encoder>,
+    ) -> Result<Self, DaemonError> {
+        let state = &config.folders.state;
+        let system = |what: String| move |source| DaemonError::System { what, source };
+        let attempts = state.join("attempting");
+        let attempts = Attempts::open(&attempts)
+            .map_err(system(format!("cannot use {}", attempts.display())))?;
+        let cells = CellStore::open(&state.join("cells"), &config.tile_spec())?;
+        let (cells, attempts) = (Arc::new(cells), Arc::new(attempts));
+        let publisher = Publisher::open(&config.folders.output, output_spec(config))?;
+        let pipeline = Pipeline::open(
+            params(config),
+            encoder.clone(),
+            store.clone(),
+            cells.clone(),
+            publisher,
+            state,
+        )?;
+        let ingest = Ingest {
+            root: config.folders.artworks.clone(),
+            max_file_bytes: config.decode.max_file_mb << 20,
+            limits: limits(config),
+            tile: config.tile_spec(),
+            encoder: encoder.clone(),
+            store: store.clone(),
+            cells,
+            attempts,
+        };
+        Ok(Self { pipeline, ingest })
+    }
+}
+
+/// Checks that the folders are there and lie where they may.
+pub(super) fn check_folders(config: &Config) -> Result<(), DaemonError> {
+    let folders = &config.folders;
+    let wrong = |what, path: &Path, advice| {
+        Err(DaemonError::Folder {
+            what,
+            path: path.to_owned(),
+            advice,
+        })
+    };
+    let artworks = match folders.artworks.canonicalize() {
+        Ok(path) if path.is_dir() => path,
+        Ok(path) => {
+            return wrong(
+                "the artwork folder is no folder",
+                &path,
+                "set folders.artworks or --artworks",
+            );
+        }
+        Err(_) => {
+            let advice = "make it, or set folders.artworks or --artworks";
+            return wrong("the artwork folder is not there", &folders.artworks, advice);
+        }
+    };
+    for (what, folder) in [
+        (
+            "the output folder lies in the artwork folder",
+            &folders.output,
+        ),
+        (
+            "the state folder lies in the artwork folder",
+            &folders.state,
+        ),
+    ] {
+        if resolve(folder).starts_with(&artworks) {
+            return wrong(
+                what,
+                folder,
+                "mosaicd never writes there; choose another folder",
+            );
+        }
+    }
+    let (output, state) = (resolve(&folders.output), resolve(&folders.state));
+    if output == state || state.starts_with(&output) {
+        let advice = "it is private and the output is public; choose a folder outside it";
+        return wrong(
+            "the state folder lies in the output folder",
+            &folders.state,
+            advice,
+        );
+    }
+    for folder in [&folders.output, &folders.state] {
+        std::fs::create_dir_all(folder).map_err(|source| DaemonError::System {
+            what: format!("cannot make {}", folder.display()),
+            source,
+        })?;
+    }
+    Ok(())
+}
+
+/// The real path of a folder that may not be there yet: its nearest existing parent's, with the rest appended.
+fn resolve(folder: &Path) -> PathBuf {
+    let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    for parent in absolute.ancestors() {
+        if let Ok(real) = parent.canonicalize() {
+            return real.join(absolute.strip_prefix(parent).unwrap_or(Path::new("")));
+        }
+    }
+    absolute
+}
+
+/// Opens the store. A daemon waits for a full disk or an I/O error to pass; a lock is somebody else's and an error.
+pub(super) fn open_store(config: &Config, mode: &Mode) -> Result<Arc<dyn Store>, DaemonError> {
+    loop {
+        match SledStore::open(&config.folders.state) {
+            Ok(opened) => {
+                if let Some(healed) = &opened.healed {
+                    tracing::error!(
+                        path = %healed.moved_to.display(),
+                        error = %healed.reason,
+                        salvaged = healed.salvaged,
+                        "the store was damaged; it was set aside and rebuilt"
+                    );
+                }
+                return Ok(Arc::new(opened.store));
+            }
+            Err(error @ (StoreError::Full { .. } | StoreError::Io { .. }))
+                if matches!(mode, Mode::Watch { .. }) =>
+            {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "the store cannot be opened; trying again"
+                );
+                thread::sleep(STORE_RETRY);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Loads the configured encoder.
+pub(super) fn open_encoder(config: &Config) -> Result<Arc<dyn Encoder>, DaemonError> {
+    Ok(Arc::from(embed::open(&encoder_spec(config))?))
+}
+
+/// The encoder as the configuration names it.
+pub(super) fn encoder_spec(config: &Config) -> EncoderSpec {
+    let embed = &config.embed;
+    EncoderSpec {
+        model: (embed.model != "builtin").then(|| PathBuf::from(&embed.model)),
+        library: LibrarySearch {
+            configured: (!embed.library.as_os_str().is_empty()).then(|| embed.library.clone()),
+            state: Some(config.folders.state.clone()),
+        },
+        threads: NonZero::new(embed.threads),
+    }
+}
+
+fn limits(config: &Config) -> DecodeLimits {
+    DecodeLimits {
+        max_pixels: config.decode.max_megapixels * 1_000_000,
+        ..DecodeLimits::default()
+    }
+}
+
+/// Layout and grid as the configuration wants them.
+pub fn params(config: &Config) -> Params {
+    let (layout, grid) = (&config.layout, &config.grid);
+    Params {
+        layout: LayoutParams {
+            method: match layout.method {
+                config::LayoutMethod::Umap => LayoutMethod::Umap,
+                config::LayoutMethod::Pca => LayoutMethod::Pca,
+            },
+            n_neighbors: layout.n_neighbors,
+            min_dist: layout.min_dist as f32,
+            seed: layout.seed,
+            drift_limit: DRIFT_LIMIT,
+        },
+        grid: GridParams {
+            method: match grid.method {
+                config::GridMethod::Incremental => GridMethod::Incremental,
+                config::GridMethod::Rows => GridMethod::Rows,
+            },
+            columns: (grid.columns > 0).then_some(grid.columns),
+            aspect: grid.aspect as f32,
+            reserve: grid.reserve as f32,
+            lambda: grid.lambda as f32,
+            seed: layout.seed,
+            ..GridParams::default()
+        },
+    }
+}
+
+fn output_spec(config: &Config) -> OutputSpec {
+    let mosaic = &config.mosaic;
+    OutputSpec {
+        title: config.page.title.clone(),
+        link: (!config.page.link.is_empty()).then(|| config.page.link.clone()),
+        cell: config.tile_spec(),
+        jpeg: JpegSpec {
+            quality: mosaic.quality,
+            subsampling: match mosaic.subsampling {
+                config::Subsampling::S420 => Subsampling::S420,
+                config::Subsampling::S444 => Subsampling::S444,
+            },
+        },
+        pyramid: mosaic.pyramid,
+        png: mosaic.png,
+        webp: mosaic.webp,
+        viewer: viewer::FILES
+            .iter()
+            .map(|(name, bytes)| ((*name).to_owned(), bytes.to_vec()))
+            .collect(),
+        ..OutputSpec::default()
+    }
+}

@@ -1,0 +1,453 @@
+//! The select loop: events in, plan's commands out.
+
+use super::{Event, Mode, Next, chain, report::Reporter, rooms, threads::Hands, wall_ms};
+use crate::{
+    config::{Config, WatchMode},
+    pipeline::{PipelineError, Report},
+    plan::{Command, Input, Plan},
+    service::{limit::Limited, signals::Signal, systemd::Notifier},
+    watch::{FsKind, Ignore, RootId, WatchEvent, Watcher, fs_kind, root_id, scan_subtree},
+};
+use std::{
+    collections::VecDeque,
+    fs,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+
+/// Name of the file in the state folder by which `mosaicd confirm-removal` speaks to a running daemon.
+pub const CONFIRMATION: &str = "confirm-removal";
+
+/// The loop wakes at least this often: confirmations, the root's identity, the watchdog, the status.
+const BEAT: Duration = Duration::from_secs(1);
+/// Without events, scans come this often, and at most a tenth of the time is spent scanning.
+const POLL: Duration = Duration::from_secs(3);
+/// A watcher that failed is started again this often.
+const WATCH_AGAIN: Duration = Duration::from_secs(60);
+/// In a single pass, files still being written are waited for this long.
+const LINGER_MS: u64 = 30_000;
+/// A task that runs longer than this is taken for stuck, and the watchdog is not fed any more.
+const STUCK: Duration = Duration::from_secs(3 * 3_600);
+/// Old generations and unneeded cells are collected this often.
+const COLLECT: Duration = Duration::from_secs(600);
+
+/// One run of the loop, from opening the rooms to closing them.
+pub(super) struct Loop<'a, 'b> {
+    config: &'a Config,
+    mode: &'a Mode,
+    notifier: &'a Notifier,
+    reporter: &'a mut Reporter<'b>,
+    events: UnboundedSender<Event>,
+    plan: Plan,
+    hands: Hands,
+    started: Instant,
+    ignore: Ignore,
+    watcher: Option<Watcher>,
+    /// Why changes are noticed by scans alone; `None` while events come.
+    blind: Option<String>,
+    watch_tried: Instant,
+    root: Option<RootId>,
+    scan_asked: Instant,
+    scan_took: Duration,
+    limited: Limited,
+    generation: u64,
+    measured: u64,
+    measuring: bool,
+    ready: bool,
+    task_since: Option<Instant>,
+    collected: Instant,
+}
+
+impl<'a, 'b> Loop<'a, 'b> {
+    pub(super) fn new(
+        (config, mode): (&'a Config, &'a Mode),
+        notifier: &'a Notifier,
+        reporter: &'a mut Reporter<'b>,
+        events: UnboundedSender<Event>,
+        (plan, hands): (Plan, Hands),
+        ignore: Ignore,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            config,
+            mode,
+            notifier,
+            reporter,
+            events,
+            plan,
+            hands,
+            started: now,
+            ignore,
+            watcher: None,
+            blind: None,
+            watch_tried: now,
+            root: None,
+            scan_asked: now,
+            scan_took: Duration::ZERO,
+            limited: Limited::new(3, 600_000),
+            generation: 0,
+            measured: 0,
+            measuring: false,
+            ready: false,
+            task_since: None,
+            collected: now,
+        }
+    }
+
+    /// Ends the threads.
+    pub(super) fn end(self) {
+        drop(self.watcher);
+        self.hands.end();
+    }
+}
+
+impl Loop<'_, '_> {
+    /// Serves until stopped, idle (in a single pass), or told to reload a good configuration.
+    pub(super) async fn serve(&mut self, inbox: &mut UnboundedReceiver<Event>) -> Next {
+        self.watch();
+        self.plan_on(Input::Start);
+        let mut beat = Instant::now();
+        loop {
+            let now = self.now_ms();
+            let wait = self
+                .plan
+                .next_deadline()
+                .map_or(BEAT, |at| Duration::from_millis(at.saturating_sub(now)));
+            let event = tokio::time::timeout(wait.min(BEAT), inbox.recv()).await;
+            match event {
+                Ok(Some(event)) => {
+                    if let Some(next) = self.handle(event) {
+                        return next;
+                    }
+                }
+                Ok(None) => return Next::Stop,
+                Err(_elapsed) => self.plan_on(Input::Tick),
+            }
+            if beat.elapsed() >= BEAT {
+                beat = Instant::now();
+                self.beat();
+            }
+            self.settle_down();
+            self.reporter.update(&self.plan, self.conditions(), false);
+            if self.is_done() {
+                self.reporter.update(&self.plan, self.conditions(), true);
+                return Next::Idle;
+            }
+        }
+    }
+
+    /// Milliseconds since this loop began.
+    fn now_ms(&self) -> u64 {
+        self.started.elapsed().as_millis() as u64
+    }
+
+    fn handle(&mut self, event: Event) -> Option<Next> {
+        self.reporter.event(&event);
+        match event {
+            Event::Woken => {
+                let events = self.watcher.as_ref().map_or(Vec::new(), Watcher::drain);
+                events.into_iter().for_each(|event| self.watched(event));
+            }
+            Event::Scanned {
+                scan,
+                ignore,
+                wall_ms: began,
+            } => {
+                self.scan_took = Duration::from_millis(wall_ms().saturating_sub(began));
+                self.ignore = ignore;
+                if let Err(error) = &scan {
+                    self.warn(
+                        "scan",
+                        &format!("the artwork folder cannot be scanned: {error}"),
+                    );
+                }
+                self.plan_on(Input::Scanned {
+                    scan,
+                    wall_ms: began,
+                });
+            }
+            Event::Ingested(outcome) => {
+                if let Err(refusal) = &outcome.result {
+                    tracing::debug!(path = %outcome.job.path.display(), error = %refusal, "refused");
+                }
+                self.plan_on(Input::Ingested(outcome));
+            }
+            Event::Done(result) => self.done(result),
+            Event::Measured(quality) => {
+                self.measuring = false;
+                self.hands.grade(quality);
+            }
+            Event::Signal(signal) => return self.signalled(signal),
+        }
+        None
+    }
+
+    /// Tells the plan and carries its commands out.
+    fn plan_on(&mut self, input: Input) {
+        let now = self.now_ms();
+        let mut commands: VecDeque<Command> = self.plan.on(input, now).into();
+        while let Some(command) = commands.pop_front() {
+            match command {
+                Command::Scan => {
+                    self.scan_asked = Instant::now();
+                    self.hands.scan();
+                }
+                Command::Ingest(job) => self.hands.ingest(job),
+                Command::Run(task) => {
+                    self.task_since = Some(Instant::now());
+                    self.hands.run(task);
+                }
+                Command::Look(path) => {
+                    let input = self.look(path);
+                    commands.extend(self.plan.on(input, now));
+                }
+            }
+        }
+    }
+
+    /// Looks at a path.
+    fn look(&self, path: PathBuf) -> Input {
+        let wall_ms = wall_ms();
+        match scan_subtree(&self.config.folders.artworks, &path, &self.ignore) {
+            Ok(scan) => Input::Looked {
+                path,
+                scan,
+                wall_ms,
+            },
+            // The artwork folder itself is not there: the scan will say so.
+            Err(_) => Input::Rescan,
+        }
+    }
+
+    fn watched(&mut self, event: WatchEvent) {
+        match event {
+            WatchEvent::Touched { path, touch } => self.plan_on(Input::Touched { path, touch }),
+            WatchEvent::Removed { path } | WatchEvent::Subtree(path) => {
+                let input = self.look(path);
+                self.plan_on(input);
+            }
+            WatchEvent::Rescan => {
+                tracing::info!("events were lost; scanning");
+                self.plan_on(Input::Rescan);
+            }
+            WatchEvent::Failed(error) => {
+                self.blind = Some(chain(&error));
+                self.plan_on(Input::Rescan);
+            }
+        }
+    }
+
+    /// Starts to watch, where events are wanted and can be trusted.
+    fn watch(&mut self) {
+        let root = &self.config.folders.artworks;
+        self.root = root_id(root).ok();
+        self.watcher = None;
+        self.watch_tried = Instant::now();
+        let network = matches!(fs_kind(root), Ok(FsKind::Network));
+        let wanted = self.config.watch.mode;
+        if matches!(self.mode, Mode::Once) {
+            self.blind = None;
+            return;
+        }
+        if wanted == WatchMode::Scan || (network && wanted == WatchMode::Auto) {
+            self.blind =
+                Some("watch.mode is \"scan\", or the folder is on a network file system".into());
+            return;
+        }
+        let events = self.events.clone();
+        match Watcher::start(root, move || drop(events.send(Event::Woken))) {
+            Ok(watcher) => (self.watcher, self.blind) = (Some(watcher), None),
+            Err(error) => self.blind = Some(chain(&error)),
+        }
+    }
+
+    fn done(&mut self, result: Result<Report, PipelineError>) {
+        self.task_since = None;
+        let result = match result {
+            Ok(report) => {
+                if report.generation != self.generation {
+                    tracing::info!(
+                        generation = report.generation,
+                        artworks = report.works,
+                        added = report.moves.added,
+                        removed = report.moves.removed,
+                        changed = report.rebuilt.changed,
+                        moved = report.moves.moved,
+                        grown = report.moves.grown,
+                        tiles = report.tiles,
+                        elapsed_ms = report.elapsed().as_millis() as u64,
+                        "published"
+                    );
+                    self.generation = report.generation;
+                    self.notifier.status(&self.reporter.line());
+                }
+                Ok(report)
+            }
+            Err(error) => {
+                let text = chain(&error);
+                self.warn(
+                    "rebuild",
+                    &format!("{text}; the last good mosaic stays, trying again"),
+                );
+                Err(text)
+            }
+        };
+        self.plan_on(Input::Done(result));
+    }
+
+    /// What is done when nothing else is left: READY, quality, collection.
+    fn settle_down(&mut self) {
+        if !self.ready && self.generation > 0 {
+            self.ready = true;
+            self.notifier.ready(&self.reporter.line());
+        }
+        if !self.plan.is_idle() {
+            return;
+        }
+        if !self.measuring && self.measured != self.generation {
+            (self.measuring, self.measured) = (true, self.generation);
+            self.hands.measure();
+        }
+    }
+
+    fn signalled(&mut self, signal: Signal) -> Option<Next> {
+        match signal {
+            Signal::Stop => {
+                tracing::info!("stopping");
+                return Some(Next::Stop);
+            }
+            Signal::Reload => return self.reload(),
+            Signal::Relayout => {
+                tracing::info!("laying everything out afresh");
+                self.plan_on(Input::Relayout);
+            }
+            Signal::Dump => tracing::info!(status = %self.reporter.json(), "status"),
+        }
+        None
+    }
+
+    /// Proves a new configuration; only a good one ends this loop.
+    fn reload(&mut self) -> Option<Next> {
+        let Mode::Watch { reload, level } = self.mode else {
+            return None;
+        };
+        let proven = reload()
+            .map_err(|error| error.to_string())
+            .and_then(|mut config| {
+                if config.folders.state != self.config.folders.state {
+                    tracing::warn!("folders.state changes at a restart only; the old one stays");
+                    config.folders.state.clone_from(&self.config.folders.state);
+                }
+                rooms::check_folders(&config).map_err(|error| error.to_string())?;
+                if let Some(level) = level {
+                    level
+                        .set(&config.log.level)
+                        .map_err(|error| error.to_string())?;
+                }
+                let encoder = rooms::open_encoder(&config).map_err(|error| error.to_string())?;
+                Ok((config, encoder))
+            });
+        match proven {
+            Ok(new) => {
+                tracing::info!("the configuration was read again");
+                Some(Next::Reload(Box::new(new)))
+            }
+            Err(error) => {
+                tracing::error!(%error, "the new configuration is refused; the old one stays in force");
+                self.reporter.reload_failed();
+                None
+            }
+        }
+    }
+
+    /// Everything that no event tells.
+    fn beat(&mut self) {
+        let confirmation = self.config.folders.state.join(CONFIRMATION);
+        if fs::remove_file(&confirmation).is_ok() {
+            tracing::info!("the removal was confirmed");
+            self.plan_on(Input::Confirm);
+        }
+        if matches!(self.mode, Mode::Once) {
+            return;
+        }
+        let root = root_id(&self.config.folders.artworks).ok();
+        if root != self.root {
+            self.warn(
+                "root",
+                "the artwork folder is another one now, or gone; watching and scanning anew",
+            );
+            self.watch();
+            self.plan_on(Input::Rescan);
+        } else if self.blind.is_some() {
+            if self.watch_tried.elapsed() > WATCH_AGAIN {
+                self.watch();
+            }
+            if self.scan_asked.elapsed() > POLL.max(10 * self.scan_took) {
+                self.plan_on(Input::Rescan);
+            }
+        }
+        if self.task_since.is_none_or(|since| since.elapsed() < STUCK) {
+            self.notifier.watchdog();
+        }
+        if self.collected.elapsed() > COLLECT {
+            self.collected = Instant::now();
+            self.hands.collect();
+        }
+    }
+
+    /// What keeps the daemon from doing its whole job: (what, what to do).
+    fn conditions(&self) -> Vec<(String, String)> {
+        let mut conditions = Vec::new();
+        let mut add = |what: String, advice: &str| conditions.push((what, advice.to_owned()));
+        if let Some(error) = self.plan.scan_error() {
+            add(
+                format!("the artwork folder cannot be scanned: {error}"),
+                "mount or make it again; the last good mosaic stays until then",
+            );
+        }
+        if let Some(held) = self.plan.held() {
+            add(
+                format!(
+                    "{} artworks vanished at once, and nobody was seen to delete them",
+                    held.missing
+                ),
+                "bring them back (a lost mount?), or run `mosaicd confirm-removal`",
+            );
+        }
+        if let Some(error) = self.plan.failing() {
+            add(
+                error.to_owned(),
+                "make space or repair the disk; it heals by itself then",
+            );
+        }
+        if let Some(error) = &self.blind
+            && self.config.watch.mode != WatchMode::Scan
+        {
+            add(
+                format!("changes are noticed by scans alone: {error}"),
+                "set watch.mode = \"scan\" to accept it, or mend the cause; it is tried again every minute",
+            );
+        }
+        conditions
+    }
+
+    /// Whether a single pass has nothing left to do.
+    fn is_done(&self) -> bool {
+        if !matches!(self.mode, Mode::Once) {
+            return false;
+        }
+        let stuck = self.plan.settling() > 0
+            && self.plan.settling() == self.plan.pending()
+            && self.now_ms() > LINGER_MS;
+        let failing = self.plan.failing().is_some() || self.plan.scan_error().is_some();
+        (self.plan.is_idle() || stuck || failing) && !self.measuring
+    }
+
+    fn warn(&mut self, kind: &str, text: &str) {
+        let now = self.now_ms();
+        if let Some(suppressed) = self.limited.admit(kind, now) {
+            tracing::warn!(suppressed, "{text}");
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! `mosaicd validate`: would it run, and with what?
+
+use super::rooms;
+use crate::{
+    config::Config,
+    watch::{FsKind, fs_kind},
+};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What was looked at.
+    pub what: &'static str,
+    /// What was found; the error says what is wrong and what to do.
+    pub found: Result<String, String>,
+}
+
+/// Some findings are wrong.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} of the findings above must be mended first")]
+pub struct Invalid(
+    /// How many.
+    pub usize,
+);
+
+/// Looks at folders, permissions, encoder and limits, without changing anything but making missing folders.
+pub fn validate(config: &Config) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut add = |what, found| findings.push(Finding { what, found });
+    let folders = &config.folders;
+    let checked = rooms::check_folders(config).map_err(|error| error.to_string());
+    let usable = checked.is_ok();
+    add(
+        "folders",
+        checked.map(|()| "each where it may be".to_owned()),
+    );
+    if usable {
+        add("artworks", readable(&folders.artworks));
+        add("output", writable(&folders.output));
+        add(
+            "state",
+            writable(&folders.state).and_then(|text| local(&folders.state, text)),
+        );
+    }
+    let encoder = rooms::open_encoder(config).map_err(|error| error.to_string());
+    add(
+        "encoder",
+        encoder.map(|e| {
+            format!(
+                "{}, {} dimensions, model {}",
+                e.name(),
+                e.dims(),
+                short(&e.model().0)
+            )
+        }),
+    );
+    add("watch", watches(config));
+    findings
+}
+
+fn short(id: &str) -> &str {
+    id.get(..12).unwrap_or(id)
+}
+
+fn readable(folder: &Path) -> Result<String, String> {
+    let count = fs::read_dir(folder)
+        .map_err(|error| format!("{}: {error}", folder.display()))?
+        .count();
+    Ok(format!("{}, {count} entries", folder.display()))
+}
+
+/// Whether a file can be made in the folder, by making one and removing it.
+fn writable(folder: &Path) -> Result<String, String> {
+    let probe: PathBuf = folder.join(format!(".mosaicd-probe-{}", std::process::id()));
+    let wrong = |error| {
+        format!(
+            "{} cannot be written: {error}; check owner and mode",
+            folder.display()
+        )
+    };
+    fs::write(&probe, b"probe").map_err(wrong)?;
+    fs::remove_file(&probe).map_err(wrong)?;
+    Ok(folder.display().to_string())
+}
+
+/// The store needs locks and fsync that a network file system may not honour.
+fn local(folder: &Path, text: String) -> Result<String, String> {
+    let filesystem =
+        rustix::fs::statfs(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    if matches!(fs_kind(folder), Ok(FsKind::Network)) {
+        return Err(format!(
+            "{} is on a network file system; the store needs a local disk",
+            folder.display()
+        ));
+    }
+    let free = filesystem
+        .f_bavail
+        .saturating_mul(filesystem.f_bsize as u64)
+        >> 20;
+    Ok(format!("{text}, {free} MiB free"))
+}
+
+fn watches(config: &Config) -> Result<String, String> {
+    let limit = fs::read_to_string("/proc/sys/fs/inotify/max_user_watches");
+    let limit: usize = limit
+        .ok()
+        .and_then(|text| text.trim().parse().ok())
+        .unwrap_or(usize::MAX);
+    let folders = count_folders(&config.folders.artworks, limit);
+    if folders > limit {
+        return Err(format!(
+            "more than {limit} folders to watch; raise fs.inotify.max_user_watches, or set watch.mode = \"scan\""
+        ));
+    }
+    Ok(format!("{folders} folders of at most {limit}"))
+}
+
+fn count_folders(root: &Path, limit: usize) -> usize {
+    let mut open = vec![root.to_owned()];
+    let mut count = 0;
+    while let Some(folder) = open.pop() {
+        count += 1;
+        if count > limit {
+            break;
+        }
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        open.extend(
+            entries
+                .filter(|e| e.file_type().is_ok_and(|t| t.is_dir()))
+                .map(|e| e.path()),
+        );
+    }
+    count
+}

@@ -1,0 +1,477 @@
+//! One rebuild after another: from acknowledged files to a published generation.
+//!
+//! It owns the [`Collection`], the publisher, and the order in which things become durable: store (before a task
+//! comes here) → assignment saved → files of the generation → manifest. It runs on a thread of its own and does one
+//! [`Task`] at a time; what to do when is `plan`'s to say.
+//!
+//! Invariants: nothing is published that was not saved; after any error the next task brings store and output back
+//! into step with the collection.
+
+use crate::{
+    artwork::{ArtworkId, ContentHash, FileIdentity},
+    embed::{Encoder, ModelId},
+    ingest::Job,
+    matrix::Matrix,
+    publish::{CellStore, Generation, PublishError, Published, Publisher, manifest},
+    rebuild::{self, Arrival, ChangeSet, Collection, Params, RebuildError, Rebuilt, Work},
+    snapshot::{self, Snapshot, SnapshotError},
+    store::{Store, StoreError},
+    vectors::VectorFile,
+};
+use std::{
+    collections::HashSet,
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// Neighbours of a work that the manifest names.
+const NEIGHBOURS: usize = 12;
+
+/// What the pipeline can be asked to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Task {
+    /// Place new and changed files (already durable in the store), remove what is gone, publish.
+    Apply {
+        /// New and changed files with their content's hash.
+        arrivals: Vec<(Job, ContentHash)>,
+        /// Paths that are no more.
+        gone: Vec<PathBuf>,
+    },
+    /// Lay everything out afresh and publish.
+    Relayout,
+}
+
+/// What a task did.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    /// What changed.
+    pub rebuilt: Rebuilt,
+    /// The generation readers see now.
+    pub generation: u64,
+    /// When it was published, milliseconds since the Unix epoch.
+    pub published_ms: u64,
+    /// Works placed.
+    pub works: usize,
+    /// Columns and rows.
+    pub grid: (u32, u32),
+    /// Side of a cell, pixels.
+    pub cell_px: u32,
+    /// What readers see to have moved since the generation before.
+    pub moves: manifest::Moves,
+    /// Pyramid tiles written.
+    pub tiles: usize,
+    /// Size of the store, bytes.
+    pub store_bytes: u64,
+    /// Placed files whose prepared cell is missing, so that they must be read again.
+    pub missing: Vec<PathBuf>,
+    /// How long each stage took.
+    pub stages: Vec<(&'static str, Duration)>,
+}
+
+impl Report {
+    /// How long the task took.
+    pub fn elapsed(&self) -> Duration {
+        self.stages.iter().map(|(_, took)| *took).sum()
+    }
+}
+
+/// Why a task failed. Nothing acknowledged is lost, the last good mosaic stays.
+#[derive(Debug, thiserror::Error)]
+pub enum PipelineError {
+    /// Layout or grid.
+    #[error(transparent)]
+    Rebuild(#[from] RebuildError),
+    /// The store.
+    #[error("cannot save the placed works: {0}")]
+    Store(#[from] StoreError),
+    /// The saved state does not fit together.
+    #[error("the saved state cannot be used: {0}")]
+    Snapshot(#[from] SnapshotError),
+    /// The output.
+    #[error("cannot publish: {0}")]
+    Publish(#[from] PublishError),
+}
+
+/// One known file, as the pipeline starts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Known {
+    /// Path below the artwork folder.
+    pub path: PathBuf,
+    /// What the file system said of it.
+    pub identity: FileIdentity,
+    /// Its content.
+    pub hash: ContentHash,
+    /// Whether its embedding or its cell is missing, so that it must be read again.
+    pub stale: bool,
+}
+
+/// The rebuilding side of the daemon.
+pub struct Pipeline {
+    params: Params,
+    encoder: Arc<dyn Encoder>,
+    store: Arc<dyn Store>,
+    cells: Arc<CellStore>,
+    publisher: Publisher,
+    collection: Collection,
+    state: PathBuf,
+    unsaved: bool,
+    unpublished: Rebuilt,
+}
+
+impl Pipeline {
+    /// Loads the placed works, and fits them to parameters that changed since they were saved.
+    pub fn open(
+        params: Params,
+        encoder: Arc<dyn Encoder>,
+        store: Arc<dyn Store>,
+        cells: Arc<CellStore>,
+        publisher: Publisher,
+        state: &Path,
+    ) -> Result<Self, PipelineError> {
+        let mut unsaved = false;
+        let collection = match load(&*store)? {
+            Some((mut collection, made_with)) => {
+                unsaved = made_with != params.key();
+                if unsaved {
+                    rebuild::adapt(&mut collection, &made_with, &params)?;
+                }
+                collection
+            }
+            None => Collection::empty(encoder.model().clone(), encoder.dims(), &params)?,
+        };
+        Ok(Self {
+            params,
+            encoder,
+            store,
+            cells,
+            publisher,
+            collection,
+            state: state.to_owned(),
+            unsaved,
+            unpublished: Rebuilt::default(),
+        })
+    }
+
+    /// Number of the published generation; 0 before the first.
+    pub fn generation(&self) -> u64 {
+        self.publisher.generation()
+    }
+
+    /// Publishes the quality of a generation.
+    pub fn grade(&mut self, quality: manifest::Quality) -> Result<(), PublishError> {
+        self.publisher.publish_quality(quality)
+    }
+
+    /// Removes files of old generations, and cells and embeddings that no work needs any more.
+    pub fn collect(&mut self, now_ms: u64) {
+        if let Err(error) = self.publisher.collect(now_ms) {
+            tracing::warn!(%error, "old generations could not be removed");
+        }
+    }
+
+    /// The placed works.
+    pub fn collection(&self) -> &Collection {
+        &self.collection
+    }
+
+    /// Every placed file, and whether it must be read again.
+    pub fn known(&self) -> Result<Vec<Known>, StoreError> {
+        let (model, stale) = (self.encoder.model(), &self.collection.stale);
+        let known = |work: &Work| {
+            let fresh = !stale.contains(&work.id)
+                && self.cells.contains(&work.hash)
+                && (self.collection.model == *model
+                    || self.store.has_embedding(&work.hash, model)?);
+            Ok(Known {
+                path: work.path.clone(),
+                identity: work.identity,
+                hash: work.hash,
+                stale: !fresh,
+            })
+        };
+        self.collection.works.iter().map(known).collect()
+    }
+
+    /// Does one task; `now_ms` is milliseconds since the Unix epoch.
+    pub fn run(&mut self, task: Task, now_ms: u64) -> Result<Report, PipelineError> {
+        let mut stages = Stages::default();
+        let rebuilt = match task {
+            Task::Apply { arrivals, gone } => {
+                let changes = self.gather(arrivals, gone)?;
+                let _span = tracing::info_span!("layout").entered();
+                self.rebuild(|collection, params| {
+                    rebuild::apply(collection, changes, now_ms, params)
+                })?
+            }
+            Task::Relayout => self.rebuild(rebuild::relayout)?,
+        };
+        stages.done("layout");
+        self.unpublished = self.unpublished.and(rebuilt);
+        if self.unsaved {
+            self.save()?;
+            stages.done("store");
+        }
+        let moves = moves(self.unpublished);
+        let published = self.publish(now_ms)?;
+        stages.done("publish");
+        let missing: HashSet<ContentHash> = published.missing.into_iter().collect();
+        let works = &self.collection.works;
+        let manifest = self.publisher.manifest();
+        Ok(Report {
+            rebuilt,
+            generation: published.generation,
+            published_ms: manifest.map_or(now_ms, |manifest| manifest.published_ms),
+            works: works.len(),
+            grid: (self.collection.grid.cols(), self.collection.grid.rows()),
+            cell_px: self.cells.px(),
+            moves,
+            tiles: published.tiles_written,
+            store_bytes: self.store.size_on_disk().unwrap_or(0),
+            missing: works
+                .iter()
+                .filter(|w| missing.contains(&w.hash))
+                .map(|w| w.path.clone())
+                .collect(),
+            stages: stages.list,
+        })
+    }
+
+    /// Runs a rebuild; on an error the last saved collection comes back.
+    fn rebuild(
+        &mut self,
+        work: impl FnOnce(&mut Collection, &Params) -> Result<Rebuilt, RebuildError>,
+    ) -> Result<Rebuilt, PipelineError> {
+        match work(&mut self.collection, &self.params) {
+            Ok(rebuilt) => {
+                self.unsaved = true;
+                Ok(rebuilt)
+            }
+            Err(error) => {
+                if let Some((saved, _)) = load(&*self.store)? {
+                    self.collection = saved;
+                }
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Fetches the arrivals' embeddings; brings the whole collection over to the encoder's model if it is another.
+    fn gather(
+        &mut self,
+        arrivals: Vec<(Job, ContentHash)>,
+        gone: Vec<PathBuf>,
+    ) -> Result<ChangeSet, PipelineError> {
+        if self.collection.model != *self.encoder.model() {
+            self.change_model()?;
+        }
+        let mut changes = ChangeSet {
+            arrivals: Vec::with_capacity(arrivals.len()),
+            gone,
+        };
+        for (Job { path, identity }, hash) in arrivals {
+            match self.store.embedding(&hash, self.encoder.model())? {
+                Some(vector) if vector.len() == self.encoder.dims() => {
+                    changes.arrivals.push(Arrival {
+                        path,
+                        hash,
+                        identity,
+                        vector,
+                    });
+                }
+                _ => {
+                    tracing::error!(path = %path.display(), "an acknowledged embedding is missing; run again")
+                }
+            }
+        }
+        Ok(changes)
+    }
+
+    fn change_model(&mut self) -> Result<(), PipelineError> {
+        let (model, dims) = (self.encoder.model().clone(), self.encoder.dims());
+        let (vectors, stale) = vectors_of(&*self.store, &self.collection.works, &model, dims)?;
+        tracing::info!(model = %self.encoder.name(), artworks = vectors.rows(), "the model changed");
+        self.rebuild(|collection, params| {
+            rebuild::change_model(collection, model, vectors, stale, params)
+        })?;
+        Ok(())
+    }
+
+    fn save(&mut self) -> Result<(), PipelineError> {
+        let _span = tracing::info_span!("store").entered();
+        let sections = snapshot::encode(&self.collection, &self.params.key())?;
+        let sections: Vec<(&str, &[u8])> = sections
+            .iter()
+            .map(|(name, bytes)| (*name, bytes.as_slice()))
+            .collect();
+        self.store.save_state(&sections)?;
+        self.unsaved = false;
+        Ok(())
+    }
+
+    fn publish(&mut self, now_ms: u64) -> Result<Published, PipelineError> {
+        let _span = tracing::info_span!("publish").entered();
+        self.share_vectors();
+        let generation = generation(&self.collection, self.encoder.name(), self.unpublished);
+        let published = self.publisher.publish(&generation, &self.cells, now_ms)?;
+        self.unpublished = Rebuilt::default();
+        Ok(published)
+    }
+
+    /// Writes the embeddings for `export` and `similar`; they are derived data, so a failure is only logged.
+    fn share_vectors(&self) {
+        let Collection {
+            works,
+            vectors,
+            model,
+            ..
+        } = &self.collection;
+        let hashes: Vec<ContentHash> = works.iter().map(|work| work.hash).collect();
+        let shared = VectorFile::open(&self.state, model, vectors.dims())
+            .and_then(|mut file| file.update(&hashes, vectors));
+        if let Err(error) = shared {
+            tracing::warn!(%error, "the embeddings for export could not be written");
+        }
+    }
+}
+
+/// The stages of one task and how long each took.
+struct Stages {
+    since: Instant,
+    list: Vec<(&'static str, Duration)>,
+}
+
+impl Default for Stages {
+    fn default() -> Self {
+        Self {
+            since: Instant::now(),
+            list: Vec::new(),
+        }
+    }
+}
+
+impl Stages {
+    fn done(&mut self, stage: &'static str) {
+        self.list.push((stage, self.since.elapsed()));
+        self.since = Instant::now();
+    }
+}
+
+/// Loads the saved collection and the key of the parameters it was made with; `None` if there is none or (logged) if
+/// its sections do not fit together.
+fn load(store: &dyn Store) -> Result<Option<(Collection, String)>, PipelineError> {
+    let Some(sections) = store.load_state()? else {
+        return Ok(None);
+    };
+    let snapshot = match snapshot::decode(&sections) {
+        Ok(snapshot) => snapshot,
+        Err(error) => {
+            tracing::error!(%error, "the placed works cannot be restored; they are placed anew");
+            return Ok(None);
+        }
+    };
+    let Snapshot {
+        model,
+        dims,
+        works,
+        layout,
+        grid,
+        basis,
+        next_id,
+        made_with,
+    } = snapshot;
+    let (vectors, stale) = vectors_of(store, &works, &model, dims)?;
+    let mut collection =
+        Collection::assemble(model, works, vectors, (layout, grid), basis, next_id);
+    collection.stale = stale;
+    Ok(Some((collection, made_with)))
+}
+
+/// The works' embeddings, `N × dims`; a work whose embedding is missing has a zero row and is listed.
+fn vectors_of(
+    store: &dyn Store,
+    works: &[Work],
+    model: &ModelId,
+    dims: usize,
+) -> Result<(Matrix, HashSet<ArtworkId>), StoreError> {
+    let (mut vectors, mut stale) = (Matrix::new(dims), HashSet::new());
+    let zero = vec![0.0; dims];
+    for work in works {
+        match store.embedding(&work.hash, model)? {
+            Some(vector) if vector.len() == dims => vectors.push(&vector),
+            _ => {
+                stale.insert(work.id);
+                vectors.push(&zero);
+            }
+        }
+    }
+    Ok((vectors, stale))
+}
+
+/// What readers are to see of a collection.
+fn generation(collection: &Collection, model: &str, rebuilt: Rebuilt) -> Generation {
+    let ids: Vec<ArtworkId> = collection.works.iter().map(|work| work.id).collect();
+    let work = |(i, work): (usize, &Work)| {
+        let (col, row) = collection.cell(i);
+        let [x, y] = collection.layout.points()[i];
+        let (near, _) = collection.layout.neighbours(i);
+        manifest::Work {
+            id: work.id,
+            path: portable(&work.path),
+            col,
+            row,
+            x,
+            y,
+            hash: work.hash,
+            size: work.identity.size,
+            added_ms: work.added_ms,
+            neighbours: near
+                .iter()
+                .take(NEIGHBOURS)
+                .map(|&j| ids[j as usize])
+                .collect(),
+        }
+    };
+    let mut works: Vec<manifest::Work> = collection.works.iter().enumerate().map(work).collect();
+    works.sort_by_key(|work| work.id);
+    Generation {
+        works,
+        cols: collection.grid.cols(),
+        rows: collection.grid.rows(),
+        model: model.to_owned(),
+        moves: moves(rebuilt),
+    }
+}
+
+fn moves(rebuilt: Rebuilt) -> manifest::Moves {
+    let Rebuilt {
+        added,
+        removed,
+        moved,
+        grown,
+        ..
+    } = rebuilt;
+    manifest::Moves {
+        added,
+        removed,
+        moved,
+        grown,
+    }
+}
+
+/// A path as the manifest writes it: UTF-8 as it is, other bytes percent-encoded (then `%` itself too).
+pub fn portable(path: &Path) -> String {
+    if let Some(text) = path.to_str() {
+        return text.to_owned();
+    }
+    let mut text = String::new();
+    for chunk in path.as_os_str().as_bytes().utf8_chunks() {
+        text.push_str(&chunk.valid().replace('%', "%25"));
+        chunk
+            .invalid()
+            .iter()
+            .for_each(|byte| text.push_str(&format!("%{byte:02X}")));
+    }
+    text
+}

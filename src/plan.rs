@@ -1,0 +1,612 @@
+//! What to do next: (state, input) → commands.
+//!
+//! It owns the daemon's knowledge: which files are placed, settling, being read, ready, gone or refused, what runs
+//! now, and when something must happen without any event. It is pure: time is an argument, and carrying a
+//! [`Command`] out is `daemon`'s.
+//!
+//! Invariants: the scan is the truth and events only schedule; one scan, one task at a time, and each path in flight
+//! at most once; a change that comes while a task runs makes the next one; an unexplained disappearance of more than
+//! half of the works removes nothing until it is confirmed or has lasted out the grace.
+
+use crate::{
+    artwork::{ContentHash, FileIdentity},
+    ingest::{Job, Outcome, Retry},
+    pipeline::{Known, Report, Task},
+    watch::{Scan, Settle, SkipReason, Touch},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    path::{Path, PathBuf},
+};
+
+/// Removals that are looked at before they are believed start at this many works.
+const GUARD_FROM: usize = 10;
+/// The same while an import is going on; doubles with every generation of the import.
+const BURST_MS: (u64, u64) = (15_000, 120_000);
+/// Back-off after the store or the output failed (disk full, say).
+const HEAL_MS: (u64, u64) = (2_000, 30_000);
+
+/// The plan's share of the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// How long ready files wait for others that are nearly ready (the other half of a rename), milliseconds.
+    pub gather_ms: u64,
+    /// A full scan at least this often, milliseconds.
+    pub rescan_ms: u64,
+    /// Whether an unexplained mass removal is held.
+    pub hold: bool,
+    /// How long it is held, milliseconds.
+    pub grace_ms: u64,
+}
+
+/// Something happened.
+#[derive(Debug)]
+pub enum Input {
+    /// The first input: nothing happened yet.
+    Start,
+    /// Something happened to a file, or to what may be one.
+    Touched {
+        /// Path below the artwork folder.
+        path: PathBuf,
+        /// What.
+        touch: Touch,
+    },
+    /// A path was removed, made, or moved here; or it was asked for with [`Command::Look`].
+    Looked {
+        /// Path below the artwork folder: a file's or a folder's.
+        path: PathBuf,
+        /// What is there now.
+        scan: Scan,
+        /// Start of the look, milliseconds since the Unix epoch.
+        wall_ms: u64,
+    },
+    /// Events call for a scan: an overflow, a watcher that failed, another root.
+    Rescan,
+    /// A scan ended; `wall_ms` is its start in milliseconds since the Unix epoch.
+    Scanned {
+        /// What is there, or why the folder could not be scanned.
+        scan: Result<Scan, String>,
+        /// Start of the scan, milliseconds since the Unix epoch.
+        wall_ms: u64,
+    },
+    /// A file was read.
+    Ingested(Outcome),
+    /// A task ended.
+    Done(Result<Report, String>),
+    /// The owner asks for a fresh layout.
+    Relayout,
+    /// The owner confirms a held removal.
+    Confirm,
+    /// Time has passed.
+    Tick,
+}
+
+/// Something to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Scan the artwork folder.
+    Scan,
+    /// Look at a path and say what is there.
+    Look(PathBuf),
+    /// Read, embed and store a file.
+    Ingest(Job),
+    /// Rebuild and publish.
+    Run(Task),
+}
+
+/// A file that is not in the mosaic, or not as it is now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Refused {
+    /// What the file system said of it.
+    pub identity: FileIdentity,
+    /// Why.
+    pub reason: String,
+    /// Whether it is tried again by itself; otherwise when it changes.
+    pub again: bool,
+}
+
+/// An unexplained mass removal that is not believed yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// When it was noticed.
+    pub since_ms: u64,
+    /// How many works are missing.
+    pub missing: usize,
+}
+
+/// The daemon's knowledge.
+#[derive(Debug)]
+pub struct Plan {
+    settings: Settings,
+    placed: BTreeMap<PathBuf, FileIdentity>,
+    /// Placed files to be read again though unchanged: another model, another tile, a damaged record.
+    stale: HashSet<PathBuf>,
+    refused: BTreeMap<PathBuf, Refused>,
+    /// Paths that vanished while they were being read or placed: looked at again afterwards.
+    recheck: BTreeSet<PathBuf>,
+    skipped: Vec<(PathBuf, SkipReason)>,
+    settle: Settle,
+    /// Device and inode of files that settle or are read: a work that is gone may be one of them, renamed.
+    candidates: BTreeMap<PathBuf, (u64, u64)>,
+    in_flight: BTreeMap<PathBuf, FileIdentity>,
+    ready: BTreeMap<PathBuf, (FileIdentity, ContentHash)>,
+    gone: BTreeMap<PathBuf, FileIdentity>,
+    held: Option<Held>,
+    confirmed: bool,
+    scanning: bool,
+    scan_at: Option<u64>,
+    scan_error: Option<String>,
+    running: Option<Task>,
+    failing: Option<(String, u32, u64)>,
+    relayout: bool,
+    /// A publication is due even without a change: at the start.
+    due: bool,
+    waiting_since: Option<u64>,
+    burst_ms: u64,
+    scans: u64,
+}
+
+impl Plan {
+    /// A plan that knows the placed files.
+    pub fn new(settings: Settings, settle: Settle, known: Vec<Known>) -> Self {
+        Self {
+            settings,
+            stale: known
+                .iter()
+                .filter(|k| k.stale)
+                .map(|k| k.path.clone())
+                .collect(),
+            placed: known.into_iter().map(|k| (k.path, k.identity)).collect(),
+            refused: BTreeMap::new(),
+            recheck: BTreeSet::new(),
+            skipped: Vec::new(),
+            settle,
+            candidates: BTreeMap::new(),
+            in_flight: BTreeMap::new(),
+            ready: BTreeMap::new(),
+            gone: BTreeMap::new(),
+            held: None,
+            confirmed: false,
+            scanning: false,
+            scan_at: None,
+            scan_error: None,
+            running: None,
+            failing: None,
+            relayout: false,
+            due: true,
+            waiting_since: None,
+            burst_ms: BURST_MS.0,
+            scans: 0,
+        }
+    }
+
+    /// Takes an input; `now_ms` is monotonic.
+    pub fn on(&mut self, input: Input, now_ms: u64) -> Vec<Command> {
+        let mut commands = Vec::new();
+        match input {
+            Input::Start => self.scan_at = Some(now_ms),
+            Input::Touched { path, touch } => {
+                if let Some(refused) = self.refused.get_mut(&path) {
+                    refused.again = false;
+                }
+                self.settle.touched(&path, touch, now_ms);
+            }
+            Input::Looked {
+                path,
+                scan,
+                wall_ms,
+            } => {
+                commands.extend(self.looked(&path, &scan, wall_ms, now_ms));
+            }
+            Input::Rescan => self.scan_at = Some(now_ms),
+            Input::Scanned { scan, wall_ms } => self.scanned(scan, wall_ms, now_ms),
+            Input::Ingested(outcome) => commands.extend(self.ingested(outcome, now_ms)),
+            Input::Done(result) => {
+                if let Ok(report) = &result {
+                    self.stale.extend(report.missing.iter().cloned());
+                    self.recheck.extend(report.missing.iter().cloned());
+                }
+                self.done(result, now_ms);
+                commands.extend(
+                    std::mem::take(&mut self.recheck)
+                        .into_iter()
+                        .map(Command::Look),
+                );
+            }
+            Input::Relayout => self.relayout = true,
+            Input::Confirm => {
+                self.confirmed = true;
+                self.scan_at = Some(now_ms);
+            }
+            Input::Tick => {}
+        }
+        self.advance(now_ms, &mut commands);
+        commands
+    }
+
+    /// When [`Input::Tick`] is needed at the latest.
+    pub fn next_deadline(&self) -> Option<u64> {
+        let waits = self
+            .waiting_since
+            .filter(|_| self.running.is_none())
+            .map(|since| since + self.patience());
+        let heals = self
+            .failing
+            .as_ref()
+            .filter(|_| self.running.is_none())
+            .map(|(_, _, at)| *at);
+        let scan = self.scan_at.filter(|_| !self.scanning);
+        [scan, self.settle.next_deadline_ms(), waits, heals]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Whether nothing is left to do until something changes.
+    pub fn is_idle(&self) -> bool {
+        self.scans > 0
+            && !self.scanning
+            && self.running.is_none()
+            && self.failing.is_none()
+            && self.in_flight.is_empty()
+            && self.ready.is_empty()
+            && self.gone.is_empty()
+            && self.settling() == 0
+            && !(self.due || self.relayout)
+    }
+
+    /// Files in a state between seen and placed.
+    pub fn pending(&self) -> usize {
+        self.settling() + self.in_flight.len() + self.ready.len()
+    }
+
+    /// Files that are not in the mosaic, by name.
+    pub fn refused(&self) -> &BTreeMap<PathBuf, Refused> {
+        &self.refused
+    }
+
+    /// What the last scan left aside.
+    pub fn skipped(&self) -> &[(PathBuf, SkipReason)] {
+        &self.skipped
+    }
+
+    /// A held removal.
+    pub fn held(&self) -> Option<Held> {
+        self.held
+    }
+
+    /// Why the artwork folder cannot be scanned.
+    pub fn scan_error(&self) -> Option<&str> {
+        self.scan_error.as_deref()
+    }
+
+    /// Why the last task failed.
+    pub fn failing(&self) -> Option<&str> {
+        self.failing.as_ref().map(|(reason, ..)| reason.as_str())
+    }
+
+    /// What is being done: `scan`, `embed` or `layout`; `None` when idle.
+    pub fn stage(&self) -> Option<&'static str> {
+        match () {
+            () if self.scanning && self.scans == 0 => Some("scan"),
+            () if !self.in_flight.is_empty() => Some("embed"),
+            () if self.running.is_some() => Some("layout"),
+            () if self.settling() > 0 => Some("settle"),
+            () => None,
+        }
+    }
+
+    /// Paths that are still being written.
+    pub fn settling(&self) -> usize {
+        let again = self
+            .refused
+            .values()
+            .filter(|refused| refused.again)
+            .count();
+        self.settle.len().saturating_sub(again)
+    }
+
+    /// Whether nothing about a file is new.
+    fn is_current(&self, path: &Path, identity: &FileIdentity) -> bool {
+        match (self.in_flight.get(path), self.ready.get(path)) {
+            (Some(reading), _) => reading == identity,
+            (None, Some((ready, _))) => ready == identity,
+            (None, None) => {
+                let refused = self
+                    .refused
+                    .get(path)
+                    .is_some_and(|r| r.identity == *identity);
+                let placed = self.placed.get(path) == Some(identity);
+                refused || (placed && !self.stale.contains(path))
+            }
+        }
+    }
+
+    /// A file was seen by its identity alone: it settles if anything about it is new.
+    fn found(&mut self, path: &Path, identity: FileIdentity, wall_ms: u64, now_ms: u64) {
+        if self.is_current(path, &identity) {
+            return;
+        }
+        let changed_ms = identity.mtime_ns.max(identity.ctime_ns) / 1_000_000;
+        let age_ms = u64::try_from(wall_ms as i64 - changed_ms).ok();
+        self.candidates
+            .insert(path.to_owned(), (identity.dev, identity.ino));
+        self.settle.found(path, identity, age_ms, now_ms);
+    }
+
+    /// A path was looked at: a file may be finished, works may be gone.
+    fn looked(&mut self, path: &Path, scan: &Scan, wall_ms: u64, now_ms: u64) -> Vec<Command> {
+        let mut commands = Vec::new();
+        let known = self
+            .placed
+            .range(path.to_owned()..)
+            .take_while(|(known, _)| known.starts_with(path));
+        let gone: Vec<PathBuf> = known
+            .map(|(known, _)| known)
+            .filter(|known| !scan.files.contains_key(*known) && scan.covers(known))
+            .cloned()
+            .collect();
+        gone.into_iter().for_each(|path| self.vanished(path));
+        if !scan.files.contains_key(path) && scan.covers(path) {
+            self.vanished(path.to_owned());
+        }
+        self.skipped
+            .retain(|(skipped, _)| !skipped.starts_with(path));
+        self.skipped.extend(scan.skipped.iter().cloned());
+        for (path, identity) in &scan.files {
+            self.gone.remove(path);
+            let retry = self.refused.get(path).is_some_and(|refused| refused.again);
+            if !self.settle.observed(path, *identity, now_ms) {
+                self.found(path, *identity, wall_ms, now_ms);
+            } else if self.in_flight.contains_key(path) {
+                // It changed while it was being read: its turn comes when the reader is done with it.
+                self.settle.found(path, *identity, None, now_ms);
+            } else if retry || !self.is_current(path, identity) {
+                if let Some(refused) = self.refused.get_mut(path) {
+                    refused.again = false;
+                }
+                self.ready.remove(path);
+                self.candidates
+                    .insert(path.clone(), (identity.dev, identity.ino));
+                self.in_flight.insert(path.clone(), *identity);
+                commands.push(Command::Ingest(Job {
+                    path: path.clone(),
+                    identity: *identity,
+                }));
+            }
+        }
+        commands
+    }
+
+    /// A path is not there: a deletion that was seen happening.
+    fn vanished(&mut self, path: PathBuf) {
+        self.settle.removed(&path);
+        self.candidates.remove(&path);
+        self.ready.remove(&path);
+        self.refused.remove(&path);
+        let placing = |task: &Task| match task {
+            Task::Apply { arrivals, .. } => arrivals.iter().any(|(job, _)| job.path == path),
+            Task::Relayout => false,
+        };
+        if self.in_flight.contains_key(&path) || self.running.as_ref().is_some_and(placing) {
+            self.recheck.insert(path.clone());
+        }
+        if let Some(identity) = self.placed.get(&path) {
+            self.gone.insert(path, *identity);
+        }
+    }
+
+    fn scanned(&mut self, scan: Result<Scan, String>, wall_ms: u64, now_ms: u64) {
+        self.scanning = false;
+        self.scans += 1;
+        let rescan = now_ms + self.settings.rescan_ms;
+        let scan = match scan {
+            Ok(scan) => scan,
+            Err(error) => {
+                let soon = now_ms + self.settings.rescan_ms.min(10_000);
+                self.scan_at = Some(self.scan_at.map_or(soon, |at| at.min(soon)));
+                self.scan_error = Some(error);
+                return;
+            }
+        };
+        self.scan_error = None;
+        self.scan_at = Some(self.scan_at.map_or(rescan, |at| at.min(rescan)));
+        self.missing(&scan, now_ms);
+        self.skipped = scan.skipped;
+        for (path, identity) in scan.files {
+            self.gone.remove(&path);
+            self.found(&path, identity, wall_ms, now_ms);
+        }
+    }
+
+    /// Which placed works are not there any more, and is that to be believed?
+    fn missing(&mut self, scan: &Scan, now_ms: u64) {
+        self.refused.retain(|path, _| scan.files.contains_key(path));
+        let absent = |path: &PathBuf| !scan.files.contains_key(path) && scan.covers(path);
+        let missing: Vec<(PathBuf, FileIdentity)> = self
+            .placed
+            .iter()
+            .filter(|(path, _)| absent(path) && !self.gone.contains_key(*path))
+            .map(|(path, identity)| (path.clone(), *identity))
+            .collect();
+        let grave = missing.len() >= GUARD_FROM && 2 * missing.len() > self.placed.len();
+        if grave && self.settings.hold && !self.confirmed {
+            let since_ms = self.held.map_or(now_ms, |held| held.since_ms);
+            if now_ms.saturating_sub(since_ms) < self.settings.grace_ms {
+                self.held = Some(Held {
+                    since_ms,
+                    missing: missing.len(),
+                });
+                return;
+            }
+        }
+        self.held = None;
+        self.confirmed = false;
+        self.gone.extend(missing);
+    }
+
+    fn ingested(&mut self, outcome: Outcome, now_ms: u64) -> Option<Command> {
+        let Outcome {
+            job: Job { path, identity },
+            result,
+        } = outcome;
+        self.in_flight.remove(&path);
+        self.candidates.remove(&path);
+        let look = self
+            .recheck
+            .remove(&path)
+            .then(|| Command::Look(path.clone()));
+        let refusal = match result {
+            Ok(hash) => {
+                self.refused.remove(&path);
+                self.stale.remove(&path);
+                self.settle.succeeded(&path);
+                self.ready.insert(path, (identity, hash));
+                return look;
+            }
+            Err(refusal) => refusal,
+        };
+        let retry = refusal.retry();
+        if retry == Retry::Look {
+            return Some(Command::Look(path));
+        }
+        let again = matches!(retry, Retry::Later | Retry::Wait);
+        if again {
+            self.settle.failed(&path, identity, now_ms);
+        }
+        if retry != Retry::Wait {
+            self.stale.remove(&path);
+        }
+        self.refused.insert(
+            path,
+            Refused {
+                identity,
+                reason: refusal.to_string(),
+                again,
+            },
+        );
+        look
+    }
+
+    fn done(&mut self, result: Result<Report, String>, now_ms: u64) {
+        let Some(task) = self.running.take() else {
+            return;
+        };
+        match result {
+            Ok(_) => {
+                self.failing = None;
+                self.due = false;
+                if let Task::Apply { arrivals, gone } = task {
+                    for path in gone {
+                        self.placed.remove(&path);
+                    }
+                    for (Job { path, identity }, _) in arrivals {
+                        self.placed.insert(path, identity);
+                    }
+                }
+                let calm = self.pending() == 0;
+                self.burst_ms = if calm {
+                    BURST_MS.0
+                } else {
+                    (2 * self.burst_ms).min(BURST_MS.1)
+                };
+            }
+            Err(reason) => {
+                let tries = self.failing.as_ref().map_or(0, |(_, tries, _)| *tries) + 1;
+                self.failing = Some((reason, tries, now_ms + back_off(HEAL_MS, tries)));
+                self.due = true;
+                match task {
+                    Task::Apply { arrivals, gone } => self.put_back(arrivals, gone),
+                    Task::Relayout => self.relayout = true,
+                }
+            }
+        }
+        let changes = !(self.ready.is_empty() && self.gone.is_empty());
+        self.waiting_since = changes.then_some(now_ms);
+    }
+
+    /// A task failed: its files are applied again, unless something newer is known of them.
+    fn put_back(&mut self, arrivals: Vec<(Job, ContentHash)>, gone: Vec<PathBuf>) {
+        for (Job { path, identity }, hash) in arrivals {
+            if !self.gone.contains_key(&path) {
+                self.ready.entry(path).or_insert((identity, hash));
+            }
+        }
+        for path in gone {
+            if let (false, Some(identity)) =
+                (self.ready.contains_key(&path), self.placed.get(&path))
+            {
+                self.gone.insert(path, *identity);
+            }
+        }
+    }
+
+    fn advance(&mut self, now_ms: u64, commands: &mut Vec<Command>) {
+        if !self.scanning && self.scan_at.is_some_and(|at| at <= now_ms) {
+            (self.scanning, self.scan_at) = (true, None);
+            commands.push(Command::Scan);
+        }
+        commands.extend(self.settle.due(now_ms).into_iter().map(Command::Look));
+        let changes = !(self.ready.is_empty() && self.gone.is_empty());
+        if changes && self.waiting_since.is_none() {
+            self.waiting_since = Some(now_ms);
+        }
+        if self.running.is_none()
+            && self.scans > 0
+            && let Some(task) = self.next_task(now_ms)
+        {
+            self.running = Some(task.clone());
+            self.waiting_since = None;
+            commands.push(Command::Run(task));
+        }
+    }
+
+    /// How long ready changes wait for company.
+    fn patience(&self) -> u64 {
+        let backlog = self.settling() + self.in_flight.len();
+        if backlog > 20.max(self.placed.len() / 5) {
+            self.burst_ms
+        } else {
+            self.settings.gather_ms
+        }
+    }
+
+    fn next_task(&mut self, now_ms: u64) -> Option<Task> {
+        if self.failing.as_ref().is_some_and(|(_, _, at)| *at > now_ms) {
+            return None;
+        }
+        let busy = !self.in_flight.is_empty() || self.settling() > 0;
+        let changes = !(self.ready.is_empty() && self.gone.is_empty());
+        let waited = self
+            .waiting_since
+            .is_some_and(|since| now_ms >= since + self.patience());
+        // While placed works are read again (another model or tile), readers keep the old mosaic until all are.
+        if busy && (!self.stale.is_empty() || (changes && !waited)) {
+            return None;
+        }
+        if changes || (self.due && !busy) {
+            let inodes: HashSet<(u64, u64)> = self.candidates.values().copied().collect();
+            let (renaming, gone): (BTreeMap<_, _>, BTreeMap<_, _>) = std::mem::take(&mut self.gone)
+                .into_iter()
+                .partition(|(_, identity)| inodes.contains(&(identity.dev, identity.ino)));
+            self.gone = renaming;
+            let arrivals: Vec<_> = std::mem::take(&mut self.ready)
+                .into_iter()
+                .map(|(path, (identity, hash))| (Job { path, identity }, hash))
+                .collect();
+            if !arrivals.is_empty() || !gone.is_empty() || self.due {
+                return Some(Task::Apply {
+                    arrivals,
+                    gone: gone.into_keys().collect(),
+                });
+            }
+        }
+        std::mem::take(&mut self.relayout).then_some(Task::Relayout)
+    }
+}
+
+fn back_off((first, most): (u64, u64), tries: u32) -> u64 {
+    first
+        .saturating_mul(1 << tries.saturating_sub(1).min(20))
+        .min(most)
+}

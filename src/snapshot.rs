@@ -1,0 +1,188 @@
+//! The placed state as bytes: what a restart needs to go on exactly where the last generation stopped.
+//!
+//! It owns the sections' names and codecs. Embeddings are not in it: they are in the store under their content's
+//! hash. Every section is decoded defensively; what does not fit together is an error, never a panic.
+
+use crate::{
+    artwork::{ArtworkId, ContentHash, FileIdentity},
+    embed::ModelId,
+    grid::Grid,
+    rebuild::{Collection, Work},
+    reduce::{Layout, Pca},
+};
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    os::unix::ffi::{OsStrExt, OsStringExt},
+    path::PathBuf,
+};
+
+/// Version of the sections; another one is not read.
+const VERSION: u32 = 1;
+
+/// The sections do not fit together, or cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SnapshotError {
+    /// A section is missing.
+    #[error("section {0} is missing")]
+    Missing(&'static str),
+    /// A section cannot be read or written.
+    #[error("section {section}: {source}")]
+    Codec {
+        /// Its name.
+        section: &'static str,
+        /// Why.
+        source: postcard::Error,
+    },
+    /// Sections disagree.
+    #[error("{0}")]
+    Inconsistent(String),
+}
+
+/// The decoded sections.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// The encoder of every embedding.
+    pub model: ModelId,
+    /// The works in index order.
+    pub works: Vec<Work>,
+    /// Points and neighbours.
+    pub layout: Layout,
+    /// Cells.
+    pub grid: Grid,
+    /// Projection onto the grid's features, and the number of works it was fitted to.
+    pub basis: Option<(Pca, usize)>,
+    /// The id that the next new work gets.
+    pub next_id: u64,
+    /// Length of an embedding.
+    pub dims: usize,
+    /// The parameters that layout and grid were made with, see [`Params::key`](crate::rebuild::Params::key).
+    pub made_with: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Meta {
+    version: u32,
+    model: ModelId,
+    next_id: u64,
+    dims: usize,
+    made_with: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredWork {
+    id: ArtworkId,
+    path: Vec<u8>,
+    hash: ContentHash,
+    identity: FileIdentity,
+    added_ms: u64,
+}
+
+/// Encodes a collection, section by section; `made_with` is its parameters' key.
+pub fn encode(
+    collection: &Collection,
+    made_with: &str,
+) -> Result<Vec<(&'static str, Vec<u8>)>, SnapshotError> {
+    let meta = Meta {
+        version: VERSION,
+        model: collection.model.clone(),
+        next_id: collection.next_id,
+        dims: collection.vectors.dims(),
+        made_with: made_with.to_owned(),
+    };
+    let works: Vec<StoredWork> = collection.works.iter().map(stored).collect();
+    let parts = collection.layout.to_parts();
+    Ok(vec![
+        ("meta", pack("meta", &meta)?),
+        ("works", pack("works", &works)?),
+        ("layout", pack("layout", &parts)?),
+        ("grid", pack("grid", &collection.grid)?),
+        ("basis", pack("basis", &collection.basis)?),
+    ])
+}
+
+/// Decodes the sections and checks that they fit together.
+pub fn decode(sections: &BTreeMap<String, Vec<u8>>) -> Result<Snapshot, SnapshotError> {
+    let meta: Meta = unpack("meta", sections)?;
+    if meta.version != VERSION {
+        return Err(SnapshotError::Inconsistent(format!(
+            "version {} is unknown",
+            meta.version
+        )));
+    }
+    let works: Vec<StoredWork> = unpack("works", sections)?;
+    let works: Vec<Work> = works.into_iter().map(restored).collect();
+    let layout = Layout::from_parts(unpack("layout", sections)?)
+        .map_err(|error| SnapshotError::Inconsistent(error.to_string()))?;
+    let grid: Grid = unpack("grid", sections)?;
+    grid.check()
+        .map_err(|error| SnapshotError::Inconsistent(error.to_string()))?;
+    let basis: Option<(Pca, usize)> = unpack("basis", sections)?;
+    if layout.len() != works.len() || grid.len() != works.len() {
+        let text = format!(
+            "{} works, {} points, {} cells",
+            works.len(),
+            layout.len(),
+            grid.len()
+        );
+        return Err(SnapshotError::Inconsistent(text));
+    }
+    let Meta {
+        model,
+        next_id,
+        dims,
+        made_with,
+        ..
+    } = meta;
+    if basis.as_ref().is_some_and(|(pca, _)| pca.dims() != dims) {
+        return Err(SnapshotError::Inconsistent(
+            "basis and embeddings differ in length".into(),
+        ));
+    }
+    Ok(Snapshot {
+        model,
+        works,
+        layout,
+        grid,
+        basis,
+        next_id,
+        dims,
+        made_with,
+    })
+}
+
+fn stored(work: &Work) -> StoredWork {
+    StoredWork {
+        id: work.id,
+        path: work.path.as_os_str().as_bytes().to_vec(),
+        hash: work.hash,
+        identity: work.identity,
+        added_ms: work.added_ms,
+    }
+}
+
+fn restored(stored: StoredWork) -> Work {
+    Work {
+        id: stored.id,
+        path: PathBuf::from(OsString::from_vec(stored.path)),
+        hash: stored.hash,
+        identity: stored.identity,
+        added_ms: stored.added_ms,
+    }
+}
+
+fn pack<T: Serialize>(section: &'static str, value: &T) -> Result<Vec<u8>, SnapshotError> {
+    postcard::to_stdvec(value).map_err(|source| SnapshotError::Codec { section, source })
+}
+
+fn unpack<T: for<'a> Deserialize<'a>>(
+    section: &'static str,
+    sections: &BTreeMap<String, Vec<u8>>,
+) -> Result<T, SnapshotError> {
+    let bytes = sections
+        .get(section)
+        .ok_or(SnapshotError::Missing(section))?;
+    postcard::from_bytes(bytes).map_err(|source| SnapshotError::Codec { section, source })
+}
