@@ -175,12 +175,14 @@ fn refuse_foreign(folder: &Folder, spec: &OutputSpec, root: &[String]) -> Result
     }
 }
 
-/// The highest number that any file gives away, so that a lost manifest does not make numbers start again.
+/// The manifest's number; without one the highest that any file gives away, so that numbers do not start again.
 fn highest_generation(folder: &Folder, root: &[String], manifest: Option<&Manifest>) -> u64 {
+    if let Some(manifest) = manifest {
+        return manifest.generation;
+    }
     let stills = root.iter().filter_map(|name| names::parse_still(name));
     stills
         .map(|(_, generation, _)| generation)
-        .chain(manifest.map(|m| m.generation))
         .chain(stable::read_latest(folder).map(|l| l.generation))
         .chain(stable::dzi_generation(folder))
         // Far from the end: a hostile name must not stop the count.
