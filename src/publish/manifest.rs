@@ -38,6 +38,32 @@ pub struct Manifest {
     pub moves: Moves,
     /// Quality of the arrangement; absent until it has been computed for some generation.
     pub quality: Option<Quality>,
+    /// A small picture of this generation; absent when it is switched off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preview: Option<MosaicFile>,
+    /// The mosaic as a PNG; absent when it is switched off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub png: Option<MosaicFile>,
+    /// The mosaic as a lossless WebP; absent when it is switched off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webp: Option<MosaicFile>,
+    /// Everything besides the artworks that decides the pixels; a difference redraws all.
+    #[serde(default)]
+    pub render_key: String,
+    /// Works shown as background because their prepared cell was missing when they were drawn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub undrawn: Vec<ArtworkId>,
+}
+
+/// `latest.json`: tells a poller in a few bytes whether `manifest.json` is worth fetching.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Latest {
+    /// Schema version, [`SCHEMA`].
+    pub schema: u32,
+    /// The manifest's generation.
+    pub generation: u64,
+    /// The manifest's time of publishing, milliseconds since the Unix epoch.
+    pub published_ms: u64,
 }
 
 /// The grid in cells.
@@ -54,7 +80,7 @@ pub struct GridSize {
 /// The mosaic as one image file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MosaicFile {
-    /// File name below the output folder that belongs to this generation alone.
+    /// File name below the output folder; its bytes never change. Generations that look the same share it.
     pub file: String,
     /// Side of a cell in this file, pixels.
     pub cell_px: u32,

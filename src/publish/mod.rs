@@ -1,3 +1,243 @@
 //! Publishing generations to the output folder.
+//!
+//! The door of the only room that writes, syncs, renames and deletes outputs. [`Publisher`] turns the works of a
+//! generation and their prepared cells ([`CellStore`]) into files; drawing itself is `render`'s.
+//!
+//! # Order of a generation
+//! 1. tiles under names that carry their content's hash, the single-file mosaic and its preview likewise, everything
+//!    else as temporary files beside its target;
+//! 2. one `syncfs`;
+//! 3. `manifest.json` renamed into place, the folder synced: from here on the generation is the published one;
+//! 4. `latest.json`, then the stable names (`mosaic.jpg`, `preview.jpg`, `mosaic_files/`, `mosaic.dzi`, the viewer),
+//!    each by rename;
+//! 5. [`Publisher::collect`] removes what no kept generation names.
+//!
+//! # Invariants
+//! - Whatever a manifest names exists, complete and synced, before the manifest does, and is never changed.
+//! - A stop between any two steps leaves the old or the new generation published; the next publish heals the rest.
+//! - No file is deleted or replaced that does not bear a name of ours ([`names`]); a folder whose stable names belong
+//!   to somebody else is refused.
+//! - Memory grows with the number of works (tens of bytes each, plus the manifest), not with the number of pixels,
+//!   but for caches with a budget and the opt-in WebP file.
 
+pub mod cells;
+mod collect;
+mod drawing;
+mod files;
+pub mod generation;
 pub mod manifest;
+pub mod names;
+mod placement;
+mod pyramid;
+mod recover;
+mod spliced;
+mod stable;
+mod stills;
+
+use crate::{
+    artwork::{ArtworkId, ContentHash, tile::TileSpec},
+    render::jpeg::{BROWSER_MAX_SIDE, JpegError, JpegSpec},
+};
+use std::{io, path::PathBuf};
+
+pub use cells::CellStore;
+pub use collect::Collected;
+pub use files::{Action, Failpoint, Step};
+pub use generation::Publisher;
+
+/// What to publish and how; fixed while a [`Publisher`] is open.
+#[derive(Clone, Debug)]
+pub struct OutputSpec {
+    /// Title of the page.
+    pub title: String,
+    /// How cells are prepared; `px` must be a power of two from 16 to 1024.
+    pub cell: TileSpec,
+    /// How tiles and the mosaic are encoded.
+    pub jpeg: JpegSpec,
+    /// Whether to keep the Deep Zoom pyramid.
+    pub pyramid: bool,
+    /// Whether to write `mosaic.png` as well (up to 16,384 px; rewritten whole with every change).
+    pub png: bool,
+    /// Whether to write a lossless `mosaic.webp` as well (up to 16,383 px; held in memory while encoded).
+    pub webp: bool,
+    /// Whether to write `preview.jpg`, at most 2,048 px a side.
+    pub preview: bool,
+    /// Largest side of the single-file mosaic, pixels; its cell shrinks in steps of 16 px to stay within.
+    pub max_side: u32,
+    /// Pattern of a link to an original; `None` when originals are not served.
+    pub link: Option<String>,
+    /// How long a file stays after the last generation that names it, milliseconds.
+    pub grace_ms: u64,
+    /// Generations whose files stay in any case, the published one included; at least 2 are kept.
+    pub keep: u64,
+    /// The viewer's files: plain names and contents, written when they differ.
+    pub viewer: Vec<(String, Vec<u8>)>,
+}
+
+impl Default for OutputSpec {
+    fn default() -> Self {
+        Self {
+            title: "Mosaic".to_owned(),
+            cell: TileSpec {
+                px: 128,
+                fit: Default::default(),
+                background: [0x11; 3],
+            },
+            jpeg: JpegSpec::default(),
+            pyramid: true,
+            png: false,
+            webp: false,
+            preview: true,
+            max_side: BROWSER_MAX_SIDE,
+            link: None,
+            grace_ms: 600_000,
+            keep: 2,
+            viewer: Vec::new(),
+        }
+    }
+}
+
+/// The state to publish.
+#[derive(Clone, Debug, Default)]
+pub struct Generation {
+    /// Every artwork with its cell, in any order.
+    pub works: Vec<manifest::Work>,
+    /// Columns of the grid; an empty collection is drawn as one spare cell.
+    pub cols: u32,
+    /// Rows of the grid.
+    pub rows: u32,
+    /// What moved since the generation before.
+    pub moves: manifest::Moves,
+    /// Name of the encoder whose embeddings sorted the works.
+    pub model: String,
+}
+
+/// What a publish did.
+#[derive(Clone, Debug, Default)]
+pub struct Published {
+    /// Number of the published generation.
+    pub generation: u64,
+    /// Whether it is a new one; an unchanged state is not published again.
+    pub changed: bool,
+    /// Cells drawn anew.
+    pub cells_drawn: usize,
+    /// Pyramid tiles written.
+    pub tiles_written: usize,
+    /// Bytes written.
+    pub bytes: u64,
+    /// Works whose prepared cell was missing or damaged: they are shown as background, and drawn by the first
+    /// publish that finds their cell.
+    pub missing: Vec<ContentHash>,
+    /// Time per step.
+    pub elapsed: Elapsed,
+}
+
+/// Wall-clock time per step, milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Elapsed {
+    /// Comparing with the generation before.
+    pub plan_ms: f64,
+    /// Drawing and writing pyramid tiles.
+    pub tiles_ms: f64,
+    /// Splicing the single-file mosaic and its preview.
+    pub mosaic_ms: f64,
+    /// PNG and WebP.
+    pub stills_ms: f64,
+    /// Serialising the manifest and staging the small files.
+    pub stage_ms: f64,
+    /// Making it all durable.
+    pub sync_ms: f64,
+    /// Renaming the manifest and syncing its folder.
+    pub manifest_ms: f64,
+    /// Re-pointing the stable names.
+    pub stable_ms: f64,
+    /// Everything.
+    pub total_ms: f64,
+}
+
+/// Why nothing (or not everything) was published. The last good generation stays served in every case.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// The file system refused: full, read-only, failing.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        action: Action,
+        /// On which file or folder.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A file with one of our names that something else wrote, in a folder that we never published to.
+    #[error("{} exists and was not written by mosaicd: choose another output folder, or move it away", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A newer mosaicd wrote this folder.
+    #[error("{} has schema {found}, this mosaicd knows {}", path.display(), manifest::SCHEMA)]
+    NewerSchema {
+        /// The manifest.
+        path: PathBuf,
+        /// Its schema.
+        found: u32,
+    },
+    /// A cell size that the pyramid or the splice cannot have.
+    #[error("a cell of {px} px: the side must be a power of two from 16 to 1024")]
+    CellSize {
+        /// The side asked for.
+        px: u32,
+    },
+    /// A viewer file whose name is no plain file name, or one of the names that a generation uses.
+    #[error("not a name for a viewer file: {name:?}")]
+    ViewerName {
+        /// The name.
+        name: String,
+    },
+    /// More cells than a JPEG can hold at 16 px each.
+    #[error("a grid of {cols} × {rows} cells does not fit a single-file mosaic")]
+    GridTooLarge {
+        /// Columns.
+        cols: u32,
+        /// Rows.
+        rows: u32,
+    },
+    /// A work outside the grid.
+    #[error("artwork {} is placed at ({col}, {row}), outside the grid", id.0)]
+    OutsideGrid {
+        /// The work.
+        id: ArtworkId,
+        /// Its column.
+        col: u32,
+        /// Its row.
+        row: u32,
+    },
+    /// Two works in one cell.
+    #[error("artworks {} and {} share a cell", first.0, second.0)]
+    SharedCell {
+        /// One of them.
+        first: ArtworkId,
+        /// The other.
+        second: ArtworkId,
+    },
+    /// One id twice.
+    #[error("artwork {} is listed twice", id.0)]
+    DuplicateId {
+        /// The id.
+        id: ArtworkId,
+    },
+    /// Encoding failed.
+    #[error(transparent)]
+    Jpeg(#[from] JpegError),
+    /// A PNG or WebP could not be encoded.
+    #[error("cannot encode {}: {source}", path.display())]
+    Still {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The manifest could not be serialised.
+    #[error("cannot serialise the manifest: {0}")]
+    Manifest(#[from] serde_json::Error),
+}

@@ -1,0 +1,314 @@
+//! From cells to pictures: what tiles, the mosaic, its preview and stills show of a placement.
+//!
+//! It knows where pixels come from and notes which cells are missing; files are its callers' business.
+//!
+//! Invariant: a missing cell never stops a publish: it is background until a later publish finds it.
+
+use super::{
+    CellStore, OutputSpec, PublishError,
+    files::Folder,
+    generation::Plan,
+    manifest::{GridSize, Manifest, MosaicFile},
+    names::Still,
+    placement::{Placement, Shown},
+    spliced::{self, Job, Source, Spliced},
+};
+use crate::{
+    artwork::{ContentHash, tile::Cell},
+    render::{
+        jpeg::{Frame, encode_segment},
+        mips::resize,
+        pyramid::{Level, Rect},
+        tile::{Raster, compose, compose_cells},
+    },
+};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{Mutex, PoisonError},
+};
+
+/// The largest preview, pixels a side.
+const PREVIEW_MAX_SIDE: u32 = 2048;
+
+/// Draws a placement.
+pub(super) struct Artist<'a> {
+    pub(super) spec: &'a OutputSpec,
+    pub(super) placement: &'a Placement,
+    cells: &'a CellStore,
+    missing: Mutex<BTreeSet<ContentHash>>,
+}
+
+/// What the last generation left to take over.
+pub(super) struct Drawn<'a> {
+    pub(super) placement: &'a Placement,
+    pub(super) mosaic: Option<Spliced>,
+    pub(super) preview: Option<Spliced>,
+}
+
+impl<'a> Artist<'a> {
+    pub(super) fn new(spec: &'a OutputSpec, cells: &'a CellStore, plan: &'a Plan) -> Self {
+        Self {
+            spec,
+            placement: &plan.wanted,
+            cells,
+            missing: Mutex::new(plan.missing.clone()),
+        }
+    }
+
+    /// Contents whose cell was found missing.
+    pub(super) fn into_missing(self) -> BTreeSet<ContentHash> {
+        self.missing
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Fills `out` with the cell at a power of two of pixels; false for background.
+    fn mip(&self, col: u32, row: u32, px: u32, out: &mut Vec<u8>) -> bool {
+        let Some(hash) = self.placement.artwork(col, row) else {
+            return false;
+        };
+        let there = self.cells.mip(&hash, px, out);
+        if !there {
+            self.note_missing(hash);
+        }
+        there
+    }
+
+    fn note_missing(&self, hash: ContentHash) {
+        let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
+        missing.insert(hash);
+    }
+
+    /// The cell at any number of pixels; `None` for background.
+    pub(super) fn cell(&self, col: u32, row: u32, px: u32) -> Option<Cell> {
+        if px.is_power_of_two() {
+            let mut rgb = Vec::new();
+            return self.mip(col, row, px, &mut rgb).then_some(Cell { px, rgb });
+        }
+        let hash = self.placement.artwork(col, row)?;
+        let cell = self.cells.get(&hash).and_then(|cell| resize(&cell, px));
+        if cell.is_none() {
+            self.note_missing(hash);
+        }
+        cell
+    }
+
+    /// The pixels of a pyramid tile.
+    pub(super) fn tile(&self, level: &Level, col: u32, row: u32) -> Raster {
+        let grid = (self.placement.cols, self.placement.rows);
+        let mut mip = |col: u32, row: u32, px: u32, out: &mut Vec<u8>| self.mip(col, row, px, out);
+        let background = self.spec.cell.background;
+        compose(level, level.rect(col, row), grid, background, &mut mip)
+    }
+
+    /// Splices the mosaic and its preview, and names them in the manifest. A file that would show the same as the
+    /// old one stays.
+    pub(super) fn splice(
+        &self,
+        folder: &Folder,
+        manifest: &mut Manifest,
+        changed: &[(u32, u32)],
+        old: Drawn<'_>,
+    ) -> Result<(Spliced, Option<Spliced>), PublishError> {
+        let mosaic = self.mosaic(folder, manifest, changed, old.mosaic, old.placement)?;
+        manifest.mosaic.file.clone_from(&mosaic.name);
+        let preview = match preview_px(manifest.grid).filter(|_| self.spec.preview) {
+            Some(px) => {
+                let preview = self.preview(folder, manifest, px, changed, old.preview)?;
+                manifest.preview = Some(MosaicFile {
+                    file: preview.name.clone(),
+                    cell_px: px,
+                    width: preview.frame.width,
+                    height: preview.frame.height,
+                });
+                Some(preview)
+            }
+            None => None,
+        };
+        Ok((mosaic, preview))
+    }
+
+    fn mosaic(
+        &self,
+        folder: &Folder,
+        manifest: &Manifest,
+        changed: &[(u32, u32)],
+        old: Option<Spliced>,
+        drawn: &Placement,
+    ) -> Result<Spliced, PublishError> {
+        let (px, spec) = (manifest.mosaic.cell_px, self.spec.jpeg);
+        let (width, height) = (manifest.mosaic.width, manifest.mosaic.height);
+        let frame = Frame::new(width, height, px, spec.subsampling)?;
+        let mut old = old.filter(|old| old.frame.block_px == px);
+        if let Some(old) = old.take_if(|old| changed.is_empty() && old.frame == frame) {
+            return Ok(old);
+        }
+        let sources = match old {
+            Some(_) => sources(drawn, self.placement),
+            None => vec![Source::Fresh; self.placement.cells.len()],
+        };
+        let background = Raster::filled(px, px, self.spec.cell.background).rgb;
+        let background = encode_segment(
+            &Cell {
+                px,
+                rgb: background,
+            },
+            spec,
+        )?;
+        let encode = |col: u32, row: u32| match self.cell(col, row, px) {
+            Some(cell) => encode_segment(&cell, spec),
+            None => Ok(background.clone()),
+        };
+        let job = Job {
+            still: Still::Mosaic,
+            generation: manifest.generation,
+            frame,
+            spec,
+            sources: &sources,
+            encode: &encode,
+        };
+        spliced::write(folder, &job, old.as_mut())
+    }
+
+    /// The preview is spliced too: from cells, or from MCUs of several cells where a cell is smaller than one.
+    fn preview(
+        &self,
+        folder: &Folder,
+        manifest: &Manifest,
+        px: u32,
+        changed: &[(u32, u32)],
+        old: Option<Spliced>,
+    ) -> Result<Spliced, PublishError> {
+        let spec = self.spec.jpeg;
+        let grid = (self.placement.cols, self.placement.rows);
+        let block_px = px.max(spec.subsampling.mcu_px());
+        let frame = Frame::new(grid.0 * px, grid.1 * px, block_px, spec.subsampling)?;
+        let mut old = old.filter(|old| old.frame == frame);
+        if let Some(old) = old.take_if(|_| changed.is_empty()) {
+            return Ok(old);
+        }
+        let blocks = (0..frame.rows).flat_map(|row| (0..frame.cols).map(move |col| (col, row)));
+        let mut sources: Vec<_> = match old {
+            Some(_) => blocks.map(|(col, row)| Source::Old(col, row)).collect(),
+            None => blocks.map(|_| Source::Fresh).collect(),
+        };
+        let cells = block_px / px;
+        for (col, row) in changed {
+            let at = (row / cells) as usize * frame.cols as usize + (col / cells) as usize;
+            if let Some(source) = sources.get_mut(at) {
+                *source = Source::Fresh;
+            }
+        }
+        let encode = |col: u32, row: u32| {
+            let rect = Rect {
+                x: col * block_px,
+                y: row * block_px,
+                width: block_px,
+                height: block_px,
+            };
+            let mut mip =
+                |col: u32, row: u32, px: u32, out: &mut Vec<u8>| self.mip(col, row, px, out);
+            let raster = compose_cells(px, rect, grid, self.spec.cell.background, &mut mip);
+            let block = Cell {
+                px: block_px,
+                rgb: raster.rgb,
+            };
+            encode_segment(&block, spec)
+        };
+        let job = Job {
+            still: Still::Preview,
+            generation: manifest.generation,
+            frame,
+            spec,
+            sources: &sources,
+            encode: &encode,
+        };
+        spliced::write(folder, &job, old.as_mut())
+    }
+}
+
+/// The side of a cell in the preview: the largest power of two that keeps it within 2,048 px; `None` if not even a
+/// pixel does.
+pub(super) fn preview_px(grid: GridSize) -> Option<u32> {
+    let fitting = PREVIEW_MAX_SIDE / grid.cols.max(grid.rows).max(1);
+    let px = 1 << fitting.checked_ilog2()?;
+    Some(grid.cell_px.min(px))
+}
+
+/// Where each wanted cell can be taken from in a mosaic that shows `drawn`.
+fn sources(drawn: &Placement, wanted: &Placement) -> Vec<Source> {
+    let places: HashMap<Shown, (u32, u32)> = drawn
+        .cells
+        .iter()
+        .enumerate()
+        .map(|(index, shown)| (*shown, drawn.at(index)))
+        .collect();
+    let source = |(index, shown): (usize, &Shown)| {
+        let (col, row) = wanted.at(index);
+        let place = match shown {
+            _ if drawn.get(col, row) == Some(*shown) => Some((col, row)),
+            // What an undrawn cell shows elsewhere is not known.
+            Shown::Undrawn(_) => None,
+            _ => places.get(shown).copied(),
+        };
+        place.map_or(Source::Fresh, |(col, row)| Source::Old(col, row))
+    };
+    wanted.cells.iter().enumerate().map(source).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn previews_stay_within_2048_pixels() {
+        let px = |cols, rows, cell_px| {
+            preview_px(GridSize {
+                cols,
+                rows,
+                cell_px,
+            })
+        };
+        assert_eq!(px(1, 1, 128), Some(128));
+        assert_eq!(px(32, 32, 128), Some(64));
+        assert_eq!(px(100, 100, 128), Some(16));
+        assert_eq!(px(317, 316, 64), Some(4));
+        assert_eq!(px(2048, 1, 64), Some(1));
+        assert_eq!(px(2049, 1, 64), None);
+        assert_eq!(px(0, 0, 64), Some(64));
+    }
+
+    #[test]
+    fn moved_cells_are_taken_from_where_they_were() {
+        let art = |name: &[u8]| Shown::Artwork(ContentHash::of(name));
+        let (a, b, c) = (art(b"a"), art(b"b"), art(b"c"));
+        let lost = Shown::Undrawn(ContentHash::of(b"l"));
+        let drawn = Placement {
+            cols: 2,
+            rows: 2,
+            cells: vec![a, b, Shown::Background, lost],
+        };
+        let wanted = Placement {
+            cols: 3,
+            rows: 1,
+            cells: vec![a, a, lost],
+        };
+        let from = |placement| sources(&drawn, &placement);
+        assert_eq!(
+            from(wanted),
+            [Source::Old(0, 0), Source::Old(0, 0), Source::Fresh]
+        );
+        let other = Placement {
+            cols: 2,
+            rows: 2,
+            cells: vec![b, Shown::Background, c, lost],
+        };
+        let expected = [
+            Source::Old(1, 0),
+            Source::Old(0, 1),
+            Source::Fresh,
+            Source::Old(1, 1),
+        ];
+        assert_eq!(from(other), expected);
+    }
+}

@@ -1,0 +1,494 @@
+//! Every durable step in the output folder: create, write, rename, link, remove, sync.
+//!
+//! It owns how a file comes to be; which files, and in which order, is `generation`'s business. Each step can be
+//! stopped by a [`Failpoint`], so that tests can plan a fault at every one of them.
+//!
+//! Invariants: a reader never sees a file in the making under a name it may know; files are 0644 and folders 0755
+//! whatever the umask, an existing folder's mode is left alone.
+
+use super::{PublishError, names};
+use std::{
+    collections::HashSet,
+    fmt,
+    fs::{self, File, OpenOptions, Permissions},
+    io::{self, Write},
+    os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// One kind of step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// Open or list a folder or a file.
+    Read,
+    /// Make a folder.
+    MakeFolder,
+    /// Create a file.
+    Create,
+    /// Write to a file.
+    Write,
+    /// Rename a file into place.
+    Rename,
+    /// Give a file a second name.
+    Link,
+    /// Remove a file.
+    Remove,
+    /// Flush everything written so far.
+    Sync,
+    /// Flush the names in a folder.
+    SyncFolder,
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Read => "read",
+            Self::MakeFolder => "make the folder",
+            Self::Create => "create",
+            Self::Write => "write",
+            Self::Rename => "rename into place",
+            Self::Link => "link",
+            Self::Remove => "remove",
+            Self::Sync => "flush",
+            Self::SyncFolder => "flush the folder",
+        })
+    }
+}
+
+/// A step that is about to be taken.
+#[derive(Clone, Copy, Debug)]
+pub struct Step<'a> {
+    /// What.
+    pub action: Action,
+    /// On which path (a rename's or link's new name).
+    pub path: &'a Path,
+}
+
+/// Is asked before every step; an error stops it. For tests of faults only.
+pub type Failpoint = Arc<dyn Fn(Step<'_>) -> io::Result<()> + Send + Sync>;
+
+/// A complete file that waits under a temporary name for its rename.
+#[derive(Debug)]
+pub(super) struct Staged {
+    temporary: PathBuf,
+    target: PathBuf,
+}
+
+/// What an attempt to publish has left on the disk so far.
+#[derive(Default)]
+struct Attempt {
+    temporaries: HashSet<PathBuf>,
+    /// Files under new names, which no manifest mentions yet.
+    fresh: Vec<PathBuf>,
+}
+
+/// The output folder.
+pub(super) struct Folder {
+    root: PathBuf,
+    handle: File,
+    failpoint: Option<Failpoint>,
+    /// Files to flush one by one, where `syncfs` cannot be trusted with it; `None` where it can.
+    unsynced: Option<Mutex<Vec<PathBuf>>>,
+    folders: Mutex<HashSet<PathBuf>>,
+    attempt: Mutex<Attempt>,
+    sequence: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Folder {
+    /// Opens the folder, making it if need be.
+    pub(super) fn open(root: &Path, failpoint: Option<Failpoint>) -> Result<Self, PublishError> {
+        let io = |action, source| PublishError::Io {
+            action,
+            path: root.to_owned(),
+            source,
+        };
+        if !root.is_dir() {
+            fs::create_dir_all(root).map_err(|e| io(Action::MakeFolder, e))?;
+            widen(root).map_err(|e| io(Action::MakeFolder, e))?;
+        }
+        let handle = File::open(root).map_err(|e| io(Action::Read, e))?;
+        let unsynced = (!syncfs_flushes(&handle)).then(Mutex::default);
+        Ok(Self {
+            root: root.to_owned(),
+            handle,
+            failpoint,
+            unsynced,
+            folders: Mutex::default(),
+            attempt: Mutex::default(),
+            sequence: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+        })
+    }
+
+    pub(super) fn set_failpoint(&mut self, failpoint: Option<Failpoint>) {
+        self.failpoint = failpoint;
+    }
+
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    /// Bytes written since the last call.
+    pub(super) fn take_bytes(&self) -> u64 {
+        self.bytes.swap(0, Ordering::Relaxed)
+    }
+
+    pub(super) fn count_bytes(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Runs one step, after asking the failpoint, and names it in its error.
+    pub(super) fn step<T>(
+        &self,
+        action: Action,
+        path: &Path,
+        run: impl FnOnce() -> io::Result<T>,
+    ) -> Result<T, PublishError> {
+        let asked = match &self.failpoint {
+            Some(failpoint) => failpoint(Step { action, path }),
+            None => Ok(()),
+        };
+        asked
+            .and_then(|()| run())
+            .map_err(|source| PublishError::Io {
+                action,
+                path: path.to_owned(),
+                source,
+            })
+    }
+
+    /// Makes the folder that holds `path`, once.
+    fn make_parent(&self, path: &Path) -> Result<(), PublishError> {
+        let Some(parent) = path.parent().filter(|&parent| parent != self.root) else {
+            return Ok(());
+        };
+        let known = |folders: &Mutex<HashSet<PathBuf>>| {
+            let folders = folders.lock().unwrap_or_else(PoisonError::into_inner);
+            folders.contains(parent)
+        };
+        if known(&self.folders) {
+            return Ok(());
+        }
+        self.make_parent(parent)?;
+        if !parent.is_dir() {
+            self.step(Action::MakeFolder, parent, || {
+                match fs::create_dir(parent) {
+                    Err(e) if e.kind() == io::ErrorKind::AlreadyExists && parent.is_dir() => Ok(()),
+                    Err(e) => Err(e),
+                    Ok(()) => widen(parent),
+                }
+            })?;
+        }
+        let mut folders = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
+        folders.insert(parent.to_owned());
+        Ok(())
+    }
+
+    /// Creates a new file, readable by all.
+    fn create(&self, path: &Path) -> io::Result<File> {
+        let file = OpenOptions::new()
+            .write(true)
+            .read(true)
+            .create_new(true)
+            .mode(0o644)
+            .custom_flags(NO_FOLLOW)
+            .open(path)?;
+        file.set_permissions(Permissions::from_mode(0o644))?;
+        if let Some(unsynced) = &self.unsynced {
+            let mut unsynced = unsynced.lock().unwrap_or_else(PoisonError::into_inner);
+            unsynced.push(path.to_owned());
+        }
+        Ok(file)
+    }
+
+    /// Writes a file under a name that no reader knows yet, without a detour. Says whether it was written: a file
+    /// that is already there with the same bytes stays, one with other bytes (a crash's leftover) is replaced.
+    pub(super) fn write_new(&self, name: &str, bytes: &[u8]) -> Result<bool, PublishError> {
+        let path = self.path(name);
+        self.make_parent(&path)?;
+        let created = self.step(Action::Create, &path, || match self.create(&path) {
+            Ok(file) => Ok(Some(file)),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(None),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                // The folder was removed under us: forget it, so that the next publish makes it again.
+                self.forget_folders();
+                Err(e)
+            }
+            Err(e) => Err(e),
+        })?;
+        match created {
+            Some(mut file) => {
+                self.attempt().fresh.push(path.clone());
+                self.step(Action::Write, &path, || file.write_all(bytes))?;
+                self.count_bytes(bytes.len() as u64);
+                Ok(true)
+            }
+            None if fs::read(&path).is_ok_and(|there| there == bytes) => Ok(false),
+            None => {
+                let staged = self.stage(name, bytes)?;
+                self.commit(staged)?;
+                Ok(true)
+            }
+        }
+    }
+
+    /// Begins a file that will be renamed to `name`.
+    pub(super) fn begin(&self, name: &str) -> Result<(Staged, File), PublishError> {
+        let target = self.path(name);
+        self.make_parent(&target)?;
+        let sequence = self.sequence.fetch_add(1, Ordering::Relaxed);
+        let temporary = target.with_file_name(names::temporary(sequence));
+        let file = self.step(Action::Create, &temporary, || {
+            self.create(&temporary)
+                .inspect_err(|_| self.forget_folders())
+        })?;
+        self.attempt().temporaries.insert(temporary.clone());
+        Ok((Staged { temporary, target }, file))
+    }
+
+    /// Writes a file that will be renamed to `name`.
+    pub(super) fn stage(&self, name: &str, bytes: &[u8]) -> Result<Staged, PublishError> {
+        let (staged, mut file) = self.begin(name)?;
+        let written = self.step(Action::Write, &staged.temporary, || file.write_all(bytes));
+        match written {
+            Ok(()) => {
+                self.count_bytes(bytes.len() as u64);
+                Ok(staged)
+            }
+            Err(error) => {
+                self.abandon(staged);
+                Err(error)
+            }
+        }
+    }
+
+    /// Renames a staged file into place.
+    pub(super) fn commit(&self, staged: Staged) -> Result<(), PublishError> {
+        self.step(Action::Rename, &staged.target, || {
+            fs::rename(&staged.temporary, &staged.target)
+        })?;
+        self.attempt().temporaries.remove(&staged.temporary);
+        Ok(())
+    }
+
+    /// Renames a staged file to a name that no reader knows yet, chosen after it was written.
+    pub(super) fn commit_as(&self, mut staged: Staged, name: &str) -> Result<(), PublishError> {
+        staged.target = self.path(name);
+        let new = !staged.target.exists();
+        let target = staged.target.clone();
+        self.commit(staged)?;
+        if new {
+            self.attempt().fresh.push(target);
+        }
+        Ok(())
+    }
+
+    /// From here on a manifest may name the new files: [`Folder::discard`] no longer touches them.
+    pub(super) fn keep_fresh(&self) {
+        self.attempt().fresh.clear();
+    }
+
+    /// Gives back what a failed attempt has written; what cannot be removed is left for the next start.
+    pub(super) fn discard(&self) {
+        let Attempt { temporaries, fresh } = std::mem::take(&mut *self.attempt());
+        for path in temporaries.into_iter().chain(fresh) {
+            let removed = self.step(Action::Remove, &path, || fs::remove_file(&path));
+            if let Err(error) = removed {
+                tracing::debug!(%error, "left a file of a failed attempt");
+            }
+        }
+    }
+
+    fn attempt(&self) -> MutexGuard<'_, Attempt> {
+        self.attempt.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Removes a staged file; what cannot be removed is left for the next start.
+    pub(super) fn abandon(&self, staged: Staged) {
+        let removed = self.step(Action::Remove, &staged.temporary, || {
+            fs::remove_file(&staged.temporary)
+        });
+        match removed {
+            Ok(()) => {
+                self.attempt().temporaries.remove(&staged.temporary);
+            }
+            Err(error) => tracing::debug!(%error, "left a temporary file"),
+        }
+    }
+
+    /// Makes `name` another name of `from`, replacing what it was; copies where links are not supported.
+    pub(super) fn point(&self, from: &str, name: &str) -> Result<(), PublishError> {
+        let (source, target) = (self.path(from), self.path(name));
+        self.make_parent(&target)?;
+        // A rename between two names of one file does nothing and leaves both, so look first.
+        if same_file(&source, &target) {
+            return Ok(());
+        }
+        let linked = self.step(Action::Link, &target, || fs::hard_link(&source, &target));
+        match linked {
+            Ok(()) => return Ok(()),
+            Err(PublishError::Io { source: e, .. }) if e.kind() == io::ErrorKind::AlreadyExists => {
+            }
+            Err(PublishError::Io { source: e, .. }) if cannot_link(&e) => {
+                return self.copy(&source, name);
+            }
+            Err(error) => return Err(error),
+        }
+        let sequence = self.sequence.fetch_add(1, Ordering::Relaxed);
+        let temporary = target.with_file_name(names::temporary(sequence));
+        self.step(Action::Link, &temporary, || {
+            fs::hard_link(&source, &temporary)
+        })?;
+        self.attempt().temporaries.insert(temporary.clone());
+        self.commit(Staged { temporary, target })
+    }
+
+    fn copy(&self, source: &Path, name: &str) -> Result<(), PublishError> {
+        let (staged, mut file) = self.begin(name)?;
+        let copied = self.step(Action::Write, &staged.temporary, || {
+            io::copy(&mut File::open(source)?, &mut file)
+        });
+        match copied {
+            Ok(bytes) => self.count_bytes(bytes),
+            Err(error) => {
+                self.abandon(staged);
+                return Err(error);
+            }
+        }
+        self.commit(staged)
+    }
+
+    /// Removes a file; one that is gone already is no error. Says how many bytes it had.
+    pub(super) fn remove(&self, name: &str) -> Result<u64, PublishError> {
+        let path = self.path(name);
+        self.step(Action::Remove, &path, || {
+            let bytes = fs::symlink_metadata(&path).map_or(0, |m| m.len());
+            match fs::remove_file(&path) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+                _ => Ok(bytes),
+            }
+        })
+    }
+
+    /// Makes everything written so far durable.
+    pub(super) fn sync(&self) -> Result<(), PublishError> {
+        self.step(Action::Sync, &self.root, || match &self.unsynced {
+            None => syncfs(&self.handle),
+            Some(unsynced) => {
+                let mut unsynced = unsynced.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut folders = HashSet::new();
+                for path in unsynced.drain(..) {
+                    match File::open(&path) {
+                        Ok(file) => file.sync_all()?,
+                        // Renamed or removed since; its new name is flushed with its folder.
+                        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                        Err(e) => return Err(e),
+                    }
+                    folders.extend(path.parent().map(Path::to_owned));
+                }
+                for folder in folders {
+                    File::open(folder)?.sync_all()?;
+                }
+                Ok(())
+            }
+        })
+    }
+
+    /// Makes the names in the output folder itself durable.
+    pub(super) fn sync_folder(&self) -> Result<(), PublishError> {
+        self.step(Action::SyncFolder, &self.root, || self.handle.sync_all())
+    }
+
+    /// Names in a folder; none if it does not exist.
+    pub(super) fn list(&self, name: &str) -> Result<Vec<String>, PublishError> {
+        let path = self.path(name);
+        let listed = || -> io::Result<Vec<String>> {
+            let mut all = Vec::new();
+            for entry in fs::read_dir(&path)? {
+                // A name that is not UTF-8 is none of ours.
+                all.extend(entry?.file_name().into_string());
+            }
+            Ok(all)
+        };
+        self.step(Action::Read, &path, || match listed() {
+            Err(e)
+                if matches!(
+                    e.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
+                Ok(Vec::new())
+            }
+            other => other,
+        })
+    }
+
+    pub(super) fn forget_folders(&self) {
+        let mut folders = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
+        folders.clear();
+    }
+}
+
+/// `O_NOFOLLOW`: a symbolic link under one of our names is never written through.
+const NO_FOLLOW: i32 = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
+
+/// Whether two names are one file.
+pub(super) fn same_file(one: &Path, other: &Path) -> bool {
+    match (fs::metadata(one), fs::symlink_metadata(other)) {
+        (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
+        _ => false,
+    }
+}
+
+/// Adds the bits that the umask took from a folder we made, keeping what it inherited (setgid).
+fn widen(path: &Path) -> io::Result<()> {
+    let mode = fs::metadata(path)?.permissions().mode();
+    match mode & 0o755 {
+        0o755 => Ok(()),
+        _ => fs::set_permissions(path, Permissions::from_mode(mode | 0o755)),
+    }
+}
+
+fn cannot_link(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(
+        errno,
+        Some(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS | Errno::MLINK | Errno::XDEV)
+    )
+}
+
+/// Whether one `syncfs` makes files on this file system durable. FUSE ignores it, and on network file systems it
+/// does not reach the server's disk for files that were closed.
+#[cfg(target_os = "linux")]
+fn syncfs_flushes(folder: &File) -> bool {
+    const FUSE: u64 = 0x6573_5546;
+    const NFS: u64 = 0x6969;
+    const CIFS: u64 = 0xFF53_4D42;
+    const SMB2: u64 = 0xFE53_4D42;
+    const V9FS: u64 = 0x0102_1997;
+    rustix::fs::fstatfs(folder).is_ok_and(|stat| {
+        let kind = stat.f_type as u64 & 0xFFFF_FFFF;
+        ![FUSE, NFS, CIFS, SMB2, V9FS].contains(&kind)
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn syncfs_flushes(_: &File) -> bool {
+    false
+}
+
+#[cfg(target_os = "linux")]
+fn syncfs(folder: &File) -> io::Result<()> {
+    rustix::fs::syncfs(folder).map_err(io::Error::from)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn syncfs(folder: &File) -> io::Result<()> {
+    folder.sync_all()
+}

@@ -1,0 +1,513 @@
+//! The publisher: from works and cells to a published generation, in the order that the room's door states.
+//!
+//! It decides what is new and in which order things become visible; drawing, writing and collecting are its
+//! neighbours'. After any failure it forgets what it knew and reads the folder again, as a start does.
+
+use super::{
+    CellStore, Collected, Elapsed, Failpoint, Generation, OutputSpec, PublishError, Published,
+    collect::{self, Retired, retire},
+    drawing::{Artist, Drawn, preview_px},
+    files::{Folder, Staged},
+    manifest::{GridSize, Latest, Manifest, MosaicFile, Quality, SCHEMA, Work},
+    names::{self, Still},
+    placement::{Placement, listed},
+    pyramid::{self, Tiles},
+    recover::{State, recover, render_key},
+    stable, stills,
+};
+use crate::{
+    artwork::ContentHash,
+    render::{jpeg::mosaic_cell_px, pyramid::Pyramid},
+};
+use std::{collections::BTreeSet, path::Path, time::Instant};
+
+/// Writes generations to one output folder. It expects to be the only one that does.
+pub struct Publisher {
+    folder: Folder,
+    spec: OutputSpec,
+    render_key: String,
+    /// `None` after a failure, until the folder has been read again.
+    state: Option<State>,
+    retired: Retired,
+}
+
+impl Publisher {
+    /// Opens an output folder, makes it if need be, removes an earlier run's temporary files and reads what is
+    /// published there, so that an unchanged restart writes nothing.
+    ///
+    /// Fails if the folder cannot be used, holds somebody else's files under our names, or was written by a newer
+    /// mosaicd.
+    pub fn open(output: &Path, spec: OutputSpec) -> Result<Self, PublishError> {
+        Self::open_with(output, spec, None)
+    }
+
+    /// [`Publisher::open`] with a failpoint, for tests of faults.
+    pub fn open_with(
+        output: &Path,
+        spec: OutputSpec,
+        failpoint: Option<Failpoint>,
+    ) -> Result<Self, PublishError> {
+        super::cells::check_cell_px(spec.cell.px)?;
+        if let Some((name, _)) = spec.viewer.iter().find(|(name, _)| !plain(name)) {
+            return Err(PublishError::ViewerName { name: name.clone() });
+        }
+        let folder = Folder::open(output, failpoint)?;
+        let mut retired = Retired::default();
+        let state = recover(&folder, &spec, &mut retired)?;
+        Ok(Self {
+            folder,
+            render_key: render_key(&spec.cell, spec.jpeg),
+            spec,
+            state: Some(state),
+            retired,
+        })
+    }
+
+    /// Sets or clears the failpoint, for tests of faults.
+    pub fn set_failpoint(&mut self, failpoint: Option<Failpoint>) {
+        self.folder.set_failpoint(failpoint);
+    }
+
+    /// Number of the published generation; 0 before the first.
+    pub fn generation(&self) -> u64 {
+        let manifest = self.manifest();
+        manifest.map_or(0, |manifest| manifest.generation)
+    }
+
+    /// The published manifest, if there is one and no publish has failed since it was read.
+    pub fn manifest(&self) -> Option<&Manifest> {
+        self.state.as_ref()?.manifest.as_ref()
+    }
+
+    /// Publishes a generation; `now_ms` is the time it bears, milliseconds since the Unix epoch. A state equal to
+    /// the published one (moves apart) writes nothing.
+    ///
+    /// On any error the last good generation stays served, and the next call heals. An error after the manifest was
+    /// renamed leaves the new generation published; the next call finishes its stable names.
+    pub fn publish(
+        &mut self,
+        generation: &Generation,
+        cells: &CellStore,
+        now_ms: u64,
+    ) -> Result<Published, PublishError> {
+        let mut clock = Clock::start();
+        let state = self.take_state()?;
+        self.folder.take_bytes();
+        match self.attempt(state, generation, cells, now_ms) {
+            Ok((state, mut published)) => {
+                self.folder.keep_fresh();
+                self.state = Some(state);
+                published.bytes = self.folder.take_bytes();
+                published.elapsed.total_ms = clock.lap();
+                Ok(published)
+            }
+            Err(error) => {
+                self.folder.discard();
+                Err(error)
+            }
+        }
+    }
+
+    /// Rewrites the manifest with the quality of some generation's arrangement; nothing else changes. Does nothing
+    /// before the first publish.
+    pub fn publish_quality(&mut self, quality: Quality) -> Result<(), PublishError> {
+        let mut state = self.take_state()?;
+        if let Some(manifest) = &mut state.manifest
+            && manifest.quality != Some(quality)
+        {
+            manifest.quality = Some(quality);
+            let bytes = serde_json::to_vec(manifest)?;
+            let staged = self.folder.stage(names::MANIFEST, &bytes)?;
+            self.folder.sync()?;
+            self.folder.commit(staged)?;
+            self.folder.sync_folder()?;
+        }
+        self.state = Some(state);
+        Ok(())
+    }
+
+    /// Removes files of earlier generations whose grace is over at `now_ms`.
+    pub fn collect(&mut self, now_ms: u64) -> Result<Collected, PublishError> {
+        let state = self.take_state()?;
+        let current = state.manifest.as_ref().map_or(0, |m| m.generation);
+        self.state = Some(state);
+        let spec = (self.spec.grace_ms, self.spec.keep);
+        collect::collect(&self.folder, &mut self.retired, now_ms, current, spec)
+    }
+
+    /// Replaces a small file beside the generations (`status.json`, `metrics.prom`) atomically, without making it
+    /// durable. The name must be a plain one that no generation uses.
+    pub fn write_file(&self, name: &str, bytes: &[u8]) -> Result<(), PublishError> {
+        if !plain(name) {
+            return Err(PublishError::ViewerName {
+                name: name.to_owned(),
+            });
+        }
+        let staged = self.folder.stage(name, bytes)?;
+        self.folder.commit(staged)
+    }
+
+    fn take_state(&mut self) -> Result<State, PublishError> {
+        match self.state.take() {
+            Some(state) => Ok(state),
+            None => recover(&self.folder, &self.spec, &mut self.retired),
+        }
+    }
+
+    fn attempt(
+        &mut self,
+        mut state: State,
+        generation: &Generation,
+        cells: &CellStore,
+        now_ms: u64,
+    ) -> Result<(State, Published), PublishError> {
+        let mut clock = Clock::start();
+        if cells.px() != self.spec.cell.px {
+            return Err(PublishError::CellSize { px: cells.px() });
+        }
+        let works = listed(generation)?;
+        let placement = Placement::of(&works, generation.cols, generation.rows)?;
+        cells.expect(works.len());
+        let plan = Plan::of(&state.drawn, placement, cells);
+        let manifest = self.manifest_of(&state, &plan, works, generation, now_ms)?;
+        let plan_ms = clock.lap();
+        let (state, mut published) = match &state.manifest {
+            Some(before)
+                if same(before, &manifest) && plan.changed.is_empty() && self.present(&state) =>
+            {
+                let published = Published {
+                    generation: before.generation,
+                    missing: plan.missing.iter().copied().collect(),
+                    ..Published::default()
+                };
+                if !state.settled {
+                    self.settle(&mut state, &plan, cells)?;
+                }
+                (state, published)
+            }
+            _ => self.release(state, manifest, plan, cells, &mut clock)?,
+        };
+        published.elapsed.plan_ms = plan_ms;
+        Ok((state, published))
+    }
+
+    /// The manifest of the state to publish, but for the files it will name.
+    fn manifest_of(
+        &self,
+        state: &State,
+        plan: &Plan,
+        works: Vec<Work>,
+        generation: &Generation,
+        now_ms: u64,
+    ) -> Result<Manifest, PublishError> {
+        let (cols, rows) = (plan.wanted.cols, plan.wanted.rows);
+        let cell_px = self.spec.cell.px;
+        let mosaic_px = mosaic_cell_px(cols, rows, cell_px, self.spec.max_side)
+            .ok_or(PublishError::GridTooLarge { cols, rows })?;
+        let [r, g, b] = self.spec.cell.background;
+        Ok(Manifest {
+            schema: SCHEMA,
+            generation: state.generation + 1,
+            published_ms: now_ms,
+            model: generation.model.clone(),
+            title: self.spec.title.clone(),
+            grid: GridSize {
+                cols,
+                rows,
+                cell_px,
+            },
+            mosaic: MosaicFile {
+                file: String::new(),
+                cell_px: mosaic_px,
+                width: cols * mosaic_px,
+                height: rows * mosaic_px,
+            },
+            pyramid: None,
+            background: format!("#{r:02x}{g:02x}{b:02x}"),
+            link: self.spec.link.clone(),
+            works,
+            moves: generation.moves.clone(),
+            quality: state.manifest.as_ref().and_then(|m| m.quality),
+            preview: None,
+            png: None,
+            webp: None,
+            render_key: self.render_key.clone(),
+            undrawn: Vec::new(),
+        })
+    }
+
+    /// Whether everything that the configuration asks for is published, and nothing else.
+    fn present(&self, state: &State) -> bool {
+        let Some(manifest) = &state.manifest else {
+            return false;
+        };
+        let preview = self.spec.preview && preview_px(manifest.grid).is_some();
+        state.reusable
+            && state.mosaic.is_some()
+            && state.stills
+            && manifest.png.is_some() == self.spec.png
+            && manifest.webp.is_some() == self.spec.webp
+            && manifest.preview.is_some() == preview
+            && state.preview.is_some() == preview
+            && manifest.pyramid.is_some() == self.spec.pyramid
+            && state.tiles.as_ref().is_some_and(Tiles::complete) == self.spec.pyramid
+    }
+
+    /// Draws, writes and publishes a new generation.
+    fn release(
+        &mut self,
+        state: State,
+        mut manifest: Manifest,
+        plan: Plan,
+        cells: &CellStore,
+        clock: &mut Clock,
+    ) -> Result<(State, Published), PublishError> {
+        let mut elapsed = Elapsed::default();
+        let folder = &self.folder;
+        let artist = Artist::new(&self.spec, cells, &plan);
+        let pyramid = self.pyramid_of(manifest.grid)?;
+
+        let (tiles, tiles_written) = match self.spec.pyramid {
+            true => {
+                let old = state.tiles.as_ref().filter(|_| state.reusable);
+                let (tiles, written) =
+                    pyramid::draw(folder, &artist, &pyramid, &plan.changed, old)?;
+                (Some(tiles), written)
+            }
+            false => (None, 0),
+        };
+        manifest.pyramid = tiles.as_ref().map(Tiles::listed);
+        elapsed.tiles_ms = clock.lap();
+
+        let old = Drawn {
+            placement: &state.drawn,
+            mosaic: state.mosaic,
+            preview: state.preview,
+        };
+        let (mosaic, preview) = artist.splice(folder, &mut manifest, &plan.changed, old)?;
+        elapsed.mosaic_ms = clock.lap();
+        for (still, wanted) in [(Still::Png, self.spec.png), (Still::Webp, self.spec.webp)] {
+            let before = state.manifest.as_ref();
+            let kept = before.filter(|_| state.reusable && state.stills && plan.changed.is_empty());
+            let kept = kept.and_then(|before| stable::still(before, still).cloned());
+            let file = match (wanted, kept) {
+                (false, _) => None,
+                (true, Some(kept)) => Some(kept),
+                (true, None) => Some(stills::write(folder, still, manifest.generation, &artist)?),
+            };
+            match still {
+                Still::Webp => manifest.webp = file,
+                _ => manifest.png = file,
+            }
+        }
+        elapsed.stills_ms = clock.lap();
+
+        let staged_view = match &tiles {
+            Some(tiles) => self.stage_view(&artist, tiles, manifest.generation)?,
+            None => Vec::new(),
+        };
+        let missing = artist.into_missing();
+        let lost = manifest.works.iter().filter(|w| missing.contains(&w.hash));
+        manifest.undrawn = lost.map(|work| work.id).collect();
+        let staged_latest = folder.stage(names::LATEST, &latest(&manifest)?)?;
+        let staged_viewer = stable::stage_viewer(folder, &self.spec)?;
+        let staged_manifest = folder.stage(names::MANIFEST, &serde_json::to_vec(&manifest)?)?;
+        elapsed.stage_ms = clock.lap();
+
+        folder.sync()?;
+        elapsed.sync_ms = clock.lap();
+
+        // If the rename reports an error, whether it happened is unknown: the new files must stay from here on.
+        folder.keep_fresh();
+        folder.commit(staged_manifest)?;
+        folder.sync_folder()?;
+        elapsed.manifest_ms = clock.lap();
+
+        folder.commit(staged_latest)?;
+        stable::point_stills(folder, state.manifest.as_ref(), &manifest)?;
+        let whole = !state.view || shifted(state.tiles.as_ref(), tiles.as_ref());
+        stable::show_view(
+            folder,
+            state.tiles.as_ref(),
+            tiles.as_ref(),
+            whole,
+            staged_view,
+        )?;
+        for staged in staged_viewer {
+            folder.commit(staged)?;
+        }
+        if let Some(before) = &state.manifest {
+            let before = (before, state.tiles.as_ref());
+            retire(&mut self.retired, before, (&manifest, tiles.as_ref()));
+        }
+        elapsed.stable_ms = clock.lap();
+
+        let published = Published {
+            generation: manifest.generation,
+            changed: true,
+            cells_drawn: plan.changed.len(),
+            tiles_written,
+            missing: missing.iter().copied().collect(),
+            elapsed,
+            ..Published::default()
+        };
+        let mut drawn = plan.wanted;
+        drawn.without(|hash| missing.contains(hash));
+        let state = State {
+            generation: manifest.generation,
+            reusable: true,
+            drawn,
+            view: tiles.is_some(),
+            tiles,
+            mosaic: Some(mosaic),
+            preview,
+            stills: true,
+            settled: true,
+            manifest: Some(manifest),
+        };
+        Ok((state, published))
+    }
+
+    /// Finishes the stable names of a generation that is published already.
+    fn settle(
+        &self,
+        state: &mut State,
+        plan: &Plan,
+        cells: &CellStore,
+    ) -> Result<(), PublishError> {
+        let Some(manifest) = &state.manifest else {
+            return Ok(());
+        };
+        let folder = &self.folder;
+        let staged_latest = folder.stage(names::LATEST, &latest(manifest)?)?;
+        let artist = Artist::new(&self.spec, cells, plan);
+        let staged_view = match &state.tiles {
+            Some(tiles) if !state.view => self.stage_view(&artist, tiles, manifest.generation)?,
+            _ => Vec::new(),
+        };
+        let staged_viewer = stable::stage_viewer(folder, &self.spec)?;
+        folder.sync()?;
+        folder.commit(staged_latest)?;
+        stable::point_stills(folder, None, manifest)?;
+        if !state.view {
+            stable::show_view(folder, None, state.tiles.as_ref(), true, staged_view)?;
+        }
+        for staged in staged_viewer {
+            folder.commit(staged)?;
+        }
+        state.view = state.tiles.is_some();
+        state.settled = true;
+        Ok(())
+    }
+
+    fn pyramid_of(&self, grid: GridSize) -> Result<Pyramid, PublishError> {
+        let (cols, rows) = (grid.cols, grid.rows);
+        Pyramid::new(cols, rows, grid.cell_px).ok_or(PublishError::GridTooLarge { cols, rows })
+    }
+
+    /// Stages the parts of the Deep Zoom view that have no file in `t/`: the levels below one tile, and last the
+    /// descriptor.
+    fn stage_view(
+        &self,
+        artist: &Artist<'_>,
+        tiles: &Tiles,
+        generation: u64,
+    ) -> Result<Vec<Staged>, PublishError> {
+        let mut staged = Vec::new();
+        for (number, bytes) in pyramid::low_levels(artist, &tiles.pyramid)? {
+            staged.push(self.folder.stage(&names::dzi_tile(number, 0, 0), &bytes)?);
+        }
+        let dzi = stable::dzi(tiles, generation);
+        staged.push(self.folder.stage(names::DZI, dzi.as_bytes())?);
+        Ok(staged)
+    }
+}
+
+/// What a publish has to draw.
+pub(super) struct Plan {
+    pub(super) wanted: Placement,
+    /// Cells that differ from what is drawn.
+    pub(super) changed: Vec<(u32, u32)>,
+    /// Contents whose prepared cell is missing.
+    pub(super) missing: BTreeSet<ContentHash>,
+}
+
+impl Plan {
+    fn of(drawn: &Placement, mut wanted: Placement, cells: &CellStore) -> Self {
+        let differing = wanted.changed_since(drawn);
+        let hashes = differing
+            .iter()
+            .filter_map(|&(col, row)| wanted.artwork(col, row));
+        let missing: BTreeSet<_> = hashes.filter(|hash| !cells.contains(hash)).collect();
+        // A cell that was missing and still is has not changed.
+        wanted.without(|hash| missing.contains(hash));
+        Self {
+            changed: wanted.changed_since(drawn),
+            wanted,
+            missing,
+        }
+    }
+}
+
+/// Whether two manifests say the same of everything but their number, time, moves and files.
+fn same(before: &Manifest, wanted: &Manifest) -> bool {
+    let mosaic = |m: &Manifest| (m.mosaic.cell_px, m.mosaic.width, m.mosaic.height);
+    before.render_key == wanted.render_key
+        && before.model == wanted.model
+        && before.title == wanted.title
+        && before.grid == wanted.grid
+        && mosaic(before) == mosaic(wanted)
+        && before.background == wanted.background
+        && before.link == wanted.link
+        && before.works == wanted.works
+}
+
+fn latest(manifest: &Manifest) -> Result<Vec<u8>, PublishError> {
+    Ok(serde_json::to_vec(&Latest {
+        schema: SCHEMA,
+        generation: manifest.generation,
+        published_ms: manifest.published_ms,
+    })?)
+}
+
+/// Whether the numbers of the levels have moved.
+fn shifted(before: Option<&Tiles>, now: Option<&Tiles>) -> bool {
+    before.map(|t| t.pyramid.max_level) != now.map(|t| t.pyramid.max_level)
+}
+
+/// A name for a file of the caller's in the output folder: plain, and none that a generation uses.
+fn plain(name: &str) -> bool {
+    let reserved = [
+        names::MANIFEST,
+        names::LATEST,
+        names::DZI,
+        names::DZI_TILES,
+        names::TILES,
+    ];
+    !name.is_empty()
+        && !name.starts_with('.')
+        && !name.contains(['/', '\0'])
+        && !reserved.contains(&name)
+        && Still::ALL.iter().all(|still| still.stable() != name)
+        && names::parse_still(name).is_none()
+}
+
+/// Measures steps one after another.
+struct Clock {
+    last: Instant,
+}
+
+impl Clock {
+    fn start() -> Self {
+        Self {
+            last: Instant::now(),
+        }
+    }
+
+    /// Milliseconds since the last lap.
+    fn lap(&mut self) -> f64 {
+        let ms = self.last.elapsed().as_secs_f64() * 1e3;
+        self.last = Instant::now();
+        ms
+    }
+}

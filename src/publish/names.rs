@@ -1,0 +1,177 @@
+//! The names of everything mosaicd writes to an output folder, and the patterns that tell ours from other files.
+//!
+//! Invariant: a name that a generation owns carries a checksum of its content, so it is never written twice with
+//! different bytes; nothing is collected unless its name parses here.
+
+/// The manifest: the one file whose rename publishes a generation.
+pub const MANIFEST: &str = "manifest.json";
+/// A few bytes that say which generation the manifest holds, cheap to poll.
+pub const LATEST: &str = "latest.json";
+/// The Deep Zoom descriptor for third-party viewers.
+pub const DZI: &str = "mosaic.dzi";
+/// Where a Deep Zoom viewer looks for that descriptor's tiles.
+pub const DZI_TILES: &str = "mosaic_files";
+/// Where content-addressed tiles live.
+pub const TILES: &str = "t";
+/// Extension of a tile, and Deep Zoom's `Format`.
+pub const TILE_FORMAT: &str = "jpg";
+
+/// The kinds of whole-image files; each has a name per generation and a stable one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Still {
+    /// `mosaic.jpg`
+    Mosaic,
+    /// `preview.jpg`
+    Preview,
+    /// `mosaic.png`
+    Png,
+    /// `mosaic.webp`
+    Webp,
+}
+
+impl Still {
+    /// All kinds.
+    pub const ALL: [Self; 4] = [Self::Mosaic, Self::Preview, Self::Png, Self::Webp];
+
+    fn parts(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Mosaic => ("mosaic", "jpg"),
+            Self::Preview => ("preview", "jpg"),
+            Self::Png => ("mosaic", "png"),
+            Self::Webp => ("mosaic", "webp"),
+        }
+    }
+
+    /// The name that always shows the newest generation.
+    pub fn stable(self) -> String {
+        let (stem, extension) = self.parts();
+        format!("{stem}.{extension}")
+    }
+
+    /// The name of one generation's file; `crc` is the CRC-32 of its bytes.
+    pub fn of(self, generation: u64, crc: u32) -> String {
+        let (stem, extension) = self.parts();
+        format!("{stem}-{generation}-{crc:08x}.{extension}")
+    }
+}
+
+/// Generation and checksum in the name of a generation's whole-image file.
+pub fn parse_still(name: &str) -> Option<(Still, u64, u32)> {
+    let (stem, extension) = name.rsplit_once('.')?;
+    let (stem, crc) = stem.rsplit_once('-')?;
+    let (stem, generation) = stem.rsplit_once('-')?;
+    let still = Still::ALL
+        .into_iter()
+        .find(|still| still.parts() == (stem, extension))?;
+    Some((still, number(generation)?, hex(crc)?))
+}
+
+/// Path of a tile below the output folder; `hash` is the first four bytes of its content's BLAKE3.
+pub fn tile(level: u32, col: u32, row: u32, hash: u32) -> String {
+    format!("{TILES}/{level}/{col}_{row}-{hash:08x}.{TILE_FORMAT}")
+}
+
+/// Column, row and hash in the file name of a tile.
+pub fn parse_tile(name: &str) -> Option<(u32, u32, u32)> {
+    let (at, hash) = name
+        .strip_suffix(TILE_FORMAT)?
+        .strip_suffix('.')?
+        .split_once('-')?;
+    let (col, row) = at.split_once('_')?;
+    Some((number(col)?, number(row)?, hex(hash)?))
+}
+
+/// Path of a tile for third-party viewers.
+pub fn dzi_tile(level: u32, col: u32, row: u32) -> String {
+    format!("{DZI_TILES}/{level}/{col}_{row}.{TILE_FORMAT}")
+}
+
+/// Column and row in the file name of a tile for third-party viewers.
+pub fn parse_dzi_tile(name: &str) -> Option<(u32, u32)> {
+    let (col, row) = name
+        .strip_suffix(TILE_FORMAT)?
+        .strip_suffix('.')?
+        .split_once('_')?;
+    Some((number(col)?, number(row)?))
+}
+
+/// The number of a level's folder.
+pub fn parse_level(name: &str) -> Option<u32> {
+    number(name).filter(|&level| level < 32)
+}
+
+/// Name of a temporary file, beside its target.
+pub fn temporary(sequence: u64) -> String {
+    format!(".mosaicd-{}-{sequence}.tmp", std::process::id())
+}
+
+/// Whether this is a temporary file of ours, of this run or an earlier one.
+pub fn is_temporary(name: &str) -> bool {
+    name.strip_prefix(".mosaicd-")
+        .and_then(|rest| rest.strip_suffix(".tmp"))
+        .and_then(|rest| rest.split_once('-'))
+        .is_some_and(|(pid, n)| number::<u64>(pid).is_some() && number::<u64>(n).is_some())
+}
+
+/// First four bytes of the content's BLAKE3.
+pub fn hash(bytes: &[u8]) -> u32 {
+    let hash = blake3::hash(bytes);
+    let [a, b, c, d, ..] = *hash.as_bytes();
+    u32::from_be_bytes([a, b, c, d])
+}
+
+/// A decimal number exactly as we write it: digits only, no leading zero.
+fn number<T: std::str::FromStr>(text: &str) -> Option<T> {
+    let plain = text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+    plain.then(|| text.parse().ok()).flatten()
+}
+
+fn hex(text: &str) -> Option<u32> {
+    let plain = text.len() == 8 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    plain.then(|| u32::from_str_radix(text, 16).ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_names_parse_back() {
+        for still in Still::ALL {
+            let name = still.of(12, 0xab);
+            assert_eq!(parse_still(&name), Some((still, 12, 0xab)));
+        }
+        let name = tile(9, 3, 0, 0xdead_beef);
+        assert_eq!(name, "t/9/3_0-deadbeef.jpg");
+        assert_eq!(parse_tile("3_0-deadbeef.jpg"), Some((3, 0, 0xdead_beef)));
+        assert_eq!(parse_dzi_tile("3_0.jpg"), Some((3, 0)));
+        assert!(is_temporary(&temporary(7)));
+    }
+
+    #[test]
+    fn other_names_do_not() {
+        for name in [
+            "mosaic.jpg",
+            "mosaic-1-zz.jpg",
+            "mosaic-01-00000000.jpg",
+            "mosaic-1-0000000A.jpg",
+            "photo-1-00000000.jpg",
+            "mosaic-1-00000000.gif",
+            "mosaic--1-00000000.jpg",
+        ] {
+            assert_eq!(parse_still(name), None, "{name}");
+        }
+        for name in [
+            "3_0.jpg",
+            "a_0-deadbeef.jpg",
+            "3_0-deadbeef.jpg.bak",
+            "+3_0-deadbeef.jpg",
+        ] {
+            assert_eq!(parse_tile(name), None, "{name}");
+        }
+        assert_eq!(parse_dzi_tile("3_0-deadbeef.jpg"), None);
+        assert!(!is_temporary(".mosaicd-notes.tmp"));
+        assert_eq!(parse_level("07"), None);
+        assert_eq!(parse_level("40"), None);
+    }
+}

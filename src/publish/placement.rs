@@ -1,0 +1,185 @@
+//! Which artwork is drawn in which cell, and what differs between two generations.
+//!
+//! Pure: a checked view of the works of a generation, compared cell by cell.
+
+use super::{Generation, PublishError, manifest::Work};
+use crate::artwork::{ArtworkId, ContentHash};
+
+/// What a cell shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Shown {
+    /// No artwork is placed here.
+    Background,
+    /// The prepared cell of this content.
+    Artwork(ContentHash),
+    /// Background, or what was there before, because this content's prepared cell is missing.
+    Undrawn(ContentHash),
+}
+
+impl Shown {
+    /// The content whose pixels can be drawn here.
+    pub(super) fn artwork(self) -> Option<ContentHash> {
+        match self {
+            Self::Artwork(hash) => Some(hash),
+            Self::Background | Self::Undrawn(_) => None,
+        }
+    }
+}
+
+/// The grid's cells, row-major.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Placement {
+    pub(super) cols: u32,
+    pub(super) rows: u32,
+    pub(super) cells: Vec<Shown>,
+}
+
+impl Placement {
+    /// The placement of works on a grid; an empty grid becomes one spare cell. Fails if two works share a cell or
+    /// one lies outside.
+    pub(super) fn of(works: &[Work], cols: u32, rows: u32) -> Result<Self, PublishError> {
+        let (cols, rows) = (cols.max(1), rows.max(1));
+        let limit = crate::render::jpeg::JPEG_MAX_SIDE;
+        if cols > limit || rows > limit {
+            return Err(PublishError::GridTooLarge { cols, rows });
+        }
+        let mut owners: Vec<Option<ArtworkId>> = vec![None; cols as usize * rows as usize];
+        let mut cells = vec![Shown::Background; owners.len()];
+        for work in works {
+            let (id, col, row) = (work.id, work.col, work.row);
+            if col >= cols || row >= rows {
+                return Err(PublishError::OutsideGrid { id, col, row });
+            }
+            let at = row as usize * cols as usize + col as usize;
+            if let Some(first) = owners[at].replace(id) {
+                return Err(PublishError::SharedCell { first, second: id });
+            }
+            cells[at] = Shown::Artwork(work.hash);
+        }
+        Ok(Self { cols, rows, cells })
+    }
+
+    /// What is shown at a cell; `None` outside the grid.
+    pub(super) fn get(&self, col: u32, row: u32) -> Option<Shown> {
+        (col < self.cols && row < self.rows).then(|| self.cells[self.index(col, row)])
+    }
+
+    pub(super) fn index(&self, col: u32, row: u32) -> usize {
+        row as usize * self.cols as usize + col as usize
+    }
+
+    /// Column and row of a cell's index.
+    pub(super) fn at(&self, index: usize) -> (u32, u32) {
+        let cols = self.cols as usize;
+        ((index % cols) as u32, (index / cols) as u32)
+    }
+
+    /// The content whose pixels can be drawn at a cell.
+    pub(super) fn artwork(&self, col: u32, row: u32) -> Option<ContentHash> {
+        self.get(col, row)?.artwork()
+    }
+
+    /// Marks every cell whose content is `missing` as not drawn.
+    pub(super) fn without(&mut self, missing: impl Fn(&ContentHash) -> bool) {
+        for shown in &mut self.cells {
+            if let Shown::Artwork(hash) = *shown
+                && missing(&hash)
+            {
+                *shown = Shown::Undrawn(hash);
+            }
+        }
+    }
+
+    /// Cells whose pixels differ from what `drawn` shows there, or that it does not have.
+    pub(super) fn changed_since(&self, drawn: &Self) -> Vec<(u32, u32)> {
+        (0..self.cells.len())
+            .map(|index| self.at(index))
+            .filter(|&(col, row)| drawn.get(col, row) != self.get(col, row))
+            .collect()
+    }
+}
+
+/// The works of a generation as a manifest lists them: ordered by id, coordinates finite. Fails on an id twice.
+pub(super) fn listed(generation: &Generation) -> Result<Vec<Work>, PublishError> {
+    let mut works = generation.works.clone();
+    works.sort_by_key(|work| work.id);
+    if let Some(pair) = works.windows(2).find(|pair| pair[0].id == pair[1].id) {
+        return Err(PublishError::DuplicateId { id: pair[0].id });
+    }
+    for work in &mut works {
+        // JSON has no NaN: it would be written as null, and read back as damage.
+        for value in [&mut work.x, &mut work.y] {
+            if !value.is_finite() {
+                *value = 0.0;
+            }
+        }
+    }
+    Ok(works)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn work(id: u64, col: u32, row: u32) -> Work {
+        Work {
+            id: ArtworkId(id),
+            path: format!("{id}.png"),
+            col,
+            row,
+            x: f32::NAN,
+            y: 0.5,
+            hash: ContentHash::of(&id.to_le_bytes()),
+            size: 1,
+            added_ms: 0,
+            neighbours: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn bad_generations_are_named() {
+        let outside = Placement::of(&[work(1, 2, 0)], 2, 1);
+        assert!(matches!(outside, Err(PublishError::OutsideGrid { .. })));
+        let shared = Placement::of(&[work(1, 0, 0), work(2, 0, 0)], 2, 1);
+        assert!(matches!(shared, Err(PublishError::SharedCell { .. })));
+        let huge = Placement::of(&[], u32::MAX, u32::MAX);
+        assert!(matches!(huge, Err(PublishError::GridTooLarge { .. })));
+        let twice = Generation {
+            works: vec![work(3, 0, 0), work(3, 1, 0)],
+            ..Generation::default()
+        };
+        assert!(matches!(
+            listed(&twice),
+            Err(PublishError::DuplicateId { .. })
+        ));
+    }
+
+    #[test]
+    fn an_empty_collection_is_one_spare_cell() {
+        let none = Placement::of(&[], 0, 0).expect("a placement");
+        assert_eq!(
+            (none.cols, none.rows, none.cells),
+            (1, 1, vec![Shown::Background])
+        );
+    }
+
+    #[test]
+    fn changes_are_moves_arrivals_departures_and_growth() {
+        let before = Placement::of(&[work(1, 0, 0), work(2, 1, 0)], 2, 1).expect("before");
+        let after = Placement::of(&[work(2, 0, 0)], 2, 2).expect("after");
+        let changed = after.changed_since(&before);
+        assert_eq!(changed, [(0, 0), (1, 0), (0, 1), (1, 1)]);
+        assert!(before.changed_since(&before).is_empty());
+    }
+
+    #[test]
+    fn listed_works_are_ordered_and_finite() {
+        let generation = Generation {
+            works: vec![work(9, 0, 0), work(3, 1, 0)],
+            ..Generation::default()
+        };
+        let works = listed(&generation).expect("works");
+        assert_eq!(works.iter().map(|w| w.id.0).collect::<Vec<_>>(), [3, 9]);
+        assert_eq!(works[0].x, 0.0);
+    }
+}

@@ -1,0 +1,239 @@
+//! Drawing the tiles of a generation and writing those that changed.
+//!
+//! A tile is drawn from its cells' mips, encoded whole, and written under a name that carries its hash; a tile none
+//! of whose cells changed keeps its file. Where tiles lie is `render::pyramid`'s business.
+//!
+//! Invariant: the tiles of a changed generation are those of one drawn from scratch.
+
+use super::{PublishError, drawing::Artist, files::Folder, manifest, names};
+use crate::render::{
+    jpeg::encode_image,
+    mips::halve,
+    pyramid::{Level, OVERLAP, Pyramid, TILE_SIZE},
+    tile::Raster,
+};
+use rayon::prelude::*;
+use std::collections::BTreeSet;
+
+/// The tiles of a generation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Tiles {
+    pub(super) pyramid: Pyramid,
+    /// Hashes per kept level from the lowest, row-major; `None` for a tile that must be drawn again.
+    pub(super) levels: Vec<Vec<Option<u32>>>,
+}
+
+impl Tiles {
+    /// Reads the hashes from a manifest; `None` if they do not fit the grid.
+    pub(super) fn parse(listed: &manifest::Pyramid, grid: manifest::GridSize) -> Option<Self> {
+        let pyramid = Pyramid::new(grid.cols, grid.rows, grid.cell_px)?;
+        let shape = (listed.tile_size, listed.overlap, listed.format.as_str());
+        let bounds = (listed.min_level, listed.max_level);
+        if shape != (TILE_SIZE, OVERLAP, names::TILE_FORMAT)
+            || bounds != (pyramid.min_level(), pyramid.max_level)
+            || listed.levels.len() != pyramid.levels().count()
+        {
+            return None;
+        }
+        let parse = |(level, text): (Level, &String)| {
+            let digits = text.as_bytes();
+            if digits.len() != 8 * level.tiles() {
+                return None;
+            }
+            let hash = |digits| {
+                let digits = std::str::from_utf8(digits).ok()?;
+                u32::from_str_radix(digits, 16).ok().map(Some)
+            };
+            digits.chunks(8).map(hash).collect::<Option<Vec<_>>>()
+        };
+        let levels = pyramid
+            .levels()
+            .zip(&listed.levels)
+            .map(parse)
+            .collect::<Option<Vec<_>>>()?;
+        Some(Self { pyramid, levels })
+    }
+
+    /// What a manifest says of these tiles.
+    pub(super) fn listed(&self) -> manifest::Pyramid {
+        let text = |hashes: &Vec<Option<u32>>| {
+            let hash = |hash: &Option<u32>| format!("{:08x}", hash.unwrap_or(0));
+            hashes.iter().map(hash).collect()
+        };
+        manifest::Pyramid {
+            width: self.pyramid.width,
+            height: self.pyramid.height,
+            tile_size: TILE_SIZE,
+            overlap: OVERLAP,
+            format: names::TILE_FORMAT.to_owned(),
+            min_level: self.pyramid.min_level(),
+            max_level: self.pyramid.max_level,
+            levels: self.levels.iter().map(text).collect(),
+        }
+    }
+
+    /// Hash of a tile by level number, column, row.
+    pub(super) fn hash(&self, number: u32, col: u32, row: u32) -> Option<u32> {
+        let level = number.checked_sub(self.pyramid.min_level())?;
+        let hashes = self.levels.get(level as usize)?;
+        let shape = self.pyramid.level(number);
+        if col >= shape.cols {
+            return None;
+        }
+        hashes
+            .get(row as usize * shape.cols as usize + col as usize)
+            .copied()
+            .flatten()
+    }
+
+    /// All tiles: level number, column, row, hash.
+    pub(super) fn all(&self) -> impl Iterator<Item = (u32, u32, u32, u32)> + '_ {
+        let levels = self.pyramid.levels().zip(&self.levels);
+        levels.flat_map(|(level, hashes)| {
+            hashes.iter().enumerate().filter_map(move |(i, hash)| {
+                let (col, row) = (i as u32 % level.cols, i as u32 / level.cols);
+                hash.map(|hash| (level.number, col, row, hash))
+            })
+        })
+    }
+
+    /// Whether every tile has a file.
+    pub(super) fn complete(&self) -> bool {
+        self.levels.iter().flatten().all(Option::is_some)
+    }
+
+    /// Tiles of `self` that `other` does not have at the same place.
+    pub(super) fn not_in<'a>(
+        &'a self,
+        other: Option<&'a Self>,
+    ) -> impl Iterator<Item = (u32, u32, u32, u32)> + 'a {
+        self.all().filter(move |&(number, col, row, hash)| {
+            other.and_then(|tiles| tiles.hash(number, col, row)) != Some(hash)
+        })
+    }
+}
+
+/// Draws the tiles that differ from `old` and writes them. Says how many were written.
+pub(super) fn draw(
+    folder: &Folder,
+    artist: &Artist<'_>,
+    pyramid: &Pyramid,
+    changed: &[(u32, u32)],
+    old: Option<&Tiles>,
+) -> Result<(Tiles, usize), PublishError> {
+    let mut levels = Vec::new();
+    let mut jobs = Vec::new();
+    for (at, level) in pyramid.levels().enumerate() {
+        let dirty = level.dirty(changed);
+        let mut hashes = Vec::with_capacity(level.tiles());
+        for (i, dirty) in dirty.into_iter().enumerate() {
+            let (col, row) = (i as u32 % level.cols, i as u32 / level.cols);
+            let kept = match dirty {
+                true => None,
+                false => keep(folder, old, &level, col, row)?,
+            };
+            if kept.is_none() {
+                jobs.push((at, level, i));
+            }
+            hashes.push(kept);
+        }
+        levels.push(hashes);
+    }
+    let drawn = jobs
+        .par_iter()
+        .map(|&(at, level, i)| {
+            let (col, row) = (i as u32 % level.cols, i as u32 / level.cols);
+            let raster = artist.tile(&level, col, row);
+            let bytes = encode_image(&raster.rgb, raster.width, raster.height, artist.spec.jpeg)?;
+            let hash = names::hash(&bytes);
+            let written = folder.write_new(&names::tile(level.number, col, row, hash), &bytes)?;
+            Ok((at, i, hash, written))
+        })
+        .collect::<Result<Vec<_>, PublishError>>()?;
+    let mut written = 0;
+    for (at, i, hash, new) in drawn {
+        levels[at][i] = Some(hash);
+        written += usize::from(new);
+    }
+    let tiles = Tiles {
+        pyramid: pyramid.clone(),
+        levels,
+    };
+    Ok((tiles, written))
+}
+
+/// The hash of the old tile with the same pixels, if its file can stand for the new one. When the pyramid has grown
+/// by a level, every level's number rises by one and the file gets a second name.
+fn keep(
+    folder: &Folder,
+    old: Option<&Tiles>,
+    level: &Level,
+    col: u32,
+    row: u32,
+) -> Result<Option<u32>, PublishError> {
+    let Some(old) = old else {
+        return Ok(None);
+    };
+    let Some(number) = old.pyramid.max_level.checked_sub(level.depth) else {
+        return Ok(None);
+    };
+    let before = old.pyramid.level(number);
+    if before.rect(col, row) != level.rect(col, row) || before.scale != level.scale {
+        return Ok(None);
+    }
+    let Some(hash) = old.hash(number, col, row) else {
+        return Ok(None);
+    };
+    if number != level.number {
+        let from = names::tile(number, col, row, hash);
+        let to = names::tile(level.number, col, row, hash);
+        match folder.point(&from, &to) {
+            Ok(()) => {}
+            Err(PublishError::Io { source, .. })
+                if source.kind() == std::io::ErrorKind::NotFound =>
+            {
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Some(hash))
+}
+
+/// Encodes the levels below the kept ones, which third-party viewers expect down to a single pixel.
+pub(super) fn low_levels(
+    artist: &Artist<'_>,
+    pyramid: &Pyramid,
+) -> Result<Vec<(u32, Vec<u8>)>, PublishError> {
+    let mut number = pyramid.min_level();
+    let mut raster = artist.tile(&pyramid.level(number), 0, 0);
+    let mut encoded = Vec::new();
+    while number > 0 {
+        number -= 1;
+        raster = Raster {
+            rgb: halve(&raster.rgb, raster.width, raster.height),
+            width: raster.width.div_ceil(2),
+            height: raster.height.div_ceil(2),
+        };
+        let bytes = encode_image(&raster.rgb, raster.width, raster.height, artist.spec.jpeg)?;
+        encoded.push((number, bytes));
+    }
+    Ok(encoded)
+}
+
+/// The tiles that the folder holds, per level number: column, row, hash.
+pub(super) fn levels_on_disk(
+    folder: &Folder,
+) -> Result<Vec<(u32, BTreeSet<(u32, u32, u32)>)>, PublishError> {
+    let mut levels = Vec::new();
+    for name in folder.list(names::TILES)? {
+        if let Some(number) = names::parse_level(&name) {
+            let files = folder.list(&format!("{}/{name}", names::TILES))?;
+            levels.push((
+                number,
+                files.iter().filter_map(|n| names::parse_tile(n)).collect(),
+            ));
+        }
+    }
+    Ok(levels)
+}

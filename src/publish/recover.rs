@@ -1,0 +1,270 @@
+//! What an output folder holds: read at every start, and again after every failed publish.
+//!
+//! The manifest is believed as far as the files it names are there. Recovery is the ordinary start, so that a crash
+//! between any two steps is no special case.
+
+use super::{
+    OutputSpec, PublishError,
+    collect::Retired,
+    files::Folder,
+    manifest::{Manifest, SCHEMA},
+    names::{self, Still},
+    placement::Placement,
+    pyramid::{Tiles, levels_on_disk},
+    spliced::Spliced,
+    stable,
+};
+use crate::{
+    artwork::tile::TileSpec,
+    render::{
+        RENDER_VERSION,
+        jpeg::{Frame, JpegSpec, Subsampling},
+    },
+};
+use std::{collections::BTreeSet, fs, io};
+
+/// The published generation.
+#[derive(Default)]
+pub(super) struct State {
+    /// The highest generation number seen.
+    pub(super) generation: u64,
+    /// The published manifest.
+    pub(super) manifest: Option<Manifest>,
+    /// Whether tiles and pieces were drawn as they would be drawn now.
+    pub(super) reusable: bool,
+    /// What is drawn in each cell.
+    pub(super) drawn: Placement,
+    pub(super) tiles: Option<Tiles>,
+    pub(super) mosaic: Option<Spliced>,
+    pub(super) preview: Option<Spliced>,
+    /// Whether PNG and WebP are there as the manifest says.
+    pub(super) stills: bool,
+    /// Whether the stable names show the manifest.
+    pub(super) settled: bool,
+    /// Whether the Deep Zoom view is known to be what `tiles` says.
+    pub(super) view: bool,
+}
+
+/// Everything besides the artworks that decides the published pixels.
+pub(super) fn render_key(cell: &TileSpec, jpeg: JpegSpec) -> String {
+    let subsampling = match jpeg.subsampling {
+        Subsampling::S420 => "420",
+        Subsampling::S444 => "444",
+    };
+    let cells = super::cells::spec_key(cell);
+    format!("r{RENDER_VERSION}-{cells}-q{}-{subsampling}", jpeg.quality)
+}
+
+/// Reads the folder, removes the temporary files of earlier runs and notes what no manifest names.
+pub(super) fn recover(
+    folder: &Folder,
+    spec: &OutputSpec,
+    retired: &mut Retired,
+) -> Result<State, PublishError> {
+    folder.forget_folders();
+    remove_temporaries(folder)?;
+    let root = folder.list("")?;
+    let manifest = read_manifest(folder)?;
+    if manifest.is_none() {
+        refuse_foreign(folder, spec, &root)?;
+    }
+    let mut state = State {
+        generation: highest_generation(folder, &root, manifest.as_ref()),
+        ..State::default()
+    };
+    let levels = levels_on_disk(folder)?;
+    let Some(manifest) = manifest else {
+        retire_unnamed(&root, &levels, None, None, retired);
+        return Ok(state);
+    };
+    let tiles = manifest
+        .pyramid
+        .as_ref()
+        .and_then(|listed| Tiles::parse(listed, manifest.grid));
+    retire_unnamed(&root, &levels, Some(&manifest), tiles.as_ref(), retired);
+    state.tiles = tiles.map(|tiles| without_missing(tiles, &levels));
+    let placement = Placement::of(&manifest.works, manifest.grid.cols, manifest.grid.rows);
+    if let Ok(mut drawn) = placement
+        && manifest.grid.cell_px == spec.cell.px
+        && manifest.render_key == render_key(&spec.cell, spec.jpeg)
+    {
+        let ids: BTreeSet<_> = manifest.undrawn.iter().collect();
+        let undrawn = manifest.works.iter().filter(|w| ids.contains(&w.id));
+        let undrawn: BTreeSet<_> = undrawn.map(|work| work.hash).collect();
+        drawn.without(|hash| undrawn.contains(hash));
+        state.drawn = drawn;
+        state.reusable = true;
+        let exists = |name: &str| root.iter().any(|there| there == name);
+        let spliced = |file: &super::manifest::MosaicFile| {
+            let mcu_px = spec.jpeg.subsampling.mcu_px();
+            let block_px = file.cell_px.max(mcu_px);
+            let frame = Frame::new(file.width, file.height, block_px, spec.jpeg.subsampling);
+            let frame = frame.ok().filter(|_| exists(&file.file))?;
+            Some(Spliced::known(&file.file, frame))
+        };
+        state.mosaic = spliced(&manifest.mosaic);
+        state.preview = manifest.preview.as_ref().and_then(spliced);
+        let stills = [&manifest.png, &manifest.webp];
+        state.stills = stills.into_iter().flatten().all(|file| exists(&file.file));
+    }
+    state.view = stable::dzi_generation(folder) == Some(manifest.generation)
+        && view_complete(folder, state.tiles.as_ref())?;
+    state.settled =
+        stable::settled(folder, spec, &manifest) && (state.view || state.tiles.is_none());
+    state.manifest = Some(manifest);
+    Ok(state)
+}
+
+/// Reads the manifest; one that is missing or damaged reads as none.
+fn read_manifest(folder: &Folder) -> Result<Option<Manifest>, PublishError> {
+    #[derive(serde::Deserialize)]
+    struct Version {
+        schema: u32,
+    }
+    let path = folder.path(names::MANIFEST);
+    let bytes = match fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => {
+            return Err(PublishError::Io {
+                action: super::Action::Read,
+                path,
+                source,
+            });
+        }
+    };
+    if let Ok(Version { schema }) = serde_json::from_slice(&bytes)
+        && schema > SCHEMA
+    {
+        return Err(PublishError::NewerSchema {
+            path,
+            found: schema,
+        });
+    }
+    match serde_json::from_slice(&bytes) {
+        Ok(manifest) => Ok(Some(manifest)),
+        Err(error) => {
+            tracing::warn!(path = %path.display(), %error, "the manifest is unreadable: publishing anew");
+            Ok(None)
+        }
+    }
+}
+
+/// Refuses a folder that has files under our stable names but no trace of an earlier publish.
+fn refuse_foreign(folder: &Folder, spec: &OutputSpec, root: &[String]) -> Result<(), PublishError> {
+    let ours = root.iter().any(|name| names::parse_still(name).is_some())
+        || stable::read_latest(folder).is_some()
+        || stable::dzi_generation(folder).is_some();
+    if ours {
+        return Ok(());
+    }
+    let stable = Still::ALL.map(Still::stable);
+    let taken = root.iter().find(|name| {
+        let viewer = spec.viewer.iter().find(|(viewer, _)| viewer == *name);
+        let same = viewer.is_some_and(|(_, bytes)| {
+            fs::read(folder.path(name)).is_ok_and(|there| there == *bytes)
+        });
+        let fixed = [names::MANIFEST, names::LATEST, names::DZI];
+        !same && (viewer.is_some() || fixed.contains(&name.as_str()) || stable.contains(name))
+    });
+    match taken {
+        Some(name) => Err(PublishError::Foreign {
+            path: folder.path(name),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// The manifest's number; without one the highest that any file gives away, so that numbers do not start again.
+fn highest_generation(folder: &Folder, root: &[String], manifest: Option<&Manifest>) -> u64 {
+    if let Some(manifest) = manifest {
+        return manifest.generation;
+    }
+    let stills = root.iter().filter_map(|name| names::parse_still(name));
+    stills
+        .map(|(_, generation, _)| generation)
+        .chain(stable::read_latest(folder).map(|l| l.generation))
+        .chain(stable::dzi_generation(folder))
+        // Far from the end: a hostile name must not stop the count.
+        .filter(|&generation| generation < u64::MAX / 2)
+        .max()
+        .unwrap_or(0)
+}
+
+fn remove_temporaries(folder: &Folder) -> Result<(), PublishError> {
+    let mut folders = vec![String::new()];
+    for parent in [names::TILES, names::DZI_TILES] {
+        for level in folder.list(parent)? {
+            if names::parse_level(&level).is_some() {
+                folders.push(format!("{parent}/{level}/"));
+            }
+        }
+    }
+    for prefix in folders {
+        for name in folder.list(&prefix)? {
+            if names::is_temporary(&name) {
+                folder.remove(&format!("{prefix}{name}"))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+type OnDisk = [(u32, BTreeSet<(u32, u32, u32)>)];
+
+/// Notes files of ours that the manifest does not name: garbage of crashes, and generations whose grace has begun
+/// before this start.
+fn retire_unnamed(
+    root: &[String],
+    levels: &OnDisk,
+    manifest: Option<&Manifest>,
+    tiles: Option<&Tiles>,
+    retired: &mut Retired,
+) {
+    let named: Vec<&str> = manifest
+        .map(stable::stills)
+        .into_iter()
+        .flatten()
+        .filter_map(|(_, file)| file.map(|f| f.file.as_str()))
+        .collect();
+    for name in root {
+        if let Some((_, generation, _)) = names::parse_still(name)
+            && !named.contains(&name.as_str())
+        {
+            retired.add(name.clone(), generation, None);
+        }
+    }
+    for (number, files) in levels {
+        for &(col, row, hash) in files {
+            if tiles.and_then(|tiles| tiles.hash(*number, col, row)) != Some(hash) {
+                retired.add(names::tile(*number, col, row, hash), 0, None);
+            }
+        }
+    }
+}
+
+/// Forgets the hashes of tiles whose files are gone, so that they are drawn again.
+fn without_missing(mut tiles: Tiles, levels: &OnDisk) -> Tiles {
+    let shapes: Vec<_> = tiles.pyramid.levels().collect();
+    for (level, hashes) in shapes.iter().zip(&mut tiles.levels) {
+        let files = levels.iter().find(|(number, _)| *number == level.number);
+        for (i, slot) in hashes.iter_mut().enumerate() {
+            let (col, row) = (i as u32 % level.cols, i as u32 / level.cols);
+            let there = |hash| files.is_some_and(|(_, f)| f.contains(&(col, row, hash)));
+            *slot = slot.filter(|&hash| there(hash));
+        }
+    }
+    tiles
+}
+
+/// Whether the Deep Zoom view has a file for every tile.
+fn view_complete(folder: &Folder, tiles: Option<&Tiles>) -> Result<bool, PublishError> {
+    for level in tiles.iter().flat_map(|tiles| tiles.pyramid.levels()) {
+        let files = folder.list(&format!("{}/{}", names::DZI_TILES, level.number))?;
+        let count = files.iter().filter(|n| names::parse_dzi_tile(n).is_some());
+        if count.count() < level.tiles() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}

@@ -1,0 +1,213 @@
+//! The stable names: what shows the newest generation under a name that never changes.
+//!
+//! `mosaic.jpg` and its kin are further names (hard links) of the generation's own files, renamed into place after the
+//! manifest. `mosaic_files/` is the Deep Zoom view of `t/` for third-party viewers, again hard links. Each file is
+//! whole and of one generation; a third-party viewer that loads many while they are re-pointed may mix two for some
+//! milliseconds, which the format cannot avoid: mosaicd's own viewer reads the manifest's names instead.
+//!
+//! Invariant: `mosaic.dzi` is renamed last and says which generation the view shows, so a stop in between is noticed.
+
+use super::{
+    OutputSpec, PublishError,
+    files::{Folder, Staged, same_file},
+    manifest::{Manifest, MosaicFile},
+    names::{self, Still},
+    pyramid::Tiles,
+};
+use crate::render::pyramid::{OVERLAP, TILE_SIZE};
+use std::{
+    fs,
+    io::{self, ErrorKind},
+};
+
+const MARK: &str = "<!-- mosaicd generation ";
+
+/// The descriptor of a Deep Zoom picture, marked with the generation.
+pub(super) fn dzi(tiles: &Tiles, generation: u64) -> String {
+    let (width, height) = (tiles.pyramid.width, tiles.pyramid.height);
+    let format = names::TILE_FORMAT;
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+         <Image xmlns=\"http://schemas.microsoft.com/deepzoom/2008\" TileSize=\"{TILE_SIZE}\" Overlap=\"{OVERLAP}\" \
+         Format=\"{format}\">\n  <Size Width=\"{width}\" Height=\"{height}\"/>\n</Image>\n{MARK}{generation} -->\n"
+    )
+}
+
+/// The generation that the Deep Zoom view shows; `None` if there is no descriptor of ours.
+pub(super) fn dzi_generation(folder: &Folder) -> Option<u64> {
+    let text = fs::read_to_string(folder.path(names::DZI)).ok()?;
+    let (_, rest) = text.split_once(MARK)?;
+    rest.split_once(' ')?.0.parse().ok()
+}
+
+/// The files of a manifest and their stable names.
+pub(super) fn stills(manifest: &Manifest) -> [(Still, Option<&MosaicFile>); 4] {
+    [
+        (Still::Mosaic, Some(&manifest.mosaic)),
+        (Still::Preview, manifest.preview.as_ref()),
+        (Still::Png, manifest.png.as_ref()),
+        (Still::Webp, manifest.webp.as_ref()),
+    ]
+}
+
+/// One of a manifest's optional files.
+pub(super) fn still(manifest: &Manifest, still: Still) -> Option<&MosaicFile> {
+    let all = stills(manifest).into_iter();
+    all.filter(|(kind, _)| *kind == still)
+        .find_map(|(_, file)| file)
+}
+
+/// Re-points the stable names of whole-image files, and removes those that `before` had and `now` has not.
+pub(super) fn point_stills(
+    folder: &Folder,
+    before: Option<&Manifest>,
+    now: &Manifest,
+) -> Result<(), PublishError> {
+    for (still, file) in stills(now) {
+        if let Some(file) = file {
+            folder.point(&file.file, &still.stable())?;
+        }
+    }
+    for (still, file) in before.map(stills).into_iter().flatten() {
+        let gone = file.is_some() && stills(now).contains(&(still, None));
+        if gone {
+            folder.remove(&still.stable())?;
+        }
+    }
+    Ok(())
+}
+
+/// Brings the Deep Zoom view from what `before` was to `now`; with `whole`, whatever is there.
+fn point_tiles(
+    folder: &Folder,
+    before: Option<&Tiles>,
+    now: Option<&Tiles>,
+    whole: bool,
+) -> Result<(), PublishError> {
+    let known = before.filter(|_| !whole);
+    for (number, col, row, hash) in now.into_iter().flat_map(|tiles| tiles.not_in(known)) {
+        let from = names::tile(number, col, row, hash);
+        folder.point(&from, &names::dzi_tile(number, col, row))?;
+    }
+    let shown = |number: u32, col: u32, row: u32| {
+        now.is_some_and(|tiles| match number < tiles.pyramid.min_level() {
+            true => (col, row) == (0, 0),
+            false => tiles.hash(number, col, row).is_some(),
+        })
+    };
+    match known {
+        Some(before) => {
+            for (number, col, row, _) in before.all().filter(|&(n, c, r, _)| !shown(n, c, r)) {
+                folder.remove(&names::dzi_tile(number, col, row))?;
+            }
+        }
+        None => {
+            for level in folder.list(names::DZI_TILES)? {
+                let Some(number) = names::parse_level(&level) else {
+                    continue;
+                };
+                for name in folder.list(&format!("{}/{level}", names::DZI_TILES))? {
+                    if let Some((col, row)) = names::parse_dzi_tile(&name)
+                        && !shown(number, col, row)
+                    {
+                        folder.remove(&names::dzi_tile(number, col, row))?;
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Re-points the Deep Zoom view, its staged parts and last its descriptor; takes it away when there are no tiles.
+pub(super) fn show_view(
+    folder: &Folder,
+    before: Option<&Tiles>,
+    now: Option<&Tiles>,
+    whole: bool,
+    staged: Vec<Staged>,
+) -> Result<(), PublishError> {
+    if now.is_none() && dzi_generation(folder).is_none() {
+        return Ok(());
+    }
+    point_tiles(folder, before, now, whole)?;
+    for staged in staged {
+        folder.commit(staged)?;
+    }
+    if now.is_none() {
+        folder.remove(names::DZI)?;
+    }
+    Ok(())
+}
+
+/// Stages the viewer's files that differ from what is there.
+pub(super) fn stage_viewer(
+    folder: &Folder,
+    spec: &OutputSpec,
+) -> Result<Vec<Staged>, PublishError> {
+    let differing = spec
+        .viewer
+        .iter()
+        .filter(|(name, bytes)| !is(folder, name, bytes));
+    differing
+        .map(|(name, bytes)| folder.stage(name, bytes))
+        .collect()
+}
+
+/// Whether every stable name shows `manifest`, as far as can be told without reading pictures.
+pub(super) fn settled(folder: &Folder, spec: &OutputSpec, manifest: &Manifest) -> bool {
+    let stills = stills(manifest)
+        .into_iter()
+        .all(|(still, file)| match file {
+            Some(file) => {
+                let (own, stable) = (folder.path(&file.file), folder.path(&still.stable()));
+                same_file(&own, &stable) || same_bytes(&own, &stable)
+            }
+            None => true,
+        });
+    let view = match manifest.pyramid {
+        Some(_) => dzi_generation(folder) == Some(manifest.generation),
+        None => dzi_generation(folder).is_none(),
+    };
+    let viewer = spec
+        .viewer
+        .iter()
+        .all(|(name, bytes)| is(folder, name, bytes));
+    let latest = read_latest(folder).is_some_and(|l| l.generation == manifest.generation);
+    stills && view && viewer && latest
+}
+
+/// What `latest.json` says, if it is ours.
+pub(super) fn read_latest(folder: &Folder) -> Option<super::manifest::Latest> {
+    let bytes = fs::read(folder.path(names::LATEST)).ok()?;
+    serde_json::from_slice(&bytes).ok()
+}
+
+fn is(folder: &Folder, name: &str, bytes: &[u8]) -> bool {
+    fs::read(folder.path(name)).is_ok_and(|there| there == bytes)
+}
+
+/// Whether two files are equal; where links are not supported, a stable name is a copy.
+fn same_bytes(one: &std::path::Path, other: &std::path::Path) -> bool {
+    let compare = || -> io::Result<bool> {
+        let (mut a, mut b) = (fs::File::open(one)?, fs::File::open(other)?);
+        if a.metadata()?.len() != b.metadata()?.len() {
+            return Ok(false);
+        }
+        let (mut left, mut right) = (vec![0; 1 << 16], vec![0; 1 << 16]);
+        loop {
+            let length = io::Read::read(&mut a, &mut left)?;
+            if length == 0 {
+                return Ok(true);
+            }
+            match io::Read::read_exact(&mut b, &mut right[..length]) {
+                Err(e) if e.kind() == ErrorKind::UnexpectedEof => return Ok(false),
+                other => other?,
+            }
+            if left[..length] != right[..length] {
+                return Ok(false);
+            }
+        }
+    };
+    compare().unwrap_or(false)
+}
