@@ -521,7 +521,7 @@ impl Drop for Mounted {
 
 #[test]
 fn a_full_disk_is_waited_out_and_never_taken_for_damage() {
-    let Some(disk) = Mounted::tmpfs("24m") else {
+    let Some(disk) = Mounted::tmpfs("128m") else {
         return;
     };
     let path = disk.0.path();
@@ -530,7 +530,11 @@ fn a_full_disk_is_waited_out_and_never_taken_for_damage() {
     for _ in 0..faults(3) {
         let filler = path.join("filler");
         let mut file = File::create(&filler).expect("file");
-        let _ = file.write_all(&vec![1; 8 << 20]);
+        // Fill it to the brim, then leave 6 MB.
+        let _ = file.write_all(&vec![1; 128 << 20]);
+        let len = file.metadata().expect("size").len();
+        file.set_len(len.saturating_sub(6 << 20))
+            .expect("truncated");
         let error = loop {
             match store.put_embeddings(&model(), &batch(acknowledged..acknowledged + 100)) {
                 Ok(()) => acknowledged += 100,
@@ -542,18 +546,15 @@ fn a_full_disk_is_waited_out_and_never_taken_for_damage() {
             let error = save(&store, 1).expect_err("still full");
             assert!(matches!(error, StoreError::Full { .. }), "{error:?}");
         }
+        drop(file);
         fs::remove_file(&filler).expect("removed");
-        store
-            .put_embeddings(&model(), &batch(acknowledged..acknowledged + 1))
-            .expect("there is space again");
+        save(&store, 2).expect("there is space again");
         for i in 0..acknowledged {
             assert_eq!(
                 store.embedding(&hash(i), &model()).expect("read"),
                 Some(vector(i))
             );
         }
-        store.collect(&|_, _| false).expect("collect");
-        acknowledged = 0;
         assert!(store.take_healed().is_none() && quarantines(path).is_empty());
     }
 }

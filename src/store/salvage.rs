@@ -6,7 +6,7 @@
 
 use super::{
     record::{self, Record},
-    state::{self, Digest, Whole},
+    state::{self, Digest, Found, Whole},
 };
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -35,7 +35,7 @@ enum Piece<'a> {
 pub(super) fn search<E: From<io::Error>>(
     mut file: impl Read,
     mut keep: impl FnMut(Record) -> Result<(), E>,
-) -> Result<Option<(Vec<u8>, BTreeMap<Digest, Vec<u8>>)>, E> {
+) -> Result<Option<Found>, E> {
     let mut heads = BTreeMap::new();
     let mut chunks: BTreeMap<Digest, Vec<u8>> = BTreeMap::new();
     let mut chunk_bytes = 0;
@@ -70,7 +70,7 @@ pub(super) fn search<E: From<io::Error>>(
     for head in heads.into_values().rev() {
         if let Ok(Whole { digests, .. }) = state::join(&head, &chunks) {
             chunks.retain(|digest, _| digests.contains(digest));
-            return Ok(Some((head, chunks)));
+            return Ok(Some(Found { head, chunks }));
         }
     }
     Ok(None)
@@ -124,7 +124,7 @@ mod tests {
             Ok(())
         };
         let state = search(rubble, keep).expect("memory is readable");
-        let whole = state.map(|(head, chunks)| state::join(&head, &chunks).expect("whole"));
+        let whole = state.map(|found| state::join(&found.head, &found.chunks).expect("whole"));
         (hashes, whole.map(|whole| whole.sections))
     }
 
