@@ -3,6 +3,8 @@
 //!
 //! `MOSAICD_FAULTS=10` (say) multiplies the counts.
 
+#![expect(clippy::print_stdout, reason = "figures, and reasons for skipping")]
+
 use mosaicd::artwork::FileIdentity;
 use mosaicd::watch::{
     FsKind, Ignore, Quiet, ReadError, Scan, ScanError, Settle, SkipReason, Touch, WatchError,

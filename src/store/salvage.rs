@@ -2,7 +2,8 @@
 //!
 //! sled writes values uncompressed and in one piece, and every value of ours begins with a magic and proves itself: a
 //! record by its checksum, a chunk by the digest that the head names, the head by its checksum. So nothing needs to
-//! be known about the damaged index, and nothing wrong can be found.
+//! be known about the damaged index, and nothing wrong can be found. Not everything is: sled, before it gives up, may
+//! zero what follows the damage in its segment of 512 KiB.
 
 use super::{
     record::{self, Record},
