@@ -3,6 +3,8 @@
 //! Faults are injected a few times here; `MOSAICD_FAULTS=10` (say) multiplies the counts. What needs root (full disks
 //! on a tmpfs, power cuts on an ext4 in a file) says so and passes without it.
 
+#![expect(clippy::print_stdout, reason = "figures, and reasons for skipping")]
+
 use mosaicd::artwork::ContentHash;
 use mosaicd::embed::ModelId;
 use mosaicd::store::{Damage, MemoryStore, Opened, SledStore, Store, StoreError};
@@ -322,7 +324,10 @@ fn damaged(healthy: &Path, n: u32, damage: impl FnOnce(&Path)) -> (bool, u32, Op
     damage(&database(folder.path()));
     let Opened { store, healed } = SledStore::open(folder.path()).expect("always opens");
     if let Some(healed) = &healed {
-        assert_eq!(quarantines(folder.path()), [healed.moved_to.clone()]);
+        assert_eq!(
+            quarantines(folder.path()),
+            std::slice::from_ref(&healed.moved_to)
+        );
         assert_eq!(
             store.load_state().expect("load").is_some(),
             healed.state_salvaged
@@ -362,7 +367,7 @@ fn flipped_bits_never_serve_wrong_vectors_and_nearly_everything_is_salvaged() {
     let folder = tempfile::tempdir().expect("folder");
     let n = healthy(folder.path());
     let mut dice = Dice(11);
-    let (mut healed_times, mut states, rounds) = (0, 0, faults(20));
+    let (mut healed_times, mut states, mut lost, rounds) = (0, 0, 0, faults(20));
     for round in 0..rounds {
         let (healed, left, state) = damaged(folder.path(), n, |database| {
             let files: Vec<_> = fs::read_dir(database)
@@ -389,10 +394,13 @@ fn flipped_bits_never_serve_wrong_vectors_and_nearly_everything_is_salvaged() {
         });
         healed_times += u32::from(healed);
         states += u32::from(state.is_some());
-        // One leaf of the database holds at most 17 records.
-        assert!(left + 34 >= n, "only {left} of {n} left, healed: {healed}");
+        // sled, before it gives up, zeroes what follows the damage in its segment of 512 KiB.
+        assert!(left + 250 >= n, "only {left} of {n} left, healed: {healed}");
+        lost += n - left;
     }
-    println!("{rounds} flips: healed {healed_times}, state kept {states}");
+    println!(
+        "{rounds} flips, {n} embeddings each: healed {healed_times}, state kept {states}, embeddings lost {lost}"
+    );
     assert!(
         healed_times > 0,
         "no flip did any harm: this test cannot fail"
@@ -469,7 +477,10 @@ fn only_the_last_damaged_store_is_kept_and_an_interrupted_salvage_is_done_again(
         .expect("opens")
         .healed
         .expect("healed");
-    assert_eq!(quarantines(folder.path()), [second.moved_to.clone()]);
+    assert_eq!(
+        quarantines(folder.path()),
+        std::slice::from_ref(&second.moved_to)
+    );
     assert_ne!(first.moved_to, second.moved_to);
     // The run that set it aside was stopped: nothing is in the new store yet.
     fs::remove_file(second.moved_to.join("salvaged")).expect("mark");
@@ -521,16 +532,21 @@ impl Drop for Mounted {
 
 #[test]
 fn a_full_disk_is_waited_out_and_never_taken_for_damage() {
-    let Some(disk) = Mounted::tmpfs("24m") else {
+    let Some(disk) = Mounted::tmpfs("128m") else {
         return;
     };
     let path = disk.0.path();
     let store = open(path);
     let mut acknowledged = 0;
     for _ in 0..faults(3) {
+        let before = acknowledged;
         let filler = path.join("filler");
         let mut file = File::create(&filler).expect("file");
-        let _ = file.write_all(&vec![1; 8 << 20]);
+        // Fill it to the brim, then leave 6 MB.
+        let _ = file.write_all(&vec![1; 128 << 20]);
+        let len = file.metadata().expect("size").len();
+        file.set_len(len.saturating_sub(6 << 20))
+            .expect("truncated");
         let error = loop {
             match store.put_embeddings(&model(), &batch(acknowledged..acknowledged + 100)) {
                 Ok(()) => acknowledged += 100,
@@ -542,18 +558,16 @@ fn a_full_disk_is_waited_out_and_never_taken_for_damage() {
             let error = save(&store, 1).expect_err("still full");
             assert!(matches!(error, StoreError::Full { .. }), "{error:?}");
         }
+        drop(file);
         fs::remove_file(&filler).expect("removed");
-        store
-            .put_embeddings(&model(), &batch(acknowledged..acknowledged + 1))
-            .expect("there is space again");
+        save(&store, 2).expect("there is space again");
         for i in 0..acknowledged {
             assert_eq!(
                 store.embedding(&hash(i), &model()).expect("read"),
                 Some(vector(i))
             );
         }
-        store.collect(&|_, _| false).expect("collect");
-        acknowledged = 0;
+        assert!(acknowledged > before, "6 MB hold some embeddings");
         assert!(store.take_healed().is_none() && quarantines(path).is_empty());
     }
 }
@@ -597,4 +611,51 @@ fn a_power_cut_loses_nothing_acknowledged() {
         assert_nothing_lost(&store, put, saved);
     }
     println!("{rounds} power cuts, {put} rounds of 20 embeddings, slowest opening {slowest:?}");
+}
+
+/// `cargo test --release --test store -- --ignored --nocapture`
+#[test]
+#[ignore = "a measurement"]
+fn figures_of_20_000_embeddings() {
+    let folder = tempfile::tempdir().expect("folder");
+    let store = open(folder.path());
+    let began = Instant::now();
+    for i in 0..100 {
+        let batch = batch(i * 200..(i + 1) * 200);
+        store.put_embeddings(&model(), &batch).expect("put");
+    }
+    println!("200 embeddings put: {:?} on average", began.elapsed() / 100);
+    let mut knn = vec![0; 20_000 * 15 * 8];
+    for (i, byte) in (0u32..).zip(&mut knn) {
+        *byte = (i / 7) as u8 ^ (i >> 13) as u8;
+    }
+    for what in ["first", "second"] {
+        let began = Instant::now();
+        store.save_state(&[("knn", &knn)]).expect("save");
+        println!("{what} save of 2.4 MB: {:?}", began.elapsed());
+        for i in 0..20 {
+            knn[i * 100_003] ^= 1;
+        }
+    }
+    let began = Instant::now();
+    let found = (0..20_000).all(|i| store.has_embedding(&hash(i), &model()).expect("read"));
+    println!("20,000 read: {:?}, all there: {found}", began.elapsed());
+    println!(
+        "size on disk: {} MB",
+        store.size_on_disk().expect("size") >> 20
+    );
+    drop(store);
+    for _ in 0..2 {
+        let began = Instant::now();
+        drop(open(folder.path()));
+        println!("opened and verified: {:?}", began.elapsed());
+    }
+    let status = fs::read_to_string("/proc/self/status").expect("status");
+    println!(
+        "{}",
+        status
+            .lines()
+            .find(|line| line.starts_with("VmHWM"))
+            .unwrap_or_default()
+    );
 }

@@ -11,7 +11,7 @@ use super::{
     Damage, StoreError,
     fault::Fault,
     record::{self, Record, RecordDamage},
-    state::{self, Cut, Digest, Whole},
+    state::{self, Cut, Digest, Found, StateDamage, Whole},
 };
 use crate::{artwork::ContentHash, embed::ModelId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +25,9 @@ const HEAD_KEY: &[u8] = b"h";
 const CHUNK_PREFIX: u8 = b'c';
 const EMBEDDING_PREFIX: u8 = b'e';
 const ATTEMPT_PREFIX: u8 = b'a';
+
+/// An embedding as its records.
+pub(super) type Encoded = (ContentHash, Vec<Vec<u8>>);
 
 /// An open, verified database.
 pub(super) struct Engine {
@@ -116,11 +119,7 @@ impl Engine {
     }
 
     /// Stores encoded embeddings ([`record::encode`]), durably.
-    pub(super) fn put(
-        &self,
-        model: &ModelId,
-        batch: Vec<(ContentHash, Vec<Vec<u8>>)>,
-    ) -> Result<(), Fault> {
+    pub(super) fn put(&self, model: &ModelId, batch: Vec<Encoded>) -> Result<(), Fault> {
         for (hash, parts) in batch {
             let end = parts.len() * record::PART_VALUES;
             for (index, bytes) in parts.into_iter().enumerate() {
@@ -146,11 +145,8 @@ impl Engine {
     }
 
     /// Stores a state found elsewhere, durably, with everything adopted before.
-    pub(super) fn adopt_state(
-        &mut self,
-        found: Option<(Vec<u8>, BTreeMap<Digest, Vec<u8>>)>,
-    ) -> Result<(), Fault> {
-        if let Some((head, chunks)) = found {
+    pub(super) fn adopt_state(&mut self, found: Option<Found>) -> Result<(), Fault> {
+        if let Some(Found { head, chunks }) = found {
             for (digest, chunk) in &chunks {
                 self.db.insert(chunk_key(digest), state::wrap(chunk))?;
             }
@@ -191,15 +187,11 @@ impl Engine {
     }
 
     /// The state; `None` if none was saved, the inner error if it is damaged.
-    #[expect(clippy::type_complexity)]
-    pub(super) fn load(
-        &self,
-    ) -> Result<Option<Result<BTreeMap<String, Vec<u8>>, state::StateDamage>>, Fault> {
+    pub(super) fn load(&self) -> Result<Option<Result<Whole, StateDamage>>, Fault> {
         let Some(head) = self.db.get(HEAD_KEY)? else {
             return Ok(None);
         };
-        let whole = state::join(&head, &self.read_chunks()?);
-        Ok(Some(whole.map(|Whole { sections, .. }| sections)))
+        Ok(Some(state::join(&head, &self.read_chunks()?)))
     }
 
     fn read_chunks(&self) -> Result<BTreeMap<Digest, Vec<u8>>, Fault> {
@@ -272,7 +264,7 @@ impl Engine {
 pub(super) fn encode_batch(
     model: &ModelId,
     batch: &[(ContentHash, Vec<f32>)],
-) -> Result<Vec<(ContentHash, Vec<Vec<u8>>)>, StoreError> {
+) -> Result<Vec<Encoded>, StoreError> {
     let encode = |(hash, vector): &(ContentHash, Vec<f32>)| {
         let parts = record::encode(hash, model, vector);
         parts

@@ -174,7 +174,7 @@ pub(super) fn decode_prefix(bytes: &[u8]) -> Result<(Record, usize), RecordDamag
     let fits = model_bytes <= MAX_MODEL_BYTES
         && dims <= MAX_DIMS
         && first < dims
-        && first % PART_VALUES == 0
+        && first.is_multiple_of(PART_VALUES)
         && count == (dims - first).min(PART_VALUES);
     let body = FIXED_BYTES + model_bytes + 4 * count;
     if !fits || bytes.len() < body + CRC_BYTES {

@@ -2,11 +2,12 @@
 //!
 //! sled writes values uncompressed and in one piece, and every value of ours begins with a magic and proves itself: a
 //! record by its checksum, a chunk by the digest that the head names, the head by its checksum. So nothing needs to
-//! be known about the damaged index, and nothing wrong can be found.
+//! be known about the damaged index, and nothing wrong can be found. Not everything is: sled, before it gives up, may
+//! zero what follows the damage in its segment of 512 KiB.
 
 use super::{
     record::{self, Record},
-    state::{self, Digest, Whole},
+    state::{self, Digest, Found, Whole},
 };
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -35,7 +36,7 @@ enum Piece<'a> {
 pub(super) fn search<E: From<io::Error>>(
     mut file: impl Read,
     mut keep: impl FnMut(Record) -> Result<(), E>,
-) -> Result<Option<(Vec<u8>, BTreeMap<Digest, Vec<u8>>)>, E> {
+) -> Result<Option<Found>, E> {
     let mut heads = BTreeMap::new();
     let mut chunks: BTreeMap<Digest, Vec<u8>> = BTreeMap::new();
     let mut chunk_bytes = 0;
@@ -70,7 +71,7 @@ pub(super) fn search<E: From<io::Error>>(
     for head in heads.into_values().rev() {
         if let Ok(Whole { digests, .. }) = state::join(&head, &chunks) {
             chunks.retain(|digest, _| digests.contains(digest));
-            return Ok(Some((head, chunks)));
+            return Ok(Some(Found { head, chunks }));
         }
     }
     Ok(None)
@@ -124,7 +125,7 @@ mod tests {
             Ok(())
         };
         let state = search(rubble, keep).expect("memory is readable");
-        let whole = state.map(|(head, chunks)| state::join(&head, &chunks).expect("whole"));
+        let whole = state.map(|found| state::join(&found.head, &found.chunks).expect("whole"));
         (hashes, whole.map(|whole| whole.sections))
     }
 

@@ -168,7 +168,7 @@ impl Store for SledStore {
     fn load_state(&self) -> Result<Option<BTreeMap<String, Vec<u8>>>, StoreError> {
         match self.read(Engine::load)? {
             None => Ok(None),
-            Some(Ok(sections)) => Ok(Some(sections)),
+            Some(Ok(whole)) => Ok(Some(whole.sections)),
             Some(Err(damage)) => {
                 tracing::warn!(error = %damage, "the placed state is damaged and ignored");
                 Ok(None)

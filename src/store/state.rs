@@ -48,6 +48,15 @@ pub(super) struct Cut<'a> {
     pub(super) chunks: BTreeMap<Digest, Cow<'a, [u8]>>,
 }
 
+/// A head and all its chunks, found in raw bytes.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// The head, as it was stored.
+    pub(super) head: Vec<u8>,
+    /// The chunks that it names, by digest.
+    pub(super) chunks: BTreeMap<Digest, Vec<u8>>,
+}
+
 /// A state put together again.
 #[derive(Debug)]
 pub(super) struct Whole {

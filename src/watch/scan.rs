@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// What a scan saw. All paths are relative to the artwork folder, in whatever bytes they have.
 #[derive(Clone, Debug)]
@@ -107,12 +107,13 @@ impl Scan {
     }
 }
 
-/// Scans the whole artwork folder `root`; 60,000 files take some 0.1 s.
+/// Scans the whole artwork folder `root`; 60,000 files take well under a second.
 pub fn scan(root: &Path, ignore: &Ignore) -> Result<Scan, ScanError> {
     scan_subtree(root, Path::new(""), ignore)
 }
 
-/// Scans what is at `start`, relative to `root`: a folder with everything in it, one file, or nothing (any more).
+/// Scans what is at `start`, relative to `root`: a folder with everything in it, one file, or nothing
+/// (any more). Nothing is found at a path with `..` in it or beyond a symbolic link.
 pub fn scan_subtree(root: &Path, start: &Path, ignore: &Ignore) -> Result<Scan, ScanError> {
     let failed = |errno: Errno| match errno {
         Errno::NOENT => ScanError::RootMissing(root.to_owned()),
@@ -141,7 +142,11 @@ pub fn scan_subtree(root: &Path, start: &Path, ignore: &Ignore) -> Result<Scan, 
     };
     if start.as_os_str().is_empty() {
         walk.folder(PathBuf::new()).map_err(failed)?;
-    } else if !ignore.leaves_out_any(start, false) {
+    } else if start
+        .components()
+        .all(|step| matches!(step, Component::Normal(_)))
+        && !ignore.leaves_out_any(start, false)
+    {
         walk.start(start);
     }
     while let Some(path) = walk.folders.pop() {

@@ -389,7 +389,7 @@ mod tests {
             let mut now_ms = 0;
             for (gap, touch) in gaps {
                 now_ms += gap;
-                prop_assert_eq!(ready_at(&mut settle, now_ms - 1, |at| version(at)), None);
+                prop_assert_eq!(ready_at(&mut settle, now_ms - 1, version), None);
                 let touch = [Touch::Attributes, Touch::Writing, Touch::Closed][usize::from(touch)];
                 settle.touched(Path::new(A), touch, now_ms);
             }
