@@ -1,7 +1,8 @@
 //! Families of hard-edged solids: boxes, crystals, folded fractals.
 
+use super::look::Look;
 use super::random::{Draws, hash};
-use super::stage::{Camera, Look, Paint, Scene, render};
+use super::stage::{Camera, Paint, Scene, render};
 use super::vector::{Basis, Vec3, turn, vec3};
 use image::RgbImage;
 use std::f32::consts::{PI, TAU};
@@ -56,23 +57,32 @@ impl Boxes {
 
 impl Scene for Boxes {
     const STEP: f32 = 0.85;
-    const BOUND: f32 = 1.75;
+    fn bound(&self) -> f32 {
+        if self.town { 2.05 } else { 1.6 }
+    }
     fn distance(&self, p: Vec3) -> f32 {
         let p = self.bend(p);
         let (x, z) = (self.cell(p.x), self.cell(p.z));
         if !self.town {
             return self.one(p, x, self.cell(p.y), z);
         }
-        // Neighbours differ in height, so the nearest column may be the next one.
+        // Neighbours differ in height, so the nearest column may be the next one; one farther off is at least half
+        // a pitch away.
         let side = |v: f32, at: i32| {
             let towards = if v > at as f32 * self.pitch { 1 } else { -1 };
             (at + towards).clamp(-self.reach, self.reach)
         };
         let (x2, z2) = (side(p.x, x), side(p.z, z));
-        self.one(p, x, 0, z)
+        let near = self
+            .one(p, x, 0, z)
             .min(self.one(p, x2, 0, z))
             .min(self.one(p, x, 0, z2))
-            .min(self.one(p, x2, 0, z2))
+            .min(self.one(p, x2, 0, z2));
+        let half = (self.reach as f32 + 0.5) * self.pitch;
+        let town = vec3(p.x.abs() - half, p.y - 1.35, p.z.abs() - half)
+            .max(0.0)
+            .length();
+        near.min((0.5 * self.pitch).max(town))
     }
     fn paint(&self, p: Vec3) -> Paint {
         let p = self.bend(p);
@@ -106,9 +116,9 @@ pub(super) fn boxes(draws: &mut Draws, size_px: u32) -> RgbImage {
         },
     };
     let camera = if town {
-        Camera::standing(draws, 1.4, PI, -0.8).raised(draws.range(0.1, 0.5))
+        Camera::standing(draws, 1.75, PI, -0.8).raised(draws.range(0.1, 0.5))
     } else {
-        Camera::free(draws, 1.5)
+        Camera::free(draws, 1.3).fitted(&scene)
     };
     render(&scene, &camera, &look, size_px)
 }
@@ -123,7 +133,10 @@ struct Prism {
 
 struct Crystals {
     prisms: Vec<Prism>,
-    sides: f32,
+    /// Directions of the side faces in a prism's own plane; those opposite to one of them are left out.
+    faces: Vec<(f32, f32)>,
+    /// Whether opposite faces exist.
+    even: bool,
     tip: f32,
 }
 
@@ -139,9 +152,10 @@ impl Crystals {
             if rough > best.0 {
                 continue;
             }
-            let sector = TAU / self.sides;
-            let angle = q.x.atan2(q.z);
-            let flat = around * (angle - sector * (angle / sector).round()).cos();
+            let flat = self.faces.iter().fold(0.0, |most: f32, (s, c)| {
+                let out = q.x * s + q.z * c;
+                most.max(if self.even { out.abs() } else { out })
+            });
             let cap = (flat * self.tip + (q.y - prism.length)) / (1.0 + self.tip * self.tip).sqrt();
             let distance = (flat - prism.radius).max(cap).max(-q.y);
             if distance < best.0 {
@@ -154,7 +168,9 @@ impl Crystals {
 
 impl Scene for Crystals {
     const STEP: f32 = 0.9;
-    const BOUND: f32 = 1.75;
+    fn bound(&self) -> f32 {
+        1.75
+    }
     fn distance(&self, p: Vec3) -> f32 {
         self.nearest(p).0
     }
@@ -196,9 +212,15 @@ pub(super) fn crystals(draws: &mut Draws, size_px: u32) -> RgbImage {
             }
         })
         .collect();
+    let sides = draws.pick(&[4_u8, 5, 6, 6]);
+    let even = sides % 2 == 0;
+    let shown = if even { sides / 2 } else { sides };
     let scene = Crystals {
         prisms,
-        sides: draws.pick(&[4.0, 5.0, 6.0, 6.0]),
+        faces: (0..shown)
+            .map(|i| (TAU * f32::from(i) / f32::from(sides)).sin_cos())
+            .collect(),
+        even,
         tip: draws.range(1.0, 2.6),
     };
     render(
@@ -281,7 +303,9 @@ impl Folded {
 
 impl Scene for Folded {
     const STEP: f32 = 0.8;
-    const BOUND: f32 = 1.6;
+    fn bound(&self) -> f32 {
+        1.6
+    }
     fn distance(&self, p: Vec3) -> f32 {
         self.orbit(p).0
     }
@@ -305,5 +329,6 @@ pub(super) fn fractals(draws: &mut Draws, size_px: u32) -> RgbImage {
         fold: draws.range(-0.35, 0.35).sin_cos(),
         tilt: draws.range(-0.35, 0.35).sin_cos(),
     };
-    render(&scene, &Camera::free(draws, 1.5), &look, size_px)
+    let camera = Camera::free(draws, 1.3).fitted(&scene);
+    render(&scene, &camera, &look, size_px)
 }

@@ -1,7 +1,8 @@
 //! Families of little creatures and of flowers.
 
+use super::look::Look;
 use super::random::Draws;
-use super::stage::{Camera, Look, Paint, Scene, render};
+use super::stage::{Camera, Paint, Scene, render};
 use super::vector::{Vec3, mix, smooth_min, turn, vec3};
 use image::RgbImage;
 use std::f32::consts::{PI, TAU};
@@ -137,7 +138,9 @@ impl Creature {
 
 impl Scene for Creature {
     const STEP: f32 = 0.8;
-    const BOUND: f32 = 1.7;
+    fn bound(&self) -> f32 {
+        1.7
+    }
     fn distance(&self, p: Vec3) -> f32 {
         self.nearest(p).0
     }
@@ -272,7 +275,10 @@ struct Flower {
 struct Layer {
     petals: f32,
     spin: f32,
+    /// The turn that brings each petal to `+x`.
+    turns: Vec<(f32, f32)>,
     reach: f32,
+    /// Half axes of a petal, inverted.
     petal: Vec3,
     lift: (f32, f32),
     shift: f32,
@@ -280,22 +286,29 @@ struct Layer {
 
 impl Flower {
     fn nearest(&self, p: Vec3) -> (f32, usize) {
+        let outside = p.length() - 1.3;
+        if outside > 0.1 {
+            return (outside, 0);
+        }
         let mut heart = ellipsoid(p, vec3(self.heart, self.heart, self.heart * 0.7));
         if self.heart_bumps > 0.0 && heart < 0.1 {
             let q = p * self.heart_bumps;
             heart -= 0.25 / self.heart_bumps * q.x.sin() * q.y.sin();
         }
         let mut best = (heart, usize::MAX);
+        let around = p.y.atan2(p.x);
         for (i, layer) in self.layers.iter().enumerate() {
             let sector = TAU / layer.petals;
-            let angle = p.y.atan2(p.x) + layer.spin;
-            let own = sector * (angle / sector).round();
-            let (x, y) = turn(p.x, p.y, (layer.spin - own).sin_cos());
+            let angle = around + layer.spin;
+            let own = (angle / sector).round() as i32;
+            // The petals are counted from 0 both ways around.
+            let own = own.rem_euclid(layer.petals as i32) as usize;
+            let (x, y) = turn(p.x, p.y, layer.turns[own]);
             let (x, z) = turn(x, p.z, layer.lift);
             let q = vec3(x - layer.reach, y, z);
             // A petal is a thin shell bent upwards at its rim.
             let bent = vec3(q.x, q.y, q.z - 0.35 * (q.y * q.y + q.x * q.x * 0.4));
-            let distance = ellipsoid(bent, layer.petal);
+            let distance = ellipsoid_inverse(bent, layer.petal);
             if distance < best.0 {
                 best = (distance, i);
             }
@@ -326,11 +339,16 @@ pub(super) fn flowers(draws: &mut Draws, size_px: u32) -> RgbImage {
         .map(|i| {
             let inner = i as f32 / 3.0;
             let reach = 0.62 * (1.0 - 0.5 * inner);
+            let spin = inner * 3.0 * PI / petals;
             Layer {
                 petals,
-                spin: inner * 1.5 * PI / petals * 2.0,
+                spin,
+                turns: (0..petals as i32)
+                    .map(|own| (spin - TAU * own as f32 / petals).sin_cos())
+                    .collect(),
                 reach,
-                petal: vec3(reach * 0.78, (wide * (1.0 - 0.4 * inner)).min(0.4), 0.055),
+                petal: vec3(reach * 0.78, (wide * (1.0 - 0.4 * inner)).min(0.4), 0.055)
+                    .map(f32::recip),
                 lift: (-(draws.range(0.1, 0.35) + 0.35 * inner)).sin_cos(),
                 shift: inner * 0.4,
             }
@@ -341,18 +359,22 @@ pub(super) fn flowers(draws: &mut Draws, size_px: u32) -> RgbImage {
         heart: draws.range(0.14, 0.32),
         heart_bumps: draws.pick(&[0.0, 30.0, 45.0]),
     };
-    let camera = Camera::front(draws, 1.3);
+    let camera = Camera::front(draws, 1.3).fitted(&scene);
     render(&scene, &camera, &look, size_px)
 }
 
 /// Distance to an ellipsoid, close to the truth near it (Quilez).
 fn ellipsoid(p: Vec3, radii: Vec3) -> f32 {
-    let inverse = radii.map(|r| 1.0 / r);
+    ellipsoid_inverse(p, radii.map(f32::recip))
+}
+
+/// The same, given the inverse half axes.
+fn ellipsoid_inverse(p: Vec3, inverse: Vec3) -> f32 {
     let scaled = p * inverse;
     let k0 = scaled.length();
     let k1 = (scaled * inverse).length();
     if k1 < 1e-6 {
-        return -radii.x.min(radii.y).min(radii.z);
+        return -1.0 / inverse.max_part();
     }
     k0 * (k0 - 1.0) / k1
 }

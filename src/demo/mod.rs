@@ -10,6 +10,7 @@
 mod built;
 mod flat;
 mod living;
+mod look;
 mod palette;
 mod places;
 mod random;

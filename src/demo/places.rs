@@ -1,8 +1,9 @@
 //! Families of planets and of terrain.
 
+use super::look::Look;
 use super::palette::pixel;
 use super::random::{Draws, fbm, fbm2, noise2};
-use super::stage::{Camera, Look, Paint, Scene, image_plane, render};
+use super::stage::{Camera, Paint, Scene, image_plane, render};
 use super::vector::{Basis, Vec3, mix, smoothstep, vec3};
 use image::RgbImage;
 
@@ -58,7 +59,9 @@ impl Planet {
 }
 
 impl Scene for Planet {
-    const BOUND: f32 = 1.7;
+    fn bound(&self) -> f32 {
+        1.7
+    }
     fn distance(&self, p: Vec3) -> f32 {
         self.nearest(p).0
     }
@@ -162,20 +165,24 @@ impl Land {
     fn ground(&self, x: f32, z: f32, octaves: u32) -> f32 {
         let (u, v) = (x * self.scale, z * self.scale);
         let h = match self.shape {
-            Shape::Hills => fbm2(u, v, octaves, self.layer),
+            Shape::Hills => {
+                let h = fbm2(u, v, octaves, self.layer);
+                1.5 * h * h
+            }
             Shape::Peaks => {
                 let ridge = 1.0 - (2.0 * noise2(u, v, self.layer) - 1.0).abs();
-                0.55 * ridge * ridge + 0.45 * fbm2(u * 2.0, v * 2.0, octaves, self.layer + 1)
+                let rough = fbm2(u * 2.1, v * 2.1, octaves, self.layer + 1);
+                0.62 * ridge * ridge + 0.38 * rough * (0.4 + ridge)
             }
             Shape::Dunes => {
                 let bend = noise2(u * 0.7, v * 0.7, self.layer) * 5.0;
                 let wave = 0.5 + 0.5 * (u * 2.6 + bend).sin();
-                0.7 * wave * wave.sqrt() + 0.2 * noise2(u, v, self.layer + 1)
+                0.7 * wave * wave.sqrt() + 0.25 * noise2(u, v, self.layer + 1)
             }
             Shape::Terraces => {
-                let h = fbm2(u, v, octaves.min(3), self.layer) * 7.0;
+                let h = fbm2(u, v, octaves.min(2), self.layer) * 6.0;
                 let step = h.floor();
-                (step + smoothstep(0.7, 1.0, h - step)) / 7.0
+                (step + smoothstep(0.6, 1.0, h - step)) / 6.0
             }
         };
         (h * self.height).max(self.water)
@@ -191,105 +198,127 @@ pub(super) fn terrain(draws: &mut Draws, size_px: u32) -> RgbImage {
         Shape::Dunes,
         Shape::Terraces,
     ]);
-    let height = if shape == Shape::Dunes {
-        0.6
-    } else {
-        draws.range(1.1, 2.0)
+    let height = match shape {
+        Shape::Dunes => 0.6,
+        Shape::Peaks => draws.range(1.6, 2.3),
+        _ => draws.range(1.4, 2.2),
     };
+    let wet = shape != Shape::Dunes && draws.chance(0.45);
     let land = Land {
         shape,
-        scale: draws.range(0.45, 0.9),
+        scale: draws.range(0.4, 0.75),
         height,
         layer: draws.below(1 << 20) as i32,
-        water: if shape != Shape::Dunes && draws.chance(0.4) {
-            height * draws.range(0.3, 0.45)
+        water: if wet {
+            height * draws.range(0.15, 0.3)
         } else {
             -1.0
         },
     };
-    let haze = look
-        .palette
-        .at(draws.range(0.0, 1.0))
-        .mix(Vec3::splat(0.7), draws.range(0.0, 0.6));
-    let zenith = look.palette.by_light(draws.below(3)) * draws.range(0.5, 1.0);
     let tones = [draws.range(0.0, 1.0), draws.range(0.0, 1.0)];
+    let (haze, zenith) = heavens(&look, draws);
     let sun = vec3(
-        draws.range(-0.9, 0.9),
-        draws.range(0.15, 0.6),
-        draws.range(0.2, 1.0),
+        draws.pick(&[-1.0, 1.0]) * draws.range(0.3, 1.0),
+        draws.range(0.18, 0.55),
+        draws.range(-0.2, 0.9),
     )
     .unit();
     let eye_x = draws.range(-50.0, 50.0);
-    let eye = vec3(
-        eye_x,
-        land.ground(eye_x, 0.0, 3).max(0.5 * height) + draws.range(0.5, 1.1),
-        0.0,
-    );
-    let pitch = draws.range(-0.02, 0.3);
-    let fog = draws.range(0.05, 0.11);
+    // Above the ground here and before the camera, so that no slope blocks the view.
+    let clear = (0..24_u8).fold(0.35 * height, |clear, i| {
+        let (side, ahead) = (f32::from(i % 3) - 1.0, f32::from(i / 3) * 0.5);
+        clear.max(land.ground(eye_x + side * (0.2 + 0.5 * ahead), ahead, 3) - 0.06 * ahead)
+    });
+    let eye = vec3(eye_x, clear + draws.range(0.25, 0.7), 0.0);
+    let (sp, cp) = draws.range(-0.05, 0.32).sin_cos();
+    let fog = draws.range(0.03, 0.075);
     let sky = |ray: Vec3| {
-        let up = ray.y.max(0.0);
         let near_sun = ray.dot(sun).max(0.0);
-        let disc = smoothstep(0.9965, 0.9975, near_sun) * 1.6;
-        let glow = near_sun.powi(12) * 0.35;
-        haze.mix(zenith, (up * 2.2).min(1.0)) + vec3(1.0, 0.85, 0.65) * (disc + glow)
+        let disc = smoothstep(0.996, 0.997, near_sun) * 1.5;
+        let glow = near_sun.powi(10) * 0.3;
+        haze.mix(zenith, (ray.y.max(0.0) * 2.4).min(1.0)) + vec3(1.0, 0.85, 0.65) * (disc + glow)
     };
-    let (sp, cp) = pitch.sin_cos();
-    RgbImage::from_fn(size_px, size_px, |column, row| {
-        let (x, y) = image_plane(column, row, size_px);
-        let ray = vec3(x, y * cp - 1.6 * sp, 1.6 * cp + y * sp).unit();
-        let Some(along) = meet(&land, eye, ray) else {
-            return pixel(sky(ray));
-        };
-        let p = eye + ray * along;
-        let h = 0.003 + 0.002 * along;
+    let shade = |p: Vec3, ray: Vec3, along: f32| {
         let at = land.ground(p.x, p.z, 5);
-        let slope = vec3(
-            at - land.ground(p.x + h, p.z, 5),
-            h,
-            at - land.ground(p.x, p.z + h, 5),
-        )
-        .unit();
-        let wet = at <= land.water;
-        let normal = if wet { vec3(0.0, 1.0, 0.0) } else { slope };
         let level = at / height;
-        let t = tones[0] + 0.55 * level + 0.25 * smoothstep(0.5, 0.9, slope.y);
-        let base = look.palette.at(if wet { tones[1] } else { t });
-        let blocked = meet(&land, vec3(p.x, at + 0.02, p.z), sun).is_some();
-        let lit = if blocked {
-            0.0
+        let under_water = at <= land.water;
+        let h = 0.004 + 0.003 * along;
+        let normal = if under_water {
+            vec3(0.0, 1.0, 0.0)
         } else {
-            normal.dot(sun).max(0.0)
+            let (east, north) = (land.ground(p.x + h, p.z, 5), land.ground(p.x, p.z + h, 5));
+            vec3(at - east, h, at - north).unit()
         };
-        let mut colour = base * (vec3(1.0, 0.93, 0.82) * (2.2 * lit))
-            + base * haze.mix(zenith, 0.5) * 0.6
-            + base * 0.12;
-        if wet {
-            let mirrored = vec3(ray.x, -ray.y, ray.z);
-            colour = colour.mix(
-                sky(mirrored),
-                0.25 + 0.5 * (1.0 + ray.y).clamp(0.0, 1.0).powi(5),
-            );
+        let flat = smoothstep(0.55, 0.9, normal.y);
+        let tone = tones[0] + 0.6 * level + 0.2 * flat;
+        let base = look.palette.at(if under_water { tones[1] } else { tone });
+        let facing = normal.dot(sun);
+        let lit = if facing > 0.0 && !shaded(&land, vec3(p.x, at + 0.03, p.z), sun) {
+            facing
+        } else {
+            0.0
+        };
+        let ambient = haze.mix(zenith, 0.6) * (0.35 + 0.35 * normal.y) + Vec3::splat(0.06);
+        let mut colour = base * (vec3(1.0, 0.92, 0.8) * (2.6 * lit) + ambient);
+        if under_water {
+            let graze = (1.0 + ray.y).clamp(0.0, 1.0).powi(4);
+            colour = colour.mix(sky(vec3(ray.x, -ray.y, ray.z)), 0.3 + 0.6 * graze);
         }
-        let far = 1.0 - (-(fog * along).powf(1.5)).exp();
-        pixel(colour.mix(sky(vec3(ray.x, 0.0, ray.z).unit()), far))
-    })
+        let far = 1.0 - (-(fog * along).powi(2)).exp();
+        colour.mix(sky(vec3(ray.x, 0.0, ray.z).unit()), far)
+    };
+    let mut image = RgbImage::new(size_px, size_px);
+    for column in 0..size_px {
+        // The view is upright, so the ground is met farther and farther away up a column.
+        let mut start = 0.02;
+        for row in (0..size_px).rev() {
+            let (x, y) = image_plane(column, row, size_px);
+            let ray = vec3(x, y * cp - 1.6 * sp, 1.6 * cp + y * sp).unit();
+            let colour = match meet(&land, eye, ray, start) {
+                Some(along) => {
+                    start = along * 0.98;
+                    shade(eye + ray * along, ray, along)
+                }
+                None => sky(ray),
+            };
+            image.put_pixel(column, row, pixel(colour));
+        }
+    }
+    image
 }
 
-/// How far along a ray the ground is, if it is met within sight.
-fn meet(land: &Land, eye: Vec3, ray: Vec3) -> Option<f32> {
-    let (mut along, mut before) = (0.02, 0.0);
-    for _ in 0..70 {
+/// Colours of the horizon and of the sky above, apart enough in light for a skyline.
+fn heavens(look: &Look, draws: &mut Draws) -> (Vec3, Vec3) {
+    match draws.below(3) {
+        // Day: a pale horizon below a coloured sky.
+        0 => (
+            look.palette.by_light(4).mix(Vec3::splat(0.8), 0.4),
+            look.palette.by_light(2),
+        ),
+        // Dusk: a glowing horizon below a dark sky.
+        1 => (look.palette.by_light(3), look.palette.by_light(0) * 0.6),
+        // Night.
+        _ => (
+            look.palette.by_light(1).mix(look.palette.by_light(3), 0.25),
+            look.palette.by_light(0) * 0.25,
+        ),
+    }
+}
+
+/// How far along a ray the ground is, if it is met within sight; nothing is met before `start`.
+fn meet(land: &Land, eye: Vec3, ray: Vec3, start: f32) -> Option<f32> {
+    let (mut along, mut before) = (start, start);
+    for _ in 0..120 {
         let p = eye + ray * along;
-        if ray.y > 0.0 && p.y > land.height || along > 24.0 {
+        if ray.y > 0.0 && p.y > land.height || along > 40.0 {
             return None;
         }
-        let above = p.y - land.ground(p.x, p.z, 3);
-        if above < 0.001 * along {
+        let above = p.y - land.ground(p.x, p.z, 4);
+        if above < 0.0 {
             return Some(refine(land, eye, ray, before, along));
         }
         before = along;
-        along += (above * 0.5).max(0.008 + 0.012 * along);
+        along += (above * 0.45).max(0.006 + 0.008 * along);
     }
     None
 }
@@ -299,11 +328,28 @@ fn refine(land: &Land, eye: Vec3, ray: Vec3, mut above: f32, mut below: f32) -> 
     for _ in 0..6 {
         let middle = 0.5 * (above + below);
         let p = eye + ray * middle;
-        if p.y > land.ground(p.x, p.z, 3) {
+        if p.y > land.ground(p.x, p.z, 4) {
             above = middle;
         } else {
             below = middle;
         }
     }
     below
+}
+
+/// Whether the ground hides the sun from `from`.
+fn shaded(land: &Land, from: Vec3, sun: Vec3) -> bool {
+    let mut along = 0.05;
+    for _ in 0..24 {
+        let p = from + sun * along;
+        if p.y > land.height {
+            return false;
+        }
+        let above = p.y - land.ground(p.x, p.z, 3);
+        if above < 0.0 {
+            return true;
+        }
+        along += above.max(0.06 + 0.06 * along);
+    }
+    false
 }

@@ -1,7 +1,8 @@
 //! Families of smooth solids: spheres, tori, gyroids, blobs, knots, shells.
 
+use super::look::Look;
 use super::random::{Draws, fbm, noise};
-use super::stage::{Camera, Look, Paint, Scene, render, stripe};
+use super::stage::{Camera, Paint, Scene, render, stripe};
 use super::vector::{Basis, Vec3, fract, smooth_min, turn, vec3};
 use image::RgbImage;
 use std::f32::consts::{PI, TAU};
@@ -70,7 +71,8 @@ pub(super) fn spheres(draws: &mut Draws, size_px: u32) -> RgbImage {
         seed: draws.direction() * 20.0,
         paint_relief: draws.pick(&[0.0, 0.15, 0.35]),
     };
-    render(&scene, &Camera::free(draws, 1.4), &look, size_px)
+    let camera = Camera::free(draws, 1.3).fitted(&scene);
+    render(&scene, &camera, &look, size_px)
 }
 
 /// One torus of a group.
@@ -163,7 +165,8 @@ pub(super) fn tori(draws: &mut Draws, size_px: u32) -> RgbImage {
             0.0
         },
     };
-    render(&scene, &Camera::free(draws, 1.4), &look, size_px)
+    let camera = Camera::free(draws, 1.3).fitted(&scene);
+    render(&scene, &camera, &look, size_px)
 }
 
 /// A gyroid sheet cut out of a ball or a cube.
@@ -212,7 +215,8 @@ pub(super) fn gyroids(draws: &mut Draws, size_px: u32) -> RgbImage {
         phase: draws.direction() * 10.0,
         cube: draws.chance(0.4),
     };
-    render(&scene, &Camera::free(draws, 1.4), &look, size_px)
+    let camera = Camera::free(draws, 1.3).fitted(&scene);
+    render(&scene, &camera, &look, size_px)
 }
 
 /// Balls that melt into each other.
@@ -262,7 +266,8 @@ pub(super) fn blobs(draws: &mut Draws, size_px: u32) -> RgbImage {
         balls,
         melt: draws.range(0.25, 0.6),
     };
-    render(&scene, &Camera::free(draws, 1.25), &look, size_px)
+    let camera = Camera::free(draws, 1.3).fitted(&scene);
+    render(&scene, &camera, &look, size_px)
 }
 
 /// A tube or a band wound `turns` times around a torus while it runs `laps` times around the axis.
@@ -311,7 +316,9 @@ impl Knot {
 
 impl Scene for Knot {
     const STEP: f32 = 0.55;
-    const BOUND: f32 = 1.5;
+    fn bound(&self) -> f32 {
+        1.5
+    }
     fn distance(&self, p: Vec3) -> f32 {
         self.nearest(p).0
     }
@@ -351,7 +358,8 @@ pub(super) fn knots(draws: &mut Draws, size_px: u32) -> RgbImage {
         flat,
         stripes: draws.pick(&[0.0, 0.0, 8.0, 14.0]),
     };
-    render(&scene, &Camera::free(draws, 1.4), &look, size_px)
+    let camera = Camera::free(draws, 1.3).fitted(&scene);
+    render(&scene, &camera, &look, size_px)
 }
 
 /// Nested shells, cut open.

@@ -1,19 +1,22 @@
-//! The photographer: camera, light, background and the sphere tracer that all solid families share.
+//! The photographer: the camera and the sphere tracer that all solid families share.
 //!
 //! Source: Hart 1996 (sphere tracing); Quilez' articles on soft shadows, ambient occlusion and normals of distance
 //! fields.
 
-use super::palette::{Palette, luminance, pixel};
-use super::random::{Draws, hash, noise};
+use super::look::Look;
+use super::palette::pixel;
+use super::random::Draws;
 use super::vector::{Basis, Vec3, fract, mix, smoothstep, vec3};
 use image::RgbImage;
 
-/// A solid inside a sphere of radius [`Scene::BOUND`] around the origin.
+/// A solid inside a sphere of radius [`Scene::bound`] around the origin.
 pub(super) trait Scene {
     /// Share of the distance that is safe to step; below 1 where [`Scene::distance`] overestimates.
     const STEP: f32 = 1.0;
     /// Nothing of the solid is farther from the origin.
-    const BOUND: f32 = 1.45;
+    fn bound(&self) -> f32 {
+        1.45
+    }
     /// Signed distance to the surface, or an estimate.
     fn distance(&self, p: Vec3) -> f32;
     /// What the surface is painted with at `p`.
@@ -31,181 +34,6 @@ pub(super) enum Paint {
     Palette(f32),
     /// A colour, and how glossy it is (0..1).
     Own(Vec3, f32),
-}
-
-/// How an unpainted surface gets its place on the palette.
-#[derive(Clone, Copy, Debug)]
-enum Way {
-    Flat,
-    Along,
-    Facing,
-    Outward,
-    Cloudy,
-    Banded,
-    Shimmering,
-}
-
-/// How a background runs.
-#[derive(Clone, Copy, Debug)]
-enum Run {
-    Down,
-    Around,
-}
-
-/// Everything about an image that is not its solid.
-#[derive(Clone, Debug)]
-pub(super) struct Look {
-    pub(super) palette: Palette,
-    way: Way,
-    axis: Vec3,
-    colours: f32,
-    offset: f32,
-    gloss: f32,
-    rim: f32,
-    key: Vec3,
-    fill: Vec3,
-    light: Vec3,
-    run: Run,
-    near: Vec3,
-    far: Vec3,
-    /// Which stars are in the sky; 0 for none.
-    stars: i32,
-}
-
-impl Look {
-    pub(super) fn draw(draws: &mut Draws) -> Self {
-        let palette = Palette::draw(draws);
-        let offset = draws.range(0.0, 1.0);
-        let (near, far) = background(&palette, draws);
-        let warm = draws.range(-0.18, 0.18);
-        Self {
-            palette,
-            way: draws.pick(&[
-                Way::Flat,
-                Way::Along,
-                Way::Along,
-                Way::Facing,
-                Way::Facing,
-                Way::Outward,
-                Way::Cloudy,
-                Way::Banded,
-                Way::Shimmering,
-            ]),
-            axis: draws.direction(),
-            colours: draws.range(0.25, 0.75),
-            offset,
-            gloss: draws.range(0.0, 1.0) * draws.range(0.0, 1.0),
-            rim: draws.range(0.0, 0.6),
-            key: vec3(1.0 + warm, 1.0, 1.0 - warm) * draws.range(2.0, 2.8),
-            fill: vec3(0.5 - 0.5 * warm, 0.52, 0.56 + 0.5 * warm) * draws.range(0.5, 0.9),
-            light: vec3(
-                draws.pick(&[-1.0, 1.0]) * draws.range(0.2, 0.9),
-                draws.range(0.5, 1.0),
-                -draws.range(0.4, 0.9),
-            )
-            .unit(),
-            run: draws.pick(&[Run::Down, Run::Around]),
-            near,
-            far,
-            stars: 0,
-        }
-    }
-
-    /// The same look without the ways of colouring that would hide what is painted on.
-    pub(super) fn calm(mut self) -> Self {
-        if matches!(self.way, Way::Cloudy | Way::Banded | Way::Outward) {
-            self.way = Way::Along;
-        }
-        self.colours *= 0.4;
-        self
-    }
-
-    /// The same look without gloss and rim light.
-    pub(super) fn matte(mut self) -> Self {
-        (self.gloss, self.rim) = (self.gloss * 0.15, self.rim * 0.4);
-        self
-    }
-
-    /// The same look before a night sky, lit from one side.
-    pub(super) fn night(mut self, draws: &mut Draws) -> Self {
-        let tone = self.palette.by_light(draws.below(2));
-        self.near = tone * (0.04 / luminance(tone).max(0.04));
-        self.far = self.near * 0.2;
-        self.stars = draws.below(1 << 20) as i32 + 1;
-        self.fill = self.fill * 0.35;
-        self
-    }
-
-    /// The same look, at least this glossy.
-    pub(super) fn glossy(mut self, gloss: f32) -> Self {
-        self.gloss = self.gloss.max(gloss);
-        self
-    }
-
-    /// The background at image coordinates in -1..1 (y up).
-    pub(super) fn background(&self, x: f32, y: f32) -> Vec3 {
-        let share = match self.run {
-            Run::Down => 0.5 - 0.5 * y,
-            Run::Around => 1.0 - 0.62 * (x * x + y * y).sqrt(),
-        };
-        let sky = self.far.mix(self.near, share.clamp(0.0, 1.0));
-        if self.stars == 0 {
-            sky
-        } else {
-            sky + Vec3::splat(self.starlight(x, y))
-        }
-    }
-
-    /// At most one star in each field of a lattice.
-    fn starlight(&self, x: f32, y: f32) -> f32 {
-        const FIELDS: f32 = 14.0;
-        let (u, v) = (x * FIELDS, y * FIELDS);
-        let (i, j) = (u.floor() as i32, v.floor() as i32);
-        let size = hash(i, j, self.stars);
-        if size < 0.55 {
-            return 0.0;
-        }
-        let at = |layer| 0.2 + 0.6 * hash(i, j, self.stars.wrapping_add(layer));
-        let away = (fract(u) - at(1)).hypot(fract(v) - at(2));
-        (size - 0.5) * 2.0 * smoothstep(0.04 + 0.1 * (size - 0.5), 0.0, away)
-    }
-
-    fn colour(&self, shift: f32, p: Vec3, normal: Vec3, view: Vec3) -> Vec3 {
-        let t = match self.way {
-            Way::Flat => 0.0,
-            Way::Along => p.dot(self.axis) * 0.5,
-            Way::Facing => normal.dot(self.axis) * 0.5,
-            Way::Outward => p.length() * 0.8,
-            Way::Cloudy => noise(p * 2.3 + self.axis * 9.0),
-            Way::Banded => ((p.dot(self.axis) + 2.0) * 3.5).floor() * 0.3,
-            Way::Shimmering => normal.dot(view) * 1.1 + p.y * 0.2,
-        };
-        self.palette.at(self.offset + shift + t * self.colours)
-    }
-}
-
-/// Colours of a background: mostly dark, sometimes pale, rarely loud.
-fn background(palette: &Palette, draws: &mut Draws) -> (Vec3, Vec3) {
-    let dim = |c: Vec3, to: f32| c * (to / luminance(c).max(0.01)).min(1.0);
-    match draws.below(20) {
-        0..9 => {
-            let tone = palette.by_light(draws.below(2));
-            (dim(tone, 0.10), dim(tone, 0.015))
-        }
-        9..12 => (Vec3::splat(draws.range(0.0, 0.02)), Vec3::ZERO),
-        12..16 => {
-            let tone = palette.by_light(draws.count(3, 4));
-            let pale = tone.mix(Vec3::splat(0.9), draws.range(0.4, 0.8));
-            (pale, pale * draws.range(0.55, 0.8))
-        }
-        _ => {
-            let (a, b) = (draws.count(0, 2), draws.count(1, 3));
-            (
-                dim(palette.by_light(b), 0.35),
-                dim(palette.by_light(a), 0.12),
-            )
-        }
-    }
 }
 
 /// Where the camera stands.
@@ -277,6 +105,31 @@ impl Camera {
         Basis { right, up, forward }
     }
 
+    /// The same camera, as near as if the solid reached from the centre of view to its `half_view`.
+    pub(super) fn fitted<S: Scene>(mut self, scene: &S) -> Self {
+        let bound = scene.bound();
+        let reach = (0..64)
+            .map(|i| {
+                // A spiral of directions (golden angle) covers the sphere evenly.
+                let y = 1.0 - (i as f32 + 0.5) / 32.0;
+                let (s, c) = (i as f32 * 2.399_963).sin_cos();
+                let out = (1.0 - y * y).sqrt();
+                let direction = vec3(out * c, y, out * s);
+                let mut radius = bound;
+                for _ in 0..40 {
+                    let distance = scene.distance(direction * radius) * S::STEP;
+                    if distance < 0.01 || radius <= 0.0 {
+                        break;
+                    }
+                    radius -= distance;
+                }
+                radius
+            })
+            .fold(0.3, f32::max);
+        self.distance *= reach * 0.97;
+        self
+    }
+
     fn with(draws: &mut Draws, basis: Basis, half_view: f32, floor: Option<f32>) -> Self {
         let focal = draws.range(2.0, 3.6);
         let half_view = half_view * draws.range(0.85, 1.2);
@@ -299,22 +152,65 @@ pub(super) fn render<S: Scene>(scene: &S, camera: &Camera, look: &Look, size_px:
         light = vec3(light.x, light.y.max(0.45), light.z).unit();
     }
     let pixel_angle = 2.0 / (size_px.max(1) as f32 * camera.focal);
+    let ray_at = |x: f32, y: f32| {
+        let (x, y) = (x - camera.shift.0, y - camera.shift.1);
+        camera.basis.outward(vec3(x, y, camera.focal).unit())
+    };
+    let blocks = size_px.div_ceil(BLOCK_PX);
+    let starts: Vec<Option<f32>> = (0..blocks * blocks)
+        .map(|block| {
+            let corner = |at: u32| 2.0 * (at * BLOCK_PX) as f32 / size_px as f32 - 1.0;
+            let half = BLOCK_PX as f32 / size_px as f32;
+            let (x, y) = (
+                corner(block % blocks) + half,
+                -corner(block / blocks) - half,
+            );
+            // Half a block's diagonal and the pixel beyond that smooths the outline.
+            let angle = pixel_angle * (0.71 * BLOCK_PX as f32 + 1.5);
+            approach(scene, eye, ray_at(x, y), angle)
+        })
+        .collect();
     RgbImage::from_fn(size_px, size_px, |column, row| {
         let (x, y) = image_plane(column, row, size_px);
-        let ray = camera
-            .basis
-            .outward(vec3(x - camera.shift.0, y - camera.shift.1, camera.focal).unit());
-        let behind = look.background(x, y);
-        let behind = match camera.floor {
-            Some(floor) => behind * floor_light(scene, eye, ray, light, floor),
-            None => behind,
+        let ray = ray_at(x, y);
+        let behind = || {
+            let colour = look.background(x, y);
+            match camera.floor {
+                Some(floor) => colour * floor_light(scene, eye, ray, light, floor),
+                None => colour,
+            }
         };
-        let Some(hit) = trace(scene, eye, ray, pixel_angle) else {
-            return pixel(behind);
+        let start = starts[(row / BLOCK_PX * blocks + column / BLOCK_PX) as usize];
+        let Some(hit) = start.and_then(|start| trace(scene, eye, ray, start, pixel_angle)) else {
+            return pixel(behind());
         };
-        let colour = shade(scene, look, eye + ray * hit.along, ray, light, camera.floor);
-        pixel(behind.mix(colour, hit.covered))
+        let p = eye + ray * hit.along;
+        let colour = shade(scene, look, p, ray, light, camera.floor);
+        if hit.covered >= 1.0 {
+            pixel(colour)
+        } else {
+            pixel(behind().mix(colour, hit.covered))
+        }
     })
+}
+
+/// Side of the blocks of pixels that approach the solid together.
+const BLOCK_PX: u32 = 8;
+
+/// How far a cone of rays can go before one of them may touch the solid; `None` when none ever does.
+fn approach<S: Scene>(scene: &S, eye: Vec3, ray: Vec3, angle: f32) -> Option<f32> {
+    let (mut along, end) = through_bound(eye, ray, scene.bound() + angle * eye.length())?;
+    for _ in 0..60 {
+        let free = scene.distance(eye + ray * along) * S::STEP - angle * along;
+        if free < 0.004 {
+            return Some(along);
+        }
+        along += free / (1.0 + angle);
+        if along > end {
+            return None;
+        }
+    }
+    Some(along)
 }
 
 /// The centre of a pixel in -1..1, y up.
@@ -332,8 +228,9 @@ struct Hit {
     covered: f32,
 }
 
-fn trace<S: Scene>(scene: &S, eye: Vec3, ray: Vec3, pixel_angle: f32) -> Option<Hit> {
-    let (mut along, end) = through_bound(eye, ray, S::BOUND)?;
+fn trace<S: Scene>(scene: &S, eye: Vec3, ray: Vec3, start: f32, pixel_angle: f32) -> Option<Hit> {
+    let (enter, end) = through_bound(eye, ray, scene.bound())?;
+    let mut along = start.max(enter);
     let mut closest = Hit {
         along,
         covered: f32::INFINITY,
@@ -420,18 +317,18 @@ fn normal<S: Scene>(scene: &S, p: Vec3) -> Vec3 {
 /// How much of the light reaches `from`, 0..1.
 fn shadow<S: Scene>(scene: &S, from: Vec3, light: Vec3) -> f32 {
     const SHARPNESS: f32 = 9.0;
-    let Some((start, end)) = through_bound(from, light, S::BOUND) else {
+    let Some((start, end)) = through_bound(from, light, scene.bound()) else {
         return 1.0;
     };
     let mut along = start.max(0.02);
     let mut lit: f32 = 1.0;
-    for _ in 0..28 {
+    for _ in 0..36 {
         let distance = scene.distance(from + light * along);
         lit = lit.min(SHARPNESS * distance / along);
         if lit < 0.02 {
             return 0.0;
         }
-        along += (distance * S::STEP).clamp(0.025, 0.3);
+        along += (distance * 0.6).clamp(0.012, 0.25);
         if along > end {
             break;
         }
@@ -465,7 +362,7 @@ fn floor_light<S: Scene>(scene: &S, eye: Vec3, ray: Vec3, light: Vec3, floor: f3
         return 1.0;
     }
     let lit = mix(0.38, 1.0, shadow(scene, p, light));
-    let contact = if away < S::BOUND {
+    let contact = if away < scene.bound() {
         mix(0.55, 1.0, smoothstep(-0.02, 0.5, scene.distance(p)))
     } else {
         1.0
