@@ -336,6 +336,30 @@ test('moved, new, changed and removed works end in the right cells', async () =>
   await close(page);
 });
 
+test('the last frame of a glide is the mosaic itself', async () => {
+  const works = grid(12, 8);
+  const out = output(works);
+  const page = await open(`${out.url}#view=140,0.5,0.5,3`);
+  await ready(page);
+  // 111 comes in from outside the screen, so only a coarse picture of it is at hand; 140 goes there.
+  const swap = { 111: works[40], 140: works[11] };
+  out.write(works.map((work) => (swap[work.id] ? { ...work, col: swap[work.id].col, row: swap[work.id].row } : work)));
+  await poll(page);
+  await page.waitForFunction(() => window.mosaicd.app.model.manifest.generation === 2);
+  await page.waitForTimeout(1700);
+  await settled(page);
+  assert.ok(near(await pixel(page, { x: 600, y: 400 }), colourOf(111)));
+  const [rest, drawnAgain] = await page.evaluate(async () => {
+    const { app } = window.mosaicd;
+    const rest = app.canvas.toDataURL();
+    app.requestFrame();
+    await new Promise((done) => { requestAnimationFrame(() => requestAnimationFrame(done)); });
+    return [rest, app.canvas.toDataURL()];
+  });
+  assert.ok(rest === drawnAgain, 'another frame changes nothing');
+  await close(page);
+});
+
 test('the open card follows its work and says when it has left', async () => {
   const works = grid(12, 8);
   const out = output(works);

@@ -47,7 +47,7 @@
     frameAsked = false;
     const began = performance.now();
     const moving = camera.step(now);
-    if (moving && scene.transition && scene.transition.still) scene.transition = null;
+    if (moving && scene.transition && scene.transition.still) endTransition();
     scene.rings = rings();
     tiles.begin();
     let again = painter.draw(scene, now);
@@ -174,6 +174,7 @@
     scene.transition = null;
     tiles.hold = false;
     checkPending();
+    requestFrame(); // The last frame of a glide still showed the pieces that glided.
   }
 
   /** The first generation, or one from or to nothing. */

@@ -65,6 +65,7 @@
       }, () => {
         entry.failures += 1;
         entry.retryAt = performance.now() + RETRY_MS * 2 ** Math.min(entry.failures, 5);
+        setTimeout(onLoad, entry.retryAt - performance.now() + 20); // Whoever still wants it asks again then.
         onFail(url);
       }).finally(() => {
         entry.loading = false;

@@ -87,10 +87,12 @@
    */
   m.createTransition = function ({ before, after, diff, level, tiles, now, snapshot }) {
     if (diff.total > MANY) return crossfade(snapshot(), now);
-    const piecesOf = (model, work) => m.cellPieces(model, tiles, work.col, work.row, Math.min(level, model.pyramid.max)).pieces;
+    const cut = (model, work) => m.cellPieces(model, tiles, work.col, work.row, Math.min(level, model.pyramid.max));
     for (const item of [...diff.movers, ...diff.removed, ...diff.changed]) {
-      item.pieces = piecesOf(before, item.old);
-      if (!item.pieces.length && item.next) item.pieces = piecesOf(after, item.next);
+      const there = cut(before, item.old);
+      // A work that comes in from outside the screen is sharp only where it arrives.
+      const best = there.exact || !item.next ? there : cut(after, item.next);
+      item.pieces = best.pieces.length ? best.pieces : there.pieces;
     }
     // The works that travel furthest are drawn last, above the others.
     diff.movers.sort((a, b) => length(a) - length(b));
