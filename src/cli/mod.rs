@@ -3,8 +3,8 @@
 mod progress;
 mod vectors;
 
-pub use progress::{Progress, draw_samples};
-pub use vectors::arrange;
+pub(crate) use progress::{Progress, draw_samples};
+pub(crate) use vectors::arrange;
 
 use anyhow::{Context, bail};
 use mosaicd::{
@@ -18,7 +18,7 @@ use std::{
 };
 
 /// The log level of commands that show progress: warnings, unless the configuration asks for more than `info`.
-pub fn quiet(level: &str) -> String {
+pub(crate) fn quiet(level: &str) -> String {
     if level == "info" {
         "warn".to_owned()
     } else {
@@ -27,7 +27,7 @@ pub fn quiet(level: &str) -> String {
 }
 
 /// `mosaicd validate`.
-pub fn validate(config: &Config) -> anyhow::Result<()> {
+pub(crate) fn validate(config: &Config) -> anyhow::Result<()> {
     let findings = daemon::validate(config);
     let mut wrong = 0;
     for finding in &findings {
@@ -46,7 +46,7 @@ pub fn validate(config: &Config) -> anyhow::Result<()> {
 }
 
 /// `mosaicd status`.
-pub fn status(config: &Config, json: bool) -> anyhow::Result<()> {
+pub(crate) fn status(config: &Config, json: bool) -> anyhow::Result<()> {
     let path = config.folders.output.join("status.json");
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
@@ -72,7 +72,7 @@ pub fn status(config: &Config, json: bool) -> anyhow::Result<()> {
 }
 
 /// `mosaicd confirm-removal`: speaks to a running daemon by a file, and to the next one if none runs.
-pub fn confirm_removal(config: &Config) -> anyhow::Result<()> {
+pub(crate) fn confirm_removal(config: &Config) -> anyhow::Result<()> {
     let path = config.folders.state.join(CONFIRMATION);
     fs::write(&path, []).with_context(|| format!("cannot write {}", path.display()))?;
     println!(

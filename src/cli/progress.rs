@@ -12,7 +12,7 @@ use std::{
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
 /// Shows how far a build is.
-pub struct Progress {
+pub(crate) struct Progress {
     bar: ProgressBar,
     terminal: bool,
     said: Instant,
@@ -21,7 +21,7 @@ pub struct Progress {
 
 impl Progress {
     /// Progress that has not begun.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let terminal = io::stderr().is_terminal();
         let bar = if terminal {
             bar(0, "reading")
@@ -37,7 +37,7 @@ impl Progress {
     }
 
     /// Shows a status.
-    pub fn show(&mut self, status: &Status) {
+    pub(crate) fn show(&mut self, status: &Status) {
         let Some(progress) = &status.progress else {
             return;
         };
@@ -58,7 +58,7 @@ impl Progress {
     }
 
     /// Says how it ended.
-    pub fn finish(&mut self, exit: &Exit, config: &Config) {
+    pub(crate) fn finish(&mut self, exit: &Exit, config: &Config) {
         self.bar.finish_and_clear();
         let (Exit::Idle(status) | Exit::Stopped(status)) = exit;
         let counts = &status.counts;
@@ -84,7 +84,7 @@ impl Progress {
 }
 
 /// Draws sample artworks with progress.
-pub fn draw_samples(folder: &Path, count: usize, size: u32, seed: u64) -> io::Result<()> {
+pub(crate) fn draw_samples(folder: &Path, count: usize, size: u32, seed: u64) -> io::Result<()> {
     let bar = if io::stderr().is_terminal() {
         bar(count as u64, "drawing")
     } else {

@@ -6,7 +6,7 @@ use mosaicd::{
     daemon,
     grid::Grid,
     matrix::Matrix,
-    reduce::{Layout, Pca, Point},
+    reduce::{Layout, Pca},
 };
 use ndarray::Array2;
 use ndarray_npy::ReadNpyExt;
@@ -24,7 +24,7 @@ const FEATURES: usize = 48;
 /// `mosaicd arrange`: lays out any `N × D` float32 vectors and writes `index,x,y,col,row`.
 ///
 /// `fidelity` is the grid's map fidelity: 8 keeps to the map, 2 forgets it and scores best.
-pub fn arrange(
+pub(crate) fn arrange(
     config: &Config,
     vectors: &Path,
     out: &Path,

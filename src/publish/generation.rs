@@ -31,6 +31,27 @@ pub struct Publisher {
     retired: Retired,
 }
 
+/// Writes the small files beside the generations (`status.json`, `metrics.prom`), from any thread.
+pub struct Notes(Folder);
+
+impl Notes {
+    /// Opens the output folder.
+    pub fn open(output: &Path) -> Result<Self, PublishError> {
+        Folder::open(output, None).map(Self)
+    }
+
+    /// Replaces a file atomically, without making it durable. The name must be a plain one that no generation uses.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), PublishError> {
+        if !plain(name) {
+            return Err(PublishError::ViewerName {
+                name: name.to_owned(),
+            });
+        }
+        let staged = self.0.stage(name, bytes)?;
+        self.0.commit(staged)
+    }
+}
+
 impl Publisher {
     /// Opens an output folder, makes it if need be, removes an earlier run's temporary files and reads what is
     /// published there, so that an unchanged restart writes nothing.

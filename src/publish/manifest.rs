@@ -156,7 +156,7 @@ pub struct Quality {
     /// The generation it was computed for.
     pub generation: u64,
     /// Distance preservation quality of the grid, p = 16 (Barthel et al. 2023), 1 is perfect.
-    pub dpq16: f64,
+    pub dpq16: Option<f64>,
     /// Trustworthiness of the 2-D layout, k = 15 (Venna & Kaski 2001), 1 is perfect.
-    pub trustworthiness: f64,
+    pub trustworthiness: Option<f64>,
 }

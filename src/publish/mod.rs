@@ -43,7 +43,7 @@ use std::{io, path::PathBuf};
 pub use cells::CellStore;
 pub use collect::Collected;
 pub use files::{Action, Failpoint, Step};
-pub use generation::Publisher;
+pub use generation::{Notes, Publisher};
 
 /// What to publish and how; fixed while a [`Publisher`] is open.
 #[derive(Clone, Debug)]
