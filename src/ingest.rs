@@ -19,7 +19,7 @@ use crate::{
     watch::{ReadError, read_finished},
 };
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
-use std::{path::PathBuf, sync::Arc, thread};
+use std::{collections::HashSet, path::PathBuf, sync::Arc, thread};
 
 mod attempts;
 pub use attempts::Attempts;
@@ -64,6 +64,8 @@ pub struct Outcome {
     pub job: Job,
     /// The content's hash, once its embedding and cell are durable.
     pub result: Result<ContentHash, Refusal>,
+    /// Whether it had to be embedded: its content was new to the store.
+    pub embedded: bool,
 }
 
 /// Why a file is not in the mosaic.
@@ -152,6 +154,7 @@ impl Ingest {
                         Err(refusal) => deliver(Outcome {
                             job,
                             result: Err(refusal),
+                            embedded: false,
                         }),
                     }
                 }
@@ -223,7 +226,8 @@ impl Ingest {
             }
         }
         let durable = self.make_durable(&embedded);
-        let outcome = |(decoded, failed): (Decoded, Option<Refusal>)| {
+        let fresh: HashSet<usize> = fresh.into_iter().collect();
+        let outcome = |(i, (decoded, failed)): (usize, (Decoded, Option<Refusal>))| {
             let result = match (failed, &durable) {
                 (Some(refusal), _) => Err(refusal),
                 (None, Err(Undurable::Store(error))) => Err(Refusal::Store(error.clone())),
@@ -232,10 +236,16 @@ impl Ingest {
             };
             Outcome {
                 job: decoded.job,
+                embedded: result.is_ok() && fresh.contains(&i),
                 result,
             }
         };
-        group.into_iter().zip(failed).map(outcome).collect()
+        group
+            .into_iter()
+            .zip(failed)
+            .enumerate()
+            .map(outcome)
+            .collect()
     }
 
     fn make_durable(&self, embedded: &[(ContentHash, Vec<f32>)]) -> Result<(), Undurable> {

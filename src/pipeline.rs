@@ -198,6 +198,9 @@ impl Pipeline {
     pub fn run(&mut self, task: Task, now_ms: u64) -> Result<Report, PipelineError> {
         let mut stages = Stages::default();
         let rebuilt = match task {
+            Task::Apply { arrivals, gone } if arrivals.is_empty() && gone.is_empty() => {
+                Rebuilt::default()
+            }
             Task::Apply { arrivals, gone } => {
                 let changes = self.gather(arrivals, gone)?;
                 let _span = tracing::info_span!("layout").entered();

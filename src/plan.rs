@@ -449,6 +449,7 @@ impl Plan {
         let Outcome {
             job: Job { path, identity },
             result,
+            ..
         } = outcome;
         self.in_flight.remove(&path);
         self.candidates.remove(&path);

@@ -62,10 +62,8 @@ impl<'a> Reporter<'a> {
             Event::Scanned { .. } => self.metrics.scans += 1,
             Event::Ingested(outcome) => {
                 self.done += 1;
-                match outcome.result {
-                    Ok(_) => self.metrics.embedded += 1,
-                    Err(_) => self.metrics.file_failures += 1,
-                }
+                self.metrics.embedded += u64::from(outcome.embedded);
+                self.metrics.file_failures += u64::from(outcome.result.is_err());
             }
             Event::Done(Ok(report)) => self.published(report),
             Event::Done(Err(_)) => self.metrics.rebuild_failures += 1,
