@@ -1,1 +1,218 @@
-fn main() {}
+//! How long a publish takes: `cargo bench --bench render`. Set `MOSAICD_BENCH=large` for the 16,384² mosaic as well.
+//!
+//! Inputs are built outside the timed parts. Wall-clock time is noisy on a shared machine: the step times and the
+//! ratio to a whole encode of the same picture in the same run tell more.
+#![allow(clippy::print_stdout, missing_docs)]
+
+use mosaicd::{
+    artwork::{
+        ArtworkId, ContentHash,
+        tile::{Cell, Fit, TileSpec},
+    },
+    publish::{CellStore, Elapsed, Generation, OutputSpec, Published, Publisher, manifest::Work},
+    render::jpeg::{JpegSpec, encode_image},
+};
+use rustix::time::{ClockId, clock_gettime};
+use std::time::Instant;
+
+const PX: u32 = 128;
+/// Works share this many contents, so that the inputs stay small.
+const CONTENTS: u64 = 1024;
+
+fn spec(pyramid: bool) -> OutputSpec {
+    OutputSpec {
+        cell: TileSpec {
+            px: PX,
+            fit: Fit::Cover,
+            background: [17; 3],
+        },
+        pyramid,
+        preview: pyramid,
+        ..OutputSpec::default()
+    }
+}
+
+fn hash(seed: u64) -> ContentHash {
+    ContentHash::of(&seed.to_le_bytes())
+}
+
+/// Smooth gradients with a little noise: some 4.5 KB as a JPEG, like a shader still.
+fn cell(seed: u64) -> Cell {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    let waves: Vec<f32> = (0..9).map(|_| (next() % 1000) as f32 / 1000.0).collect();
+    let mut rgb = Vec::with_capacity((PX * PX * 3) as usize);
+    for y in 0..PX {
+        for x in 0..PX {
+            let (u, v) = (x as f32 / PX as f32, y as f32 / PX as f32);
+            let noise = (next() % 17) as f32 - 8.0;
+            for c in 0..3 {
+                let wave = (u * (4.0 + 20.0 * waves[c]) + v * (3.0 + 25.0 * waves[3 + c])).sin();
+                rgb.push((128.0 + 100.0 * wave * waves[6 + c] + noise) as u8);
+            }
+        }
+    }
+    Cell { px: PX, rgb }
+}
+
+fn grid(cols: u32, rows: u32) -> Generation {
+    let works = (0..cols * rows).map(|i| Work {
+        id: ArtworkId(u64::from(i)),
+        path: format!("a folder/artwork {i}.png"),
+        col: i % cols,
+        row: i / cols,
+        x: i as f32 * 0.37,
+        y: i as f32 * 0.11,
+        hash: hash(u64::from(i) % CONTENTS),
+        size: 300_000,
+        added_ms: 1_790_000_000_000,
+        neighbours: (1..=8).map(|k| ArtworkId(u64::from(i + k))).collect(),
+    });
+    Generation {
+        works: works.collect(),
+        cols,
+        rows,
+        model: "bench".to_owned(),
+        ..Generation::default()
+    }
+}
+
+fn cpu_ms() -> f64 {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    time.tv_sec as f64 * 1e3 + time.tv_nsec as f64 / 1e6
+}
+
+fn peak_mb() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"));
+    let kb = line.and_then(|l| l.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
+    kb.unwrap_or(0) / 1024
+}
+
+/// Publishes `rounds` generations that differ in `changed` cells each, and prints the medians.
+fn updates(
+    label: &str,
+    publisher: &mut Publisher,
+    cells: &CellStore,
+    generation: &mut Generation,
+    changed: usize,
+    rounds: u64,
+) {
+    let mut results: Vec<(Published, f64)> = Vec::new();
+    let works = generation.works.len();
+    for round in 0..rounds {
+        for k in 0..changed {
+            let at = (round as usize * 7919 + k * 104_729) % works;
+            let work = &mut generation.works[at];
+            work.hash = hash((work.size + round + k as u64) % CONTENTS);
+            work.size += 1;
+        }
+        let before = cpu_ms();
+        let published = publisher
+            .publish(generation, cells, 1_000 + round)
+            .expect("published");
+        results.push((published, cpu_ms() - before));
+        publisher
+            .collect(1_000_000_000_000 + round * 700_000)
+            .expect("collected");
+    }
+    let median = |value: &dyn Fn(&(Published, f64)) -> f64| {
+        let mut values: Vec<_> = results.iter().map(value).collect();
+        values.sort_by(f64::total_cmp);
+        values[values.len() / 2]
+    };
+    let step = |of: fn(&Elapsed) -> f64| median(&|r| of(&r.0.elapsed));
+    println!(
+        "{label:34} total {:8.1} ms, cpu {:8.1} | plan {:.1} tiles {:.1} mosaic {:.1} stage {:.1} sync {:.1} \
+         manifest {:.1} stable {:.1} | {} tiles, {:.2} MB, peak {} MB",
+        step(|e| e.total_ms),
+        median(&|r| r.1),
+        step(|e| e.plan_ms),
+        step(|e| e.tiles_ms),
+        step(|e| e.mosaic_ms),
+        step(|e| e.stage_ms),
+        step(|e| e.sync_ms),
+        step(|e| e.manifest_ms),
+        step(|e| e.stable_ms),
+        results[0].0.tiles_written,
+        results[0].0.bytes as f64 / 1e6,
+        peak_mb(),
+    );
+}
+
+fn case(dir: &std::path::Path, cells: &CellStore, side: u32, pyramid: bool, runs: &[(usize, u64)]) {
+    let kind = if pyramid { "all" } else { "mosaic.jpg" };
+    let output = dir.join(format!("{kind}-{side}"));
+    let mut generation = grid(side, side);
+    let mut publisher = Publisher::open(&output, spec(pyramid)).expect("a publisher");
+    let (begun, before) = (Instant::now(), cpu_ms());
+    let first = publisher.publish(&generation, cells, 1).expect("published");
+    println!(
+        "{:34} total {:8.1} ms, cpu {:8.1} | {} tiles, {:.1} MB, peak {} MB",
+        format!("{kind}, {}², from scratch", side * PX),
+        begun.elapsed().as_secs_f64() * 1e3,
+        cpu_ms() - before,
+        first.tiles_written,
+        first.bytes as f64 / 1e6,
+        peak_mb(),
+    );
+    for &(changed, rounds) in runs {
+        let label = format!("{kind}, {}², {changed} changed", side * PX);
+        updates(
+            &label,
+            &mut publisher,
+            cells,
+            &mut generation,
+            changed,
+            rounds,
+        );
+    }
+    drop(publisher);
+    let begun = Instant::now();
+    let mut publisher = Publisher::open(&output, spec(pyramid)).expect("a publisher");
+    let again = publisher
+        .publish(&generation, cells, 9_000)
+        .expect("published");
+    let ms = begun.elapsed().as_secs_f64() * 1e3;
+    println!(
+        "{:34} total {ms:8.1} ms, changed: {}",
+        "  restart, unchanged", again.changed
+    );
+    std::fs::remove_dir_all(&output).expect("removed");
+}
+
+fn main() {
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+    let cells = CellStore::open(&dir.path().join("cells"), &spec(true).cell).expect("a store");
+    (0..CONTENTS).for_each(|seed| cells.put(&hash(seed), &cell(seed)).expect("put"));
+    cells.sync().expect("sync");
+
+    case(dir.path(), &cells, 32, false, &[(1, 15)]);
+    case(dir.path(), &cells, 32, true, &[(1, 15), (100, 5)]);
+    case(dir.path(), &cells, 100, true, &[(1, 9), (100, 5)]);
+    if std::env::var("MOSAICD_BENCH").is_ok_and(|size| size == "large") {
+        case(dir.path(), &cells, 128, false, &[(1, 5), (100, 3)]);
+    }
+
+    let side = 32 * PX;
+    let mut rgb = vec![0; (side * side * 3) as usize];
+    let one = cell(1);
+    for (i, byte) in rgb.iter_mut().enumerate() {
+        let (x, y) = ((i / 3) as u32 % side, (i / 3) as u32 / side);
+        *byte = one.rgb[(((y % PX) * PX + x % PX) * 3) as usize + i % 3];
+    }
+    let (begun, before) = (Instant::now(), cpu_ms());
+    let whole = encode_image(&rgb, side, side, JpegSpec::default()).expect("encoded");
+    println!(
+        "{:34} total {:8.1} ms, cpu {:8.1} | {:.1} MB",
+        "whole encode of 4096²",
+        begun.elapsed().as_secs_f64() * 1e3,
+        cpu_ms() - before,
+        whole.len() as f64 / 1e6
+    );
+}

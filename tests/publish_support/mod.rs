@@ -1,0 +1,220 @@
+//! What the publishing stories share: little artworks, a reader that trusts nothing, a second opinion on pixels.
+#![allow(dead_code, unreachable_pub)]
+
+use mosaicd::{
+    artwork::{
+        ArtworkId, ContentHash,
+        tile::{Cell, Fit, TileSpec},
+    },
+    publish::{
+        CellStore, Generation, OutputSpec,
+        manifest::{Latest, Manifest, Moves, Work},
+        names,
+    },
+};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// A small, quick specification: 32 px cells.
+pub fn spec() -> OutputSpec {
+    OutputSpec {
+        title: "Test".to_owned(),
+        cell: TileSpec {
+            px: 32,
+            fit: Fit::Cover,
+            background: [10, 60, 90],
+        },
+        viewer: vec![("index.html".to_owned(), b"<!doctype html>".to_vec())],
+        ..OutputSpec::default()
+    }
+}
+
+/// The hash of the artwork of a seed.
+pub fn hash(seed: u64) -> ContentHash {
+    ContentHash::of(&seed.to_le_bytes())
+}
+
+/// The cell of the artwork of a seed: a flat colour with a little texture.
+pub fn cell(seed: u64, px: u32) -> Cell {
+    let ContentHash(bytes) = hash(seed);
+    let rgb = (0..px * px)
+        .flat_map(|i| {
+            let ripple = ((i % px) ^ (i / px)) as u8 & 15;
+            [bytes[0], bytes[1], bytes[2]].map(|v| (v / 2 + 40).saturating_add(ripple))
+        })
+        .collect();
+    Cell { px, rgb }
+}
+
+/// A work of a seed at a place.
+pub fn work(id: u64, seed: u64, col: u32, row: u32) -> Work {
+    Work {
+        id: ArtworkId(id),
+        path: format!("folder/{id}.png"),
+        col,
+        row,
+        x: col as f32 * 0.37,
+        y: row as f32 * -0.11,
+        hash: hash(seed),
+        size: 1000 + seed,
+        added_ms: 5,
+        neighbours: vec![ArtworkId(id + 1)],
+    }
+}
+
+/// A generation of works.
+pub fn generation(works: Vec<Work>, cols: u32, rows: u32) -> Generation {
+    Generation {
+        works,
+        cols,
+        rows,
+        moves: Moves::default(),
+        model: "test".to_owned(),
+    }
+}
+
+/// The first `n` seeds, row by row in `cols` columns.
+pub fn rows_of(n: u64, cols: u32, rows: u32) -> Generation {
+    let place = |i: u64| work(i, i, i as u32 % cols, i as u32 / cols);
+    generation((0..n).map(place).collect(), cols, rows)
+}
+
+/// A store of prepared cells with the first `n` seeds in it.
+pub fn cells(dir: &Path, spec: &OutputSpec, n: u64) -> CellStore {
+    let store = CellStore::open(dir, &spec.cell).expect("a cell store");
+    for seed in 0..n {
+        store
+            .put(&hash(seed), &cell(seed, spec.cell.px))
+            .expect("a put");
+    }
+    store.sync().expect("a sync");
+    store
+}
+
+/// Reads the manifest, which must be whole.
+pub fn manifest(output: &Path) -> Manifest {
+    let bytes = fs::read(output.join(names::MANIFEST)).expect("a manifest");
+    serde_json::from_slice(&bytes).expect("a whole manifest")
+}
+
+/// Reads what a reader would, and checks every named file against the checksum in its name. Gives the manifest.
+pub fn read_all(output: &Path) -> Manifest {
+    let manifest = manifest(output);
+    for file in [
+        Some(&manifest.mosaic),
+        manifest.preview.as_ref(),
+        manifest.png.as_ref(),
+    ]
+    .into_iter()
+    .flatten()
+    {
+        let bytes = fs::read(output.join(&file.file)).expect("a named file");
+        let (_, _, crc) = names::parse_still(&file.file).expect("a name of ours");
+        assert_eq!(crc, crc32fast::hash(&bytes), "{} is torn", file.file);
+    }
+    for (level, col, row, hash) in tiles(&manifest) {
+        let name = names::tile(level, col, row, hash);
+        let bytes = fs::read(output.join(&name)).expect("a named tile");
+        assert_eq!(names::hash(&bytes), hash, "{name} is torn");
+    }
+    manifest
+}
+
+/// Level, column, row, hash of every tile that a manifest names.
+pub fn tiles(manifest: &Manifest) -> Vec<(u32, u32, u32, u32)> {
+    let Some(pyramid) = &manifest.pyramid else {
+        return Vec::new();
+    };
+    let mut all = Vec::new();
+    for (at, hashes) in pyramid.levels.iter().enumerate() {
+        let level = pyramid.min_level + at as u32;
+        let width = pyramid.width.div_ceil(1 << (pyramid.max_level - level));
+        let cols = width.div_ceil(pyramid.tile_size) as usize;
+        for (i, digits) in hashes.as_bytes().chunks(8).enumerate() {
+            let digits = std::str::from_utf8(digits).expect("digits");
+            let hash = u32::from_str_radix(digits, 16).expect("a hash");
+            all.push((level, (i % cols) as u32, (i / cols) as u32, hash));
+        }
+    }
+    all
+}
+
+/// Checks that the stable names show the manifest and that nothing temporary is left.
+pub fn assert_settled(output: &Path) {
+    let manifest = read_all(output);
+    let same = |a: &str, b: &str| {
+        let read = |name: &str| fs::read(output.join(name)).expect("a stable file");
+        assert!(read(a) == read(b), "{a} is not {b}");
+    };
+    same("mosaic.jpg", &manifest.mosaic.file);
+    match &manifest.preview {
+        Some(preview) => same("preview.jpg", &preview.file),
+        None => assert!(!output.join("preview.jpg").exists()),
+    }
+    let latest = fs::read(output.join(names::LATEST)).expect("latest.json");
+    let latest: Latest = serde_json::from_slice(&latest).expect("whole");
+    assert_eq!(latest.generation, manifest.generation);
+    let mut expected = 0;
+    for (level, col, row, hash) in tiles(&manifest) {
+        same(
+            &names::dzi_tile(level, col, row),
+            &names::tile(level, col, row, hash),
+        );
+        expected += 1;
+    }
+    match &manifest.pyramid {
+        Some(pyramid) => {
+            let dzi = fs::read_to_string(output.join(names::DZI)).expect("a descriptor");
+            assert!(dzi.contains(&format!("Width=\"{}\"", pyramid.width)));
+            expected += pyramid.min_level as usize;
+        }
+        None => assert!(!output.join(names::DZI).exists()),
+    }
+    let files = files(output);
+    let shown = files
+        .keys()
+        .filter(|name| name.starts_with("mosaic_files/"));
+    assert_eq!(shown.count(), expected, "stray tiles in the Deep Zoom view");
+    assert!(
+        !files.keys().any(|name| name.contains(".tmp")),
+        "temporary files are left"
+    );
+}
+
+/// Every file below a folder with its content.
+pub fn files(output: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut all = BTreeMap::new();
+    let mut folders = vec![PathBuf::new()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(output.join(&folder)).expect("a folder") {
+            let entry = entry.expect("an entry");
+            let path = folder.join(entry.file_name());
+            match entry.file_type().expect("a type").is_dir() {
+                true => folders.push(path),
+                false => {
+                    let bytes = fs::read(entry.path()).expect("a file");
+                    all.insert(path.to_string_lossy().into_owned(), bytes);
+                }
+            }
+        }
+    }
+    all
+}
+
+/// The picture that a generation should show: `cols × rows` cells of the specification's size.
+pub fn picture(generation: &Generation, spec: &OutputSpec) -> image::RgbImage {
+    let px = spec.cell.px;
+    let (width, height) = (generation.cols.max(1) * px, generation.rows.max(1) * px);
+    let mut picture = image::RgbImage::from_pixel(width, height, image::Rgb(spec.cell.background));
+    for work in &generation.works {
+        let seed = (0..10_000).find(|&seed| hash(seed) == work.hash);
+        let cell = cell(seed.expect("a seed"), px);
+        let cell = image::RgbImage::from_raw(px, px, cell.rgb).expect("a cell");
+        let (x, y) = (i64::from(work.col * px), i64::from(work.row * px));
+        image::imageops::replace(&mut picture, &cell, x, y);
+    }
+    picture
+}

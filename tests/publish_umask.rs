@@ -1,0 +1,34 @@
+//! The umask of a hardened service must not hide the mosaic from the web server. Alone in its binary, because a umask
+//! belongs to the process.
+
+mod publish_support;
+
+use mosaicd::publish::Publisher;
+use publish_support::*;
+use std::{fs, os::unix::fs::PermissionsExt};
+
+#[test]
+fn outputs_are_readable_by_all_under_any_umask() {
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    let dir = tempfile::tempdir().expect("a folder");
+    let output = dir.path().join("out");
+    let cells = cells(&dir.path().join("cells"), &spec(), 30);
+    let mut publisher = Publisher::open(&output, spec()).expect("a publisher");
+    publisher
+        .publish(&rows_of(30, 6, 5), &cells, 1)
+        .expect("published");
+    publisher
+        .publish(&rows_of(29, 6, 5), &cells, 2)
+        .expect("published");
+    publisher.write_file("status.json", b"{}").expect("written");
+    let mode = |name: &str| {
+        let meta = fs::metadata(output.join(name)).expect("there");
+        meta.permissions().mode() & 0o777
+    };
+    for name in files(&output).keys() {
+        assert_eq!(mode(name), 0o644, "{name}");
+    }
+    for folder in ["", "t", "t/8", "mosaic_files", "mosaic_files/0"] {
+        assert_eq!(mode(folder), 0o755, "{folder}");
+    }
+}
