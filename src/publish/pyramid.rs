@@ -221,10 +221,11 @@ pub(super) fn low_levels(
     Ok(encoded)
 }
 
-/// The tiles that the folder holds, per level number: column, row, hash.
-pub(super) fn levels_on_disk(
-    folder: &Folder,
-) -> Result<Vec<(u32, BTreeSet<(u32, u32, u32)>)>, PublishError> {
+/// The tiles that a folder holds, per level number: column, row, hash.
+pub(super) type OnDisk = Vec<(u32, BTreeSet<(u32, u32, u32)>)>;
+
+/// Lists the tiles that the folder holds.
+pub(super) fn levels_on_disk(folder: &Folder) -> Result<OnDisk, PublishError> {
     let mut levels = Vec::new();
     for name in folder.list(names::TILES)? {
         if let Some(number) = names::parse_level(&name) {

@@ -7,10 +7,10 @@ use super::{
     OutputSpec, PublishError,
     collect::Retired,
     files::Folder,
-    manifest::{Manifest, SCHEMA},
+    manifest::{Manifest, MosaicFile, SCHEMA},
     names::{self, Still},
     placement::Placement,
-    pyramid::{Tiles, levels_on_disk},
+    pyramid::{OnDisk, Tiles, levels_on_disk},
     spliced::Spliced,
     stable,
 };
@@ -95,15 +95,12 @@ pub(super) fn recover(
         state.drawn = drawn;
         state.reusable = true;
         let exists = |name: &str| root.iter().any(|there| there == name);
-        let spliced = |file: &super::manifest::MosaicFile| {
-            let mcu_px = spec.jpeg.subsampling.mcu_px();
-            let block_px = file.cell_px.max(mcu_px);
-            let frame = Frame::new(file.width, file.height, block_px, spec.jpeg.subsampling);
-            let frame = frame.ok().filter(|_| exists(&file.file))?;
-            Some(Spliced::known(&file.file, frame))
+        let spliced = |file: &Option<MosaicFile>| {
+            let file = file.as_ref().filter(|file| exists(&file.file))?;
+            spliced(file, spec.jpeg.subsampling)
         };
-        state.mosaic = spliced(&manifest.mosaic);
-        state.preview = manifest.preview.as_ref().and_then(spliced);
+        state.mosaic = spliced(&Some(manifest.mosaic.clone()));
+        state.preview = spliced(&manifest.preview);
         let stills = [&manifest.png, &manifest.webp];
         state.stills = stills.into_iter().flatten().all(|file| exists(&file.file));
     }
@@ -113,6 +110,13 @@ pub(super) fn recover(
         stable::settled(folder, spec, &manifest) && (state.view || state.tiles.is_none());
     state.manifest = Some(manifest);
     Ok(state)
+}
+
+/// A spliced file as the manifest describes it.
+fn spliced(file: &MosaicFile, subsampling: Subsampling) -> Option<Spliced> {
+    let block_px = file.cell_px.max(subsampling.mcu_px());
+    let frame = Frame::new(file.width, file.height, block_px, subsampling).ok()?;
+    Some(Spliced::known(&file.file, frame))
 }
 
 /// Reads the manifest; one that is missing or damaged reads as none.
@@ -209,8 +213,6 @@ fn remove_temporaries(folder: &Folder) -> Result<(), PublishError> {
     }
     Ok(())
 }
-
-type OnDisk = [(u32, BTreeSet<(u32, u32, u32)>)];
 
 /// Notes files of ours that the manifest does not name: garbage of crashes, and generations whose grace has begun
 /// before this start.
