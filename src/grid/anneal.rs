@@ -20,7 +20,7 @@ pub(super) fn anneal<const D: usize>(
     proposals_per_item: usize,
     seed: u64,
 ) {
-    pulp::Arch::new().dispatch(|| run(features, board, proposals_per_item, seed));
+    wide!(run(features, board, proposals_per_item, seed));
 }
 
 #[inline(always)]
@@ -135,7 +135,7 @@ fn refresh<const D: usize>(
 }
 
 /// `−ln u` for `u` in the middle of 1024 equal parts of 0 to 1.
-fn surprises() -> Vec<f32> {
+pub(super) fn surprises() -> Vec<f32> {
     (0..1024)
         .map(|i| -((f64::from(i) + 0.5) / 1024.0).ln() as f32)
         .collect()

@@ -95,7 +95,13 @@ impl Grid {
                 for &recent in &self.recent {
                     homes[recent as usize] = SPARE;
                 }
-                polish::polish(&mut field, &homes, &Scope::All, ANCHOR_ALL * p.lambda, &mut rng);
+                polish::polish(&mut field, &homes, &Scope::All, env("AA", ANCHOR_ALL) * p.lambda, &mut rng);
+                let wr = env("WR", 0.0);
+                if wr > 0.0 {
+                    field.board.copy_to(&mut self.cells);
+                    arrange::settle(features, self.cols, &mut self.cells, wr, p.seed ^ self.operations);
+                    field = Field::new(features, Board::new(self.cols as usize, &self.cells));
+                }
                 homes = self::homes(&field.board, &expected, features.len());
                 typical = field.mean_misfit();
                 self.recent.clear();
@@ -238,6 +244,8 @@ fn place<const D: usize>(
         field.put(first as usize, item);
     }
     if p.lambda > 0.0 {
-        polish::polish(field, homes, &Scope::Near(&path), ANCHOR_NEAR * p.lambda, rng);
+        polish::polish(field, homes, &Scope::Near(&path), env("AN", ANCHOR_NEAR) * p.lambda, rng);
     }
 }
+
+pub(super) fn env(k: &str, d: f32) -> f32 { std::env::var(k).ok().and_then(|v| v.parse().ok()).unwrap_or(d) }

@@ -38,7 +38,7 @@ pub(super) fn polish<const D: usize>(
     anchor: f32,
     rng: &mut Rng,
 ) {
-    pulp::Arch::new().dispatch(|| run(field, homes, scope, anchor, rng));
+    wide!(run(field, homes, scope, anchor, rng));
 }
 
 #[inline(always)]
@@ -54,12 +54,12 @@ fn run<const D: usize>(
         return;
     }
     let (sites, proposals, around): (Vec<u32>, usize, u32) = match scope {
-        Scope::Near(path) => (path.to_vec(), NEAR, AROUND),
+        Scope::Near(path) => (path.to_vec(), super::insert::env("PN", NEAR as f32) as usize, AROUND),
         Scope::All => {
             let all: Vec<u32> = (0..field.board.sites.len() as u32)
                 .filter(|&s| Board::is_item(field.board.sites[s as usize]))
                 .collect();
-            let proposals = ALL * all.len();
+            let proposals = super::insert::env("PA", ALL as f32) as usize * all.len();
             (all, proposals, 0)
         }
     };
@@ -72,7 +72,10 @@ fn run<const D: usize>(
         let (dx, dy) = (rng.below(width) as usize, rng.below(width) as usize);
         (from + dy * pitch + dx) - reach as usize * (pitch + 1)
     };
-    for _ in 0..proposals {
+    let t0 = if matches!(scope, Scope::All) { super::insert::env("T0", 0.1) } else { super::insert::env("TN", 0.0) } * mean;
+    let surprises = super::anneal::surprises();
+    for k in 0..proposals {
+        let heat = t0 * (1.0 - k as f32 / proposals as f32);
         let a = sites[rng.below(sites.len() as u32) as usize] as usize;
         let a = if around > 0 { step(rng, a, around) } else { a };
         let item = field.board.sites[a];
@@ -99,7 +102,7 @@ fn run<const D: usize>(
             price += off(other, b, a);
             swap_gain(field, a, b)
         };
-        if gain > anchor * mean * price + 1e-6 * mean {
+        if gain > anchor * mean * price + 1e-6 * mean - heat * surprises[(rng.next() >> 22) as usize] {
             field.put(a, other);
             field.put(b, item);
         }

@@ -43,9 +43,12 @@ impl Seam {
 pub(super) fn grow(canvas: &mut Canvas, column: bool, path: Path, rng: &mut Rng) -> Seam {
     let (cols, rows) = (*canvas.cols, *canvas.rows);
     let (lines, length) = if column { (rows, cols) } else { (cols, rows) };
+    let mut at = rng.below(length + 1) as i64;
+    let smooth = super::insert::env("SM", 0.0) as u32;
     let cuts = (0..lines)
         .map(|_| match path {
             Path::Edge => length,
+            Path::Scattered if smooth > 0 => { at = (at + i64::from(rng.below(2*smooth+1)) - i64::from(smooth)).clamp(0, length as i64); at as u32 }
             Path::Scattered => rng.below(length + 1),
         })
         .collect();

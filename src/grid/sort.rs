@@ -18,6 +18,7 @@ const SHARED_FROM: usize = 4096;
 const BAND: usize = 64;
 /// Steps of the integer costs; FLAS' own choice.
 const STEPS: f32 = 2048.0;
+const _: () = assert!(STEPS as i32 <= lap::MAX_COST);
 
 /// How to sort.
 #[derive(Clone, Copy, Debug)]
@@ -61,7 +62,7 @@ pub(super) fn sort<const D: usize>(
         }
         let (target, occupants) = (&blur.target, &*cells);
         let solve = |group: &mut Group<D>, (out, places): &mut (&mut [u32], &[u32])| {
-            pulp::Arch::new().dispatch(|| group.assign(features, target, occupants, places, out));
+            wide!(group.assign(features, target, occupants, places, out));
         };
         if cells.len() >= SHARED_FROM {
             jobs.par_iter_mut()
@@ -104,9 +105,8 @@ impl<const D: usize> Blur<D> {
     fn run(&mut self, features: &[[f32; D]], cells: &[u32], r: usize) {
         let (cols, rows) = (self.cols, self.rows);
         let shared = cells.len() >= SHARED_FROM;
-        let arch = pulp::Arch::new();
         let horizontal = |((sums, counts), cells): ((&mut [[f32; D]], &mut [f32]), &[u32])| {
-            arch.dispatch(|| blur_row(features, cells, r.min(cols - 1), sums, counts));
+            wide!(blur_row(features, cells, r.min(cols - 1), sums, counts));
         };
         let by_row = self
             .across
@@ -121,7 +121,7 @@ impl<const D: usize> Blur<D> {
         let (across, counts) = (&self.across, &self.across_count);
         let vertical = |(band, target): (usize, &mut [[f32; D]])| {
             let r = r.min(rows - 1);
-            arch.dispatch(|| blur_band(across, counts, cols, rows, r, band * BAND, target));
+            wide!(blur_band(across, counts, cols, rows, r, band * BAND, target));
         };
         if shared {
             self.target
