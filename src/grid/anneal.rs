@@ -9,7 +9,7 @@ use super::features::distance;
 use super::rng::Rng;
 
 /// First temperature over the mean distance of neighbours.
-const FIRST_TEMPERATURE: f32 = 0.1;
+pub(super) const FIRST_TEMPERATURE: f32 = 0.1;
 /// Proposals between two exact sums of the cells' costs, a cell.
 const REFRESH: usize = 64;
 
@@ -70,13 +70,21 @@ fn run<const D: usize>(
             for n in part {
                 let (step, weight) = board.ring[n];
                 let near_b = b.wrapping_add_signed(step);
-                let other = if near_b == a { item_b } else { board.sites[near_b] };
+                let other = if near_b == a {
+                    item_b
+                } else {
+                    board.sites[near_b]
+                };
                 if Board::is_item(other) {
                     at_b[n] = weight * distance(xa, &features[other as usize]);
                     sum += at_b[n];
                 }
                 let near_a = a.wrapping_add_signed(step);
-                let other = if near_a == b { item_a } else { board.sites[near_a] };
+                let other = if near_a == b {
+                    item_a
+                } else {
+                    board.sites[near_a]
+                };
                 if Board::is_item(other) {
                     at_a[n] = weight * distance(xb, &features[other as usize]);
                     sum += at_a[n];

@@ -27,7 +27,12 @@ pub(super) fn bisect(points: &[[f32; 2]], cols: u32, rows: u32, capacity: usize)
         rows: (0, rows),
     }];
     let room = |c: (u32, u32), r: (u32, u32)| room(c, r, cols, capacity);
-    while let Some(Part { items, cols: c, rows: r }) = open.pop() {
+    while let Some(Part {
+        items,
+        cols: c,
+        rows: r,
+    }) = open.pop()
+    {
         if items.is_empty() {
             continue;
         }
@@ -104,7 +109,8 @@ mod tests {
             for (cols, rows) in [(10, 10), (100, 1), (1, 100), (7, 15)] {
                 for capacity in [n, (n + 100) / 2, 100] {
                     let cells = bisect(&scattered(n), cols, rows, capacity);
-                    let mut seen: Vec<u32> = cells.iter().copied().filter(|&c| c != SPARE).collect();
+                    let mut seen: Vec<u32> =
+                        cells.iter().copied().filter(|&c| c != SPARE).collect();
                     seen.sort_unstable();
                     assert_eq!(seen, (0..n as u32).collect::<Vec<_>>());
                     assert!(cells.iter().skip(capacity).all(|&c| c == SPARE));

@@ -156,8 +156,14 @@ mod tests {
             check(&ok, &[[0.0; 2], [0.0, f32::INFINITY]], 0),
             Err(GridError::NotFinite(1))
         );
-        assert!(matches!(check(&ok, &points, 3), Err(GridError::Counts { .. })));
+        assert!(matches!(
+            check(&ok, &points, 3),
+            Err(GridError::Counts { .. })
+        ));
         let wide = Matrix::from_data(vec![0.0; 98], 49).expect("two rows");
-        assert_eq!(check(&wide, &points, 0), Err(GridError::TooManyFeatures(49)));
+        assert_eq!(
+            check(&wide, &points, 0),
+            Err(GridError::TooManyFeatures(49))
+        );
     }
 }

@@ -11,9 +11,9 @@ use super::{Grid, GridError, GridParams, Method, Outcome, SPARE, arrange, shape}
 use crate::matrix::Matrix;
 
 /// Mean neighbour distances an item must gain to leave its place around a chain, at `lambda = 1`.
-const ANCHOR_NEAR: f32 = 0.5;
+const ANCHOR_NEAR: f32 = 1.0;
 /// The same in a polish of the whole grid.
-const ANCHOR_ALL: f32 = 0.1;
+const ANCHOR_ALL: f32 = 0.03;
 /// Fewest arrivals between two polishes of the whole grid.
 const POLISH_EVERY: usize = 50;
 /// Larger grids wait for one arrival in so many items.
@@ -41,7 +41,10 @@ impl Grid {
         shape::check(p)?;
         features::check(z, points, self.len())?;
         let new = points.len() - self.len();
-        if p.method == Method::Rows || new > self.len() / 2 && p.lambda.is_finite() || self.is_empty() {
+        if p.method == Method::Rows
+            || new > self.len() / 2 && p.lambda.is_finite()
+            || self.is_empty()
+        {
             return self.afresh(z, points, p);
         }
         if new == 0 {
@@ -95,13 +98,13 @@ impl Grid {
                 for &recent in &self.recent {
                     homes[recent as usize] = SPARE;
                 }
-                polish::polish(&mut field, &homes, &Scope::All, env("AA", ANCHOR_ALL) * p.lambda, &mut rng);
-                let wr = env("WR", 0.0);
-                if wr > 0.0 {
-                    field.board.copy_to(&mut self.cells);
-                    arrange::settle(features, self.cols, &mut self.cells, wr, p.seed ^ self.operations);
-                    field = Field::new(features, Board::new(self.cols as usize, &self.cells));
-                }
+                polish::polish(
+                    &mut field,
+                    &homes,
+                    &Scope::All,
+                    ANCHOR_ALL * p.lambda,
+                    &mut rng,
+                );
                 homes = self::homes(&field.board, &expected, features.len());
                 typical = field.mean_misfit();
                 self.recent.clear();
@@ -129,7 +132,7 @@ impl Grid {
     fn grow(&mut self, expected: &mut [(u32, u32)], p: &GridParams, rng: &mut Rng) {
         let column = shape::grows_by_column(self.cols, self.rows, p);
         let path = if p.reserve > 0.0 && p.lambda.is_finite() {
-            Path::Scattered
+            Path::Winding
         } else {
             Path::Edge
         };
@@ -244,8 +247,12 @@ fn place<const D: usize>(
         field.put(first as usize, item);
     }
     if p.lambda > 0.0 {
-        polish::polish(field, homes, &Scope::Near(&path), env("AN", ANCHOR_NEAR) * p.lambda, rng);
+        polish::polish(
+            field,
+            homes,
+            &Scope::Near(&path),
+            ANCHOR_NEAR * p.lambda,
+            rng,
+        );
     }
 }
-
-pub(super) fn env(k: &str, d: f32) -> f32 { std::env::var(k).ok().and_then(|v| v.parse().ok()).unwrap_or(d) }

@@ -92,8 +92,8 @@ impl Lap {
             }
         }
         let mut free = 0;
-        for row in 0..n {
-            match columns[row] {
+        for (row, &columns) in columns[..n].iter().enumerate() {
+            match columns {
                 0 => {
                     self.free[free] = row as u32;
                     free += 1;
@@ -169,7 +169,11 @@ impl Lap {
         let mut tags = [0i32; W];
         for (col, tag) in tags.iter_mut().enumerate() {
             let taken = self.row_of[col] != NONE;
-            *tag = if taken { TAKEN | col as i32 } else { col as i32 };
+            *tag = if taken {
+                TAKEN | col as i32
+            } else {
+                col as i32
+            };
         }
         let mut scanned = [(0u8, 0i32); MAX];
         let mut scans = 0;
@@ -179,7 +183,11 @@ impl Lap {
             let mut nearest = i32::MAX;
             for col in 0..W {
                 let d = costs[col] - price[col] + offset;
-                before[col] = if d < dist[col] { row as i32 } else { before[col] };
+                before[col] = if d < dist[col] {
+                    row as i32
+                } else {
+                    before[col]
+                };
                 dist[col] = dist[col].min(d);
                 nearest = nearest.min((dist[col] << 7) | tags[col]);
             }

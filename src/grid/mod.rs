@@ -58,6 +58,7 @@ mod anneal;
 mod arrange;
 mod assignment;
 mod bisect;
+mod blur;
 mod board;
 mod chain;
 mod features;
@@ -65,8 +66,8 @@ mod insert;
 mod lap;
 mod polish;
 pub mod quality;
-mod rng;
 mod remove;
+mod rng;
 mod rows;
 mod seam;
 mod shape;
@@ -212,7 +213,6 @@ pub struct Outcome {
     /// Whether everything was laid out anew (a large batch, shrinking, another shape, or [`Method::Rows`]).
     pub rearranged: bool,
 }
-
 
 #[cfg(test)]
 mod tests;

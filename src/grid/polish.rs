@@ -3,8 +3,10 @@
 //! A proposal is taken if the energy of the twelve neighbours (see `board`) falls by more than `anchor` times the mean
 //! neighbour distance for each item that leaves the cell it had before the operation (returning gives it back). A
 //! missing neighbour counts as half the mean distance to each side, so that neither edges nor spare cells attract.
+//! Around a chain only gains are taken; over the whole grid the proposals are annealed as in a batch arrangement.
 
 use super::SPARE;
+use super::anneal::{FIRST_TEMPERATURE, surprises};
 use super::board::Board;
 use super::chain::Field;
 use super::features::distance;
@@ -53,14 +55,14 @@ fn run<const D: usize>(
     if mean <= 0.0 {
         return;
     }
-    let (sites, proposals, around): (Vec<u32>, usize, u32) = match scope {
-        Scope::Near(path) => (path.to_vec(), super::insert::env("PN", NEAR as f32) as usize, AROUND),
+    let (sites, proposals, around, heat): (Vec<u32>, usize, u32, f32) = match scope {
+        Scope::Near(path) => (path.to_vec(), NEAR, AROUND, 0.0),
         Scope::All => {
             let all: Vec<u32> = (0..field.board.sites.len() as u32)
                 .filter(|&s| Board::is_item(field.board.sites[s as usize]))
                 .collect();
-            let proposals = super::insert::env("PA", ALL as f32) as usize * all.len();
-            (all, proposals, 0)
+            let proposals = ALL * all.len();
+            (all, proposals, 0, FIRST_TEMPERATURE)
         }
     };
     if sites.is_empty() {
@@ -72,10 +74,10 @@ fn run<const D: usize>(
         let (dx, dy) = (rng.below(width) as usize, rng.below(width) as usize);
         (from + dy * pitch + dx) - reach as usize * (pitch + 1)
     };
-    let t0 = if matches!(scope, Scope::All) { super::insert::env("T0", 0.1) } else { super::insert::env("TN", 0.0) } * mean;
-    let surprises = super::anneal::surprises();
+    let surprises = surprises();
+    let first = heat * mean;
     for k in 0..proposals {
-        let heat = t0 * (1.0 - k as f32 / proposals as f32);
+        let temperature = first * (1.0 - k as f32 / proposals as f32);
         let a = sites[rng.below(sites.len() as u32) as usize] as usize;
         let a = if around > 0 { step(rng, a, around) } else { a };
         let item = field.board.sites[a];
@@ -92,7 +94,8 @@ fn run<const D: usize>(
             if home == SPARE {
                 0.0
             } else {
-                f32::from(u8::from(home as usize != to)) - f32::from(u8::from(home as usize != from))
+                f32::from(u8::from(home as usize != to))
+                    - f32::from(u8::from(home as usize != from))
             }
         };
         let mut price = off(item, a, b);
@@ -102,7 +105,10 @@ fn run<const D: usize>(
             price += off(other, b, a);
             swap_gain(field, a, b)
         };
-        if gain > anchor * mean * price + 1e-6 * mean - heat * surprises[(rng.next() >> 22) as usize] {
+        if gain
+            > anchor * mean * price + 1e-6 * mean
+                - temperature * surprises[(rng.next() >> 22) as usize]
+        {
             field.put(a, other);
             field.put(b, item);
         }

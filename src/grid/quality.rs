@@ -75,7 +75,11 @@ pub fn dpq16(x: &Matrix, cells: &[(u32, u32)], sample: Option<usize>, seed: u64)
         powers.powf(1.0 / P)
     };
     let best = norm(&sum.by_vector);
-    Some(if best > 0.0 { norm(&sum.by_grid) / best } else { 1.0 })
+    Some(if best > 0.0 {
+        norm(&sum.by_grid) / best
+    } else {
+        1.0
+    })
 }
 
 /// Embeddings in chunks of sixteen.
@@ -90,7 +94,11 @@ impl Padded {
         let mut rows = vec![[0.0; 16]; x.rows() * chunks];
         let largest = x.data().iter().fold(0.0f32, |m, v| m.max(v.abs()));
         // A common factor does not change the score, and keeps squares from overflowing.
-        let scale = if largest > 0.0 { 1.0 / f64::from(largest) } else { 0.0 };
+        let scale = if largest > 0.0 {
+            1.0 / f64::from(largest)
+        } else {
+            0.0
+        };
         for (i, out) in rows.chunks_mut(chunks).enumerate() {
             for (part, values) in out.iter_mut().zip(x.row(i).chunks(16)) {
                 for (to, v) in part.iter_mut().zip(values) {
@@ -157,7 +165,9 @@ impl Curves {
             space.by_vector.push(bits);
             // Beyond 65,535 cells all are equally far, which no figure can show.
             let far = dx.saturating_mul(dx).saturating_add(dy.saturating_mul(dy));
-            space.by_grid.push(far.min(u64::from(u32::MAX)) << 32 | u64::from(bits));
+            space
+                .by_grid
+                .push(far.min(u64::from(u32::MAX)) << 32 | u64::from(bits));
         }
         space.by_vector.sort_unstable();
         space.by_grid.sort_unstable();
@@ -169,7 +179,10 @@ impl Curves {
             }
             sum
         };
-        means(&mut self.by_grid, &mut space.by_grid.iter().map(|&k| k as u32));
+        means(
+            &mut self.by_grid,
+            &mut space.by_grid.iter().map(|&k| k as u32),
+        );
         self.total += means(&mut self.by_vector, &mut space.by_vector.iter().copied());
     }
 

@@ -45,7 +45,15 @@ mod tests {
     #[test]
     fn strips_are_columns_of_ascending_y() {
         // Python: side = 3; by_x = sorted(range(7), key=x); strips sorted by y (peer_mosaic.py).
-        let points = [[3., 1.], [0., 9.], [5., 5.], [1., 2.], [2., 4.], [4., 0.], [6., 7.]];
+        let points = [
+            [3., 1.],
+            [0., 9.],
+            [5., 5.],
+            [1., 2.],
+            [2., 4.],
+            [4., 0.],
+            [6., 7.],
+        ];
         let (cols, rows, cells) = strips(&points, &GridParams::default());
         assert_eq!((cols, rows), (3, 3));
         assert_eq!(cells, [3, 5, 6, 4, 0, SPARE, 1, 2, SPARE]);
@@ -56,7 +64,10 @@ mod tests {
         for n in 0..40 {
             let points: Vec<[f32; 2]> = (0..n).map(|i| [(i * 7 % 11) as f32, i as f32]).collect();
             for columns in [None, Some(1), Some(6), Some(50)] {
-                let p = GridParams { columns, ..GridParams::default() };
+                let p = GridParams {
+                    columns,
+                    ..GridParams::default()
+                };
                 let (cols, rows, cells) = strips(&points, &p);
                 assert_eq!(cells.len(), (cols * rows) as usize);
                 let mut seen: Vec<u32> = cells.into_iter().filter(|&c| c != SPARE).collect();

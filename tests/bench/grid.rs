@@ -9,7 +9,10 @@ use std::time::Instant;
 type Failure = Box<dyn std::error::Error>;
 
 fn main() -> Result<(), Failure> {
-    let args: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
+    let args: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|a| a != "--bench")
+        .collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["batch", z, points, out, rest @ ..] => batch(z, points, out, &params(rest)?),
@@ -148,13 +151,7 @@ fn arrivals(
 }
 
 /// `count` inserts, deletes and changes in turn onto all but the last `count` items.
-fn changes(
-    x: &str,
-    z: &str,
-    points: &str,
-    count: usize,
-    p: &GridParams,
-) -> Result<(), Failure> {
+fn changes(x: &str, z: &str, points: &str, count: usize, p: &GridParams) -> Result<(), Failure> {
     let (x, z, points) = (read_npy(x)?, read_npy(z)?, read_points(points)?);
     let start = points.len() - count;
     let (mut now_z, mut now_x) = (head(&z, start)?, head(&x, start)?);
@@ -213,7 +210,12 @@ fn read_npy(path: &str) -> Result<Matrix, Failure> {
         return Err(format!("{path}: not a C-ordered float32 array").into());
     }
     let shape = header.split(['(', ')']).nth(1).ok_or("no shape")?;
-    let dims = shape.split(',').nth(1).ok_or("no columns")?.trim().parse()?;
+    let dims = shape
+        .split(',')
+        .nth(1)
+        .ok_or("no columns")?
+        .trim()
+        .parse()?;
     let values = bytes[10 + len..]
         .chunks_exact(4)
         .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
