@@ -160,10 +160,10 @@ mod tests {
             check(&ok, &points, 3),
             Err(GridError::Counts { .. })
         ));
-        let wide = Matrix::from_data(vec![0.0; 98], 49).expect("two rows");
+        let wide = Matrix::from_data(vec![0.0; 258], 129).expect("two rows");
         assert_eq!(
             check(&wide, &points, 0),
-            Err(GridError::TooManyFeatures(49))
+            Err(GridError::TooManyFeatures(129))
         );
     }
 }
