@@ -9,7 +9,7 @@ use super::features::distance;
 use super::rng::Rng;
 
 /// First temperature over the mean distance of neighbours.
-const FIRST_TEMPERATURE: f32 = 0.1;
+pub(super) const FIRST_TEMPERATURE: f32 = 0.1;
 /// Proposals between two exact sums of the cells' costs, a cell.
 const REFRESH: usize = 64;
 
@@ -20,7 +20,7 @@ pub(super) fn anneal<const D: usize>(
     proposals_per_item: usize,
     seed: u64,
 ) {
-    pulp::Arch::new().dispatch(|| run(features, board, proposals_per_item, seed));
+    wide!(run(features, board, proposals_per_item, seed));
 }
 
 #[inline(always)]
@@ -143,7 +143,7 @@ fn refresh<const D: usize>(
 }
 
 /// `−ln u` for `u` in the middle of 1024 equal parts of 0 to 1.
-fn surprises() -> Vec<f32> {
+pub(super) fn surprises() -> Vec<f32> {
     (0..1024)
         .map(|i| -((f64::from(i) + 0.5) / 1024.0).ln() as f32)
         .collect()

@@ -15,8 +15,8 @@ const DECAY: f32 = 0.98;
 impl Grid {
     /// Arranges all items from scratch.
     ///
-    /// `z`: `N × ≤48` features, the leading principal components of the embeddings; `points`: `N` layout points. Takes
-    /// about 0.3 ms an item at 48 features. Spare cells (`reserve`) are spread evenly; with `reserve = 0` those of an
+    /// `z`: `N × ≤128` features, the leading principal components of the embeddings; `points`: `N` layout points. Takes
+    /// about 0.3 ms an item. Spare cells (`reserve`) are spread evenly; with `reserve = 0` those of an
     /// incomplete last row stay at its end. Errors: counts that differ, values that are not finite, parameters out of
     /// range.
     pub fn arrange(z: &Matrix, points: &[[f32; 2]], p: &GridParams) -> Result<Self, GridError> {

@@ -44,7 +44,7 @@ impl<'a, const D: usize> Field<'a, D> {
             keys: Vec::new(),
             board,
         };
-        pulp::Arch::new().dispatch(|| {
+        wide!({
             for site in 0..n {
                 let item = field.board.sites[site];
                 if Board::is_item(item) {
@@ -112,7 +112,7 @@ impl<'a, const D: usize> Field<'a, D> {
 
     /// Mean misfit of up to 1,024 placed items, evenly chosen.
     pub(super) fn mean_misfit(&self) -> f32 {
-        pulp::Arch::new().dispatch(|| {
+        wide!({
             let stride = (self.board.sites.len() / 1024).max(1);
             let (mut sum, mut count) = (0.0f64, 0u32);
             for site in (0..self.board.sites.len()).step_by(stride) {
@@ -129,7 +129,7 @@ impl<'a, const D: usize> Field<'a, D> {
     /// Sites from the one `item` should take to the spare one the last occupant should take; empty without a spare
     /// site. `typical` is [`Self::mean_misfit`].
     pub(super) fn chain(&mut self, item: u32, typical: f32, lambda: f32) -> Vec<u32> {
-        pulp::Arch::new().dispatch(|| self.search(item, typical, lambda))
+        wide!(self.search(item, typical, lambda))
     }
 
     /// The spare site that suits `item` best.

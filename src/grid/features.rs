@@ -140,8 +140,9 @@ mod tests {
             .zip(z.row(1))
             .map(|(a, b)| (a - b) * (a - b))
             .sum();
-        // Features are centred and scaled: each column's two values differ by at most 6 about their middle.
-        let scale = 3.0f32;
+        // Two rows lie symmetrically about their mean, so the largest feature is half the largest difference.
+        let widest = z.row(0).iter().zip(z.row(1)).map(|(a, b)| (a - b).abs());
+        let scale = widest.fold(0.0, f32::max) / 2.0;
         assert!((distance(&f.rows[0], &f.rows[1]) * scale - plain.sqrt()).abs() < 1e-4);
     }
 
@@ -159,10 +160,10 @@ mod tests {
             check(&ok, &points, 3),
             Err(GridError::Counts { .. })
         ));
-        let wide = Matrix::from_data(vec![0.0; 98], 49).expect("two rows");
+        let wide = Matrix::from_data(vec![0.0; 258], 129).expect("two rows");
         assert_eq!(
             check(&wide, &points, 0),
-            Err(GridError::TooManyFeatures(49))
+            Err(GridError::TooManyFeatures(129))
         );
     }
 }

@@ -11,9 +11,9 @@ use super::{Grid, GridError, GridParams, Method, Outcome, SPARE, arrange, shape}
 use crate::matrix::Matrix;
 
 /// Mean neighbour distances an item must gain to leave its place around a chain, at `lambda = 1`.
-const ANCHOR_NEAR: f32 = 0.5;
+const ANCHOR_NEAR: f32 = 1.0;
 /// The same in a polish of the whole grid.
-const ANCHOR_ALL: f32 = 0.1;
+const ANCHOR_ALL: f32 = 0.03;
 /// Fewest arrivals between two polishes of the whole grid.
 const POLISH_EVERY: usize = 50;
 /// Larger grids wait for one arrival in so many items.
@@ -132,7 +132,7 @@ impl Grid {
     fn grow(&mut self, expected: &mut [(u32, u32)], p: &GridParams, rng: &mut Rng) {
         let column = shape::grows_by_column(self.cols, self.rows, p);
         let path = if p.reserve > 0.0 && p.lambda.is_finite() {
-            Path::Scattered
+            Path::Winding
         } else {
             Path::Edge
         };

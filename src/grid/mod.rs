@@ -16,7 +16,7 @@
 //! Quality and Linear Assignment Sorting", Computer Graphics Forum 2023, arXiv 2205.04255. The linear assignments are
 //! solved with Jonker and Volgenant's algorithm (Computing 38, 1987). The incremental side is our own.
 
-/// Runs a body with `$d` as the padded number of features: 4, 16 or 48.
+/// Runs a body with `$d` as the padded number of features: 4, 16, 48 or 128.
 macro_rules! by_dimensions {
     ($dims:expr, $d:ident => $body:block) => {
         match $dims {
@@ -28,6 +28,10 @@ macro_rules! by_dimensions {
                 const $d: usize = 16;
                 $body
             }
+            17..=48 => {
+                const $d: usize = 48;
+                $body
+            }
             _ => {
                 const $d: usize = crate::grid::MAX_FEATURES;
                 $body
@@ -36,10 +40,29 @@ macro_rules! by_dimensions {
     };
 }
 
+/// Runs an expression with the widest vector instructions there are; what it calls must be `#[inline(always)]`.
+///
+/// The moved token makes the closure one that can be called only once: others reach `pulp` through a shim that the
+/// compiler does not inline, and what is not inlined stays narrow. Arithmetic is neither fused nor reordered, so the
+/// width does not change a bit of any result.
+macro_rules! wide {
+    ($body:expr) => {{
+        let token = crate::grid::Token;
+        pulp::Arch::new().dispatch(
+            #[inline(always)]
+            || {
+                let crate::grid::Token = { token };
+                $body
+            },
+        )
+    }};
+}
+
 mod anneal;
 mod arrange;
 mod assignment;
 mod bisect;
+mod blur;
 mod board;
 mod chain;
 mod features;
@@ -56,11 +79,14 @@ mod sort;
 
 use serde::{Deserialize, Serialize};
 
+/// What `wide!` moves; it must not be `Copy`.
+struct Token;
+
 /// Marks a spare cell where an item's index would be.
 pub const SPARE: u32 = u32::MAX;
 
 /// Most features an item may have: the leading principal components of its embedding.
-pub const MAX_FEATURES: usize = 48;
+pub const MAX_FEATURES: usize = 128;
 
 /// How items are put onto the grid.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,7 +149,7 @@ pub enum GridError {
         placed: usize,
     },
     /// More features an item than [`MAX_FEATURES`].
-    #[error("{0} features an item; at most 48 are sorted by")]
+    #[error("{0} features an item; at most 128 are sorted by")]
     TooManyFeatures(usize),
     /// More items than a grid can index.
     #[error("{0} items are more than a grid can hold")]

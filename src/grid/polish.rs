@@ -3,8 +3,10 @@
 //! A proposal is taken if the energy of the twelve neighbours (see `board`) falls by more than `anchor` times the mean
 //! neighbour distance for each item that leaves the cell it had before the operation (returning gives it back). A
 //! missing neighbour counts as half the mean distance to each side, so that neither edges nor spare cells attract.
+//! Around a chain only gains are taken; over the whole grid the proposals are annealed as in a batch arrangement.
 
 use super::SPARE;
+use super::anneal::{FIRST_TEMPERATURE, surprises};
 use super::board::Board;
 use super::chain::Field;
 use super::features::distance;
@@ -38,7 +40,7 @@ pub(super) fn polish<const D: usize>(
     anchor: f32,
     rng: &mut Rng,
 ) {
-    pulp::Arch::new().dispatch(|| run(field, homes, scope, anchor, rng));
+    wide!(run(field, homes, scope, anchor, rng));
 }
 
 #[inline(always)]
@@ -53,14 +55,14 @@ fn run<const D: usize>(
     if mean <= 0.0 {
         return;
     }
-    let (sites, proposals, around): (Vec<u32>, usize, u32) = match scope {
-        Scope::Near(path) => (path.to_vec(), NEAR, AROUND),
+    let (sites, proposals, around, heat): (Vec<u32>, usize, u32, f32) = match scope {
+        Scope::Near(path) => (path.to_vec(), NEAR, AROUND, 0.0),
         Scope::All => {
             let all: Vec<u32> = (0..field.board.sites.len() as u32)
                 .filter(|&s| Board::is_item(field.board.sites[s as usize]))
                 .collect();
             let proposals = ALL * all.len();
-            (all, proposals, 0)
+            (all, proposals, 0, FIRST_TEMPERATURE)
         }
     };
     if sites.is_empty() {
@@ -72,7 +74,10 @@ fn run<const D: usize>(
         let (dx, dy) = (rng.below(width) as usize, rng.below(width) as usize);
         (from + dy * pitch + dx) - reach as usize * (pitch + 1)
     };
-    for _ in 0..proposals {
+    let surprises = surprises();
+    let first = heat * mean;
+    for k in 0..proposals {
+        let temperature = first * (1.0 - k as f32 / proposals as f32);
         let a = sites[rng.below(sites.len() as u32) as usize] as usize;
         let a = if around > 0 { step(rng, a, around) } else { a };
         let item = field.board.sites[a];
@@ -100,7 +105,10 @@ fn run<const D: usize>(
             price += off(other, b, a);
             swap_gain(field, a, b)
         };
-        if gain > anchor * mean * price + 1e-6 * mean {
+        if gain
+            > anchor * mean * price + 1e-6 * mean
+                - temperature * surprises[(rng.next() >> 22) as usize]
+        {
             field.put(a, other);
             field.put(b, item);
         }

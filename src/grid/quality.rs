@@ -52,7 +52,7 @@ pub fn dpq16(x: &Matrix, cells: &[(u32, u32)], sample: Option<usize>, seed: u64)
         .map_init(Space::default, |space, batch| {
             let mut curves = Curves::new(n - 1);
             for &item in batch {
-                pulp::Arch::new().dispatch(|| rows.distances(item as usize, &mut space.distances));
+                wide!(rows.distances(item as usize, &mut space.distances));
                 curves.add(item as usize, cells, space);
             }
             curves

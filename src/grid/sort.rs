@@ -8,16 +8,14 @@
 //! Spare cells take no part: they neither move nor weigh in the blur.
 
 use super::SPARE;
+use super::blur::{Blur, SHARED_FROM};
 use super::lap::{self, Lap};
 use super::rng::Rng;
 use rayon::prelude::*;
 
-/// Cells from which on work is shared among threads; below, sharing costs more than it saves.
-const SHARED_FROM: usize = 4096;
-/// Rows of the vertical blur that share one running sum.
-const BAND: usize = 64;
 /// Steps of the integer costs; FLAS' own choice.
 const STEPS: f32 = 2048.0;
+const _: () = assert!(STEPS as i32 <= lap::MAX_COST);
 
 /// How to sort.
 #[derive(Clone, Copy, Debug)]
@@ -61,7 +59,7 @@ pub(super) fn sort<const D: usize>(
         }
         let (target, occupants) = (&blur.target, &*cells);
         let solve = |group: &mut Group<D>, (out, places): &mut (&mut [u32], &[u32])| {
-            pulp::Arch::new().dispatch(|| group.assign(features, target, occupants, places, out));
+            wide!(group.assign(features, target, occupants, places, out));
         };
         if cells.len() >= SHARED_FROM {
             jobs.par_iter_mut()
@@ -76,151 +74,6 @@ pub(super) fn sort<const D: usize>(
         }
         radius *= schedule.decay;
         round += 1;
-    }
-}
-
-/// The features of the grid under a box filter.
-struct Blur<const D: usize> {
-    cols: usize,
-    rows: usize,
-    across: Vec<[f32; D]>,
-    across_count: Vec<f32>,
-    target: Vec<[f32; D]>,
-}
-
-impl<const D: usize> Blur<D> {
-    fn new(cols: usize, rows: usize) -> Self {
-        let n = cols * rows;
-        Self {
-            cols,
-            rows,
-            across: vec![[0.0; D]; n],
-            across_count: vec![0.0; n],
-            target: vec![[0.0; D]; n],
-        }
-    }
-
-    /// Means of the occupied cells in boxes of radius `r`; zero where a box holds none.
-    fn run(&mut self, features: &[[f32; D]], cells: &[u32], r: usize) {
-        let (cols, rows) = (self.cols, self.rows);
-        let shared = cells.len() >= SHARED_FROM;
-        let arch = pulp::Arch::new();
-        let horizontal = |((sums, counts), cells): ((&mut [[f32; D]], &mut [f32]), &[u32])| {
-            arch.dispatch(|| blur_row(features, cells, r.min(cols - 1), sums, counts));
-        };
-        let by_row = self
-            .across
-            .chunks_mut(cols)
-            .zip(self.across_count.chunks_mut(cols))
-            .zip(cells.chunks(cols));
-        if shared {
-            by_row.par_bridge().for_each(horizontal);
-        } else {
-            by_row.for_each(horizontal);
-        }
-        let (across, counts) = (&self.across, &self.across_count);
-        let vertical = |(band, target): (usize, &mut [[f32; D]])| {
-            let r = r.min(rows - 1);
-            arch.dispatch(|| blur_band(across, counts, cols, rows, r, band * BAND, target));
-        };
-        if shared {
-            self.target
-                .par_chunks_mut(cols * BAND)
-                .enumerate()
-                .for_each(vertical);
-        } else {
-            self.target
-                .chunks_mut(cols * BAND)
-                .enumerate()
-                .for_each(vertical);
-        }
-    }
-}
-
-/// The index that `i` mirrors to in `0..n`; `i` is at most `n - 1` outside.
-#[inline(always)]
-fn mirror(i: isize, n: usize) -> usize {
-    let last = n as isize - 1;
-    let i = i.abs();
-    (if i > last { 2 * last - i } else { i }) as usize
-}
-
-#[inline(always)]
-fn blur_row<const D: usize>(
-    features: &[[f32; D]],
-    cells: &[u32],
-    r: usize,
-    sums: &mut [[f32; D]],
-    counts: &mut [f32],
-) {
-    let (n, r) = (cells.len(), r as isize);
-    let mut sum = [0.0f32; D];
-    let mut count = 0.0f32;
-    let add = |sum: &mut [f32; D], count: &mut f32, i: isize, sign: f32| {
-        let item = cells[mirror(i, n)];
-        if item != SPARE {
-            let f = &features[item as usize];
-            for k in 0..D {
-                sum[k] += sign * f[k];
-            }
-            *count += sign;
-        }
-    };
-    for i in -r..=r {
-        add(&mut sum, &mut count, i, 1.0);
-    }
-    for i in 0..n {
-        sums[i] = sum;
-        counts[i] = count;
-        if i + 1 < n {
-            add(&mut sum, &mut count, i as isize + 1 + r, 1.0);
-            add(&mut sum, &mut count, i as isize - r, -1.0);
-        }
-    }
-}
-
-/// Rows `top..` of the vertical pass, as many as `target` holds.
-#[inline(always)]
-fn blur_band<const D: usize>(
-    across: &[[f32; D]],
-    counts: &[f32],
-    cols: usize,
-    rows: usize,
-    r: usize,
-    top: usize,
-    target: &mut [[f32; D]],
-) {
-    let mut sums = vec![[0.0f32; D]; cols];
-    let mut weights = vec![0.0f32; cols];
-    let add = |sums: &mut [[f32; D]], weights: &mut [f32], row: isize, sign: f32| {
-        let start = mirror(row, rows) * cols;
-        let source = &across[start..start + cols];
-        for (sum, from) in sums.iter_mut().zip(source) {
-            for k in 0..D {
-                sum[k] += sign * from[k];
-            }
-        }
-        for (weight, from) in weights.iter_mut().zip(&counts[start..start + cols]) {
-            *weight += sign * from;
-        }
-    };
-    let (top, r) = (top as isize, r as isize);
-    for row in top - r..=top + r {
-        add(&mut sums, &mut weights, row, 1.0);
-    }
-    let height = target.len() / cols;
-    for (y, out) in target.chunks_mut(cols).enumerate() {
-        for ((out, sum), &weight) in out.iter_mut().zip(&sums).zip(&weights) {
-            let share = if weight > 0.5 { 1.0 / weight } else { 0.0 };
-            for k in 0..D {
-                out[k] = sum[k] * share;
-            }
-        }
-        if y + 1 < height {
-            let row = top + y as isize;
-            add(&mut sums, &mut weights, row + 1 + r, 1.0);
-            add(&mut sums, &mut weights, row - r, -1.0);
-        }
     }
 }
 
@@ -322,8 +175,8 @@ impl<const D: usize> Group<D> {
         for (k, &place) in places.iter().enumerate() {
             self.items[k] = features[occupants[place as usize] as usize];
             let t = &target[place as usize];
-            for d in 0..D {
-                self.targets[d][k] = t[d];
+            for (line, &value) in self.targets.iter_mut().zip(t) {
+                line[k] = value;
             }
         }
         let (mut low, mut high) = (f32::INFINITY, f32::NEG_INFINITY);
