@@ -4,17 +4,69 @@
 //! `local_connectivity` 1 and `set_op_mix_ratio` 1. The bandwidth is found by Newton's method instead of bisection.
 
 use super::knn::Knn;
+use super::tile::NOBODY;
 use rayon::prelude::*;
 
 /// A bandwidth is at least this share of the mean distance (umap-learn's `MIN_K_DIST_SCALE`).
 const MIN_BANDWIDTH: f64 = 1e-3;
 
-/// A directed edge of the graph; each pair has two, of equal weight.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Edge {
-    pub(super) head: u32,
-    pub(super) tail: u32,
-    pub(super) weight: f32,
+/// Membership strengths of every row's `k − 1` nearest neighbours (umap-learn counts the point itself as one), as seen
+/// from that row alone. A memory, not a state: a row whose distances have not changed keeps what was computed for them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Memberships {
+    width: usize,
+    /// `N × width`, what `strengths` was computed from.
+    distances: Vec<f32>,
+    /// `N × width`.
+    strengths: Vec<f32>,
+}
+
+impl Memberships {
+    /// Brings the strengths up to date with `knn`.
+    pub(super) fn refresh(&mut self, knn: &Knn) {
+        let width = knn.width().min((knn.k() - 1).max(1));
+        if self.width != width {
+            self.width = width;
+            self.distances.clear();
+        }
+        let len = knn.rows() * width;
+        // No distance is NaN, so rows that were not there before are never taken for known.
+        self.distances.resize(len, f32::NAN);
+        self.strengths.resize(len, 0.0);
+        if width == 0 {
+            return;
+        }
+        self.distances
+            .par_chunks_mut(width)
+            .zip(self.strengths.par_chunks_mut(width))
+            .enumerate()
+            .with_min_len(256)
+            .for_each_init(Vec::new, |scratch, (i, (known, strength))| {
+                let now = &knn.list(i).1[..width];
+                if known != now {
+                    known.copy_from_slice(now);
+                    strengths(now, scratch);
+                    strength.copy_from_slice(scratch);
+                }
+            });
+    }
+
+    fn row(&self, i: usize) -> &[f32] {
+        &self.strengths[i * self.width..(i + 1) * self.width]
+    }
+}
+
+/// The fuzzy graph as adjacency lists of chosen points, its heads.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Graph {
+    /// The points whose edges are listed.
+    pub(super) heads: Vec<u32>,
+    /// The edges of `heads[r]` are `offsets[r]..offsets[r + 1]`.
+    pub(super) offsets: Vec<usize>,
+    /// The other end of each edge.
+    pub(super) tails: Vec<u32>,
+    /// Strength of each edge, `0 ..= 1`, the same from both ends.
+    pub(super) weights: Vec<f32>,
 }
 
 /// Membership strengths of one row's neighbours, in the order of `distances` (ascending), as seen from that row alone.
@@ -54,64 +106,67 @@ pub(super) fn strengths(distances: &[f32], out: &mut Vec<f32>) {
     }));
 }
 
-/// The fuzzy graph of the `k − 1` nearest neighbours (umap-learn counts the point itself as one), edges sorted by
-/// head, then tail. With `wanted`, only the edges that have a wanted end.
-pub(super) fn graph(knn: &Knn, wanted: Option<&[bool]>) -> Vec<Edge> {
-    let n = knn.rows();
-    let width = knn.width().min((knn.k() - 1).max(1));
-    let want = |i: usize| wanted.is_none_or(|w| w[i]);
-    // Rows whose strengths matter: wanted ones and those with a wanted neighbour; of the rest no edge is kept.
-    let relevant: Vec<bool> = (0..n)
-        .map(|i| want(i) || knn.list(i).0[..width].iter().any(|&j| want(j as usize)))
-        .collect();
-    let mut needed = relevant.clone();
-    if wanted.is_some() {
-        for i in (0..n).filter(|&i| want(i)) {
-            for &j in &knn.list(i).0[..width] {
-                needed[j as usize] = true;
-            }
-        }
+/// All edges of `heads` (distinct). `memberships` are up to date with `knn`.
+pub(super) fn graph(knn: &Knn, memberships: &Memberships, heads: Vec<u32>) -> Graph {
+    let (n, width) = (knn.rows(), memberships.width);
+    let mut slots = vec![NOBODY; n];
+    for (slot, &head) in heads.iter().enumerate() {
+        slots[head as usize] = slot as u32;
     }
-    let mut forward = vec![0.0f32; n * width];
+    let list = |i: usize| &knn.list(i).0[..width];
+    let is_head = |i: usize| slots[i] != NOBODY;
+    // For each listed neighbour, how strongly it lists the row in turn; negative if it does not.
+    let mut back = vec![-1.0f32; n * width];
     if width > 0 {
-        forward
-            .par_chunks_mut(width)
+        back.par_chunks_mut(width)
             .enumerate()
-            .filter(|(i, _)| needed[*i])
-            .for_each_init(Vec::new, |scratch, (i, row)| {
-                strengths(&knn.list(i).1[..width], scratch);
-                row.copy_from_slice(scratch);
+            .with_min_len(256)
+            .for_each(|(i, back)| {
+                for (back, &j) in back.iter_mut().zip(list(i)) {
+                    let j = j as usize;
+                    if (is_head(i) || is_head(j))
+                        && let Some(at) = list(j).iter().position(|&id| id as usize == i)
+                    {
+                        *back = memberships.row(j)[at];
+                    }
+                }
             });
     }
-    let mut edges = Vec::with_capacity(n * width * 3 / 2);
-    for i in (0..n).filter(|&i| relevant[i]) {
-        for (slot, &j) in knn.list(i).0[..width].iter().enumerate() {
-            let j = j as usize;
-            if !(want(i) || want(j)) {
-                continue;
-            }
-            let there = forward[i * width + slot];
-            let mutual = knn.list(j).0[..width]
-                .iter()
-                .position(|&id| id as usize == i);
-            let back = mutual.map_or(0.0, |slot| forward[j * width + slot]);
-            let weight = there + back - there * back;
-            edges.push(Edge {
-                head: i as u32,
-                tail: j as u32,
-                weight,
-            });
-            if mutual.is_none() {
-                edges.push(Edge {
-                    head: j as u32,
-                    tail: i as u32,
-                    weight,
-                });
+    let each_edge = |visit: &mut dyn FnMut(usize, usize, f32)| {
+        for i in 0..n {
+            let row = i * width..(i + 1) * width;
+            for ((&j, &there), &back) in list(i).iter().zip(memberships.row(i)).zip(&back[row]) {
+                let j = j as usize;
+                let weight = there + back.max(0.0) - there * back.max(0.0);
+                if is_head(i) {
+                    visit(i, j, weight);
+                }
+                if back < 0.0 && is_head(j) {
+                    visit(j, i, weight);
+                }
             }
         }
+    };
+    let mut offsets = vec![0usize; heads.len() + 1];
+    each_edge(&mut |head, _, _| offsets[slots[head] as usize + 1] += 1);
+    for slot in 0..heads.len() {
+        offsets[slot + 1] += offsets[slot];
     }
-    edges.par_sort_unstable_by_key(|e| (e.head, e.tail));
-    edges
+    let mut next = offsets.clone();
+    let mut tails = vec![0; offsets[heads.len()]];
+    let mut weights = vec![0.0; offsets[heads.len()]];
+    each_edge(&mut |head, tail, weight| {
+        let at = &mut next[slots[head] as usize];
+        tails[*at] = tail as u32;
+        weights[*at] = weight;
+        *at += 1;
+    });
+    Graph {
+        heads,
+        offsets,
+        tails,
+        weights,
+    }
 }
 
 #[cfg(test)]
@@ -155,35 +210,52 @@ mod tests {
         assert!(out.iter().all(|s| (0.0..=1.0).contains(s)) && out[7] == 1.0 && out[8] < 0.1);
     }
 
+    /// `(head, tail, weight)` of all edges, sorted.
+    fn edges(knn: &Knn, heads: Vec<u32>) -> Vec<(u32, u32, f32)> {
+        let mut memberships = Memberships::default();
+        memberships.refresh(knn);
+        let graph = graph(knn, &memberships, heads);
+        let mut edges: Vec<(u32, u32, f32)> = (0..graph.heads.len())
+            .flat_map(|r| (graph.offsets[r]..graph.offsets[r + 1]).map(move |e| (r, e)))
+            .map(|(r, e)| (graph.heads[r], graph.tails[e], graph.weights[e]))
+            .collect();
+        edges.sort_by(|a, b| a.partial_cmp(b).expect("weights are numbers"));
+        edges
+    }
+
     #[test]
-    fn graph_is_symmetric_and_sorted() {
-        let edges = graph(&line(9), None);
+    fn graph_is_symmetric_and_names_each_edge_once() {
+        let edges = edges(&line(9), (0..9).collect());
         assert!(
             edges
                 .windows(2)
-                .all(|w| (w[0].head, w[0].tail) < (w[1].head, w[1].tail))
+                .all(|w| (w[0].0, w[0].1) < (w[1].0, w[1].1))
         );
-        for e in &edges {
-            let back = Edge {
-                head: e.tail,
-                tail: e.head,
-                weight: e.weight,
-            };
-            assert!(edges.contains(&back) && e.weight > 0.0 && e.weight <= 1.0);
+        for &(head, tail, weight) in &edges {
+            assert!(edges.contains(&(tail, head, weight)) && weight > 0.0 && weight <= 1.0);
         }
     }
 
     #[test]
-    fn a_restricted_graph_is_the_same_where_it_is_wanted() {
+    fn chosen_heads_have_all_their_edges() {
         let knn = line(30);
-        let mut wanted = vec![false; 30];
-        wanted[4] = true;
-        wanted[20] = true;
-        let all = graph(&knn, None);
-        let touching: Vec<Edge> = all
-            .into_iter()
-            .filter(|e| wanted[e.head as usize] || wanted[e.tail as usize])
-            .collect();
-        assert_eq!(graph(&knn, Some(&wanted)), touching);
+        let mut wanted = edges(&knn, (0..30).collect());
+        wanted.retain(|e| e.0 == 20 || e.0 == 4);
+        assert_eq!(edges(&knn, vec![20, 4]), wanted);
+    }
+
+    #[test]
+    fn remembered_strengths_equal_fresh_ones() {
+        let fresh = |knn: &Knn| {
+            let mut memberships = Memberships::default();
+            memberships.refresh(knn);
+            memberships.strengths
+        };
+        let mut kept = Memberships::default();
+        for n in [9, 30, 12, 1, 3, 20] {
+            let knn = line(n);
+            kept.refresh(&knn);
+            assert_eq!(kept.strengths, fresh(&knn), "{n} rows");
+        }
     }
 }

@@ -1,19 +1,33 @@
-//! UMAP's optimisation: stochastic gradient descent over the fuzzy graph's edges, seeded and in one fixed order.
+//! UMAP's optimisation: stochastic gradient descent over the fuzzy graph, seeded, the same bits on any number of threads.
 //!
 //! Source: `optimize_layout_euclidean` of umap-learn 0.5: an edge of weight `w` is visited every `1 / w` epochs, pulls
 //! both its ends together, and pushes its head away from five random points; each gradient is clipped at 4; the
-//! learning rate falls linearly from 1 to 0. Added here: each point's moves are scaled by its mobility.
+//! learning rate falls linearly from 1 to 0. Each edge is listed from both ends, so here a visit moves its head alone,
+//! twice as far. Added: each point's moves are scaled by its mobility.
+//!
+//! An epoch is a row of sweeps. A sweep moves one of 16 random shares of the points, all seen from where everything was
+//! before the sweep; so its points may be computed in any order, while hardly any two neighbours jump at once.
 
 use super::Point;
 use super::curve::Gradients;
-use super::fuzzy::Edge;
+use super::fuzzy::Graph;
 use super::random::Random;
+use rayon::prelude::*;
 
 /// Random points that a visited edge pushes its head away from.
 const NEGATIVE_SAMPLES: usize = 5;
 
 /// Largest move along one axis at learning rate 1.
 const CLIP: f32 = 4.0;
+
+/// Shares of the points that move in turn.
+const SWEEPS: usize = 16;
+
+/// Fewest points worth handing to another thread.
+const CHUNK: usize = 128;
+
+/// Phases are fractions of a visit in units of 2⁻³¹; the bit above them says that a visit is due.
+const VISIT: u32 = 1 << 31;
 
 /// How long and how freely the points move.
 pub(super) struct Descent<'a> {
@@ -24,70 +38,158 @@ pub(super) struct Descent<'a> {
     pub(super) mobility: Option<&'a [f32]>,
 }
 
-struct Visit {
-    head: u32,
-    tail: u32,
-    period: f32,
-    next: f32,
+/// Some of a sweep's points with their edges.
+struct Chunk {
+    heads: Vec<Head>,
+    tails: Vec<u32>,
+    /// How far each edge is on its way to the next visit, and how much nearer an epoch brings it.
+    phases: Vec<u32>,
+    paces: Vec<u32>,
+    /// The tails due in this epoch, of one head at a time.
+    due: Vec<u32>,
+    /// Where the heads go.
+    moved: Vec<Point>,
 }
 
-/// Moves `points` downhill. `edges` as [`super::fuzzy::graph`] gives them.
-pub(super) fn descend(points: &mut [Point], edges: &[Edge], descent: &Descent<'_>) {
-    let n = points.len() as u32;
-    let gradients = descent.gradients;
-    let mobility = |i: u32| descent.mobility.map_or(1.0, |m| m[i as usize]);
-    let mut visits: Vec<Visit> = edges
-        .iter()
-        // An edge too weak to be visited once does nothing, as in umap-learn.
-        .filter(|e| e.weight * descent.epochs as f32 >= 1.0)
-        .filter(|e| mobility(e.head) > 0.0 || mobility(e.tail) > 0.0)
-        .map(|e| Visit {
-            head: e.head,
-            tail: e.tail,
-            period: 1.0 / e.weight,
-            next: 1.0 / e.weight,
+struct Head {
+    point: u32,
+    edges_end: usize,
+    mobility: f32,
+}
+
+/// Moves the heads of `graph` downhill in `points`.
+pub(super) fn descend(points: &mut [Point], graph: &Graph, descent: &Descent<'_>) {
+    let mut random = Random::new(descent.seed, 0x5D);
+    let mut order: Vec<usize> = (0..graph.heads.len()).collect();
+    for i in (1..order.len()).rev() {
+        order.swap(i, random.two_below(i as u32 + 1)[0] as usize);
+    }
+    let share = order.len().div_ceil(SWEEPS).max(1);
+    let mut sweeps: Vec<Vec<Chunk>> = order
+        .chunks(share)
+        .map(|rows| {
+            let chunks = rows.chunks(share.div_ceil(4).max(CHUNK));
+            chunks
+                .map(|rows| Chunk::new(rows, graph, descent))
+                .collect()
         })
         .collect();
-    let mut random = Random::new(descent.seed, 0x5D);
-    for epoch in 0..descent.epochs {
-        let rate = 1.0 - epoch as f32 / descent.epochs as f32;
-        for visit in &mut visits {
-            if visit.next > epoch as f32 {
-                continue;
-            }
-            visit.next += visit.period;
-            let (head, tail) = (visit.head as usize, visit.tail as usize);
-            let mut p = points[head];
-            let q = points[tail];
-            let step = rate * mobility(visit.head);
-            let (dx, dy) = (p[0] - q[0], p[1] - q[1]);
-            let pull = gradients.attraction(dx * dx + dy * dy);
-            let (gx, gy) = (clip(pull * dx), clip(pull * dy));
-            let tail_step = rate * mobility(visit.tail);
-            points[tail] = [q[0] - gx * tail_step, q[1] - gy * tail_step];
-            p[0] += gx * step;
-            p[1] += gy * step;
-            if step > 0.0 {
-                let [a, b] = random.two_below(n);
-                let [c, d] = random.two_below(n);
-                let [e, _] = random.two_below(n);
-                let samples: [u32; NEGATIVE_SAMPLES] = [a, b, c, d, e];
-                for other in samples {
-                    // The head itself is at distance zero or nearly so and is pushed by (nearly) nothing.
-                    let q = points[other as usize];
-                    let (dx, dy) = (p[0] - q[0], p[1] - q[1]);
-                    let push = if other as usize == head {
-                        0.0
-                    } else {
-                        gradients.repulsion(dx * dx + dy * dy)
-                    };
-                    p[0] += clip(push * dx) * step;
-                    p[1] += clip(push * dy) * step;
+    // Within the pool a sweep's chunks are shared out without waking anybody up.
+    rayon::scope(|_| {
+        for epoch in 0..descent.epochs {
+            let rate = 1.0 - epoch as f32 / descent.epochs as f32;
+            let seed = Random::new(descent.seed, epoch as u64).next();
+            for chunks in &mut sweeps {
+                match chunks.as_mut_slice() {
+                    [chunk] => chunk.advance(points, descent.gradients, rate, seed),
+                    chunks => chunks
+                        .par_iter_mut()
+                        .for_each(|chunk| chunk.advance(points, descent.gradients, rate, seed)),
+                }
+                for chunk in chunks.iter() {
+                    for (head, &to) in chunk.heads.iter().zip(&chunk.moved) {
+                        points[head.point as usize] = to;
+                    }
                 }
             }
-            points[head] = p;
+        }
+    });
+}
+
+impl Chunk {
+    fn new(rows: &[usize], graph: &Graph, descent: &Descent<'_>) -> Self {
+        let mut chunk = Self {
+            heads: Vec::with_capacity(rows.len()),
+            tails: Vec::new(),
+            phases: Vec::new(),
+            paces: Vec::new(),
+            due: Vec::new(),
+            moved: vec![[0.0; 2]; rows.len()],
+        };
+        let mut most = 0;
+        for &row in rows {
+            let before = chunk.tails.len();
+            for edge in graph.offsets[row]..graph.offsets[row + 1] {
+                let weight = graph.weights[edge];
+                // An edge too weak to be visited once does nothing, as in umap-learn.
+                if weight * descent.epochs as f32 >= 1.0 {
+                    chunk.tails.push(graph.tails[edge]);
+                    chunk
+                        .paces
+                        .push(((weight * VISIT as f32) as u32).min(VISIT));
+                }
+            }
+            most = most.max(chunk.tails.len() - before);
+            let point = graph.heads[row];
+            chunk.heads.push(Head {
+                point,
+                edges_end: chunk.tails.len(),
+                mobility: descent.mobility.map_or(1.0, |m| m[point as usize]),
+            });
+        }
+        chunk.phases = vec![0; chunk.tails.len()];
+        chunk.due = vec![0; most];
+        chunk
+    }
+
+    /// Computes where the heads go in one epoch. Reads `points`, does not move them.
+    fn advance(&mut self, points: &[Point], gradients: &Gradients, rate: f32, seed: u64) {
+        let mut start = 0;
+        for (head, moved) in self.heads.iter().zip(&mut self.moved) {
+            let edges = start..head.edges_end;
+            start = head.edges_end;
+            // Whether an edge is due is unpredictable, so it is counted, not branched on.
+            let mut due = 0;
+            for ((phase, pace), tail) in self.phases[edges.clone()]
+                .iter_mut()
+                .zip(&self.paces[edges.clone()])
+                .zip(&self.tails[edges])
+            {
+                let next = *phase + pace;
+                *phase = next & (VISIT - 1);
+                self.due[due] = *tail;
+                due += (next >> 31) as usize;
+            }
+            let mut random = Random::new(seed, u64::from(head.point));
+            let mut p = points[head.point as usize];
+            let step = rate * head.mobility;
+            for &tail in &self.due[..due] {
+                let g = visit(points, gradients, head.point, p, tail, &mut random);
+                p = [p[0] + g[0] * step, p[1] + g[1] * step];
+            }
+            *moved = p;
         }
     }
+}
+
+/// What one visit adds to the head at `p`, at full rate and mobility.
+#[inline]
+fn visit(
+    points: &[Point],
+    gradients: &Gradients,
+    head: u32,
+    p: Point,
+    tail: u32,
+    random: &mut Random,
+) -> Point {
+    let n = points.len() as u32;
+    let q = points[tail as usize];
+    let (dx, dy) = (p[0] - q[0], p[1] - q[1]);
+    let pull = gradients.attraction(dx * dx + dy * dy);
+    let mut sum = [2.0 * clip(pull * dx), 2.0 * clip(pull * dy)];
+    let [a, b] = random.two_below(n);
+    let [c, d] = random.two_below(n);
+    let [e, _] = random.two_below(n);
+    let samples: [u32; NEGATIVE_SAMPLES] = [a, b, c, d, e];
+    for other in samples {
+        // The head itself is at distance zero or nearly so and is pushed by nothing.
+        let q = points[other as usize];
+        let (dx, dy) = (p[0] - q[0], p[1] - q[1]);
+        let push = gradients.repulsion(dx * dx + dy * dy);
+        let push = if other == head { 0.0 } else { push };
+        sum = [sum[0] + clip(push * dx), sum[1] + clip(push * dy)];
+    }
+    sum
 }
 
 #[inline]
@@ -100,17 +202,15 @@ mod tests {
     use super::super::curve::Curve;
     use super::*;
 
-    fn ring(n: u32) -> Vec<Edge> {
-        let mut edges: Vec<Edge> = (0..n)
-            .flat_map(|i| [(i, (i + 1) % n), ((i + 1) % n, i)])
-            .map(|(head, tail)| Edge {
-                head,
-                tail,
-                weight: 1.0,
-            })
-            .collect();
-        edges.sort_by_key(|e| (e.head, e.tail));
-        edges
+    fn ring(n: u32) -> Graph {
+        Graph {
+            heads: (0..n).collect(),
+            offsets: (0..=n as usize).map(|i| 2 * i).collect(),
+            tails: (0..n)
+                .flat_map(|i| [(i + n - 1) % n, (i + 1) % n])
+                .collect(),
+            weights: vec![1.0; 2 * n as usize],
+        }
     }
 
     fn scattered(n: usize) -> Vec<Point> {
@@ -139,21 +239,24 @@ mod tests {
     }
 
     #[test]
-    fn a_point_without_mobility_stays() {
+    fn only_heads_move_and_only_with_mobility() {
         let gradients = Gradients::new(Curve::fit(0.1));
         let mut points = scattered(20);
         let before = points.clone();
-        let mut mobility = vec![0.0; 20];
-        mobility[3] = 1.0;
+        let mut graph = ring(20);
+        graph.heads.truncate(10);
+        graph.offsets.truncate(11);
+        let mut mobility = vec![1.0; 20];
+        mobility[3] = 0.0;
         let descent = Descent {
             epochs: 20,
             seed: 9,
             gradients: &gradients,
             mobility: Some(&mobility),
         };
-        descend(&mut points, &ring(20), &descent);
+        descend(&mut points, &graph, &descent);
         for i in 0..20 {
-            assert_eq!(points[i] == before[i], i != 3, "point {i}");
+            assert_eq!(points[i] != before[i], i < 10 && i != 3, "point {i}");
         }
     }
 }
