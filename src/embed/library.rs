@@ -210,10 +210,34 @@ mod tests {
             state: Some(PathBuf::from("/nowhere")),
         };
         let file = folder.path().join("libonnxruntime.so.1.32.0");
-        assert_eq!(candidates(&search(folder.path().into())), [file.clone()]);
+        assert_eq!(
+            candidates(&search(folder.path().into())),
+            std::slice::from_ref(&file)
+        );
         assert_eq!(candidates(&search(file.clone())), [file]);
         let missing = folder.path().join("gone.so");
         assert_eq!(candidates(&search(missing.clone())), [missing]);
+    }
+
+    #[test]
+    fn a_library_that_does_not_load_is_an_error_that_names_it() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        touch(folder.path(), &["libonnxruntime.so"]);
+        for place in [folder.path().join("gone.so"), folder.path().into()] {
+            let search = LibrarySearch {
+                configured: Some(place),
+                state: None,
+            };
+            let Err(error) = environment(&search) else {
+                panic!("neither a missing nor an empty file is a library");
+            };
+            let text = error.to_string();
+            let named = folder.path().to_string_lossy();
+            assert!(
+                text.contains(&*named) && text.contains("embed.library"),
+                "{text}"
+            );
+        }
     }
 
     #[test]

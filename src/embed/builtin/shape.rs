@@ -104,12 +104,12 @@ impl Figure {
                     (1.0, 0.0)
                 };
                 let (mut c, mut s) = (1.0, 0.0);
-                for k in 0..HARMONICS {
-                    for (kind, value) in [mask, shade].into_iter().enumerate() {
-                        let sum = &mut sums[kind][ring][k];
-                        sum.0 += value * c;
-                        sum.1 += value * s;
-                    }
+                let [figure, shading] = &mut sums;
+                for (figure, shading) in figure[ring].iter_mut().zip(&mut shading[ring]) {
+                    figure.0 += mask * c;
+                    figure.1 += mask * s;
+                    shading.0 += shade * c;
+                    shading.1 += shade * s;
                     (c, s) = (c * c1 - s * s1, s * c1 + c * s1);
                 }
             }
@@ -136,12 +136,6 @@ impl Figure {
         let fill = moments.area / (4.0 * moments.spread * moments.spread + 1.0);
         let small = self.lightness.halved();
         let n = small.side;
-        let turned: [fn(usize, usize, usize) -> (usize, usize); 4] = [
-            |x, y, n| (n - 1 - x, y),
-            |x, y, n| (x, n - 1 - y),
-            |x, y, n| (n - 1 - x, n - 1 - y),
-            |x, y, n| (y, n - 1 - x),
-        ];
         let mut all = vec![
             moments.area / pixels,
             2.0 * moments.spread / side,
@@ -149,7 +143,12 @@ impl Figure {
             (fill / 4.0).min(1.0),
             (4.0 * self.border_spread).min(1.0),
         ];
-        all.extend(turned.map(|turn| correlation(&small, |x, y| turn(x, y, n))));
+        all.extend([
+            correlation(&small, |x, y| (n - 1 - x, y)),
+            correlation(&small, |x, y| (x, n - 1 - y)),
+            correlation(&small, |x, y| (n - 1 - x, n - 1 - y)),
+            correlation(&small, |x, y| (y, n - 1 - x)),
+        ]);
         all
     }
 
