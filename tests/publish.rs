@@ -565,8 +565,8 @@ fn quality_changes_the_manifest_alone() {
     let mut publisher = Publisher::open(&output, spec()).expect("a publisher");
     let quality = Quality {
         generation: 1,
-        dpq16: 0.9,
-        trustworthiness: 0.97,
+        dpq16: Some(0.9),
+        trustworthiness: Some(0.97),
     };
     publisher.publish_quality(quality).expect("nothing to do");
     publisher

@@ -15,6 +15,7 @@ use super::{
     recover::{State, recover, render_key},
     stable, stills,
 };
+use crate::viewer::{LATEST_CALL, MANIFEST_CALL};
 use crate::{
     artwork::ContentHash,
     render::{jpeg::mosaic_cell_px, pyramid::Pyramid},
@@ -139,8 +140,12 @@ impl Publisher {
             manifest.quality = Some(quality);
             let bytes = serde_json::to_vec(manifest)?;
             let staged = self.folder.stage(names::MANIFEST, &bytes)?;
+            let script = self
+                .folder
+                .stage(names::MANIFEST_JS, &script(MANIFEST_CALL, &bytes))?;
             self.folder.sync()?;
             self.folder.commit(staged)?;
+            self.folder.commit(script)?;
             self.folder.sync_folder()?;
         }
         self.state = Some(state);
@@ -330,9 +335,10 @@ impl Publisher {
         let missing = artist.into_missing();
         let lost = manifest.works.iter().filter(|w| missing.contains(&w.hash));
         manifest.undrawn = lost.map(|work| work.id).collect();
-        let staged_latest = folder.stage(names::LATEST, &latest(&manifest)?)?;
+        let document = serde_json::to_vec(&manifest)?;
+        let staged_pointers = stage_pointers(folder, &manifest, &document)?;
         let staged_viewer = stable::stage_viewer(folder, &self.spec)?;
-        let staged_manifest = folder.stage(names::MANIFEST, &serde_json::to_vec(&manifest)?)?;
+        let staged_manifest = folder.stage(names::MANIFEST, &document)?;
         elapsed.stage_ms = clock.lap();
 
         folder.sync()?;
@@ -344,7 +350,9 @@ impl Publisher {
         folder.sync_folder()?;
         elapsed.manifest_ms = clock.lap();
 
-        folder.commit(staged_latest)?;
+        for staged in staged_pointers {
+            folder.commit(staged)?;
+        }
         stable::point_stills(folder, state.manifest.as_ref(), &manifest)?;
         let whole = !state.view || shifted(state.tiles.as_ref(), tiles.as_ref());
         stable::show_view(
@@ -400,7 +408,7 @@ impl Publisher {
             return Ok(());
         };
         let folder = &self.folder;
-        let staged_latest = folder.stage(names::LATEST, &latest(manifest)?)?;
+        let staged_pointers = stage_pointers(folder, manifest, &serde_json::to_vec(manifest)?)?;
         let artist = Artist::new(&self.spec, cells, plan);
         let staged_view = match &state.tiles {
             Some(tiles) if !state.view => self.stage_view(&artist, tiles, manifest.generation)?,
@@ -408,7 +416,9 @@ impl Publisher {
         };
         let staged_viewer = stable::stage_viewer(folder, &self.spec)?;
         folder.sync()?;
-        folder.commit(staged_latest)?;
+        for staged in staged_pointers {
+            folder.commit(staged)?;
+        }
         stable::point_stills(folder, None, manifest)?;
         if !state.view {
             stable::show_view(folder, None, state.tiles.as_ref(), true, staged_view)?;
@@ -483,6 +493,26 @@ fn same(before: &Manifest, wanted: &Manifest) -> bool {
         && before.works == wanted.works
 }
 
+/// Stages what tells pollers of a new manifest, in the order of the renames: the manifest as a script for pages opened
+/// straight from disk (they may not fetch files), then `latest` in both forms.
+fn stage_pointers(
+    folder: &Folder,
+    manifest: &Manifest,
+    document: &[u8],
+) -> Result<[Staged; 3], PublishError> {
+    let latest = latest(manifest)?;
+    Ok([
+        folder.stage(names::MANIFEST_JS, &script(MANIFEST_CALL, document))?,
+        folder.stage(names::LATEST, &latest)?,
+        folder.stage(names::LATEST_JS, &script(LATEST_CALL, &latest))?,
+    ])
+}
+
+/// A script that hands a JSON document to the viewer.
+fn script(call: &str, document: &[u8]) -> Vec<u8> {
+    [call.as_bytes(), b"(", document, b");\n"].concat()
+}
+
 fn latest(manifest: &Manifest) -> Result<Vec<u8>, PublishError> {
     Ok(serde_json::to_vec(&Latest {
         schema: SCHEMA,
@@ -500,7 +530,9 @@ fn shifted(before: Option<&Tiles>, now: Option<&Tiles>) -> bool {
 fn plain(name: &str) -> bool {
     let reserved = [
         names::MANIFEST,
+        names::MANIFEST_JS,
         names::LATEST,
+        names::LATEST_JS,
         names::DZI,
         names::DZI_TILES,
         names::TILES,

@@ -7,6 +7,10 @@
 pub const MANIFEST: &str = "manifest.json";
 /// A few bytes that say which generation the manifest holds, cheap to poll.
 pub const LATEST: &str = "latest.json";
+/// The manifest as a script, for a viewer opened straight from disk.
+pub const MANIFEST_JS: &str = "manifest.js";
+/// [`LATEST`] as a script, likewise.
+pub const LATEST_JS: &str = "latest.js";
 /// The Deep Zoom descriptor for third-party viewers.
 pub const DZI: &str = "mosaic.dzi";
 /// Where a Deep Zoom viewer looks for that descriptor's tiles.
