@@ -109,8 +109,11 @@ impl VectorFile {
     }
 }
 
+/// Embeddings of `D` values by content.
+pub type Vectors = (usize, HashMap<ContentHash, Vec<f32>>);
+
 /// Reads every good row, whatever the model. `None` if there is no file or it is none of ours.
-pub fn read(state: &Path) -> io::Result<Option<(usize, HashMap<ContentHash, Vec<f32>>)>> {
+pub fn read(state: &Path) -> io::Result<Option<Vectors>> {
     let bytes = match fs::read(state.join(FILE)) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

@@ -213,7 +213,7 @@ pub(super) fn crystals(draws: &mut Draws, size_px: u32) -> RgbImage {
         })
         .collect();
     let sides = draws.pick(&[4_u8, 5, 6, 6]);
-    let even = sides % 2 == 0;
+    let even = sides.is_multiple_of(2);
     let shown = if even { sides / 2 } else { sides };
     let scene = Crystals {
         prisms,
