@@ -244,7 +244,9 @@ fn place<const D: usize>(
         }
         return;
     }
-    let path = field.chain(item, typical, p.lambda);
+    // One arrival is a smaller part of a larger grid, and may disturb fewer.
+    let lambda = p.lambda * (homes.len() as f32 / 1000.0).cbrt().powi(2).max(1.0);
+    let path = field.chain(item, typical, lambda);
     for step in path.windows(2).rev() {
         let held = field.board.sites[step[0] as usize];
         field.put(step[1] as usize, held);
@@ -253,12 +255,6 @@ fn place<const D: usize>(
         field.put(first as usize, item);
     }
     if p.lambda > 0.0 {
-        polish::polish(
-            field,
-            homes,
-            &Scope::Near(&path),
-            ANCHOR_NEAR * p.lambda,
-            rng,
-        );
+        polish::polish(field, homes, &Scope::Near(&path), ANCHOR_NEAR * lambda, rng);
     }
 }
