@@ -541,6 +541,21 @@ impl Config {
         })
     }
 
+    /// Makes the folders' paths absolute: the watcher needs it, and a change of the working directory cannot matter.
+    pub fn absolute(mut self) -> Self {
+        let folders = &mut self.folders;
+        for folder in [
+            &mut folders.artworks,
+            &mut folders.output,
+            &mut folders.state,
+        ] {
+            if let Ok(path) = std::path::absolute(&*folder) {
+                *folder = path;
+            }
+        }
+        self
+    }
+
     /// What decides a cell's pixels.
     pub fn tile_spec(&self) -> TileSpec {
         TileSpec {

@@ -148,10 +148,11 @@ enum Next {
 /// # Errors
 /// When it cannot start: see [`DaemonError::is_configuration`]. Once it runs, nothing but a signal ends it.
 pub fn run(
-    mut config: Config,
+    config: Config,
     mode: Mode,
     observe: &mut dyn FnMut(&Status),
 ) -> Result<Exit, DaemonError> {
+    let mut config = config.absolute();
     let system = |what: &str| {
         let what = what.to_owned();
         move |source| DaemonError::System { what, source }

@@ -182,7 +182,7 @@ impl Common {
                 folder.clone_from(path);
             }
         }
-        Ok(config)
+        Ok(config.absolute())
     }
 }
 

@@ -257,7 +257,12 @@ impl Plan {
 
     /// Files in a state between seen and placed.
     pub fn pending(&self) -> usize {
-        self.settling() + self.in_flight.len() + self.ready.len()
+        self.unread() + self.ready.len()
+    }
+
+    /// Files that are seen and not read yet.
+    pub fn unread(&self) -> usize {
+        self.settling() + self.in_flight.len()
     }
 
     /// Files that are not in the mosaic, by name.
@@ -564,8 +569,8 @@ impl Plan {
 
     /// How long ready changes wait for company.
     fn patience(&self) -> u64 {
-        let backlog = self.settling() + self.in_flight.len();
-        if backlog > 20.max(self.placed.len() / 5) {
+        let incoming = self.pending();
+        if incoming > 20.max(self.placed.len() / 5) {
             self.burst_ms
         } else {
             self.settings.gather_ms

@@ -132,13 +132,17 @@ impl<'a> Reporter<'a> {
             () if plan.is_idle() => State::Idle,
             () => State::Working,
         };
-        status.progress = plan.stage().map(|stage| Progress {
-            stage: stage.into(),
-            done: if stage == "embed" { self.done } else { 0 },
-            total: if stage == "embed" {
-                self.done + pending
-            } else {
-                0
+        let unread = plan.unread() as u64;
+        status.progress = plan.stage().map(|stage| match stage {
+            "embed" => Progress {
+                stage: stage.into(),
+                done: self.done,
+                total: self.done + unread,
+            },
+            _ => Progress {
+                stage: stage.into(),
+                done: 0,
+                total: 0,
             },
         });
         status.counts = Counts {

@@ -15,7 +15,7 @@ const STARTS: usize = 64;
 /// How far one occupant may step, cells.
 const HOP: isize = 3;
 /// Price of a step over the mean misfit of placed items, at `lambda = 1`.
-const STEP_PRICE: f32 = 0.3;
+const STEP_PRICE: f32 = 0.03;
 
 /// The board with the sums of every 3 × 3 neighbourhood, kept up with every move.
 pub(super) struct Field<'a, const D: usize> {

@@ -48,6 +48,11 @@ pub(super) fn check(z: &Matrix, points: &[[f32; 2]], placed: usize) -> Result<()
 impl<const D: usize> Features<D> {
     /// Copies finite `z` of at most `D` columns; `n` rows, also where `z` has no columns.
     pub(super) fn new(z: &Matrix, n: usize) -> Self {
+        wide!(Self::centred(z, n))
+    }
+
+    #[inline(always)]
+    fn centred(z: &Matrix, n: usize) -> Self {
         let dims = z.dims().min(D);
         let mut rows = vec![[0.0; D]; n];
         if dims == 0 || n == 0 {

@@ -6,7 +6,7 @@ use super::chain::Field;
 use super::features::{self, Features};
 use super::polish::{self, Scope};
 use super::rng::Rng;
-use super::seam::{self, Canvas, Path};
+use super::seam::{self, Canvas};
 use super::{Grid, GridError, GridParams, Method, Outcome, SPARE, arrange, shape};
 use crate::matrix::Matrix;
 
@@ -25,7 +25,7 @@ impl Grid {
     /// Places items `self.len()..points.len()`, which are new; `z` and `points` hold all items, as in
     /// [`Grid::arrange`].
     ///
-    /// Each arrival takes a cell that suits it by the shortest chain into a spare cell. When fewer than half of the
+    /// Each arrival takes a cell that suits it by the shortest chain into a spare cell. When less than 0.7 of the
     /// reserve is spare, a seam adds a column or row. After every 50th arrival (every 5 % on larger grids) the whole
     /// grid is polished, arrivals since the last time being free to move. Arrivals that outnumber half of the placed
     /// items have everything arranged afresh from the map, where placed items stay near the map's place.
@@ -86,7 +86,7 @@ impl Grid {
             let placed = item + 1;
             while self.cells.len() < placed + shape::fewest_spares(placed, p) {
                 field.board.copy_to(&mut self.cells);
-                self.grow(&mut expected, p, &mut rng);
+                self.grow(features, &mut expected, p, &mut rng);
                 field = Field::new(features, Board::new(self.cols as usize, &self.cells));
                 homes = self::homes(&field.board, &expected, features.len());
             }
@@ -129,19 +129,25 @@ impl Grid {
     }
 
     /// Grows by one seam on the side the aspect asks for, and takes `expected` cells along.
-    fn grow(&mut self, expected: &mut [(u32, u32)], p: &GridParams, rng: &mut Rng) {
+    fn grow<const D: usize>(
+        &mut self,
+        features: &[[f32; D]],
+        expected: &mut [(u32, u32)],
+        p: &GridParams,
+        rng: &mut Rng,
+    ) {
         let column = shape::grows_by_column(self.cols, self.rows, p);
-        let path = if p.reserve > 0.0 && p.lambda.is_finite() {
-            Path::Winding
+        let cuts = if p.reserve > 0.0 && p.lambda.is_finite() {
+            seam::carve(features, &self.cells, self.cols, column, rng)
         } else {
-            Path::Edge
+            seam::edge(self.cols, self.rows, column)
         };
         let mut canvas = Canvas {
             cols: &mut self.cols,
             rows: &mut self.rows,
             cells: &mut self.cells,
         };
-        let seam = seam::grow(&mut canvas, column, path, rng);
+        let seam = seam::grow(&mut canvas, column, cuts);
         for cell in expected {
             *cell = seam.shift(*cell);
         }
@@ -238,7 +244,9 @@ fn place<const D: usize>(
         }
         return;
     }
-    let path = field.chain(item, typical, p.lambda);
+    // One arrival is a smaller part of a larger grid, and may disturb fewer.
+    let lambda = p.lambda * (homes.len() as f32 / 1000.0).cbrt().powi(2).max(1.0);
+    let path = field.chain(item, typical, lambda);
     for step in path.windows(2).rev() {
         let held = field.board.sites[step[0] as usize];
         field.put(step[1] as usize, held);
@@ -247,12 +255,6 @@ fn place<const D: usize>(
         field.put(first as usize, item);
     }
     if p.lambda > 0.0 {
-        polish::polish(
-            field,
-            homes,
-            &Scope::Near(&path),
-            ANCHOR_NEAR * p.lambda,
-            rng,
-        );
+        polish::polish(field, homes, &Scope::Near(&path), ANCHOR_NEAR * lambda, rng);
     }
 }

@@ -6,7 +6,7 @@
 //! Around a chain only gains are taken; over the whole grid the proposals are annealed as in a batch arrangement.
 
 use super::SPARE;
-use super::anneal::{FIRST_TEMPERATURE, surprises};
+use super::anneal::surprises;
 use super::board::Board;
 use super::chain::Field;
 use super::features::distance;
@@ -20,6 +20,10 @@ const AROUND: u32 = 4;
 const NEAR: usize = 2000;
 /// Proposals an item over the whole grid.
 const ALL: usize = 300;
+
+/// First temperature over the whole grid, in mean neighbour distances; twice that of a batch arrangement, since seams
+/// leave more to undo.
+const FIRST_TEMPERATURE: f32 = 0.2;
 
 /// Where proposals begin.
 pub(super) enum Scope<'a> {

@@ -12,6 +12,10 @@ const MAX_RESERVE: f32 = 4.0;
 /// Most columns that can be fixed.
 const MAX_COLUMNS: u32 = 1 << 20;
 
+/// Share of the reserve that may not be used up before the grid grows. Measured over 500 arrivals on 1,000: 0.5 gives
+/// one seam less, longer chains and .001 to .004 DPQ16 less.
+const KEPT: f64 = 0.7;
+
 /// Refuses parameters that are out of range.
 pub(super) fn check(p: &GridParams) -> Result<(), GridError> {
     let refuse = |name, value: f64, range| Err(GridError::Parameter { name, value, range });
@@ -81,9 +85,9 @@ pub(super) fn grows_by_column(cols: u32, rows: u32, p: &GridParams) -> bool {
     p.columns.is_none() && f64::from(cols) < f64::from(p.aspect) * f64::from(rows)
 }
 
-/// Fewest spare cells before the grid grows: half the reserve, none on a full grid.
+/// Fewest spare cells before the grid grows: a share of the reserve, none on a full grid.
 pub(super) fn fewest_spares(n: usize, p: &GridParams) -> usize {
-    (n as f64 * f64::from(p.reserve) * 0.5) as usize
+    (n as f64 * f64::from(p.reserve) * KEPT) as usize
 }
 
 #[cfg(test)]

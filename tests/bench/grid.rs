@@ -1,6 +1,8 @@
 //! Measures the grid: CPU and wall time, moves and scores. See `tests/bench/README.md`.
 //!
 //! usage: cargo bench --bench grid -- batch Z.npy POINTS.npy CELLS.csv [key=value …]
+#![allow(clippy::print_stdout)]
+
 use mosaicd::grid::{Grid, GridParams, quality};
 use mosaicd::matrix::Matrix;
 use rustix::time::{ClockId, clock_gettime};

@@ -64,10 +64,9 @@ impl Site {
 
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mosaicd"));
-        command
-            .arg("--config")
-            .arg(self.path("mosaicd.toml"))
-            .args(arguments);
+        // Relative paths, as a person would type them.
+        command.current_dir(self.dir.path());
+        command.arg("--config").arg("mosaicd.toml").args(arguments);
         command.env_remove("NOTIFY_SOCKET").env_remove("RUST_LOG");
         command
     }
