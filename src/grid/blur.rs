@@ -191,15 +191,9 @@ mod tests {
                         }
                     }
                 }
-<<<<<<< HEAD
-                for (found, sum) in blur.target[cell].iter().zip(sum) {
-                    let want = sum / f32::max(count, 1.0);
-                    assert!((found - want).abs() < 1e-3, "r {r} cell {cell}");
-=======
                 for (sum, mean) in sum.iter().zip(&blur.target[cell]) {
                     let want = sum / f32::max(count, 1.0);
                     assert!((mean - want).abs() < 1e-3, "r {r} cell {cell}");
->>>>>>> grid
                 }
             }
         }
