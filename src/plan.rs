@@ -21,7 +21,9 @@ use std::{
 
 /// Removals that are looked at before they are believed start at this many works.
 const GUARD_FROM: usize = 10;
-/// The same while an import is going on; doubles with every generation of the import.
+/// How long a work that is gone waits for its new name to be noticed: the halves of a rename may come apart.
+const RENAME_MS: u64 = 150;
+/// How long ready files wait for company while an import is going on; doubles with every generation of the import.
 const BURST_MS: (u64, u64) = (15_000, 120_000);
 /// Back-off after the store or the output failed (disk full, say).
 const HEAL_MS: (u64, u64) = (2_000, 30_000);
@@ -144,6 +146,8 @@ pub struct Plan {
     waiting_since: Option<u64>,
     burst_ms: u64,
     scans: u64,
+    /// Time of the last input.
+    now_ms: u64,
 }
 
 impl Plan {
@@ -177,11 +181,13 @@ impl Plan {
             waiting_since: None,
             burst_ms: BURST_MS.0,
             scans: 0,
+            now_ms: 0,
         }
     }
 
     /// Takes an input; `now_ms` is monotonic.
     pub fn on(&mut self, input: Input, now_ms: u64) -> Vec<Command> {
+        self.now_ms = now_ms;
         let mut commands = Vec::new();
         match input {
             Input::Start => self.scan_at = Some(now_ms),
@@ -226,17 +232,19 @@ impl Plan {
 
     /// When [`Input::Tick`] is needed at the latest.
     pub fn next_deadline(&self) -> Option<u64> {
-        let waits = self
-            .waiting_since
-            .filter(|_| self.running.is_none())
-            .map(|since| since + self.patience());
+        let since = self.waiting_since.filter(|_| self.running.is_none());
+        let waits = since.map(|since| since + self.patience());
+        let renames = since
+            .filter(|_| !self.gone.is_empty())
+            .map(|since| since + RENAME_MS)
+            .filter(|at| *at > self.now_ms);
         let heals = self
             .failing
             .as_ref()
             .filter(|_| self.running.is_none())
             .map(|(_, _, at)| *at);
         let scan = self.scan_at.filter(|_| !self.scanning);
-        [scan, self.settle.next_deadline_ms(), waits, heals]
+        [scan, self.settle.next_deadline_ms(), waits, renames, heals]
             .into_iter()
             .flatten()
             .min()
@@ -583,6 +591,12 @@ impl Plan {
         }
         let busy = !self.in_flight.is_empty() || self.settling() > 0;
         let changes = !(self.ready.is_empty() && self.gone.is_empty());
+        let renaming = self
+            .waiting_since
+            .is_none_or(|since| now_ms < since + RENAME_MS);
+        if !self.gone.is_empty() && renaming {
+            return None;
+        }
         let waited = self
             .waiting_since
             .is_some_and(|since| now_ms >= since + self.patience());

@@ -99,7 +99,10 @@ fn edit_rename_move_delete_and_readd_each_end_in_the_right_mosaic() {
     );
 
     let before = placed(&edited);
-    let embedded = site.metric("mosaicd_embedded_total");
+    let embedded = 31.0;
+    site.wait("metrics", || {
+        (site.metric("mosaicd_embedded_total") == embedded).then_some(())
+    });
     fs::rename(site.art(&names[5]), site.art("renamed.png")).unwrap();
     let renamed = site.until("the rename", |m| {
         m.works.iter().any(|w| w.path == "renamed.png")

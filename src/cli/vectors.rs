@@ -1,13 +1,7 @@
 //! Commands for people with vectors of their own: `arrange`, and `export` of what a daemon published.
 
 use anyhow::{Context, bail};
-use mosaicd::{
-    config::Config,
-    daemon,
-    grid::Grid,
-    matrix::Matrix,
-    reduce::{Layout, Pca},
-};
+use mosaicd::{config::Config, daemon, grid::Grid, matrix::Matrix, rebuild, reduce::Layout};
 use ndarray::Array2;
 use ndarray_npy::ReadNpyExt;
 use std::{
@@ -17,9 +11,6 @@ use std::{
     path::Path,
     time::Instant,
 };
-
-/// Dimensions of the features that the grid sorts by.
-const FEATURES: usize = 48;
 
 /// `mosaicd arrange`: lays out any `N × D` float32 vectors and writes `index,x,y,col,row`.
 ///
@@ -43,7 +34,7 @@ pub(crate) fn arrange(
     };
     let layout = Layout::cold(&x, &params.layout).context("layout")?;
     let layout_s = lap();
-    let features = Pca::fit(&x, FEATURES).context("features")?.project(&x);
+    let features = rebuild::features(&x).context("features")?.project(&x);
     let grid = Grid::arrange(&features, layout.points(), &params.grid).context("grid")?;
     let grid_s = lap();
     let mut text = String::from("index,x,y,col,row\n");

@@ -6,12 +6,16 @@
 
 use super::product::{View, product};
 use super::random::Random;
+use linfa_linalg::eigh::{EigSort, EighInto};
+use ndarray::Array2;
 
 /// Relative to the largest eigenvalue.
 const RESIDUAL: f64 = 1e-9;
 /// Degree of the filter: products per round.
 const DEGREE: usize = 10;
 const ROUNDS: usize = 60;
+/// Up to this many pairs subspace iteration is quicker than all of them.
+const FEW: usize = 56;
 /// Below this size Jacobi is quicker.
 const SMALL: usize = 64;
 
@@ -20,13 +24,35 @@ const SMALL: usize = 64;
 pub(super) fn leading(c: &[f64], n: usize, k: usize) -> (Vec<f64>, Vec<f64>) {
     let block = k + (k / 4).max(8);
     if n > SMALL
+        && k <= FEW
         && block * 2 < n
         && let Some(found) = subspace(c, n, k, block)
     {
         return found;
     }
-    let (values, vectors) = jacobi(c.to_vec(), n);
+    let (values, vectors) = dense(c, n).unwrap_or_else(|| jacobi(c.to_vec(), n));
     (values[..k].to_vec(), vectors[..k * n].to_vec())
+}
+
+/// All eigenvalues, descending, and eigenvectors (rows) of the symmetric `c` (`n × n`) by linfa-linalg's tridiagonal
+/// QR; `None` if it is small, or if the answer's residual is not.
+fn dense(c: &[f64], n: usize) -> Option<(Vec<f64>, Vec<f64>)> {
+    if n <= SMALL {
+        return None;
+    }
+    let matrix = Array2::from_shape_vec((n, n), c.to_vec()).ok()?;
+    let (values, vectors) = matrix.eigh_into().ok()?.sort_eig_desc();
+    let image = Array2::from_shape_vec((n, n), c.to_vec())
+        .ok()?
+        .dot(&vectors);
+    let residual = (&image - &(&vectors * &values))
+        .mapv(|v| v * v)
+        .sum()
+        .sqrt();
+    let good = residual <= RESIDUAL * norm(c).max(f64::MIN_POSITIVE)
+        && values.iter().all(|v| v.is_finite());
+    let rows = vectors.reversed_axes();
+    good.then(|| (values.to_vec(), rows.iter().copied().collect()))
 }
 
 /// Rows of `v` (`block × n`) are the vectors throughout, so that each is contiguous.

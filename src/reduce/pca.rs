@@ -108,6 +108,18 @@ impl Pca {
         self.variance.iter().map(share).collect()
     }
 
+    /// The first `k` components alone, fewer if there are fewer.
+    pub fn leading(&self, k: usize) -> Self {
+        let (all, k) = (self.components(), k.min(self.components()));
+        let rows = self.components.chunks_exact(all.max(1));
+        Self {
+            mean: self.mean.clone(),
+            components: rows.flat_map(|row| &row[..k]).copied().collect(),
+            variance: self.variance[..k].to_vec(),
+            total_variance: self.total_variance,
+        }
+    }
+
     /// The coordinates of each row (`N × D`) along the components: `N × k`, the same bits as
     /// [`Pca::project_row`] gives.
     pub fn project(&self, x: &Matrix) -> Matrix {
