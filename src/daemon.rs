@@ -40,7 +40,7 @@ mod serve;
 mod threads;
 mod validate;
 
-pub use rooms::params;
+pub use rooms::{open_encoder, params};
 pub use serve::CONFIRMATION;
 pub use validate::{Finding, Invalid, validate};
 

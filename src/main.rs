@@ -88,6 +88,22 @@ enum Command {
         #[arg(long)]
         map_fidelity: Option<f32>,
     },
+    /// Write the embeddings and cells of the published works, for tools of your own; works beside a running daemon.
+    Export {
+        /// Folder for `embeddings.npy` (float32, N × D) and `items.csv` (index,path,x,y,col,row).
+        dir: PathBuf,
+    },
+    /// List the works most alike to a placed one or to any picture file; works beside a running daemon.
+    Similar {
+        /// A placed work's path or file name, or a file.
+        name: String,
+        /// How many.
+        #[arg(long, short = 'n', default_value_t = 10)]
+        count: usize,
+        /// The same as JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Work with configuration files.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -148,6 +164,8 @@ fn execute(Arguments { common, command }: Arguments) -> anyhow::Result<()> {
             out,
             map_fidelity,
         } => cli::arrange(&common.load()?, &vectors, &out, map_fidelity),
+        Command::Export { dir } => cli::export(&common.load()?, &dir),
+        Command::Similar { name, count, json } => cli::similar(&common.load()?, &name, count, json),
         Command::Config(ConfigCommand::Init { file }) => config_init(file.as_deref()),
         Command::Completions { shell } => {
             clap_complete::generate(

@@ -4,7 +4,7 @@ mod progress;
 mod vectors;
 
 pub(crate) use progress::{Progress, draw_samples};
-pub(crate) use vectors::arrange;
+pub(crate) use vectors::{arrange, export, similar};
 
 use anyhow::{Context, bail};
 use mosaicd::{

@@ -1,16 +1,35 @@
-//! Commands for people with vectors of their own: `arrange`, and `export` of what a daemon published.
+//! Commands about vectors: `arrange` lays out a user's own, `export` and `similar` read what a daemon published.
 
 use anyhow::{Context, bail};
-use mosaicd::{config::Config, daemon, grid::Grid, matrix::Matrix, rebuild, reduce::Layout};
+use mosaicd::{
+    artwork::{
+        ContentHash,
+        decode::{DecodeLimits, decode},
+    },
+    config::Config,
+    daemon,
+    grid::Grid,
+    matrix::Matrix,
+    publish::manifest::{Manifest, Work},
+    rebuild,
+    reduce::Layout,
+    service::escape::escaped,
+    vectors,
+};
 use ndarray::Array2;
-use ndarray_npy::ReadNpyExt;
+use ndarray_npy::{ReadNpyExt, WriteNpyExt};
 use std::{
+    collections::HashMap,
     fmt::Write as _,
     fs::{self, File},
-    io::BufReader,
+    io::{BufReader, BufWriter},
     path::Path,
-    time::Instant,
+    thread,
+    time::{Duration, Instant},
 };
+
+/// Looks at a generation that is just being replaced.
+const PATIENCE: usize = 25;
 
 /// `mosaicd arrange`: lays out any `N × D` float32 vectors and writes `index,x,y,col,row`.
 ///
@@ -68,4 +87,169 @@ fn read_npy(path: &Path) -> anyhow::Result<Matrix> {
     let data = array.as_standard_layout().iter().copied().collect();
     Matrix::from_data(data, dims)
         .with_context(|| format!("{}: rows of unequal length", path.display()))
+}
+
+/// What a daemon published.
+struct Published {
+    manifest: Manifest,
+    dims: usize,
+    vectors: HashMap<ContentHash, Vec<f32>>,
+}
+
+/// Reads the manifest and the embeddings beside a running daemon: the embeddings are written before the manifest is
+/// published, so that a generation that is being replaced is complete after another look.
+fn published(config: &Config) -> anyhow::Result<Published> {
+    let path = config.folders.output.join("manifest.json");
+    for _ in 0..PATIENCE {
+        let text = fs::read_to_string(&path).with_context(|| {
+            format!(
+                "cannot read {}; has mosaicd run with this output folder?",
+                path.display()
+            )
+        })?;
+        let manifest: Manifest = serde_json::from_str(&text)
+            .with_context(|| format!("{} is damaged", path.display()))?;
+        let state = &config.folders.state;
+        let (dims, vectors) = vectors::read(state)
+            .with_context(|| format!("cannot read the embeddings in {}", state.display()))?
+            .with_context(|| {
+                format!(
+                    "no embeddings in {}; is it the state folder of this mosaic?",
+                    state.display()
+                )
+            })?;
+        if manifest
+            .works
+            .iter()
+            .all(|work| vectors.contains_key(&work.hash))
+        {
+            return Ok(Published {
+                manifest,
+                dims,
+                vectors,
+            });
+        }
+        thread::sleep(Duration::from_millis(200));
+    }
+    bail!(
+        "the embeddings in {} do not belong to {}; run `mosaicd build` and try again",
+        config.folders.state.display(),
+        path.display()
+    )
+}
+
+/// `mosaicd export`: `embeddings.npy` (float32, `N × D`) and `items.csv` (index,path,x,y,col,row).
+pub(crate) fn export(config: &Config, dir: &Path) -> anyhow::Result<()> {
+    let Published {
+        manifest,
+        dims,
+        vectors,
+    } = published(config)?;
+    fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    let mut table = String::from("index,path,x,y,col,row\n");
+    let mut matrix = Array2::<f32>::zeros((manifest.works.len(), dims));
+    for (i, work) in manifest.works.iter().enumerate() {
+        let vector = &vectors[&work.hash];
+        matrix
+            .row_mut(i)
+            .iter_mut()
+            .zip(vector)
+            .for_each(|(to, from)| *to = *from);
+        let path = quoted(&work.path);
+        writeln!(
+            table,
+            "{i},{path},{},{},{},{}",
+            work.x, work.y, work.col, work.row
+        )?;
+    }
+    let npy = dir.join("embeddings.npy");
+    matrix
+        .write_npy(BufWriter::new(File::create(&npy)?))
+        .with_context(|| format!("cannot write {}", npy.display()))?;
+    let csv = dir.join("items.csv");
+    fs::write(&csv, table).with_context(|| format!("cannot write {}", csv.display()))?;
+    println!(
+        "{} embeddings of {dims} in {}, their works in {}",
+        manifest.works.len(),
+        npy.display(),
+        csv.display()
+    );
+    Ok(())
+}
+
+/// `mosaicd similar`: the works nearest to a placed one, or to any picture file.
+pub(crate) fn similar(config: &Config, name: &str, count: usize, json: bool) -> anyhow::Result<()> {
+    let Published {
+        manifest,
+        vectors,
+        dims,
+    } = published(config)?;
+    let placed = manifest.works.iter().find(|work| {
+        work.path == name
+            || Path::new(&work.path)
+                .file_name()
+                .is_some_and(|file| file.to_str() == Some(name))
+    });
+    let query = match placed {
+        Some(work) => vectors[&work.hash].clone(),
+        None => embed_file(config, Path::new(name), dims, &manifest.model)?,
+    };
+    let score = |vector: &[f32]| query.iter().zip(vector).map(|(a, b)| a * b).sum::<f32>();
+    let mut ranked: Vec<(f32, &Work)> = manifest
+        .works
+        .iter()
+        .filter(|work| placed.is_none_or(|placed| placed.id != work.id))
+        .map(|work| (score(&vectors[&work.hash]), work))
+        .collect();
+    ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.id.cmp(&b.1.id)));
+    ranked.truncate(count);
+    if json {
+        let list: Vec<_> = ranked
+            .iter()
+            .map(|(score, w)| serde_json::json!({"path": w.path, "similarity": score, "col": w.col, "row": w.row}))
+            .collect();
+        println!("{}", serde_json::to_string_pretty(&list)?);
+        return Ok(());
+    }
+    for (score, work) in ranked {
+        println!(
+            "{score:.4}  {}  (column {}, row {})",
+            escaped(&work.path),
+            work.col,
+            work.row
+        );
+    }
+    Ok(())
+}
+
+fn embed_file(config: &Config, path: &Path, dims: usize, model: &str) -> anyhow::Result<Vec<f32>> {
+    let bytes = fs::read(path).with_context(|| {
+        format!(
+            "{} is neither a placed work nor a file that can be read",
+            path.display()
+        )
+    })?;
+    let picture =
+        decode(&bytes, &DecodeLimits::default()).with_context(|| path.display().to_string())?;
+    let encoder = daemon::open_encoder(config)?;
+    if encoder.name() != model || encoder.dims() != dims {
+        bail!(
+            "the mosaic was made with the encoder {model}, the configuration names {}",
+            encoder.name()
+        );
+    }
+    let vectors = encoder.encode(&[encoder.prepare(&picture)])?;
+    vectors
+        .into_iter()
+        .next()
+        .context("the encoder returned nothing")
+}
+
+/// A CSV field (RFC 4180).
+fn quoted(text: &str) -> String {
+    if text.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text.to_owned()
+    }
 }

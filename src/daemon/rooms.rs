@@ -173,7 +173,7 @@ pub(super) fn open_store(config: &Config, mode: &Mode) -> Result<Arc<dyn Store>,
 }
 
 /// Loads the configured encoder.
-pub(super) fn open_encoder(config: &Config) -> Result<Arc<dyn Encoder>, DaemonError> {
+pub fn open_encoder(config: &Config) -> Result<Arc<dyn Encoder>, DaemonError> {
     Ok(Arc::from(embed::open(&encoder_spec(config))?))
 }
 
