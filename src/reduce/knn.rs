@@ -54,17 +54,22 @@ impl Knn {
             distances: vec![f32::INFINITY; n * k],
             squares: squares(x, 0..n)?,
         };
-        let field = Field::new(x, &knn.squares);
+        let field = Field::with_sketch(x, &knn.squares)?;
         let blocks = blocks(0..n);
         let lists = locked(k, BLOCK, &mut knn.ids, &mut knn.distances);
-        let pairs: Vec<(usize, usize)> = (0..blocks.len())
-            .flat_map(|i| (i..blocks.len()).map(move |j| (i, j)))
-            .collect();
-        pairs.into_par_iter().for_each(|(i, j)| {
+        let visit = |(i, j): (usize, usize)| {
             let queries: Vec<u32> = blocks[i].clone().map(|q| q as u32).collect();
             let column_lists = (i != j).then(|| &lists[j]);
             field.visit(&queries, blocks[j].clone(), Some(&lists[i]), column_lists);
-        });
+        };
+        // Lists that are full reject more, so each block meets itself before it meets others.
+        (0..blocks.len())
+            .into_par_iter()
+            .for_each(|i| visit((i, i)));
+        let pairs: Vec<(usize, usize)> = (0..blocks.len())
+            .flat_map(|i| (i + 1..blocks.len()).map(move |j| (i, j)))
+            .collect();
+        pairs.into_par_iter().for_each(visit);
         drop(lists);
         Ok(knn)
     }
