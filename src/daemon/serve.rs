@@ -27,6 +27,8 @@ const POLL: Duration = Duration::from_secs(3);
 const WATCH_AGAIN: Duration = Duration::from_secs(60);
 /// In a single pass, files still being written are waited for this long.
 const LINGER_MS: u64 = 30_000;
+/// The quality is computed when nothing was published for this long: it takes seconds of one core in large collections.
+const MEASURE_AFTER: Duration = Duration::from_secs(10);
 /// A task that runs longer than this is taken for stuck, and the watchdog is not fed any more.
 const STUCK: Duration = Duration::from_secs(3 * 3_600);
 /// Old generations and unneeded cells are collected this often.
@@ -52,6 +54,7 @@ pub(super) struct Loop<'a, 'b> {
     scan_took: Duration,
     limited: Limited,
     generation: u64,
+    published: Instant,
     measured: u64,
     measuring: bool,
     ready: bool,
@@ -87,6 +90,7 @@ impl<'a, 'b> Loop<'a, 'b> {
             scan_took: Duration::ZERO,
             limited: Limited::new(3, 600_000),
             generation: 0,
+            published: now,
             measured: 0,
             measuring: false,
             ready: false,
@@ -280,6 +284,7 @@ impl Loop<'_, '_> {
                         "published"
                     );
                     self.generation = report.generation;
+                    self.published = Instant::now();
                     self.notifier.status(&self.reporter.line());
                 }
                 Ok(report)
@@ -305,7 +310,8 @@ impl Loop<'_, '_> {
         if !self.plan.is_idle() {
             return;
         }
-        if !self.measuring && self.measured != self.generation {
+        let quiet = matches!(self.mode, Mode::Once) || self.published.elapsed() > MEASURE_AFTER;
+        if !self.measuring && quiet && self.measured != self.generation {
             (self.measuring, self.measured) = (true, self.generation);
             self.hands.measure();
         }

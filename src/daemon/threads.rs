@@ -7,6 +7,7 @@ use crate::{
     ingest::{Job, threads_or_all},
     pipeline::{Known, Pipeline, Task},
     publish::manifest::Quality,
+    rebuild::Collection,
     reduce::trustworthiness,
     service::limit::Limited,
     watch::{Ignore, scan},
@@ -22,8 +23,10 @@ use tokio::sync::mpsc::UnboundedSender;
 /// How long the threads may take to end; systemd's TimeoutStopSec is 30 s.
 const STOP: Duration = Duration::from_secs(20);
 
-/// Rows that quality is computed from in larger collections (notes: 1,024 rows err by .0003 at most).
+/// Up to this many works quality is computed from all of them.
 const QUALITY_SAMPLE: usize = 4_096;
+/// Rows that the grid's quality is computed from in larger collections; they err by .0003 at most.
+const QUALITY_ROWS: usize = 1_024;
 
 /// What the pipeline's thread is asked.
 enum Order {
@@ -151,24 +154,36 @@ fn run_pipeline(mut pipeline: Pipeline, inbox: &Receiver<Order>, send: &Unbounde
                 let (collection, generation) =
                     (pipeline.collection().clone(), pipeline.generation());
                 let send = send.clone();
-                let measure = move || {
-                    let n = collection.works.len();
-                    let cells: Vec<_> = (0..n).map(|i| collection.cell(i)).collect();
-                    let (vectors, points) = (&collection.vectors, collection.layout.points());
-                    let sample = Some(QUALITY_SAMPLE);
-                    let quality = Quality {
-                        generation,
-                        dpq16: dpq16(vectors, &cells, sample, 0),
-                        trustworthiness: (n > 2)
-                            .then(|| trustworthiness(vectors, points, 15, sample, 0)),
-                    };
-                    drop(send.send(Event::Measured(quality)));
+                // A pool of its own, of one thread: the next rebuild must not queue behind it.
+                let measure = move || match rayon::ThreadPoolBuilder::new().num_threads(1).build() {
+                    Ok(pool) => {
+                        let quality = pool.install(|| measure(&collection, generation));
+                        drop(send.send(Event::Measured(quality)));
+                    }
+                    Err(error) => tracing::warn!(%error, "the quality cannot be computed"),
                 };
                 if let Err(error) = spawn("quality", measure) {
                     tracing::warn!(%error, "the quality cannot be computed");
                 }
             }
         }
+    }
+}
+
+fn measure(collection: &Collection, generation: u64) -> Quality {
+    let n = collection.works.len();
+    let cells: Vec<_> = (0..n).map(|i| collection.cell(i)).collect();
+    let (vectors, points) = (&collection.vectors, collection.layout.points());
+    let sample = Some(QUALITY_SAMPLE);
+    Quality {
+        generation,
+        dpq16: dpq16(
+            vectors,
+            &cells,
+            (n > QUALITY_SAMPLE).then_some(QUALITY_ROWS),
+            0,
+        ),
+        trustworthiness: (n > 2).then(|| trustworthiness(vectors, points, 15, sample, 0)),
     }
 }
 
