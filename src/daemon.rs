@@ -224,8 +224,8 @@ fn wall_ms() -> u64 {
         .map_or(0, |d| d.as_millis() as u64)
 }
 
-/// An error and its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
+/// An error and its causes in one line, without saying anything twice.
+pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

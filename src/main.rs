@@ -128,7 +128,7 @@ fn main() -> ExitCode {
     match execute(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("mosaicd: {error:#}");
+            eprintln!("mosaicd: {}", daemon::chain(error.as_ref()));
             if is_configuration(&error) {
                 ExitCode::from(EX_CONFIG)
             } else {

@@ -197,6 +197,9 @@ impl Pipeline {
     /// Does one task; `now_ms` is milliseconds since the Unix epoch.
     pub fn run(&mut self, task: Task, now_ms: u64) -> Result<Report, PipelineError> {
         let mut stages = Stages::default();
+        if self.collection.model != *self.encoder.model() {
+            self.change_model()?;
+        }
         let rebuilt = match task {
             Task::Apply { arrivals, gone } if arrivals.is_empty() && gone.is_empty() => {
                 Rebuilt::default()
@@ -260,15 +263,12 @@ impl Pipeline {
         }
     }
 
-    /// Fetches the arrivals' embeddings; brings the whole collection over to the encoder's model if it is another.
+    /// Fetches the arrivals' embeddings.
     fn gather(
         &mut self,
         arrivals: Vec<(Job, ContentHash)>,
         gone: Vec<PathBuf>,
     ) -> Result<ChangeSet, PipelineError> {
-        if self.collection.model != *self.encoder.model() {
-            self.change_model()?;
-        }
         let mut changes = ChangeSet {
             arrivals: Vec::with_capacity(arrivals.len()),
             gone,
@@ -291,13 +291,15 @@ impl Pipeline {
         Ok(changes)
     }
 
+    /// Brings the whole collection over to the encoder's model.
     fn change_model(&mut self) -> Result<(), PipelineError> {
         let (model, dims) = (self.encoder.model().clone(), self.encoder.dims());
         let (vectors, stale) = vectors_of(&*self.store, &self.collection.works, &model, dims)?;
         tracing::info!(model = %self.encoder.name(), artworks = vectors.rows(), "the model changed");
-        self.rebuild(|collection, params| {
+        let rebuilt = self.rebuild(|collection, params| {
             rebuild::change_model(collection, model, vectors, stale, params)
         })?;
+        self.unpublished = self.unpublished.and(rebuilt);
         Ok(())
     }
 

@@ -139,6 +139,8 @@ pub struct Plan {
     scan_at: Option<u64>,
     scan_error: Option<String>,
     running: Option<Task>,
+    /// The arrivals of the running task.
+    placing: BTreeMap<PathBuf, ()>,
     failing: Option<(String, u32, u64)>,
     relayout: bool,
     /// A publication is due even without a change: at the start.
@@ -175,6 +177,7 @@ impl Plan {
             scan_at: None,
             scan_error: None,
             running: None,
+            placing: BTreeMap::new(),
             failing: None,
             relayout: false,
             due: true,
@@ -350,18 +353,10 @@ impl Plan {
     /// A path was looked at: a file may be finished, works may be gone.
     fn looked(&mut self, path: &Path, scan: &Scan, wall_ms: u64, now_ms: u64) -> Vec<Command> {
         let mut commands = Vec::new();
-        let known = self
-            .placed
-            .range(path.to_owned()..)
-            .take_while(|(known, _)| known.starts_with(path));
-        let gone: Vec<PathBuf> = known
-            .map(|(known, _)| known)
-            .filter(|known| !scan.files.contains_key(*known) && scan.covers(known))
-            .cloned()
-            .collect();
-        gone.into_iter().for_each(|path| self.vanished(path));
-        if !scan.files.contains_key(path) && scan.covers(path) {
-            self.vanished(path.to_owned());
+        for known in self.known_below(path) {
+            if !scan.files.contains_key(&known) && scan.covers(&known) {
+                self.vanished(known);
+            }
         }
         self.skipped
             .retain(|(skipped, _)| !skipped.starts_with(path));
@@ -391,17 +386,33 @@ impl Plan {
         commands
     }
 
-    /// A path is not there: a deletion that was seen happening.
+    /// `path` itself, and every path below it in any state: placed, settling, being read, ready or being placed.
+    fn known_below(&self, path: &Path) -> BTreeSet<PathBuf> {
+        fn below<'a, V>(
+            map: &'a BTreeMap<PathBuf, V>,
+            path: &Path,
+        ) -> impl Iterator<Item = PathBuf> + 'a {
+            let path = path.to_owned();
+            map.range(path.clone()..)
+                .map(|(p, _)| p.clone())
+                .take_while(move |p| p.starts_with(&path))
+        }
+        let mut known: BTreeSet<PathBuf> = [path.to_owned()].into();
+        known.extend(below(&self.placed, path));
+        known.extend(below(&self.candidates, path));
+        known.extend(below(&self.in_flight, path));
+        known.extend(below(&self.ready, path));
+        known.extend(below(&self.placing, path));
+        known
+    }
+
+    /// A path is not there (any more).
     fn vanished(&mut self, path: PathBuf) {
         self.settle.removed(&path);
         self.candidates.remove(&path);
         self.ready.remove(&path);
         self.refused.remove(&path);
-        let placing = |task: &Task| match task {
-            Task::Apply { arrivals, .. } => arrivals.iter().any(|(job, _)| job.path == path),
-            Task::Relayout => false,
-        };
-        if self.in_flight.contains_key(&path) || self.running.as_ref().is_some_and(placing) {
+        if self.in_flight.contains_key(&path) || self.placing.contains_key(&path) {
             self.recheck.insert(path.clone());
         }
         if let Some(identity) = self.placed.get(&path) {
@@ -424,6 +435,16 @@ impl Plan {
         };
         self.scan_error = None;
         self.scan_at = Some(self.scan_at.map_or(rescan, |at| at.min(rescan)));
+        let underway = self
+            .ready
+            .keys()
+            .chain(self.in_flight.keys())
+            .chain(self.placing.keys());
+        let absent = |path: &&PathBuf| {
+            !scan.files.contains_key(*path) && scan.covers(path) && !self.placed.contains_key(*path)
+        };
+        let lost: Vec<PathBuf> = underway.filter(absent).cloned().collect();
+        lost.into_iter().for_each(|path| self.vanished(path));
         self.missing(&scan, now_ms);
         self.skipped = scan.skipped;
         for (path, identity) in scan.files {
@@ -506,6 +527,7 @@ impl Plan {
         let Some(task) = self.running.take() else {
             return;
         };
+        self.placing.clear();
         match result {
             Ok(_) => {
                 self.failing = None;
@@ -569,6 +591,12 @@ impl Plan {
             && self.scans > 0
             && let Some(task) = self.next_task(now_ms)
         {
+            if let Task::Apply { arrivals, .. } = &task {
+                self.placing = arrivals
+                    .iter()
+                    .map(|(job, _)| (job.path.clone(), ()))
+                    .collect();
+            }
             self.running = Some(task.clone());
             self.waiting_since = None;
             commands.push(Command::Run(task));
@@ -630,3 +658,6 @@ fn back_off((first, most): (u64, u64), tries: u32) -> u64 {
         .saturating_mul(1 << tries.saturating_sub(1).min(20))
         .min(most)
 }
+
+#[cfg(test)]
+mod tests;

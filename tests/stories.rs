@@ -418,3 +418,56 @@ fn the_artwork_folder_is_never_written() {
     site.build();
     assert_eq!(list(), before);
 }
+
+#[test]
+fn another_model_embeds_again_and_the_way_back_is_free() {
+    let Some(library) = std::env::var_os("ORT_DYLIB_PATH") else {
+        assert!(
+            std::env::var_os("MOSAICD_REQUIRE_ONNX").is_none(),
+            "ORT_DYLIB_PATH is not set"
+        );
+        eprintln!("skipped: ORT_DYLIB_PATH is not set");
+        return;
+    };
+    let site = Site::new();
+    site.draw(0, 24);
+    let first = site.build();
+    let model = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/fixtures/clip/tiny-clip.onnx"
+    );
+    let library = library.into_string().unwrap();
+    site.configure(&format!(
+        "[embed]\nmodel = \"{model}\"\nlibrary = \"{library}\"\n"
+    ));
+    let second = site.build();
+    assert_eq!(site.metric("mosaicd_embedded_total"), 24.0);
+    assert_eq!(
+        (second.model.as_str(), second.generation),
+        ("tiny-clip.onnx", first.generation + 1)
+    );
+    let neighbours = |m: &mosaicd::publish::manifest::Manifest| {
+        m.works
+            .iter()
+            .map(|w| w.neighbours.clone())
+            .collect::<Vec<_>>()
+    };
+    assert_ne!(neighbours(&first), neighbours(&second));
+    let ids = |m| {
+        placed(m)
+            .into_iter()
+            .map(|(path, (id, _))| (path, id))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(ids(&first), ids(&second), "works keep their numbers");
+
+    site.configure("");
+    let third = site.build();
+    assert_eq!(
+        site.metric("mosaicd_embedded_total"),
+        0.0,
+        "the old embeddings were kept"
+    );
+    assert_eq!(third.model, "builtin");
+    assert_eq!(neighbours(&first), neighbours(&third));
+}

@@ -36,7 +36,7 @@ pub enum EncodeError {
     /// No onnxruntime library loads.
     #[error(
         "the onnxruntime library was not found: tried {0}. Set embed.library or ORT_DYLIB_PATH to \
-         libonnxruntime.so (1.17 or later), or run `mosaicd model fetch onnxruntime`"
+         libonnxruntime.so (1.17 or later); the README says where to get it"
     )]
     NoLibrary(AllTried),
     /// The library loaded but does not start.
