@@ -118,6 +118,8 @@ pub struct Pipeline {
     state: PathBuf,
     unsaved: bool,
     unpublished: Rebuilt,
+    /// The generation whose cells were collected last.
+    collected: u64,
 }
 
 impl Pipeline {
@@ -151,6 +153,7 @@ impl Pipeline {
             state: state.to_owned(),
             unsaved,
             unpublished: Rebuilt::default(),
+            collected: 0,
         })
     }
 
@@ -164,10 +167,21 @@ impl Pipeline {
         self.publisher.publish_quality(quality)
     }
 
-    /// Removes files of old generations, and cells and embeddings that no work needs any more.
+    /// Removes files of old generations, and cells that no work needs. Embeddings stay: a work may come back.
+    ///
+    /// Called when nothing is being read; a cell that was made meanwhile is found missing and made again.
     pub fn collect(&mut self, now_ms: u64) {
         if let Err(error) = self.publisher.collect(now_ms) {
             tracing::warn!(%error, "old generations could not be removed");
+        }
+        if self.collected == self.publisher.generation() {
+            return;
+        }
+        self.collected = self.publisher.generation();
+        let used: HashSet<ContentHash> =
+            self.collection.works.iter().map(|work| work.hash).collect();
+        if let Err(error) = self.cells.retain(|hash| used.contains(hash)) {
+            tracing::warn!(%error, "unneeded cells could not be removed");
         }
     }
 

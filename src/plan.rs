@@ -150,6 +150,8 @@ pub struct Plan {
     scans: u64,
     /// Time of the last input.
     now_ms: u64,
+    /// Inputs so far, ticks apart.
+    inputs: u64,
 }
 
 impl Plan {
@@ -185,12 +187,14 @@ impl Plan {
             burst_ms: BURST_MS.0,
             scans: 0,
             now_ms: 0,
+            inputs: 0,
         }
     }
 
     /// Takes an input; `now_ms` is monotonic.
     pub fn on(&mut self, input: Input, now_ms: u64) -> Vec<Command> {
         self.now_ms = now_ms;
+        self.inputs += u64::from(!matches!(input, Input::Tick));
         let mut commands = Vec::new();
         match input {
             Input::Start => self.scan_at = Some(now_ms),
@@ -269,6 +273,11 @@ impl Plan {
     /// Files in a state between seen and placed.
     pub fn pending(&self) -> usize {
         self.unread() + self.ready.len()
+    }
+
+    /// Inputs so far, ticks apart: while it stays the same, nothing that the plan tells has changed.
+    pub fn inputs(&self) -> u64 {
+        self.inputs
     }
 
     /// Files that are seen and not read yet.

@@ -16,6 +16,9 @@ use std::collections::BTreeMap;
 /// The status is written this often at most.
 const EVERY_MS: u64 = 500;
 
+/// And at least this often, as a sign of life.
+const LIFE_MS: u64 = 30_000;
+
 /// Failures listed by name at most; the rest is counted (a folder of junk must not make a status of megabytes).
 const LISTED: usize = 10_000;
 
@@ -28,6 +31,8 @@ pub(super) struct Reporter<'a> {
     written_ms: u64,
     since: BTreeMap<String, u64>,
     done: u64,
+    /// What the status on disk was made from: the plan's inputs, the number of conditions.
+    seen: (u64, usize),
 }
 
 impl<'a> Reporter<'a> {
@@ -47,6 +52,7 @@ impl<'a> Reporter<'a> {
             written_ms: 0,
             since: BTreeMap::new(),
             done: 0,
+            seen: (0, 0),
         }
     }
 
@@ -110,9 +116,13 @@ impl<'a> Reporter<'a> {
     /// Brings the status up to date with the plan, and writes it if it is time to, or `now`.
     pub(super) fn update(&mut self, plan: &Plan, conditions: Vec<(String, String)>, now: bool) {
         let wall = wall_ms();
-        if !now && wall.saturating_sub(self.written_ms) < EVERY_MS {
+        let seen = (plan.inputs(), conditions.len());
+        let age_ms = wall.saturating_sub(self.written_ms);
+        let due = if seen == self.seen { LIFE_MS } else { EVERY_MS };
+        if !now && age_ms < due {
             return;
         }
+        self.seen = seen;
         let pending = plan.pending() as u64;
         if pending == 0 {
             self.done = 0;

@@ -31,8 +31,8 @@ const LINGER_MS: u64 = 30_000;
 const MEASURE_AFTER: Duration = Duration::from_secs(10);
 /// A task that runs longer than this is taken for stuck, and the watchdog is not fed any more.
 const STUCK: Duration = Duration::from_secs(3 * 3_600);
-/// Old generations and unneeded cells are collected this often.
-const COLLECT: Duration = Duration::from_secs(600);
+/// Old generations and unneeded cells are collected this often, when nothing else is going on.
+const COLLECT: Duration = Duration::from_secs(60);
 
 /// One run of the loop, from opening the rooms to closing them.
 pub(super) struct Loop<'a, 'b> {
@@ -396,7 +396,7 @@ impl Loop<'_, '_> {
         if self.task_since.is_none_or(|since| since.elapsed() < STUCK) {
             self.notifier.watchdog();
         }
-        if self.collected.elapsed() > COLLECT {
+        if self.collected.elapsed() > COLLECT && self.plan.is_idle() {
             self.collected = Instant::now();
             self.hands.collect();
         }
