@@ -1,8 +1,8 @@
 //! [`Layout`]: the neighbour graph and the points, and the policy of who moves when.
 //!
 //! A known point moves as little as quality allows. Few arrivals: they are placed beside their neighbours, then 50
-//! epochs in which they move freely, their neighbours a fifth, the rest a fiftieth. Many: 200 epochs from where
-//! everything is, then a rigid alignment. A map that is mostly new is made anew and aligned. Never a re-run without
+//! epochs in which they move freely, their neighbours a fifth, the rest a fiftieth and rarely. Many: 200 epochs from
+//! where everything is, then a rigid alignment. A map that is mostly new is made anew and aligned. Never a re-run without
 //! one of these reasons.
 
 use super::align::Rigid;
@@ -26,7 +26,7 @@ const BATCH_EPOCHS: usize = 200;
 const ARRIVAL_EPOCHS: usize = 50;
 /// What share of a move a neighbour of an arrival makes.
 const NEIGHBOUR_MOBILITY: f32 = 0.2;
-/// What share of a move everybody else makes.
+/// What share of a move everybody else makes, in the few epochs in which `sgd` moves slow points.
 const REST_MOBILITY: f32 = 0.02;
 /// A batch is small up to one in so many points.
 const SMALL_BATCH: usize = 5;
