@@ -93,12 +93,12 @@ impl<'a> Artist<'a> {
         cell
     }
 
-    /// The pixels of a pyramid tile.
-    pub(super) fn tile(&self, level: &Level, col: u32, row: u32) -> Raster {
+    /// Pixels of a level of the pyramid.
+    pub(super) fn pixels(&self, level: &Level, rect: Rect) -> Raster {
         let grid = (self.placement.cols, self.placement.rows);
         let mut mip = |col: u32, row: u32, px: u32, out: &mut Vec<u8>| self.mip(col, row, px, out);
         let background = self.spec.cell.background;
-        compose(level, level.rect(col, row), grid, background, &mut mip)
+        compose(level, rect, grid, background, &mut mip)
     }
 
     /// Splices the mosaic and its preview, and names them in the manifest. A file that would show the same as the

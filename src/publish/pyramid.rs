@@ -1,15 +1,17 @@
 //! Drawing the tiles of a generation and writing those that changed.
 //!
-//! A tile is drawn from its cells' mips, encoded whole, and written under a name that carries its hash; a tile none
+//! A tile is drawn from its cells' mips and written under a name that carries its hash. Where some of its cells
+//! changed, those are drawn and the rest is copied from the published file, which its hash proves sound; a tile none
 //! of whose cells changed keeps its file. Where tiles lie is `render::pyramid`'s business.
 //!
 //! Invariant: the tiles of a changed generation are those of one drawn from scratch.
 
 use super::{PublishError, drawing::Artist, files::Folder, manifest, names};
 use crate::render::{
-    jpeg::encode_image,
+    jpeg::{Frame, JpegError, encode_image},
     mips::halve,
-    pyramid::{Level, OVERLAP, Pyramid, TILE_SIZE},
+    patch::{block_rect, encode_block, encode_tile, patch, tile_frame},
+    pyramid::{Level, OVERLAP, Pyramid, Rect, TILE_SIZE},
     tile::Raster,
 };
 use rayon::prelude::*;
@@ -124,16 +126,27 @@ pub(super) fn draw(
     let mut levels = Vec::new();
     let mut jobs = Vec::new();
     for (at, level) in pyramid.levels().enumerate() {
-        let dirty = level.dirty(changed);
+        let mut dirty = level.dirty(changed);
         let mut hashes = Vec::with_capacity(level.tiles());
-        for (i, dirty) in dirty.into_iter().enumerate() {
+        for i in 0..level.tiles() {
             let (col, row) = (i as u32 % level.cols, i as u32 / level.cols);
-            let kept = match dirty {
-                true => None,
-                false => keep(folder, old, &level, col, row)?,
+            let before = old.and_then(|old| standing(old, &level, col, row));
+            let kept = match (dirty.contains_key(&i), &before) {
+                (false, Some(before)) => keep(folder, before, &level, col, row)?,
+                _ => None,
             };
             if kept.is_none() {
-                jobs.push((at, level, i));
+                let changed = dirty.remove(&i).unwrap_or_default();
+                jobs.push((
+                    (at, i),
+                    Job {
+                        level,
+                        col,
+                        row,
+                        changed,
+                        before,
+                    },
+                ));
             }
             hashes.push(kept);
         }
@@ -141,17 +154,15 @@ pub(super) fn draw(
     }
     let drawn = jobs
         .par_iter()
-        .map(|&(at, level, i)| {
-            let (col, row) = (i as u32 % level.cols, i as u32 / level.cols);
-            let raster = artist.tile(&level, col, row);
-            let bytes = encode_image(&raster.rgb, raster.width, raster.height, artist.spec.jpeg)?;
+        .map(|(at, job)| {
+            let bytes = job.draw(folder, artist)?;
             let hash = names::hash(&bytes);
-            let written = folder.write_new(&names::tile(level.number, col, row, hash), &bytes)?;
-            Ok((at, i, hash, written))
+            let name = names::tile(job.level.number, job.col, job.row, hash);
+            Ok((*at, hash, folder.write_new(&name, &bytes)?))
         })
         .collect::<Result<Vec<_>, PublishError>>()?;
     let mut written = 0;
-    for (at, i, hash, new) in drawn {
+    for ((at, i), hash, new) in drawn {
         levels[at][i] = Some(hash);
         written += usize::from(new);
     }
@@ -162,28 +173,99 @@ pub(super) fn draw(
     Ok((tiles, written))
 }
 
-/// The hash of the old tile with the same pixels, if its file can stand for the new one. When the pyramid has grown
-/// by a level, every level's number rises by one and the file gets a second name.
+/// A tile to draw.
+struct Job {
+    level: Level,
+    col: u32,
+    row: u32,
+    /// The cells that differ from those of `before`.
+    changed: Vec<(u32, u32)>,
+    before: Option<Standing>,
+}
+
+/// A published tile of the same place, size and scale.
+struct Standing {
+    /// Number of its level, which is another one when the pyramid has grown.
+    number: u32,
+    hash: u32,
+}
+
+impl Job {
+    /// The tile's bytes: the standing tile's with the changed blocks replaced, or all drawn anew.
+    fn draw(&self, folder: &Folder, artist: &Artist<'_>) -> Result<Vec<u8>, PublishError> {
+        let spec = artist.spec.jpeg;
+        let rect = self.level.rect(self.col, self.row);
+        let frame = tile_frame(&self.level, rect, spec)?;
+        let blocks = self.blocks(&frame, rect);
+        if !blocks.is_empty()
+            && blocks.len() < frame.cols as usize * frame.rows as usize
+            && let Some(old) = self.read(folder)
+        {
+            let fresh = |at| {
+                let raster = artist.pixels(&self.level, block_rect(&frame, rect, at));
+                Ok((at, encode_block(raster, &frame, spec)?))
+            };
+            let fresh = blocks
+                .iter()
+                .map(|&(row, col)| fresh((col, row)))
+                .collect::<Result<Vec<_>, JpegError>>()?;
+            if let Ok(bytes) = patch(&old, &frame, &fresh) {
+                return Ok(bytes);
+            }
+        }
+        let raster = artist.pixels(&self.level, rect);
+        Ok(encode_tile(&raster, &frame, spec)?)
+    }
+
+    /// Row and column of the blocks that show a changed cell.
+    fn blocks(&self, frame: &Frame, tile: Rect) -> BTreeSet<(u32, u32)> {
+        let mut blocks = BTreeSet::new();
+        for &(col, row) in &self.changed {
+            let cell = self.level.cell_rect(col, row);
+            let side = cell.width;
+            let range = |cell: u32, tile: u32, limit: u32| {
+                let last = (cell + side - 1).saturating_sub(tile) / frame.block_px;
+                cell.saturating_sub(tile) / frame.block_px..(last + 1).min(limit)
+            };
+            for block_row in range(cell.y, tile.y, frame.rows) {
+                let cols = range(cell.x, tile.x, frame.cols);
+                blocks.extend(cols.map(|block_col| (block_row, block_col)));
+            }
+        }
+        blocks
+    }
+
+    /// The standing tile's bytes, if they are what its name promises.
+    fn read(&self, folder: &Folder) -> Option<Vec<u8>> {
+        let Standing { number, hash } = *self.before.as_ref()?;
+        let name = names::tile(number, self.col, self.row, hash);
+        let bytes = std::fs::read(folder.path(&name)).ok()?;
+        (names::hash(&bytes) == hash).then_some(bytes)
+    }
+}
+
+/// The old tile of a place, if it has the same size and scale. When the pyramid has grown by a level, every level's
+/// number rises by one.
+fn standing(old: &Tiles, level: &Level, col: u32, row: u32) -> Option<Standing> {
+    let number = old.pyramid.max_level.checked_sub(level.depth)?;
+    let before = old.pyramid.level(number);
+    if before.rect(col, row) != level.rect(col, row) || before.scale != level.scale {
+        return None;
+    }
+    let hash = old.hash(number, col, row)?;
+    Some(Standing { number, hash })
+}
+
+/// The hash of a standing tile with the same pixels, if its file can stand for the new one: where the level has
+/// another number, the file gets a second name.
 fn keep(
     folder: &Folder,
-    old: Option<&Tiles>,
+    before: &Standing,
     level: &Level,
     col: u32,
     row: u32,
 ) -> Result<Option<u32>, PublishError> {
-    let Some(old) = old else {
-        return Ok(None);
-    };
-    let Some(number) = old.pyramid.max_level.checked_sub(level.depth) else {
-        return Ok(None);
-    };
-    let before = old.pyramid.level(number);
-    if before.rect(col, row) != level.rect(col, row) || before.scale != level.scale {
-        return Ok(None);
-    }
-    let Some(hash) = old.hash(number, col, row) else {
-        return Ok(None);
-    };
+    let Standing { number, hash } = *before;
     if number != level.number {
         let from = names::tile(number, col, row, hash);
         let to = names::tile(level.number, col, row, hash);
@@ -206,7 +288,8 @@ pub(super) fn low_levels(
     pyramid: &Pyramid,
 ) -> Result<Vec<(u32, Vec<u8>)>, PublishError> {
     let mut number = pyramid.min_level();
-    let mut raster = artist.tile(&pyramid.level(number), 0, 0);
+    let lowest = pyramid.level(number);
+    let mut raster = artist.pixels(&lowest, lowest.rect(0, 0));
     let mut encoded = Vec::new();
     while number > 0 {
         number -= 1;

@@ -287,6 +287,12 @@ pub fn encode_image(
     encode(rgb, width, height, spec, None)
 }
 
+/// Encodes a whole picture with the restart intervals of a frame of its size: the bytes that [`splice`] would give.
+pub fn encode_restarting(rgb: &[u8], frame: &Frame, spec: JpegSpec) -> Result<Vec<u8>, JpegError> {
+    let interval = frame.pieces_per_block();
+    encode(rgb, frame.width, frame.height, spec, Some(interval))
+}
+
 /// The largest cell of the single-file mosaic, pixels: `cell_px` where `cols × rows` of it stay within `max_side`,
 /// else less in steps of [`CELL_STEP`], and never less than one step. `None` if even that exceeds the format.
 pub fn mosaic_cell_px(cols: u32, rows: u32, cell_px: u32, max_side: u32) -> Option<u32> {
@@ -335,7 +341,7 @@ fn segment_at(bytes: &[u8], at: usize) -> Option<(u8, usize)> {
 }
 
 /// Where the entropy-coded data of the first scan begins.
-fn scan_start(bytes: &[u8]) -> Result<usize, JpegError> {
+pub(super) fn scan_start(bytes: &[u8]) -> Result<usize, JpegError> {
     let mut at = 2;
     while let Some((marker, length)) = segment_at(bytes, at) {
         at += 2 + length;

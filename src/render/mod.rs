@@ -8,9 +8,10 @@
 
 pub mod jpeg;
 pub mod mips;
+pub mod patch;
 pub mod pieces;
 pub mod pyramid;
 pub mod tile;
 
-/// Raised whenever the same input begins to give other pixels, so that published tiles are drawn anew.
-pub const RENDER_VERSION: u32 = 1;
+/// Raised whenever the same input begins to give other pixels or tiles of another structure, so that published tiles are drawn anew.
+pub const RENDER_VERSION: u32 = 2;

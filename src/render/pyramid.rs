@@ -6,7 +6,7 @@
 //!
 //! Invariant: a tile's pixels depend only on the cells that [`Level::cells_of`] names.
 
-use std::ops::Range;
+use std::{collections::BTreeMap, ops::Range};
 
 /// Deep Zoom's `TileSize`, pixels: 512 would halve the files touched by a change but double to quintuple the time.
 pub const TILE_SIZE: u32 = 256;
@@ -170,19 +170,29 @@ impl Level {
         (tiles(col), tiles(row))
     }
 
-    /// Marks the tiles that show any of the changed cells (column, row): one flag a tile, row-major.
-    pub fn dirty(&self, changed: &[(u32, u32)]) -> Vec<bool> {
-        let mut dirty = vec![false; self.tiles()];
+    /// The pixels that show a cell: at least one, within the level.
+    pub fn cell_rect(&self, col: u32, row: u32) -> Rect {
+        let (x, y, px) = match self.scale {
+            Scale::CellPx(px) => (col * px, row * px, px),
+            Scale::CellsPerPixel(log) => (col >> log, row >> log, 1),
+        };
+        Rect {
+            x,
+            y,
+            width: px,
+            height: px,
+        }
+    }
+
+    /// The tiles that show any of the changed cells (column, row), by row-major index, each with those cells.
+    pub fn dirty(&self, changed: &[(u32, u32)]) -> BTreeMap<usize, Vec<(u32, u32)>> {
+        let mut dirty = BTreeMap::<_, Vec<_>>::new();
         for &(col, row) in changed {
             let (cols, rows) = self.tiles_of(col, row);
-            for tile_row in rows {
-                for tile_col in cols.clone() {
+            for tile_row in rows.start..rows.end.min(self.rows) {
+                for tile_col in cols.start..cols.end.min(self.cols) {
                     let at = tile_row as usize * self.cols as usize + tile_col as usize;
-                    if tile_col < self.cols
-                        && let Some(flag) = dirty.get_mut(at)
-                    {
-                        *flag = true;
-                    }
+                    dirty.entry(at).or_default().push((col, row));
                 }
             }
         }

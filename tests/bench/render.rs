@@ -1,4 +1,5 @@
-//! How long a publish takes: `cargo bench --bench render`. Set `MOSAICD_BENCH=large` for the 16,384² mosaic as well.
+//! How long a publish takes: `cargo bench --bench render`. Set `MOSAICD_BENCH=large` for the 16,384² mosaic as well,
+//! and `MOSAICD_BENCH_DIR` to a folder on the file system to measure (a `tmpfs` leaves the disk out).
 //!
 //! Inputs are built outside the timed parts. Wall-clock time is noisy on a shared machine: the step times and the
 //! ratio to a whole encode of the same picture in the same run tell more.
@@ -187,7 +188,9 @@ fn case(dir: &std::path::Path, cells: &CellStore, side: u32, pyramid: bool, runs
 }
 
 fn main() {
-    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+    let place = std::env::var("MOSAICD_BENCH_DIR");
+    let place = place.unwrap_or_else(|_| env!("CARGO_TARGET_TMPDIR").to_owned());
+    let dir = tempfile::tempdir_in(place).expect("a folder");
     let cells = CellStore::open(&dir.path().join("cells"), &spec(true).cell).expect("a store");
     (0..CONTENTS).for_each(|seed| cells.put(&hash(seed), &cell(seed)).expect("put"));
     cells.sync().expect("sync");
