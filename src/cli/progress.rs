@@ -48,12 +48,10 @@ impl Progress {
         self.bar.set_message(label(&progress.stage));
         if !self.terminal && self.said.elapsed() > LINE_EVERY {
             self.said = Instant::now();
-            eprintln!(
-                "{} {}/{}",
-                label(&progress.stage),
-                progress.done,
-                progress.total
-            );
+            match progress.total {
+                0 => eprintln!("{}", label(&progress.stage)),
+                total => eprintln!("{} {}/{total}", label(&progress.stage), progress.done),
+            }
         }
     }
 
