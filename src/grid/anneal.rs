@@ -66,7 +66,7 @@ fn run<const D: usize>(
         let mut at_b = [0.0f32; 12];
         let mut sum = 0.0;
         // The sum only grows, so a proposal is dropped as soon as it is over the limit.
-        for part in [0..4, 4..12] {
+        for part in [0..4, 4..8, 8..12] {
             for n in part {
                 let (step, weight) = board.ring[n];
                 let near_b = b.wrapping_add_signed(step);
