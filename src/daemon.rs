@@ -14,12 +14,7 @@ use crate::{
     pipeline::{PipelineError, Report},
     plan::{Plan, Settings},
     publish::{PublishError, manifest::Quality},
-    service::{
-        signals::{self, Signal},
-        status::Status,
-        systemd::Notifier,
-        telemetry::LevelHandle,
-    },
+    service::{signals, status::Status, systemd::Notifier, telemetry::LevelHandle},
     store::StoreError,
     watch::{Ignore, IgnoreError, Quiet, Scan, Settle},
 };
@@ -86,6 +81,9 @@ pub enum DaemonError {
     /// The store cannot be opened.
     #[error("the store cannot be opened: {0}")]
     Store(#[from] StoreError),
+    /// A thread panicked; a restart goes on where the last generation stopped.
+    #[error("a thread of the daemon died, see the log above; what was published stays")]
+    Died,
     /// A pattern of `watch.ignore` is malformed.
     #[error("watch.ignore: {0}")]
     Ignore(#[from] IgnoreError),
@@ -132,8 +130,6 @@ enum Event {
     Done(Result<Report, PipelineError>),
     /// The quality of a generation was computed.
     Measured(Quality),
-    /// Somebody sent a signal.
-    Signal(Signal),
 }
 
 /// What ended the loop.
@@ -141,6 +137,7 @@ enum Next {
     Stop,
     Idle,
     Reload(Box<(Config, Arc<dyn Encoder>)>),
+    Died,
 }
 
 /// Runs the daemon; `observe` sees every status that is written.
@@ -161,41 +158,61 @@ pub fn run(
         .enable_time()
         .build()
         .map_err(system("cannot start the event loop"))?;
-    let (events, mut inbox) = mpsc::unbounded_channel();
-    let to_loop = events.clone();
-    let _listener = signals::listen(move |signal| drop(to_loop.send(Event::Signal(signal))))
-        .map_err(system("cannot listen for signals"))?;
+    let (to_loop, mut signals) = mpsc::unbounded_channel();
+    let _listener = signals::listen(move |signal| {
+        let _ = to_loop.send(signal);
+    })
+    .map_err(system("cannot listen for signals"))?;
     let notifier = Notifier::new();
     rooms::check_folders(&config)?;
     let store = rooms::open_store(&config, &mode)?;
     let mut encoder = rooms::open_encoder(&config)?;
     let mut reporter = Reporter::new(observe);
+    // What to go back to when a reload fails after all.
+    let mut proven: Option<(Config, Arc<dyn Encoder>)> = None;
     loop {
-        let rooms = Rooms::open(&config, &store, &encoder)?;
-        let ignore = Ignore::new(&config.watch.ignore)?;
-        let (hands, known) = Hands::start(rooms, &config, ignore.clone(), &events)?;
+        // Each round has a channel of its own: a late word of the last one must not reach the next.
+        let (events, mut inbox) = mpsc::unbounded_channel();
+        let opened = Rooms::open(&config, &store, &encoder).and_then(|rooms| {
+            let ignore = Ignore::new(&config.watch.ignore)?;
+            let (hands, known) = Hands::start(rooms, &config, ignore.clone(), &events)?;
+            Ok((hands, known, ignore))
+        });
+        let (hands, known, ignore) = match (opened, proven.take()) {
+            (Ok(opened), _) => opened,
+            (Err(error), Some(old)) => {
+                let error = chain(&error);
+                tracing::error!(%error, "the new configuration cannot be used; the old one comes back");
+                reporter.reload_failed();
+                (config, encoder) = old;
+                continue;
+            }
+            (Err(error), None) => return Err(error),
+        };
         reporter.configure(&config, encoder.name());
         let plan = Plan::new(settings(&config), Settle::new(quiet(&config)), known);
         let of = (&config, &mode);
-        let mut round = Loop::new(
-            of,
-            &notifier,
-            &mut reporter,
-            events.clone(),
-            (plan, hands),
-            ignore,
-        );
-        let next = runtime.block_on(round.serve(&mut inbox));
-        match &next {
-            Next::Reload(_) => notifier.reloading(),
-            Next::Stop | Next::Idle => notifier.stopping(),
-        }
-        round.end();
-        while inbox.try_recv().is_ok() {}
-        match next {
-            Next::Stop => return Ok(Exit::Stopped(reporter.stopped())),
-            Next::Idle => return Ok(Exit::Idle(reporter.stopped())),
-            Next::Reload(new) => (config, encoder) = *new,
+        let mut round = Loop::new(of, &notifier, &mut reporter, events, (plan, hands), ignore);
+        match runtime.block_on(round.serve(&mut inbox, &mut signals)) {
+            Next::Reload(new) => {
+                notifier.reloading();
+                // Two pipelines must never share a store: the old one is waited for, however long its task takes.
+                round.end(None);
+                proven = Some((config, encoder));
+                (config, encoder) = *new;
+            }
+            Next::Died => return Err(DaemonError::Died),
+            next @ (Next::Stop | Next::Idle) => {
+                notifier.stopping();
+                round.end(Some(threads::STOP));
+                let status = reporter.stopped();
+                let idle = matches!(next, Next::Idle);
+                return Ok(if idle {
+                    Exit::Idle(status)
+                } else {
+                    Exit::Stopped(status)
+                });
+            }
         }
     }
 }

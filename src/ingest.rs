@@ -19,7 +19,15 @@ use crate::{
     watch::{ReadError, read_finished},
 };
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
-use std::{collections::HashSet, path::PathBuf, sync::Arc, thread};
+use std::{
+    collections::HashSet,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
 
 mod attempts;
 pub use attempts::Attempts;
@@ -46,6 +54,8 @@ pub struct Ingest {
     pub cells: Arc<CellStore>,
     /// Crash-loop guard.
     pub attempts: Arc<Attempts>,
+    /// Set when the jobs that are left are to be dropped.
+    pub stop: Arc<AtomicBool>,
 }
 
 /// One finished file.
@@ -145,6 +155,9 @@ impl Ingest {
             );
             let work = move || {
                 for job in inbox {
+                    if ingest.stop.load(Ordering::Relaxed) {
+                        continue;
+                    }
                     match ingest.decode(&job) {
                         Ok((hash, input)) => {
                             if decoded.send(Decoded { job, hash, input }).is_err() {

@@ -231,7 +231,10 @@ fn build(config: &Config) -> anyhow::Result<()> {
         Exit::Stopped(_) => {
             anyhow::bail!("stopped before the mosaic was up to date; run it again to go on")
         }
-        Exit::Idle(_) => Ok(()),
+        Exit::Idle(status) => match status.degraded.first() {
+            Some(wrong) => anyhow::bail!("{}; {}", wrong.what, wrong.what_to_do),
+            None => Ok(()),
+        },
     }
 }
 

@@ -115,6 +115,8 @@ pub struct Pipeline {
     cells: Arc<CellStore>,
     publisher: Publisher,
     collection: Collection,
+    /// The parameters, by their key, that the collection was made with.
+    made_with: String,
     state: PathBuf,
     unsaved: bool,
     unpublished: Rebuilt,
@@ -123,7 +125,7 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// Loads the placed works, and fits them to parameters that changed since they were saved.
+    /// Loads the placed works. The first task fits them to a model or parameters that changed since they were saved.
     pub fn open(
         params: Params,
         encoder: Arc<dyn Encoder>,
@@ -132,18 +134,16 @@ impl Pipeline {
         publisher: Publisher,
         state: &Path,
     ) -> Result<Self, PipelineError> {
-        let mut unsaved = false;
-        let collection = match load(&*store)? {
-            Some((mut collection, made_with)) => {
-                unsaved = made_with != params.key();
-                if unsaved {
-                    rebuild::adapt(&mut collection, &made_with, &params)?;
-                }
-                collection
-            }
-            None => Collection::empty(encoder.model().clone(), encoder.dims(), &params)?,
+        let key = params.key();
+        let (collection, made_with) = match load(&*store)? {
+            Some(loaded) => loaded,
+            None => (
+                Collection::empty(encoder.model().clone(), encoder.dims(), &params)?,
+                key,
+            ),
         };
         Ok(Self {
+            made_with,
             params,
             encoder,
             store,
@@ -151,7 +151,7 @@ impl Pipeline {
             publisher,
             collection,
             state: state.to_owned(),
-            unsaved,
+            unsaved: false,
             unpublished: Rebuilt::default(),
             collected: 0,
         })
@@ -213,13 +213,21 @@ impl Pipeline {
         let mut stages = Stages::default();
         if self.collection.model != *self.encoder.model() {
             self.change_model()?;
+        } else if self.made_with != self.params.key() {
+            let made_with = self.made_with.clone();
+            let rebuilt =
+                self.rebuild(|collection, params| rebuild::adapt(collection, &made_with, params))?;
+            self.unpublished = self.unpublished.and(rebuilt);
         }
+        self.made_with = self.params.key();
+        let mut unembedded = Vec::new();
         let rebuilt = match task {
             Task::Apply { arrivals, gone } if arrivals.is_empty() && gone.is_empty() => {
                 Rebuilt::default()
             }
             Task::Apply { arrivals, gone } => {
-                let changes = self.gather(arrivals, gone)?;
+                let (changes, lost) = self.gather(arrivals, gone)?;
+                unembedded = lost;
                 let _span = tracing::info_span!("layout").entered();
                 self.rebuild(|collection, params| {
                     rebuild::apply(collection, changes, now_ms, params)
@@ -238,6 +246,10 @@ impl Pipeline {
         stages.done("publish");
         let missing: HashSet<ContentHash> = published.missing.into_iter().collect();
         let works = &self.collection.works;
+        let undrawn = works
+            .iter()
+            .filter(|w| missing.contains(&w.hash))
+            .map(|w| w.path.clone());
         let manifest = self.publisher.manifest();
         Ok(Report {
             rebuilt,
@@ -249,11 +261,7 @@ impl Pipeline {
             moves,
             tiles: published.tiles_written,
             store_bytes: self.store.size_on_disk().unwrap_or(0),
-            missing: works
-                .iter()
-                .filter(|w| missing.contains(&w.hash))
-                .map(|w| w.path.clone())
-                .collect(),
+            missing: undrawn.chain(unembedded).collect(),
             stages: stages.list,
         })
     }
@@ -269,20 +277,28 @@ impl Pipeline {
                 Ok(rebuilt)
             }
             Err(error) => {
-                if let Some((saved, _)) = load(&*self.store)? {
-                    self.collection = saved;
-                }
+                (self.collection, self.made_with) = match load(&*self.store)? {
+                    Some(saved) => saved,
+                    None => {
+                        let (model, dims) = (self.encoder.model().clone(), self.encoder.dims());
+                        (
+                            Collection::empty(model, dims, &self.params)?,
+                            self.params.key(),
+                        )
+                    }
+                };
                 Err(error.into())
             }
         }
     }
 
-    /// Fetches the arrivals' embeddings.
+    /// Fetches the arrivals' embeddings; files whose embedding is damaged are named, to be embedded again.
     fn gather(
         &mut self,
         arrivals: Vec<(Job, ContentHash)>,
         gone: Vec<PathBuf>,
-    ) -> Result<ChangeSet, PipelineError> {
+    ) -> Result<(ChangeSet, Vec<PathBuf>), PipelineError> {
+        let mut lost = Vec::new();
         let mut changes = ChangeSet {
             arrivals: Vec::with_capacity(arrivals.len()),
             gone,
@@ -297,12 +313,10 @@ impl Pipeline {
                         vector,
                     });
                 }
-                _ => {
-                    tracing::error!(path = %path.display(), "an acknowledged embedding is missing; run again")
-                }
+                _ => lost.push(path),
             }
         }
-        Ok(changes)
+        Ok((changes, lost))
     }
 
     /// Brings the whole collection over to the encoder's model.

@@ -105,6 +105,8 @@ pub struct Refused {
     pub reason: String,
     /// Whether it is tried again by itself; otherwise when it changes.
     pub again: bool,
+    /// Whether the file is not to blame: the store or the cells could not be written.
+    pub ours: bool,
 }
 
 /// An unexplained mass removal that is not believed yet.
@@ -141,6 +143,8 @@ pub struct Plan {
     running: Option<Task>,
     /// The arrivals of the running task.
     placing: BTreeMap<PathBuf, ()>,
+    /// The paths that the running task takes out.
+    leaving: BTreeSet<PathBuf>,
     failing: Option<(String, u32, u64)>,
     relayout: bool,
     /// A publication is due even without a change: at the start.
@@ -180,6 +184,7 @@ impl Plan {
             scan_error: None,
             running: None,
             placing: BTreeMap::new(),
+            leaving: BTreeSet::new(),
             failing: None,
             relayout: false,
             due: true,
@@ -212,7 +217,9 @@ impl Plan {
                 commands.extend(self.looked(&path, &scan, wall_ms, now_ms));
             }
             Input::Rescan => self.scan_at = Some(now_ms),
-            Input::Scanned { scan, wall_ms } => self.scanned(scan, wall_ms, now_ms),
+            Input::Scanned { scan, wall_ms } => {
+                commands.extend(self.scanned(scan, wall_ms, now_ms));
+            }
             Input::Ingested(outcome) => commands.extend(self.ingested(outcome, now_ms)),
             Input::Done(result) => {
                 if let Ok(report) = &result {
@@ -239,17 +246,14 @@ impl Plan {
 
     /// When [`Input::Tick`] is needed at the latest.
     pub fn next_deadline(&self) -> Option<u64> {
+        let future = |at: &u64| *at > self.now_ms;
         let since = self.waiting_since.filter(|_| self.running.is_none());
-        let waits = since.map(|since| since + self.patience());
+        let waits = since.map(|since| since + self.patience()).filter(future);
         let renames = since
             .filter(|_| !self.gone.is_empty())
             .map(|since| since + RENAME_MS)
-            .filter(|at| *at > self.now_ms);
-        let heals = self
-            .failing
-            .as_ref()
-            .filter(|_| self.running.is_none())
-            .map(|(_, _, at)| *at);
+            .filter(future);
+        let heals = self.failing.as_ref().map(|(_, _, at)| *at).filter(future);
         let scan = self.scan_at.filter(|_| !self.scanning);
         [scan, self.settle.next_deadline_ms(), waits, renames, heals]
             .into_iter()
@@ -268,6 +272,21 @@ impl Plan {
             && self.gone.is_empty()
             && self.settling() == 0
             && !(self.due || self.relayout)
+    }
+
+    /// Whether nothing is being read or placed; files may settle, and the output may be failing.
+    pub fn is_calm(&self) -> bool {
+        self.running.is_none() && self.in_flight.is_empty() && self.ready.is_empty()
+    }
+
+    /// Whether the artwork folder was scanned.
+    pub fn has_scanned(&self) -> bool {
+        self.scans > 0
+    }
+
+    /// Whether some file could not be taken in for lack of room or an I/O error of ours.
+    pub fn is_blocked(&self) -> bool {
+        self.refused.values().any(|refused| refused.ours)
     }
 
     /// Files in a state between seen and placed.
@@ -362,6 +381,15 @@ impl Plan {
     /// A path was looked at: a file may be finished, works may be gone.
     fn looked(&mut self, path: &Path, scan: &Scan, wall_ms: u64, now_ms: u64) -> Vec<Command> {
         let mut commands = Vec::new();
+        let below = self
+            .leaving
+            .range(path.to_owned()..)
+            .take_while(|p| p.starts_with(path));
+        for leaving in below {
+            if scan.files.contains_key(leaving) {
+                self.recheck.insert(leaving.clone());
+            }
+        }
         for known in self.known_below(path) {
             if !scan.files.contains_key(&known) && scan.covers(&known) {
                 self.vanished(known);
@@ -429,7 +457,7 @@ impl Plan {
         }
     }
 
-    fn scanned(&mut self, scan: Result<Scan, String>, wall_ms: u64, now_ms: u64) {
+    fn scanned(&mut self, scan: Result<Scan, String>, wall_ms: u64, now_ms: u64) -> Vec<Command> {
         self.scanning = false;
         self.scans += 1;
         let rescan = now_ms + self.settings.rescan_ms;
@@ -439,11 +467,12 @@ impl Plan {
                 let soon = now_ms + self.settings.rescan_ms.min(10_000);
                 self.scan_at = Some(self.scan_at.map_or(soon, |at| at.min(soon)));
                 self.scan_error = Some(error);
-                return;
+                return Vec::new();
             }
         };
         self.scan_error = None;
         self.scan_at = Some(self.scan_at.map_or(rescan, |at| at.min(rescan)));
+        // A scan tells of the past: what it says against what is known is looked at again before it is believed.
         let underway = self
             .ready
             .keys()
@@ -452,26 +481,27 @@ impl Plan {
         let absent = |path: &&PathBuf| {
             !scan.files.contains_key(*path) && scan.covers(path) && !self.placed.contains_key(*path)
         };
-        let lost: Vec<PathBuf> = underway.filter(absent).cloned().collect();
-        lost.into_iter().for_each(|path| self.vanished(path));
-        self.missing(&scan, now_ms);
+        let mut doubtful: Vec<PathBuf> = underway.filter(absent).cloned().collect();
+        doubtful.extend(
+            self.gone
+                .keys()
+                .filter(|path| scan.files.contains_key(*path))
+                .cloned(),
+        );
+        doubtful.extend(self.missing(&scan, now_ms));
         self.skipped = scan.skipped;
         for (path, identity) in scan.files {
-            self.gone.remove(&path);
             self.found(&path, identity, wall_ms, now_ms);
         }
+        doubtful.into_iter().map(Command::Look).collect()
     }
 
     /// Which placed works are not there any more, and is that to be believed?
-    fn missing(&mut self, scan: &Scan, now_ms: u64) {
+    fn missing(&mut self, scan: &Scan, now_ms: u64) -> Vec<PathBuf> {
         self.refused.retain(|path, _| scan.files.contains_key(path));
         let absent = |path: &PathBuf| !scan.files.contains_key(path) && scan.covers(path);
-        let missing: Vec<(PathBuf, FileIdentity)> = self
-            .placed
-            .iter()
-            .filter(|(path, _)| absent(path) && !self.gone.contains_key(*path))
-            .map(|(path, identity)| (path.clone(), *identity))
-            .collect();
+        let new = |path: &&PathBuf| absent(path) && !self.gone.contains_key(*path);
+        let missing: Vec<PathBuf> = self.placed.keys().filter(new).cloned().collect();
         let grave = missing.len() >= GUARD_FROM && 2 * missing.len() > self.placed.len();
         if grave && self.settings.hold && !self.confirmed {
             let since_ms = self.held.map_or(now_ms, |held| held.since_ms);
@@ -480,12 +510,12 @@ impl Plan {
                     since_ms,
                     missing: missing.len(),
                 });
-                return;
+                return Vec::new();
             }
         }
         self.held = None;
         self.confirmed = false;
-        self.gone.extend(missing);
+        missing
     }
 
     fn ingested(&mut self, outcome: Outcome, now_ms: u64) -> Option<Command> {
@@ -527,6 +557,7 @@ impl Plan {
                 identity,
                 reason: refusal.to_string(),
                 again,
+                ours: retry == Retry::Wait,
             },
         );
         look
@@ -537,12 +568,14 @@ impl Plan {
             return;
         };
         self.placing.clear();
+        self.leaving.clear();
         match result {
             Ok(_) => {
                 self.failing = None;
                 self.due = false;
                 if let Task::Apply { arrivals, gone } = task {
                     for path in gone {
+                        self.stale.remove(&path);
                         self.placed.remove(&path);
                     }
                     for (Job { path, identity }, _) in arrivals {
@@ -600,7 +633,8 @@ impl Plan {
             && self.scans > 0
             && let Some(task) = self.next_task(now_ms)
         {
-            if let Task::Apply { arrivals, .. } = &task {
+            if let Task::Apply { arrivals, gone } = &task {
+                self.leaving = gone.iter().cloned().collect();
                 self.placing = arrivals
                     .iter()
                     .map(|(job, _)| (job.path.clone(), ()))
@@ -638,7 +672,12 @@ impl Plan {
             .waiting_since
             .is_some_and(|since| now_ms >= since + self.patience());
         // While placed works are read again (another model or tile), readers keep the old mosaic until all are.
-        if busy && (!self.stale.is_empty() || (changes && !waited)) {
+        let rereading = self.stale.iter().any(|path| {
+            self.in_flight.contains_key(path)
+                || self.candidates.contains_key(path)
+                || self.refused.get(path).is_some_and(|refused| refused.ours)
+        });
+        if rereading || (busy && changes && !waited) {
             return None;
         }
         if changes || (self.due && !busy) {

@@ -326,21 +326,30 @@ pub fn adapt(
     collection: &mut Collection,
     made_with: &str,
     params: &Params,
-) -> Result<(), RebuildError> {
+) -> Result<Rebuilt, RebuildError> {
     let key = params.key();
     let line = |text: &str, i: usize| text.lines().nth(i).map(str::to_owned);
     if line(made_with, 0) != line(&key, 0) {
-        relayout(collection, params)?;
-    } else if line(made_with, 1) != line(&key, 1) {
-        let points = collection.layout.points();
+        return relayout(collection, params);
+    }
+    let before = collection.cells();
+    let points = collection.layout.points();
+    if line(made_with, 1) != line(&key, 1) {
         collection.grid = Grid::arrange(&collection.features, points, &params.grid)?;
     } else {
-        let points = collection.layout.points();
         collection
             .grid
             .reshape(&collection.features, points, &params.grid)?;
     }
-    Ok(())
+    let mut rebuilt = Rebuilt::default();
+    count_moves(
+        collection,
+        &before,
+        &HashSet::new(),
+        &HashSet::new(),
+        &mut rebuilt,
+    );
+    Ok(rebuilt)
 }
 
 /// Replaces every embedding by another model's and lays everything out afresh, aligned onto the old map.

@@ -471,3 +471,45 @@ fn another_model_embeds_again_and_the_way_back_is_free() {
     assert_eq!(third.model, "builtin");
     assert_eq!(neighbours(&first), neighbours(&third));
 }
+
+#[test]
+fn a_reload_that_fails_late_brings_the_old_configuration_back() {
+    let site = Site::new();
+    site.draw(0, 6);
+    let daemon = site.start();
+    site.until("6 works", |m| m.works.len() == 6);
+    let foreign = site.path("website");
+    fs::create_dir(&foreign).unwrap();
+    fs::write(foreign.join("index.html"), "somebody else's").unwrap();
+    site.configure("[folders]\noutput = \"website\"\n");
+    daemon.signal("HUP");
+    site.wait("the refusal", || {
+        site.log().contains("the old one comes back").then_some(())
+    });
+    site.draw(6, 1);
+    site.until("the daemon going on", |m| m.works.len() == 7);
+    assert_eq!(
+        fs::read_to_string(foreign.join("index.html")).unwrap(),
+        "somebody else's"
+    );
+    assert_eq!(daemon.stop(), 0);
+}
+
+#[test]
+fn a_build_that_cannot_publish_fails() {
+    let site = Site::new();
+    site.draw(0, 4);
+    site.build();
+    site.draw(4, 1);
+    fs::remove_file(site.output().join("latest.json")).unwrap();
+    fs::create_dir(site.output().join("latest.json")).unwrap();
+    let output = site.mosaicd(&["build"]);
+    assert_eq!(
+        output.status.code(),
+        Some(1),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    fs::remove_dir(site.output().join("latest.json")).unwrap();
+    assert_eq!(site.build().works.len(), 5, "it heals");
+}

@@ -72,9 +72,6 @@ impl Progress {
         if counts.failed > 0 {
             eprintln!("`mosaicd status` names them with their reasons");
         }
-        for condition in &status.degraded {
-            eprintln!("warning: {}; {}", condition.what, condition.what_to_do);
-        }
         let output = &config.folders.output;
         eprintln!("mosaic  {}", output.join("mosaic.jpg").display());
         eprintln!("viewer  {}", output.join("index.html").display());

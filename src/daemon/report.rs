@@ -80,7 +80,7 @@ impl<'a> Reporter<'a> {
                     trustworthiness: quality.trustworthiness,
                 });
             }
-            Event::Woken | Event::Signal(_) => {}
+            Event::Woken => {}
         }
     }
 

@@ -67,6 +67,7 @@ impl Rooms {
             store: store.clone(),
             cells,
             attempts,
+            stop: Arc::default(),
         };
         Ok(Self { pipeline, ingest })
     }

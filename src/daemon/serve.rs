@@ -60,6 +60,8 @@ pub(super) struct Loop<'a, 'b> {
     ready: bool,
     task_since: Option<Instant>,
     collected: Instant,
+    /// Whether files wait because the state folder cannot be written.
+    blocked: bool,
 }
 
 impl<'a, 'b> Loop<'a, 'b> {
@@ -96,19 +98,25 @@ impl<'a, 'b> Loop<'a, 'b> {
             ready: false,
             task_since: None,
             collected: now,
+            blocked: false,
         }
     }
 
-    /// Ends the threads.
-    pub(super) fn end(self) {
+    /// Ends the threads, within `limit` if there is one; systemd is told meanwhile that all is well.
+    pub(super) fn end(self, limit: Option<Duration>) {
         drop(self.watcher);
-        self.hands.end();
+        let notifier = self.notifier;
+        self.hands.end(limit, || notifier.watchdog());
     }
 }
 
 impl Loop<'_, '_> {
     /// Serves until stopped, idle (in a single pass), or told to reload a good configuration.
-    pub(super) async fn serve(&mut self, inbox: &mut UnboundedReceiver<Event>) -> Next {
+    pub(super) async fn serve(
+        &mut self,
+        inbox: &mut UnboundedReceiver<Event>,
+        signals: &mut UnboundedReceiver<Signal>,
+    ) -> Next {
         self.watch();
         self.plan_on(Input::Start);
         let mut beat = Instant::now();
@@ -118,23 +126,27 @@ impl Loop<'_, '_> {
                 .plan
                 .next_deadline()
                 .map_or(BEAT, |at| Duration::from_millis(at.saturating_sub(now)));
-            let event = tokio::time::timeout(wait.min(BEAT), inbox.recv()).await;
-            match event {
-                Ok(Some(event)) => {
-                    if let Some(next) = self.handle(event) {
+            tokio::select! {
+                biased;
+                Some(signal) = signals.recv() => {
+                    if let Some(next) = self.signalled(signal) {
                         return next;
                     }
                 }
-                Ok(None) => return Next::Stop,
-                Err(_elapsed) => self.plan_on(Input::Tick),
+                Some(event) = inbox.recv() => self.handle(event),
+                () = tokio::time::sleep(wait.min(BEAT)) => self.plan_on(Input::Tick),
             }
             if beat.elapsed() >= BEAT {
                 beat = Instant::now();
                 self.beat();
+                if self.hands.any_died() {
+                    return Next::Died;
+                }
             }
             self.settle_down();
             self.reporter.update(&self.plan, self.conditions(), false);
             if self.is_done() {
+                self.blocked = self.plan.is_blocked();
                 self.reporter.update(&self.plan, self.conditions(), true);
                 return Next::Idle;
             }
@@ -146,7 +158,7 @@ impl Loop<'_, '_> {
         self.started.elapsed().as_millis() as u64
     }
 
-    fn handle(&mut self, event: Event) -> Option<Next> {
+    fn handle(&mut self, event: Event) {
         self.reporter.event(&event);
         match event {
             Event::Woken => {
@@ -182,9 +194,7 @@ impl Loop<'_, '_> {
                 self.measuring = false;
                 self.hands.grade(quality);
             }
-            Event::Signal(signal) => return self.signalled(signal),
         }
-        None
     }
 
     /// Tells the plan and carries its commands out.
@@ -303,11 +313,11 @@ impl Loop<'_, '_> {
 
     /// What is done when nothing else is left: READY, quality, collection.
     fn settle_down(&mut self) {
-        if !self.ready && self.generation > 0 {
+        if !self.ready && self.plan.has_scanned() {
             self.ready = true;
             self.notifier.ready(&self.reporter.line());
         }
-        if !self.plan.is_idle() {
+        if !self.plan.is_calm() || self.generation == 0 {
             return;
         }
         let quiet = matches!(self.mode, Mode::Once) || self.published.elapsed() > MEASURE_AFTER;
@@ -346,12 +356,13 @@ impl Loop<'_, '_> {
                     config.folders.state.clone_from(&self.config.folders.state);
                 }
                 rooms::check_folders(&config).map_err(|error| error.to_string())?;
+                Ignore::new(&config.watch.ignore).map_err(|error| chain(&error))?;
+                let encoder = rooms::open_encoder(&config).map_err(|error| error.to_string())?;
                 if let Some(level) = level {
                     level
                         .set(&config.log.level)
                         .map_err(|error| error.to_string())?;
                 }
-                let encoder = rooms::open_encoder(&config).map_err(|error| error.to_string())?;
                 Ok((config, encoder))
             });
         match proven {
@@ -369,6 +380,7 @@ impl Loop<'_, '_> {
 
     /// Everything that no event tells.
     fn beat(&mut self) {
+        self.blocked = self.plan.is_blocked();
         let confirmation = self.config.folders.state.join(CONFIRMATION);
         if fs::remove_file(&confirmation).is_ok() {
             tracing::info!("the removal was confirmed");
@@ -388,6 +400,9 @@ impl Loop<'_, '_> {
         } else if self.blind.is_some() {
             if self.watch_tried.elapsed() > WATCH_AGAIN {
                 self.watch();
+                if self.blind.is_none() {
+                    self.plan_on(Input::Rescan);
+                }
             }
             if self.scan_asked.elapsed() > POLL.max(10 * self.scan_took) {
                 self.plan_on(Input::Rescan);
@@ -396,7 +411,7 @@ impl Loop<'_, '_> {
         if self.task_since.is_none_or(|since| since.elapsed() < STUCK) {
             self.notifier.watchdog();
         }
-        if self.collected.elapsed() > COLLECT && self.plan.is_idle() {
+        if self.collected.elapsed() > COLLECT && self.plan.is_calm() {
             self.collected = Instant::now();
             self.hands.collect();
         }
@@ -425,6 +440,12 @@ impl Loop<'_, '_> {
             add(
                 error.to_owned(),
                 "make space or repair the disk; it heals by itself then",
+            );
+        }
+        if self.blocked {
+            add(
+                "some files cannot be taken in: the state folder cannot be written".into(),
+                "make space in the state folder or repair its disk; they are tried again",
             );
         }
         if let Some(error) = &self.blind

@@ -15,13 +15,17 @@ use crate::{
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::{
     path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 use tokio::sync::mpsc::UnboundedSender;
 
 /// How long the threads may take to end; systemd's TimeoutStopSec is 30 s.
-const STOP: Duration = Duration::from_secs(20);
+pub(super) const STOP: Duration = Duration::from_secs(20);
 
 /// Up to this many works quality is computed from all of them.
 const QUALITY_SAMPLE: usize = 4_096;
@@ -41,6 +45,7 @@ pub(super) struct Hands {
     scans: Sender<()>,
     jobs: Sender<Job>,
     orders: Sender<Order>,
+    stop: Arc<AtomicBool>,
     handles: Vec<JoinHandle<()>>,
 }
 
@@ -58,7 +63,7 @@ impl Hands {
         };
         let Rooms { pipeline, ingest } = rooms;
         let known = pipeline.known()?;
-        let root = ingest.root.clone();
+        let (root, stop) = (ingest.root.clone(), ingest.stop.clone());
 
         let send = events.clone();
         let (jobs, mut handles) = ingest
@@ -81,6 +86,7 @@ impl Hands {
                 scans,
                 jobs,
                 orders,
+                stop,
                 handles,
             },
             known,
@@ -113,18 +119,27 @@ impl Hands {
         drop(self.orders.send(Order::Collect));
     }
 
-    /// Lets every thread finish what it is at, and waits for it.
-    pub(super) fn end(self) {
+    /// Whether a thread has ended though nobody told it to: it panicked.
+    pub(super) fn any_died(&self) -> bool {
+        self.handles.iter().any(JoinHandle::is_finished)
+    }
+
+    /// Lets every thread finish what it is at, drops what is left, and waits, calling `alive` often; for ever without
+    /// a `limit`.
+    pub(super) fn end(self, limit: Option<Duration>, alive: impl Fn()) {
         let Self {
             scans,
             jobs,
             orders,
+            stop,
             handles,
         } = self;
+        stop.store(true, Ordering::Relaxed);
         drop((scans, jobs, orders));
-        let deadline = Instant::now() + STOP;
+        let deadline = limit.map(|limit| Instant::now() + limit);
         for handle in handles {
-            while !handle.is_finished() && Instant::now() < deadline {
+            while !handle.is_finished() && deadline.is_none_or(|at| Instant::now() < at) {
+                alive();
                 thread::sleep(Duration::from_millis(2));
             }
             if handle.is_finished() {

@@ -10,7 +10,7 @@ use std::{
     collections::HashMap,
     fs, io,
     path::{Path, PathBuf},
-    sync::Mutex,
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 /// A file whose decoding ended the process this often is left alone.
@@ -21,6 +21,7 @@ const LIMIT: u32 = 2;
 pub struct Attempts {
     folder: PathBuf,
     before: Mutex<HashMap<ContentHash, u32>>,
+    suspects: Mutex<()>,
 }
 
 /// A decoding that has begun; without [`Attempt::end`] or drop its mark stays.
@@ -29,6 +30,7 @@ pub struct Attempt<'a> {
     attempts: &'a Attempts,
     hash: ContentHash,
     mark: PathBuf,
+    _alone: Option<MutexGuard<'a, ()>>,
 }
 
 impl Attempts {
@@ -49,6 +51,7 @@ impl Attempts {
         Ok(Self {
             folder: folder.into(),
             before: Mutex::new(before),
+            suspects: Mutex::new(()),
         })
     }
 
@@ -56,20 +59,21 @@ impl Attempts {
     ///
     /// A mark that cannot be written (disk full) does not keep the file from being decoded.
     pub fn begin(&self, hash: &ContentHash) -> Result<Attempt<'_>, u32> {
-        let mut before = self
-            .before
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
-        let count = before.get(hash).copied().unwrap_or(0);
+        let count_of = || {
+            let before = self.before.lock().unwrap_or_else(PoisonError::into_inner);
+            before.get(hash).copied().unwrap_or(0)
+        };
+        // Suspects are decoded one at a time, so that the innocent ones among them are cleared.
+        let alone =
+            (count_of() > 0).then(|| self.suspects.lock().unwrap_or_else(PoisonError::into_inner));
+        let count = count_of();
         if count >= LIMIT {
             return Err(count);
         }
         let mark = self.folder.join(format!("{hash}-{}", count + 1));
-        let written = if count == 0 {
-            fs::write(&mark, [])
-        } else {
-            before.insert(*hash, count + 1);
-            fs::rename(self.folder.join(format!("{hash}-{count}")), &mark)
+        let written = match count {
+            0 => fs::write(&mark, []),
+            _ => fs::rename(self.folder.join(format!("{hash}-{count}")), &mark),
         };
         if let Err(error) = written {
             tracing::debug!(path = %mark.display(), %error, "no mark could be written");
@@ -78,6 +82,7 @@ impl Attempts {
             attempts: self,
             hash: *hash,
             mark,
+            _alone: alone,
         })
     }
 }
@@ -92,7 +97,7 @@ impl Drop for Attempt<'_> {
         self.attempts
             .before
             .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .unwrap_or_else(PoisonError::into_inner)
             .remove(&self.hash);
         if let Err(error) = fs::remove_file(&self.mark) {
             tracing::debug!(path = %self.mark.display(), %error, "a mark could not be removed");
