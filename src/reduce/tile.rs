@@ -9,6 +9,7 @@ use super::ReduceError;
 use super::distance::{self, distance};
 use super::pca::Pca;
 use super::product::{View, product};
+use super::random::Random;
 use crate::matrix::Matrix;
 use std::borrow::Cow;
 use std::ops::Range;
@@ -19,7 +20,7 @@ pub(super) const NOBODY: u32 = u32::MAX;
 
 /// Components of the first sieve.
 const SKETCH: usize = 64;
-/// Rows that they are fitted to, at most.
+/// Rows that they are fitted to.
 const SKETCH_SAMPLE: usize = 2048;
 /// Fewer rows are searched before the components are found.
 const SKETCH_ROWS: usize = 8192;
@@ -99,9 +100,12 @@ impl<'a> Field<'a> {
             return Ok(field);
         }
         let mut sample = Matrix::new(d);
-        (0..n)
-            .step_by(n.div_ceil(SKETCH_SAMPLE))
-            .for_each(|i| sample.push(x.row(i)));
+        // Drawn, not strided: collections come in series, and a stride can meet one of them only.
+        let mut random = Random::new(0x5CE7, n as u64);
+        for _ in 0..SKETCH_SAMPLE {
+            let [drawn, _] = random.two_below(n as u32);
+            sample.push(x.row(drawn as usize));
+        }
         let y = Pca::fit(&sample, SKETCH)?.project(x);
         // A coordinate is a sum of D products of the centred row, at most twice the longest row, and errs by
         // (D + 2)·u of that; two rows err both. The directions are orthonormal to better than 10⁻⁵.
@@ -336,7 +340,6 @@ fn highest_difference(a: &[f32], b: &[f32]) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::super::knn::Knn;
-    use super::super::random::Random;
     use super::*;
 
     /// Rows of rank 20 with a common direction, each third beside the row before it.
