@@ -4,7 +4,6 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
 mod common;
-#[allow(dead_code)]
 mod publish_support;
 
 use common::Site;
