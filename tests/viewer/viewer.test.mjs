@@ -254,7 +254,10 @@ test('links lead to a work, a path and a view', async () => {
   await page.mouse.wheel(0, -400);
   await page.waitForFunction(() => location.hash.startsWith('#view='));
   await settled(page);
-  await page.waitForTimeout(400);
+  await page.waitForFunction(() => {
+    const { app } = window.mosaicd;
+    return !app.camera.moving() && location.hash === window.mosaicd.viewAddress(app.model, app.camera);
+  });
   const link = page.url();
   const seen = await page.evaluate(() => { const { x, y, scale } = window.mosaicd.app.camera; return { x, y, scale }; });
   const other = await open(link);
@@ -568,5 +571,62 @@ test('a finger pinches, drags and taps; the card is a sheet', async () => {
   await page.waitForTimeout(400); // The sheet slides in.
   const box = await page.locator('#card').boundingBox();
   assert.ok(box.x === 0 && box.width === 390 && Math.abs(box.y + box.height - 844) < 2, JSON.stringify(box));
+  await close(page);
+});
+
+test('the large view shows the open work, leads on by arrows, and Escape leads back to its card', async () => {
+  const out = output();
+  const page = await open(out.url);
+  await ready(page);
+  await click(page, 120);
+  await page.click('#card-picture');
+  assert.equal(await page.evaluate(() => document.getElementById('large').open), true);
+  assert.match(await page.textContent('#large-name'), /work-020/);
+  await page.keyboard.press('ArrowRight');
+  assert.match(await page.textContent('#large-name'), /work-021/);
+  assert.equal(await page.evaluate(() => window.mosaicd.app.card.id), 121, 'the card follows');
+  await page.keyboard.press('Escape');
+  assert.equal(await page.evaluate(() => document.getElementById('large').open), false);
+  assert.equal(await page.evaluate(() => window.mosaicd.app.card.id), 121, 'the card stays');
+  await page.keyboard.press('l');
+  assert.equal(await page.evaluate(() => document.getElementById('large').open), true);
+  await settled(page);
+  const seen = await page.evaluate(() => {
+    const canvas = document.getElementById('large-crop');
+    return [...canvas.getContext('2d').getImageData(canvas.width / 2, canvas.height / 2, 1, 1).data.slice(0, 3)];
+  });
+  assert.ok(near(seen, colourOf(121)), `${seen}`);
+  await close(page);
+});
+
+test('a slow machine draws coarser while moving, and in full at rest', async () => {
+  const page = await open(output().url, { deviceScaleFactor: 2 });
+  await ready(page);
+  const widths = await page.evaluate(async () => {
+    const { app } = window.mosaicd;
+    const pace = window.mosaicd.createPace();
+    const judged = [];
+    judged.push(pace.detail(2, true, 0));
+    for (let i = 0; i < 6; i += 1) pace.measured(16, i);
+    judged.push(pace.detail(2, true, 10));
+    for (let i = 0; i < 6; i += 1) pace.measured(60, 10 + i);
+    judged.push(pace.detail(2, true, 20), pace.detail(2, false, 20), pace.detail(1, true, 20), pace.detail(2, true, 60000));
+    const full = app.canvas.width;
+    // Every frame of this glide is late, so the next one is drawn coarser.
+    const widths = [];
+    const late = (until) => { while (performance.now() < until); };
+    const watch = () => { widths.push(app.canvas.width); late(performance.now() + 50); if (app.camera.moving()) requestAnimationFrame(watch); };
+    const there = (index) => new Promise((resolve) => {
+      app.flyTo(app.model.works[index], 300, 3);
+      requestAnimationFrame(watch);
+      const wait = () => { if (app.camera.moving()) setTimeout(wait, 50); else setTimeout(resolve, 400); };
+      wait();
+    });
+    await there(5);
+    await there(90);
+    return { judged, full, least: Math.min(...widths), rest: app.canvas.width };
+  });
+  assert.deepEqual(widths.judged, [1, 1, 0.5, 1, 1, 1]);
+  assert.deepEqual([widths.full, widths.least, widths.rest], [2400, 1200, 2400]);
   await close(page);
 });

@@ -54,4 +54,54 @@
     return null;
   }
   m.nearestWork = nearestWork;
+
+  /** Keeps the page's address and `app`'s view in step: `push(hash)`, `save(atOnce)`, `follow(first)`. */
+  m.attachAddress = function (app) {
+    const { camera } = app;
+    let timer = 0;
+    let written = '';
+
+    /** A new entry in the history. */
+    function push(hash) {
+      if (location.hash === hash) return;
+      written = hash;
+      try { history.pushState(null, '', hash); } catch { /* some browsers keep no history for files */ }
+    }
+    /** Makes the address say what is seen, once the view rests. */
+    function save(atOnce) {
+      clearTimeout(timer);
+      if (!app.model) return;
+      timer = setTimeout(() => {
+        const hash = app.card.id !== null ? `#work=${app.card.id}` : m.viewAddress(app.model, camera);
+        if (app.wander.on || hash === location.hash) return;
+        written = hash;
+        try { history.replaceState(null, '', hash || location.pathname + location.search); } catch { /* as above */ }
+      }, atOnce ? 0 : 300);
+    }
+    /** Goes where the address says; `first` cuts there. */
+    function follow(first) {
+      const target = m.parseAddress(location.hash);
+      const { model } = app;
+      const work = target.path !== undefined ? model.works.find(({ path }) => path === target.path)
+        : model.works[model.byId.get(target.work)];
+      if (target.wander) app.wander.start();
+      else if (work) {
+        const { reduced } = camera;
+        camera.reduced = reduced || first;
+        app.open(work.id, { fly: true, quiet: true });
+        camera.reduced = reduced;
+      } else if (target.work !== undefined || target.path !== undefined) app.notify('This work is not in the mosaic');
+      else {
+        app.close();
+        const view = target.view && m.viewFromAddress(model, camera, target.view);
+        if (view && first) { camera.jump(view); camera.home = false; }
+        else if (view) camera.fly(view, performance.now());
+        else if (!first) camera.flyHome(performance.now());
+      }
+      app.requestFrame();
+    }
+    addEventListener('hashchange', () => { if (app.model && location.hash !== written) follow(false); });
+    addEventListener('popstate', () => { written = null; });
+    return { push, save, follow };
+  };
 })(window.mosaicd = window.mosaicd || {});

@@ -29,10 +29,11 @@
     transition: null, theme: null, reduced: false,
   };
   let pending = null; // A generation whose tiles are being loaded: {model, view, shift, deadline}
-  let hover = null; // {id, x, y}
+  const pace = m.createPace();
+  let lastView = '';
+  let movedAt = -1e9;
+  let restTimer = 0;
   let frameAsked = false;
-  let addressTimer = 0;
-  let pushed = '';
 
   // ---- frames ----
 
@@ -47,6 +48,7 @@
     frameAsked = false;
     const began = performance.now();
     const moving = camera.step(now);
+    setDetail(pace.detail(camera.dpr, moved(now, moving) && !scene.transition && !pending, now));
     if (moving && scene.transition && scene.transition.still) endTransition();
     scene.rings = rings();
     tiles.begin();
@@ -56,12 +58,34 @@
     app.thumbs.want();
     app.minimap.update(scene);
     tiles.pump();
-    placeHover();
+    hover.place();
     document.body.classList.toggle('deep', !camera.home && camera.scale > camera.fitScale() * 1.05);
     app.frames.push(performance.now() - began);
     if (app.frames.length > 600) app.frames.shift();
     if (moving || again) requestFrame();
-    else saveAddress();
+    else address.save();
+  }
+
+  /** Whether the view moves, by a glide or by hand; looks how far apart the frames of the motion lie. */
+  function moved(now, moving) {
+    const view = `${camera.x} ${camera.y} ${camera.scale}`;
+    const changed = view !== lastView;
+    lastView = view;
+    if (changed) {
+      movedAt = now;
+      requestAnimationFrame((next) => pace.measured(next - now, next));
+    }
+    return moving || now - movedAt < pace.REST_MS;
+  }
+
+  /** Draws this share of the screen's pixels from now on. */
+  function setDetail(detail) {
+    clearTimeout(restTimer);
+    if (detail < 1) restTimer = setTimeout(requestFrame, pace.REST_MS + 10); // At rest all is drawn in full.
+    if (camera.detail === detail) return;
+    camera.detail = detail;
+    const dpr = m.drawnDpr(camera);
+    painter.resize(Math.round(innerWidth * dpr), Math.round(innerHeight * dpr));
   }
 
   function rings() {
@@ -72,7 +96,7 @@
       const work = model.works[model.byId.get(id)];
       if (work) list.push({ col: work.col, row: work.row, colour, width });
     };
-    if (hover && camera.scale > 6) add(hover.id, 'rgba(255,255,255,.9)', 1.5);
+    if (hover.at && camera.scale > 6) add(hover.at.id, 'rgba(255,255,255,.9)', 1.5);
     if (app.card.id !== null) add(app.card.id, scene.theme.accent, 2.5);
     if (app.cursorShown) list.push({ ...app.cursor, colour: '#fff', width: 2.5 });
     return list;
@@ -80,6 +104,7 @@
 
   function resize() {
     const dpr = Math.min(devicePixelRatio || 1, 4);
+    camera.detail = 1;
     painter.resize(Math.round(innerWidth * dpr), Math.round(innerHeight * dpr));
     camera.resize(innerWidth, innerHeight, dpr);
     setInset();
@@ -147,6 +172,11 @@
 
   function replace(model, shift) {
     const before = app.model;
+    if (camera.detail !== 1) {
+      // Where a glide begins, the screen is copied: in full.
+      setDetail(1);
+      painter.draw(scene, performance.now());
+    }
     const oldView = m.viewOf(camera, before);
     const level = m.levelFor(before.pyramid, oldView.k);
     const still = app.camera.reduced;
@@ -186,7 +216,7 @@
     if (first) {
       camera.home = true;
       camera.fit();
-      followAddress(true);
+      address.follow(true);
     }
     requestFrame();
   }
@@ -211,7 +241,7 @@
     app.minimap.invalidate();
     app.thumbs.refresh(true);
     app.search.refresh();
-    if (hover && !model.byId.has(hover.id)) hover = null;
+    if (hover.at && !model.byId.has(hover.at.id)) hover.at = null;
     if (app.card.id !== null) {
       const work = model.works[model.byId.get(app.card.id)];
       if (work) app.card.show(work);
@@ -301,7 +331,7 @@
     if (camera.home && !fly) camera.flyHome(performance.now());
     else if (fly) app.flyTo(work);
     else reveal(work);
-    if (!quiet) pushAddress(`#work=${id}`);
+    if (!quiet) address.push(`#work=${id}`);
     if (focus) byId('card-close').focus({ preventScroll: true });
     announce(`${m.nameOf(work)}. ${placeOf(work)}`);
     requestFrame();
@@ -313,7 +343,7 @@
     setInset();
     if (camera.home) camera.flyHome(performance.now());
     if (inside) canvas.focus({ preventScroll: true });
-    saveAddress(true);
+    address.save(true);
     requestFrame();
   };
   app.flyTo = (work, size, stretch) => {
@@ -353,12 +383,12 @@
     app.setCursor(app.cursor);
     return false;
   };
-  app.hideCursor = () => { app.cursorShown = false; hover = null; requestFrame(); };
+  app.hideCursor = () => { app.cursorShown = false; hover.at = null; requestFrame(); };
   app.setCursor = (cell) => {
     app.cursor = cell;
     app.cursorShown = true;
     const work = app.model.works[app.model.indexAt(cell.col, cell.row)];
-    hover = { id: work.id, byKey: true };
+    hover.at = { id: work.id, byKey: true };
     if (app.card.id !== null) app.open(work.id, { quiet: true });
     else {
       reveal(work);
@@ -386,44 +416,8 @@
     announceTimer = setTimeout(() => { byId('live').textContent = text; }, 120);
   }
 
-  // ---- hover ----
+  // ---- captions ----
 
-  function workAt(x, y) {
-    if (!app.model) return null;
-    const at = camera.toWorld(x, y);
-    return app.model.works[app.model.indexAt(Math.floor(at.x), Math.floor(at.y))] || null;
-  }
-  function onHover(x, y) {
-    const work = x === null ? null : workAt(x, y);
-    hover = work ? { id: work.id, x, y } : null;
-    canvas.classList.toggle('over', Boolean(work));
-    if (work) app.cursorShown = false;
-    requestFrame();
-  }
-  const label = byId('label');
-  const labelName = byId('label-name');
-  const labelPicture = byId('label-picture');
-  let labelled = null;
-  function placeHover() {
-    const work = hover && app.model && app.model.works[app.model.byId.get(hover.id)];
-    const show = Boolean(work) && !camera.moving() && !app.wander.on && hover.id !== app.card.id;
-    label.classList.toggle('shown', show);
-    if (!show) { labelled = null; app.thumbs.release(labelPicture); return; }
-    const small = camera.scale < 64; // A work too small to be seen is shown larger beside the pointer.
-    if (labelled !== hover.id + small) {
-      labelled = hover.id + small;
-      labelName.textContent = m.nameOf(work);
-      labelPicture.hidden = !small;
-      if (small) app.thumbs.show(labelPicture, hover.id, 112);
-      else app.thumbs.release(labelPicture);
-    }
-    const at = hover.byKey ? camera.toScreen(work.col + 0.5, work.row + 1) : hover;
-    const box = label.getBoundingClientRect();
-    const x = Math.max(8, Math.min(at.x + 16, camera.width - camera.inset.right - box.width - 8));
-    const below = at.y + 20;
-    const y = below + box.height + 8 > camera.height ? at.y - box.height - 14 : below;
-    label.style.transform = `translate(${Math.round(x)}px, ${Math.round(y)}px)`;
-  }
   /** The museum label of the work that wandering shows. */
   app.setCaption = (work) => {
     byId('caption').textContent = work ? m.nameOf(work) : '';
@@ -431,54 +425,14 @@
     if (work) announce(m.nameOf(work));
   };
 
-  // ---- addresses ----
-
-  function pushAddress(hash) {
-    if (location.hash === hash) return;
-    pushed = hash;
-    try { history.pushState(null, '', hash); } catch { /* some browsers keep no history for files */ }
-  }
-  function saveAddress(now) {
-    clearTimeout(addressTimer);
-    if (!app.model) return;
-    addressTimer = setTimeout(() => {
-      const hash = app.card.id !== null ? `#work=${app.card.id}` : m.viewAddress(app.model, camera);
-      if (app.wander.on || hash === location.hash) return;
-      pushed = hash;
-      try { history.replaceState(null, '', hash || location.pathname + location.search); } catch { /* as above */ }
-    }, now ? 0 : 300);
-  }
-  /** Goes where the address says; `first` cuts there. */
-  function followAddress(first) {
-    const target = m.parseAddress(location.hash);
-    const { model } = app;
-    const work = target.path !== undefined ? model.works.find(({ path }) => path === target.path)
-      : model.works[model.byId.get(target.work)];
-    if (target.wander) app.wander.start();
-    else if (work) {
-      const { reduced } = camera;
-      camera.reduced = reduced || first;
-      app.open(work.id, { fly: true, quiet: true });
-      camera.reduced = reduced;
-    } else if (target.work !== undefined || target.path !== undefined) app.notify('This work is not in the mosaic');
-    else {
-      app.close();
-      const view = target.view && m.viewFromAddress(model, camera, target.view);
-      if (view && first) { camera.jump(view); camera.home = false; }
-      else if (view) camera.fly(view, performance.now());
-      else if (!first) camera.flyHome(performance.now());
-    }
-    requestFrame();
-  }
-  addEventListener('hashchange', () => { if (app.model && location.hash !== pushed) followAddress(false); });
-  addEventListener('popstate', () => { pushed = null; });
-
   // ---- start ----
 
   app.notify = m.createNotice();
   app.thumbs = m.createThumbs(app);
   app.minimap = m.createMinimap(app);
   app.card = m.createCard(app);
+  app.large = m.createLarge(app);
+  const hover = m.createHover(app);
   app.search = m.createSearch(app);
   app.wander = m.createWander(app);
   app.help = m.createHelp();
@@ -494,15 +448,16 @@
   const setMotion = () => { camera.reduced = scene.reduced = reducedMotion.matches; };
   reducedMotion.addEventListener('change', setMotion);
   setMotion();
+  const address = m.attachAddress(app);
   m.attachKeys(app);
   const wake = m.createIdle();
   m.attachPointer(canvas, camera, {
     tap(x, y) {
-      const work = workAt(x, y);
+      const work = hover.workAt(x, y);
       if (work) app.open(work.id);
       else app.close();
     },
-    hover: onHover,
+    hover: hover.move,
     wake() { wake(); app.wander.stop(); },
   }, requestFrame);
   for (const [id, action] of [['home', app.home], ['search-open', () => app.search.open()], ['wander', () => app.wander.start()],

@@ -20,6 +20,8 @@
     const camera = {
       x: 0, y: 0, scale: 1,
       width: 1, height: 1, cols: 1, rows: 1, cellPx: 1, dpr: 1,
+      /** Share of the screen's pixels that is drawn, per axis: less than 1 only while moving (see `pace.js`). */
+      detail: 1,
       inset: { left: 0, top: 0, right: 0, bottom: 0 },
       /** True while the whole mosaic is shown and should stay so through resizes and growth. */
       home: true,

@@ -31,7 +31,6 @@
     const root = byId('card');
     const crop = byId('card-crop');
     const original = byId('card-original');
-    const picture = byId('card-picture');
     const like = byId('card-like');
     const card = { id: null };
 
@@ -79,12 +78,10 @@
     };
 
     function showOriginal(url, fresh) {
-      const links = [byId('card-link'), picture];
-      links.forEach((link) => {
-        if (url) link.setAttribute('href', url);
-        else link.removeAttribute('href');
-      });
-      byId('card-link').hidden = !url;
+      const link = byId('card-link');
+      if (url) link.setAttribute('href', url);
+      else link.removeAttribute('href');
+      link.hidden = !url;
       if (!fresh && original.getAttribute('src') === url) return;
       original.classList.remove('here');
       original.removeAttribute('src');
@@ -115,6 +112,7 @@
     }
 
     byId('card-close').addEventListener('click', () => app.close());
+    byId('card-picture').addEventListener('click', () => app.large.open());
     byId('card-copy').addEventListener('click', async () => {
       const url = `${location.href.split('#')[0]}#work=${card.id}`;
       app.notify((await copy(url)) ? 'Link copied' : url);

@@ -24,6 +24,7 @@
       '=': () => zoomMiddle(STEP_ZOOM),
       '-': () => zoomMiddle(1 / STEP_ZOOM),
       '0': () => app.home(),
+      l: () => app.large.open(),
       n: () => app.toggleFresh(),
       w: () => app.wander.start(),
       f: () => app.toggleFullscreen(),
@@ -56,7 +57,7 @@
 
     addEventListener('keydown', (event) => {
       if (event.ctrlKey || event.metaKey || event.altKey) return;
-      if (app.help.isOpen()) return;
+      if (app.help.isOpen() || app.large.isOpen()) return;
       const { target } = event;
       const typing = target.matches && target.matches('input, textarea, select');
       if (event.key === 'Escape') {

@@ -10,9 +10,12 @@
   const VEIL_ALPHA = 0.86;
   const MAGNIFIED = 12; // Beyond this many device pixels per tile pixel, pixels are shown as pixels.
 
+  /** Canvas pixels per CSS pixel now: all the screen has, or fewer while the view moves on a slow machine. */
+  m.drawnDpr = (camera) => camera.dpr * (camera.detail || 1);
+
   /** The visible part of the world in a canvas of device pixels: `x(wx)`, `y(wy)`, `k` pixels per cell, cell bounds. */
   m.viewOf = function (camera, model) {
-    const { dpr } = camera;
+    const dpr = m.drawnDpr(camera);
     const k = camera.scale * dpr;
     const middle = camera.middle();
     const [ox, oy] = [middle.x * dpr - camera.x * k, middle.y * dpr - camera.y * k];
@@ -202,8 +205,9 @@
       again = paintFilter(scene, view, now) || again;
       context.fillStyle = theme.background;
       if (scene.transition) again = scene.transition.paint(context, view, now, theme.background) || again;
-      paintGutters(context, view, camera.scale, camera.dpr);
-      for (const ring of scene.rings) paintRing(context, view, camera.dpr, ring, ring.colour, ring.width);
+      const dpr = m.drawnDpr(camera);
+      paintGutters(context, view, camera.scale, dpr);
+      for (const ring of scene.rings) paintRing(context, view, dpr, ring, ring.colour, ring.width);
       return again;
     };
 

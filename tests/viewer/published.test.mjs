@@ -1,0 +1,266 @@
+// What the real binary publishes, seen by others: the viewer, OpenSeadragon, Chromium's and Pillow's JPEG decoders.
+//
+//   MOSAICD_BIN=target/release/mosaicd node --test tests/viewer/published.test.mjs   (tests/viewer/run.sh sets it all up)
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { createServer } from 'node:http';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, extname, join, normalize } from 'node:path';
+import { after, before, test } from 'node:test';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { launch } from './browser.mjs';
+
+const HERE = dirname(fileURLToPath(import.meta.url));
+const BINARY = process.env.MOSAICD_BIN || join(HERE, '../../target/release/mosaicd');
+const PYTHON = process.env.MOSAICD_PYTHON || '/usr/bin/python3';
+const WORKS = 150;
+const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.json': 'application/json',
+  '.jpg': 'image/jpeg', '.png': 'image/png', '.dzi': 'application/xml' };
+const OSD_PAGE = `<!doctype html><title>OpenSeadragon</title><link rel="icon" href="data:,"><style>html,body,#v{margin:0;width:100%;height:100%}</style>
+  <div id="v"></div><script src="/osd/openseadragon.min.js"></script>`;
+
+let root;
+let output;
+let manifest;
+let browser;
+let server;
+let base;
+let missed = [];
+
+before(async () => {
+  root = mkdtempSync(join(tmpdir(), 'mosaicd-published-'));
+  output = join(root, 'output');
+  const demo = spawnSync(BINARY, ['demo', root, '-n', String(WORKS), '--size', '128'], { encoding: 'utf8' });
+  assert.equal(demo.status, 0, `mosaicd demo ended with ${demo.signal || demo.error || demo.status}: ${demo.stderr}`);
+  manifest = JSON.parse(readFileSync(join(output, 'manifest.json'), 'utf8'));
+  server = createServer((request, response) => {
+    const path = decodeURIComponent(request.url.split('?')[0]);
+    const file = path.startsWith('/osd/')
+      ? join(HERE, 'node_modules/openseadragon/build/openseadragon', normalize(path.slice(5)))
+      : join(output, normalize(path.endsWith('/') ? `${path}index.html` : path));
+    try {
+      const body = path === '/osd.html' ? OSD_PAGE : readFileSync(file);
+      response.writeHead(200, { 'Content-Type': TYPES[extname(file)] || 'application/octet-stream' });
+      response.end(body);
+    } catch {
+      missed.push(path);
+      response.writeHead(404);
+      response.end();
+    }
+  });
+  await new Promise((resolve) => { server.listen(0, '127.0.0.1', resolve); });
+  base = `http://127.0.0.1:${server.address().port}`;
+  browser = await launch();
+});
+after(async () => {
+  await browser?.close();
+  server?.close();
+  rmSync(root, { recursive: true, force: true });
+});
+
+async function open(url, options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1200, height: 800 }, ...options });
+  const page = await context.newPage();
+  page.problems = [];
+  page.on('pageerror', (error) => page.problems.push(error.message));
+  page.on('console', (message) => { if (message.type() === 'error') page.problems.push(message.text()); });
+  missed = [];
+  await page.goto(url);
+  return page;
+}
+const close = async (page) => {
+  assert.deepEqual(page.problems, []);
+  assert.deepEqual(missed, []);
+  await page.context().close();
+};
+const settled = (page) => page.waitForFunction(() => {
+  const { app } = window.mosaicd;
+  if (!app || !app.model) return false;
+  const { loading, wanted } = app.tiles.stats();
+  return !app.camera.moving() && !loading && !wanted;
+}, null, { polling: 50 });
+
+/** Makes `decode(url)` in a page: pixels of an image, RGBA. */
+const addDecode = (page) => page.evaluate(() => {
+  window.decode = async (url) => {
+    const bitmap = await createImageBitmap(await (await fetch(url)).blob());
+    const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
+    const context = canvas.getContext('2d', { willReadFrequently: true });
+    context.drawImage(bitmap, 0, 0);
+    return context.getImageData(0, 0, bitmap.width, bitmap.height);
+  };
+});
+
+test('Chromium and Pillow read the same pixels from mosaic.jpg', async () => {
+  const page = await open(`${base}/osd.html`);
+  await addDecode(page);
+  const { width, height } = manifest.mosaic;
+  const points = [];
+  for (let i = 0; i < 4000; i += 1) points.push([(i * 7919) % width, (i * 104729) % height]);
+  const seen = await page.evaluate(async (points) => {
+    const { width, height, data } = await window.decode('mosaic.jpg');
+    return { width, height, pixels: points.map(([x, y]) => [...data.slice(4 * (y * width + x), 4 * (y * width + x) + 3)]) };
+  }, points);
+  const script = 'import sys, json; from PIL import Image; i = Image.open(sys.argv[1]); i.load(); '
+    + 'print(json.dumps({"size": i.size, "mode": i.mode, "pixels": [i.getpixel(tuple(p)) for p in json.load(sys.stdin)]}))';
+  const pillow = JSON.parse(execFileSync(PYTHON, ['-c', script, join(output, 'mosaic.jpg')], { input: JSON.stringify(points) }));
+  assert.deepEqual([seen.width, seen.height], [width, height]);
+  assert.deepEqual([pillow.size, pillow.mode], [[width, height], 'RGB']);
+  let worst = 0;
+  pillow.pixels.forEach((pixel, i) => pixel.forEach((value, c) => { worst = Math.max(worst, Math.abs(value - seen.pixels[i][c])); }));
+  assert.ok(worst <= 3, `two libjpeg-turbo of different versions may round differently, not by ${worst}`);
+  assert.ok(new Set(seen.pixels.map(String)).size > 1000, 'a picture, not a blank');
+  await close(page);
+});
+
+test('OpenSeadragon opens mosaic.dzi, finds every tile of every level, and shows the pixels of mosaic.jpg', async () => {
+  const page = await open(`${base}/osd.html`);
+  await addDecode(page);
+  const found = await page.evaluate(async () => {
+    const failed = [];
+    const viewer = window.viewer = window.OpenSeadragon({ id: 'v', tileSources: '/mosaic.dzi', drawer: 'canvas',
+      showNavigationControl: false, immediateRender: true, animationTime: 0, smoothTileEdgesMinZoom: Infinity });
+    viewer.addHandler('tile-load-failed', ({ tile }) => failed.push(tile.getUrl()));
+    await new Promise((resolve, reject) => {
+      viewer.addOnceHandler('open', resolve);
+      viewer.addOnceHandler('open-failed', ({ message }) => reject(new Error(message)));
+    });
+    const image = viewer.world.getItemAt(0);
+    const { source } = image;
+    const whole = await window.decode('mosaic.jpg');
+    let [tiles, compared, differing] = [0, 0, 0];
+    for (let level = source.minLevel; level <= source.maxLevel; level += 1) {
+      const { x: cols, y: rows } = source.getNumTiles(level);
+      for (let row = 0; row < rows; row += 1) {
+        for (let col = 0; col < cols; col += 1) {
+          const tile = await window.decode(source.getTileUrl(level, col, row));
+          tiles += 1;
+          const { x: w, y: h } = source.dimensions.times(source.getLevelScale(level));
+          const wanted = [Math.min(256, Math.ceil(w) - 256 * col), Math.min(256, Math.ceil(h) - 256 * row)];
+          if (tile.width !== wanted[0] || tile.height !== wanted[1]) failed.push(`${level}/${col}_${row} is ${tile.width} × ${tile.height}`);
+          if (level < source.maxLevel) continue;
+          // Chroma is interpolated across a tile's border in the whole picture only: two pixels there may differ.
+          const [left, top] = [256 * col, 256 * row];
+          for (let y = 2; y < tile.height - 2; y += 1) {
+            for (let x = 2; x < tile.width - 2; x += 1) {
+              const [a, b] = [4 * (y * tile.width + x), 4 * ((top + y) * whole.width + left + x)];
+              compared += 1;
+              differing += tile.data[a] !== whole.data[b] || tile.data[a + 1] !== whole.data[b + 1] || tile.data[a + 2] !== whole.data[b + 2];
+            }
+          }
+        }
+      }
+    }
+    return { failed, tiles, compared, differing, size: [source.dimensions.x, source.dimensions.y], whole: [whole.width, whole.height] };
+  });
+  assert.deepEqual(found.failed, []);
+  assert.deepEqual(found.size, found.whole);
+  assert.ok(found.tiles > 60, `${found.tiles} tiles`);
+  assert.ok(found.compared > 1e6);
+  assert.equal(found.differing, 0, `of ${found.compared} pixels`);
+
+  // What it draws at one image pixel per screen pixel, anywhere in the picture.
+  for (const [fx, fy] of [[0.5, 0.5], [0.1, 0.2], [0.93, 0.88]]) {
+    const off = await page.evaluate(async ([fx, fy, cell]) => {
+      const { viewer, OpenSeadragon } = window;
+      const { viewport } = viewer;
+      const image = viewer.world.getItemAt(0);
+      viewport.zoomTo(viewport.imageToViewportZoom(1), null, true);
+      const { x: w, y: h } = image.getContentSize();
+      viewport.panTo(image.imageToViewportCoordinates(Math.round(w * fx), Math.round(h * fy)), true);
+      const done = () => image.getFullyLoaded() && !image.needsDraw();
+      while (!done()) await new Promise((resolve) => { requestAnimationFrame(resolve); });
+      await new Promise((resolve) => { requestAnimationFrame(() => requestAnimationFrame(resolve)); });
+      const whole = await window.decode('mosaic.jpg');
+      const { canvas } = viewer.drawer;
+      const seen = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+      const corner = image.viewerElementToImageCoordinates(new OpenSeadragon.Point(0, 0));
+      // OpenSeadragon draws at halves of a pixel too, which blends neighbours: means of small squares stay the same.
+      const side = 16;
+      const mean = ({ data, width }, x0, y0, c) => {
+        let sum = 0;
+        for (let y = y0; y < y0 + side; y += 1) for (let x = x0; x < x0 + side; x += 1) sum += data[4 * (y * width + x) + c];
+        return sum / side / side;
+      };
+      const [left, top] = [Math.round(corner.x), Math.round(corner.y)];
+      let [other, count, sum] = [0, 0, 0];
+      for (let y = 0; y + side <= canvas.height; y += side) {
+        for (let x = 0; x + side <= canvas.width; x += side) {
+          if (left + x < 0 || top + y < 0 || left + x + side > whole.width || top + y + side > whole.height) continue;
+          for (let c = 0; c < 3; c += 1) {
+            const drawn = mean(seen, x, y, c);
+            sum += Math.abs(drawn - mean(whole, left + x, top + y, c));
+            // What a wrong tile would give: the square one cell over, or back where there is none.
+            const over = left + x + cell + side <= whole.width ? left + x + cell : left + x - cell;
+            other += Math.abs(drawn - mean(whole, over, top + y, c));
+          }
+          count += 1;
+        }
+      }
+      return { mean: sum / count / 3, other: other / count / 3, count };
+    }, [fx, fy, manifest.mosaic.cell_px]);
+    assert.ok(off.count > 500, `${off.count} squares at ${fx}, ${fy}`);
+    assert.ok(off.mean < off.other / 8, `drawn off by ${off.mean} at ${fx}, ${fy}; wrong tiles would be by ${off.other}`);
+  }
+  await close(page);
+});
+
+test('the viewer shows the real mosaic, over http and from disk', async () => {
+  const eye = await open(`${base}/osd.html`);
+  await addDecode(eye);
+  for (const url of [`${base}/`, pathToFileURL(join(output, 'index.html')).href]) {
+    const page = await open(url);
+    await settled(page);
+    const [works, state] = await page.evaluate(() => [window.mosaicd.app.model.works.length, document.body.dataset.state]);
+    assert.deepEqual([works, state], [WORKS, 'ready']);
+    await page.waitForTimeout(300);
+    // A page from disk may not read its own canvas, so the screen is looked at.
+    const shot = (await page.screenshot({ type: 'png' })).toString('base64');
+    const colours = await eye.evaluate(async (shot) => {
+      const { data } = await window.decode(`data:image/png;base64,${shot}`);
+      const all = new Set();
+      for (let i = 0; i < data.length; i += 4 * 97) all.add((data[i] << 16) | (data[i + 1] << 8) | data[i + 2]);
+      return all.size;
+    }, shot);
+    assert.ok(colours > 500, `${colours} colours at ${url}`);
+    await close(page);
+  }
+  await close(eye);
+});
+
+test('each work is drawn where the manifest says, and its card names it', async () => {
+  const page = await open(`${base}/`);
+  await settled(page);
+  await addDecode(page);
+  for (const work of [manifest.works[0], manifest.works[77], manifest.works.at(-1)]) {
+    await page.evaluate((id) => window.mosaicd.app.open(id, { fly: true }), work.id);
+    await settled(page);
+    await page.waitForTimeout(250); // The sharpest tile fades in over 140 ms.
+    const off = await page.evaluate(async ({ id }) => {
+      const { app } = window.mosaicd;
+      const work = app.model.works[app.model.byId.get(id)];
+      const px = app.model.manifest.mosaic.cell_px;
+      const whole = await window.decode('mosaic.jpg');
+      const context = app.canvas.getContext('2d');
+      let worst = 0;
+      // Means over the middle half of the cell: the same picture, whatever its scale.
+      const mean = (data, width, x0, y0, w, h) => {
+        const sum = [0, 0, 0];
+        for (let y = y0; y < y0 + h; y += 1) for (let x = x0; x < x0 + w; x += 1) for (let c = 0; c < 3; c += 1) sum[c] += data[4 * (y * width + x) + c];
+        return sum.map((value) => value / w / h);
+      };
+      const a = app.camera.toScreen(work.col + 0.25, work.row + 0.25);
+      const b = app.camera.toScreen(work.col + 0.75, work.row + 0.75);
+      const [w, h] = [Math.round(b.x - a.x), Math.round(b.y - a.y)];
+      const seen = mean(context.getImageData(Math.round(a.x), Math.round(a.y), w, h).data, w, 0, 0, w, h);
+      const real = mean(whole.data, whole.width, (work.col + 0.25) * px, (work.row + 0.25) * px, px / 2, px / 2);
+      for (let c = 0; c < 3; c += 1) worst = Math.max(worst, Math.abs(seen[c] - real[c]));
+      return worst;
+    }, work);
+    assert.ok(off < 4, `${work.path} is off by ${off}`);
+    assert.equal(await page.textContent('#card-path'), work.path);
+    assert.equal(await page.locator('#card-like button').count(), Math.min(8, work.neighbours.length));
+  }
+  await close(page);
+});
