@@ -1,7 +1,7 @@
 //! One block of the nearest-neighbour search: every query against a range of columns, in both directions.
 //!
 //! A matrix product gives approximate squared distances that only *filter*: the error bound below never lets a true
-//! neighbour slip, and what passes is measured by [`distance`](super::distance). So the lists are exact and independent
+//! neighbour slip, and what passes is measured by [`distance`](mod@super::distance). So the lists are exact and independent
 //! of the order in which blocks are visited. Large searches filter by the leading components first, where that rejects
 //! enough, at an eighth of the arithmetic: exact search for 100,000 rows without an index.
 
