@@ -310,15 +310,7 @@ pub fn relayout(collection: &mut Collection, params: &Params) -> Result<Rebuilt,
         collection.layout.points(),
         &params.grid,
     )?;
-    let mut rebuilt = Rebuilt::default();
-    count_moves(
-        collection,
-        &before,
-        &HashSet::new(),
-        &HashSet::new(),
-        &mut rebuilt,
-    );
-    Ok(rebuilt)
+    Ok(moves_alone(collection, &before))
 }
 
 /// Brings a collection made with other parameters (by their [`Params::key`]) over, as gently as it can be done.
@@ -341,15 +333,7 @@ pub fn adapt(
             .grid
             .reshape(&collection.features, points, &params.grid)?;
     }
-    let mut rebuilt = Rebuilt::default();
-    count_moves(
-        collection,
-        &before,
-        &HashSet::new(),
-        &HashSet::new(),
-        &mut rebuilt,
-    );
-    Ok(rebuilt)
+    Ok(moves_alone(collection, &before))
 }
 
 /// Replaces every embedding by another model's and lays everything out afresh, aligned onto the old map.
@@ -427,6 +411,13 @@ fn follow_features(collection: &mut Collection) -> Result<(), RebuildError> {
     }
     collection.basis = Some((pca, fitted));
     Ok(())
+}
+
+/// What a rearrangement did that took nothing in and nothing out.
+fn moves_alone(collection: &Collection, before: &HashMap<ArtworkId, (u32, u32)>) -> Rebuilt {
+    let (none, mut rebuilt) = (HashSet::new(), Rebuilt::default());
+    count_moves(collection, before, &none, &none, &mut rebuilt);
+    rebuilt
 }
 
 fn count_moves(
