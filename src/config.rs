@@ -254,7 +254,7 @@ impl Default for Grid {
             columns: 0,
             aspect: 1.0,
             reserve: 0.06,
-            lambda: 0.5,
+            lambda: 1.0,
         }
     }
 }
