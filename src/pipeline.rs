@@ -105,6 +105,8 @@ pub struct Known {
     pub hash: ContentHash,
     /// Whether its embedding or its cell is missing, so that it must be read again.
     pub stale: bool,
+    /// Whether the next model's embedding is missing.
+    pub unshadowed: bool,
 }
 
 /// The rebuilding side of the daemon.
@@ -190,15 +192,17 @@ impl Pipeline {
         &self.collection
     }
 
-    /// Every placed file, and whether it must be read again.
-    pub fn known(&self) -> Result<Vec<Known>, StoreError> {
+    /// Every placed file, and whether it must be read again, for this model or for the `next` one.
+    pub fn known(&self, next: Option<&ModelId>) -> Result<Vec<Known>, StoreError> {
         let (model, stale) = (self.encoder.model(), &self.collection.stale);
         let known = |work: &Work| {
             let fresh = !stale.contains(&work.id)
                 && self.cells.contains(&work.hash)
                 && (self.collection.model == *model
                     || self.store.has_embedding(&work.hash, model)?);
+            let shadowed = |next| self.store.has_embedding(&work.hash, next);
             Ok(Known {
+                unshadowed: !next.map_or(Ok(true), shadowed)?,
                 path: work.path.clone(),
                 identity: work.identity,
                 hash: work.hash,
