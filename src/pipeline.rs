@@ -124,6 +124,8 @@ pub struct Pipeline {
     unpublished: Rebuilt,
     /// The generation whose cells were collected last.
     collected: u64,
+    /// The embeddings for `export` and `similar`; opened at the first publication and after an error.
+    shared: Option<VectorFile>,
 }
 
 impl Pipeline {
@@ -156,6 +158,7 @@ impl Pipeline {
             unsaved: false,
             unpublished: Rebuilt::default(),
             collected: 0,
+            shared: None,
         })
     }
 
@@ -357,7 +360,7 @@ impl Pipeline {
     }
 
     /// Writes the embeddings for `export` and `similar`; they are derived data, so a failure is only logged.
-    fn share_vectors(&self) {
+    fn share_vectors(&mut self) {
         let Collection {
             works,
             vectors,
@@ -365,10 +368,18 @@ impl Pipeline {
             ..
         } = &self.collection;
         let hashes: Vec<ContentHash> = works.iter().map(|work| work.hash).collect();
-        let shared = VectorFile::open(&self.state, model, vectors.dims())
-            .and_then(|mut file| file.update(&hashes, vectors));
-        if let Err(error) = shared {
-            tracing::warn!(%error, "the embeddings for export could not be written");
+        let open = self
+            .shared
+            .take()
+            .filter(|file| file.is_of(model, vectors.dims()));
+        let shared = open
+            .map_or_else(|| VectorFile::open(&self.state, model, vectors.dims()), Ok)
+            .and_then(|mut file| file.update(&hashes, vectors).map(|()| file));
+        match shared {
+            Ok(file) => self.shared = Some(file),
+            Err(error) => {
+                tracing::warn!(%error, "the embeddings for export could not be written");
+            }
         }
     }
 }
