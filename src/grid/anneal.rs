@@ -8,7 +8,7 @@
 //! Large boards are annealed in blocks that lie apart, anew placed in every phase: blocks neither see nor touch each
 //! other's sites, so that the result does not depend on who anneals which.
 
-use super::area::{Area, FROZEN, spans};
+use super::area::{Area, FROZEN, Span, spans};
 use super::blur::SHARED_FROM;
 use super::board::Board;
 use super::features::distance;
@@ -71,7 +71,7 @@ pub(super) fn anneal<const D: usize>(
         );
         let cool = |phase: u32| rules.heat * mean * (1.0 - phase as f32 / PHASES as f32);
         let temperature = (cool(phase), cool(phase + 1));
-        let block = |(index, (cols, rows)): (usize, ((u32, u32), (u32, u32)))| {
+        let block = |(index, (cols, rows)): (usize, (Span, Span))| {
             let mut area = Area::cut(board, cols, rows);
             let starts = area.starts(rules.into_spares);
             let items = starts

@@ -4,6 +4,9 @@ use super::SPARE;
 use super::board::{BORDER, Board};
 use super::rng::Rng;
 
+/// Columns or rows, from the first to one beyond the last.
+pub(super) type Span = (u32, u32);
+
 /// A rectangle cut out of a board with a border of context, which is seen but does not change.
 pub(super) struct Area {
     /// Sites a row, border included.
@@ -21,7 +24,7 @@ pub(super) const FROZEN: u32 = SPARE;
 
 impl Area {
     /// Cuts out columns `cols.0..cols.1` and rows `rows.0..rows.1`.
-    pub(super) fn cut(board: &Board, cols: (u32, u32), rows: (u32, u32)) -> Self {
+    pub(super) fn cut(board: &Board, cols: Span, rows: Span) -> Self {
         let (width, height) = ((cols.1 - cols.0) as usize, (rows.1 - rows.0) as usize);
         let pitch = width + 2 * BORDER;
         let len = pitch * (height + 2 * BORDER);
@@ -75,7 +78,7 @@ impl Area {
 /// Pieces of `0..n` about `side` long, two cells apart, at a random offset.
 ///
 /// A site's energy looks two cells far; two cells between blocks keep every site out of every other block's sight.
-pub(super) fn spans(n: u32, side: u32, rng: &mut Rng) -> Vec<(u32, u32)> {
+pub(super) fn spans(n: u32, side: u32, rng: &mut Rng) -> Vec<Span> {
     if side >= n {
         return vec![(0, n)];
     }
@@ -86,10 +89,45 @@ pub(super) fn spans(n: u32, side: u32, rng: &mut Rng) -> Vec<(u32, u32)> {
         next += side;
     }
     let mut from = 0;
-    let mut spans: Vec<(u32, u32)> = cuts
+    let mut spans: Vec<Span> = cuts
         .into_iter()
         .map(|cut| (std::mem::replace(&mut from, cut + 1), cut - 1))
         .collect();
     spans.push((from, n));
     spans
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_lie_two_cells_apart_and_leave_out_little() {
+        for n in [1, 2, 39, 40, 41, 59, 60, 100, 333] {
+            for stream in 0..50 {
+                let spans = spans(n, 40, &mut Rng::new(1, stream));
+                assert_eq!((spans[0].0, spans[spans.len() - 1].1), (0, n));
+                assert!(spans.windows(2).all(|w| w[1].0 - w[0].1 == 2));
+                assert!(spans.iter().all(|&(from, to)| n <= 40 || to - from >= 18));
+            }
+        }
+    }
+
+    #[test]
+    fn an_area_shows_the_board_and_gives_its_own_sites_back() {
+        let cells: Vec<u32> = (0..63)
+            .map(|i| if i % 4 == 0 { SPARE } else { i })
+            .collect();
+        let board = Board::new(9, &cells);
+        let area = Area::cut(&board, (2, 6), (1, 7));
+        let mut seen = Vec::new();
+        area.paste(|site, held| {
+            assert_eq!(board.sites[site], held);
+            seen.push(board.place(site));
+        });
+        let want: Vec<_> = (1..7).flat_map(|r| (2..6).map(move |c| (c, r))).collect();
+        assert_eq!(seen, want);
+        // Context: what lies beside the rectangle is seen, but not handed out.
+        assert_eq!(area.sites[area.site(0, 0) - 1], 10);
+    }
 }

@@ -11,7 +11,7 @@ use super::{Grid, GridError, GridParams, Method, Outcome, SPARE, arrange, shape}
 use crate::matrix::Matrix;
 
 /// Mean neighbour distances an item must gain to leave its place around a chain, at `lambda = 1`.
-const ANCHOR_NEAR: f32 = 0.5;
+const ANCHOR_NEAR: f32 = 0.7;
 /// The same in a polish of the whole grid.
 const ANCHOR_ALL: f32 = 0.03;
 /// Proposals around one chain.
