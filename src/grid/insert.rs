@@ -11,7 +11,7 @@ use super::{Grid, GridError, GridParams, Method, Outcome, SPARE, arrange, shape}
 use crate::matrix::Matrix;
 
 /// Mean neighbour distances an item must gain to leave its place around a chain, at `lambda = 1`.
-const ANCHOR_NEAR: f32 = 0.7;
+const ANCHOR_NEAR: f32 = 0.5;
 /// The same in a polish of the whole grid.
 const ANCHOR_ALL: f32 = 0.03;
 /// Proposals around one chain.
@@ -19,7 +19,7 @@ const NEAR: usize = 2000;
 /// How far from a chain one of them may begin, cells.
 const AROUND: u32 = 4;
 /// Proposals an item over the whole grid.
-const ALL: usize = 600;
+const ALL: usize = 800;
 /// First temperature over the whole grid, in mean neighbour distances; twice that of a batch arrangement, since seams
 /// leave more to undo.
 const HEAT: f32 = 0.2;
