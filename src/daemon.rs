@@ -35,7 +35,7 @@ mod serve;
 mod threads;
 mod validate;
 
-pub use rooms::{open_encoder, params};
+pub use rooms::{encoder_spec, open_encoder, params};
 pub use serve::CONFIRMATION;
 pub use validate::{Finding, Invalid, validate};
 
