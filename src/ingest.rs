@@ -1,6 +1,7 @@
 //! From a finished file to a durable embedding and a durable cell.
 //!
-//! It owns the threads that read, hash, decode, prepare and embed, and the commit that makes their results durable.
+//! It owns the threads: several that read, hash, decode and prepare, one that embeds, one that makes the results durable.
+//! The queues between them are bounded, so that memory is too; a picture that takes long to decode holds up no other.
 //! It decides nothing: which files, and when, is `plan`'s; what becomes of the results is `pipeline`'s.
 //!
 //! Invariants: an [`Outcome`] with a hash is sent only after its embedding and its cell are durable; each [`Job`] has
@@ -20,7 +21,6 @@ use crate::{
 };
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use std::{
-    collections::HashSet,
     path::PathBuf,
     sync::{
         Arc,
@@ -30,10 +30,15 @@ use std::{
 };
 
 mod attempts;
+#[cfg(test)]
+mod tests;
 pub use attempts::Attempts;
 
 /// Embeddings that wait for one commit at most.
 const COMMIT: usize = 256;
+
+/// Fewest threads that decode: with one, a huge picture would hold up all others.
+const LEAST_THREADS: usize = 2;
 
 /// What the threads share.
 #[derive(Clone)]
@@ -123,6 +128,8 @@ impl Refusal {
             Self::Read(ReadError::NotAFile) => Retry::WhenChanged,
             Self::Read(_) => Retry::Later,
             Self::Decode(error) if error.is_truncated() => Retry::Later,
+            // An encoder that failed as such (memory, a device) may work the next time.
+            Self::Encode(error) if error.bad_input().is_none() => Retry::Later,
             Self::Decode(_) | Self::Crashes(_) | Self::Encode(_) => Retry::WhenChanged,
             Self::Store(_) | Self::Cell(_) => Retry::Wait,
         }
@@ -136,6 +143,13 @@ struct Decoded {
     input: Option<Vec<f32>>,
 }
 
+struct Encoded {
+    job: Job,
+    hash: ContentHash,
+    /// The new embedding; `None` if the store has it already.
+    embedding: Result<Option<Vec<f32>>, Refusal>,
+}
+
 impl Ingest {
     /// Starts the threads. They end when the returned sender is dropped and the last outcome was delivered.
     pub fn start(
@@ -146,7 +160,7 @@ impl Ingest {
         let (jobs, inbox) = unbounded::<Job>();
         let (decoded, to_encode) = bounded::<Decoded>(2 * self.encoder.max_batch().max(16));
         let mut handles = Vec::new();
-        for i in 0..threads.max(1) {
+        for i in 0..threads.max(LEAST_THREADS) {
             let (ingest, inbox, decoded, deliver) = (
                 self.clone(),
                 inbox.clone(),
@@ -178,8 +192,14 @@ impl Ingest {
                     .spawn(work)?,
             );
         }
-        let encode = move || self.encode_all(&to_encode, &deliver);
+        // A thread of its own for what waits on the disk, so that the encoder need not.
+        let groups = COMMIT.div_ceil(self.encoder.max_batch().clamp(1, COMMIT));
+        let (encoded, to_commit) = bounded::<Vec<Encoded>>(groups);
+        let ingest = self.clone();
+        let encode = move || ingest.encode_all(&to_encode, &encoded);
         handles.push(thread::Builder::new().name("encode".into()).spawn(encode)?);
+        let commit = move || self.commit_all(&to_commit, &deliver);
+        handles.push(thread::Builder::new().name("commit".into()).spawn(commit)?);
         Ok((jobs, handles))
     }
 
@@ -205,60 +225,100 @@ impl Ingest {
         Ok((hash, input))
     }
 
-    fn encode_all(&self, inbox: &Receiver<Decoded>, deliver: &impl Fn(Outcome)) {
+    /// Encodes whatever is there, in groups of at most a batch of new pictures.
+    fn encode_all(&self, inbox: &Receiver<Decoded>, outbox: &Sender<Vec<Encoded>>) {
+        let batch = self.encoder.max_batch().clamp(1, COMMIT);
         while let Ok(first) = inbox.recv() {
+            let mut fresh = usize::from(first.input.is_some());
             let mut group = vec![first];
-            let limit = self.encoder.max_batch().clamp(1, COMMIT);
-            group.extend(inbox.try_iter().take(limit - 1));
-            for outcome in self.commit(group) {
-                deliver(outcome);
+            while fresh < batch
+                && group.len() < COMMIT
+                && let Ok(next) = inbox.try_recv()
+            {
+                fresh += usize::from(next.input.is_some());
+                group.push(next);
+            }
+            if outbox.send(self.encode(group)).is_err() {
+                return;
             }
         }
     }
 
-    /// Embeds a group and makes it durable.
-    fn commit(&self, mut group: Vec<Decoded>) -> Vec<Outcome> {
-        let fresh: Vec<usize> = (0..group.len())
-            .filter(|&i| group[i].input.is_some())
-            .collect();
-        let mut failed: Vec<Option<Refusal>> = group.iter().map(|_| None).collect();
-        let mut embedded = Vec::with_capacity(fresh.len());
-        for chunk in fresh.chunks(self.encoder.max_batch().max(1)) {
-            let inputs: Vec<Vec<f32>> = chunk
-                .iter()
-                .filter_map(|&i| group[i].input.take())
-                .collect();
+    fn encode(&self, group: Vec<Decoded>) -> Vec<Encoded> {
+        let (mut inputs, mut waiting) = (Vec::new(), Vec::new());
+        for Decoded { job, hash, input } in group {
+            waiting.push((job, hash, input.is_some()));
+            inputs.extend(input);
+        }
+        let mut embeddings = self.embed(inputs).into_iter();
+        let encoded = waiting.into_iter().map(|(job, hash, fresh)| Encoded {
+            job,
+            hash,
+            embedding: match fresh.then(|| embeddings.next()).flatten() {
+                Some(embedding) => embedding.map(Some),
+                None => Ok(None),
+            },
+        });
+        encoded.collect()
+    }
+
+    /// As many results as inputs; an input that is itself at fault is refused without the others.
+    fn embed(&self, mut inputs: Vec<Vec<f32>>) -> Vec<Result<Vec<f32>, Refusal>> {
+        let mut left: Vec<usize> = (0..inputs.len()).collect();
+        let mut results: Vec<(usize, Result<Vec<f32>, Refusal>)> = Vec::with_capacity(left.len());
+        while !left.is_empty() {
             match self.encoder.encode(&inputs) {
-                Ok(vectors) => embedded.extend(chunk.iter().map(|&i| group[i].hash).zip(vectors)),
+                Ok(vectors) => results.extend(left.drain(..).zip(vectors.into_iter().map(Ok))),
                 Err(error) => {
+                    let bad = error.bad_input().filter(|&i| i < left.len());
                     let error = Arc::new(error);
-                    chunk
-                        .iter()
-                        .for_each(|&i| failed[i] = Some(Refusal::Encode(error.clone())));
+                    let refusal = || Err(Refusal::Encode(error.clone()));
+                    match bad {
+                        Some(i) => {
+                            inputs.remove(i);
+                            results.push((left.remove(i), refusal()));
+                        }
+                        None => results.extend(left.drain(..).map(|i| (i, refusal()))),
+                    }
                 }
             }
         }
-        let durable = self.make_durable(&embedded);
-        let fresh: HashSet<usize> = fresh.into_iter().collect();
-        let outcome = |(i, (decoded, failed)): (usize, (Decoded, Option<Refusal>))| {
-            let result = match (failed, &durable) {
-                (Some(refusal), _) => Err(refusal),
-                (None, Err(Undurable::Store(error))) => Err(Refusal::Store(error.clone())),
-                (None, Err(Undurable::Cell(error))) => Err(Refusal::Cell(error.clone())),
-                (None, Ok(())) => Ok(decoded.hash),
+        results.sort_by_key(|(i, _)| *i);
+        results.into_iter().map(|(_, result)| result).collect()
+    }
+
+    /// Makes durable whatever is there, all of it with one commit.
+    fn commit_all(&self, inbox: &Receiver<Vec<Encoded>>, deliver: &impl Fn(Outcome)) {
+        while let Ok(mut group) = inbox.recv() {
+            while group.len() < COMMIT
+                && let Ok(more) = inbox.try_recv()
+            {
+                group.extend(more);
+            }
+            self.commit(group).for_each(deliver);
+        }
+    }
+
+    fn commit(&self, group: Vec<Encoded>) -> impl Iterator<Item = Outcome> {
+        let fresh = group.iter().filter_map(|encoded| match &encoded.embedding {
+            Ok(Some(vector)) => Some((encoded.hash, vector.clone())),
+            _ => None,
+        });
+        let durable = self.make_durable(&fresh.collect::<Vec<_>>());
+        group.into_iter().map(move |encoded| {
+            let fresh = matches!(encoded.embedding, Ok(Some(_)));
+            let result = match (encoded.embedding, &durable) {
+                (Err(refusal), _) => Err(refusal),
+                (Ok(_), Err(Undurable::Store(error))) => Err(Refusal::Store(error.clone())),
+                (Ok(_), Err(Undurable::Cell(error))) => Err(Refusal::Cell(error.clone())),
+                (Ok(_), Ok(())) => Ok(encoded.hash),
             };
             Outcome {
-                job: decoded.job,
-                embedded: result.is_ok() && fresh.contains(&i),
+                job: encoded.job,
+                embedded: result.is_ok() && fresh,
                 result,
             }
-        };
-        group
-            .into_iter()
-            .zip(failed)
-            .enumerate()
-            .map(outcome)
-            .collect()
+        })
     }
 
     fn make_durable(&self, embedded: &[(ContentHash, Vec<f32>)]) -> Result<(), Undurable> {
