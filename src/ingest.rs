@@ -51,8 +51,10 @@ pub struct Ingest {
     pub limits: DecodeLimits,
     /// What decides a cell's pixels.
     pub tile: TileSpec,
-    /// The encoder.
+    /// The encoder of the mosaic.
     pub encoder: Arc<dyn Encoder>,
+    /// The encoder that is to take over: it embeds whatever is read, too.
+    pub next: Option<Arc<dyn Encoder>>,
     /// Durable embeddings.
     pub store: Arc<dyn Store>,
     /// Durable cells.
@@ -81,6 +83,8 @@ pub struct Outcome {
     pub result: Result<ContentHash, Refusal>,
     /// Whether it had to be embedded: its content was new to the store.
     pub embedded: bool,
+    /// Why the next encoder could not embed it; the file has its place all the same.
+    pub next_error: Option<String>,
 }
 
 /// Why a file is not in the mosaic.
@@ -139,16 +143,25 @@ impl Refusal {
 struct Decoded {
     job: Job,
     hash: ContentHash,
-    /// The encoder's input; `None` if the store has the embedding already.
+    inputs: Inputs,
+}
+
+/// What the encoder and the next one are to embed; `None` if the store has the embedding already.
+#[derive(Default)]
+struct Inputs {
     input: Option<Vec<f32>>,
+    next: Option<Vec<f32>>,
 }
 
 struct Encoded {
     job: Job,
     hash: ContentHash,
-    /// The new embedding; `None` if the store has it already.
-    embedding: Result<Option<Vec<f32>>, Refusal>,
+    embedded: Embedded,
+    next: Embedded,
 }
+
+/// An embedding, or why there is none; `None` if none was wanted.
+type Embedded = Option<Result<Vec<f32>, Arc<EncodeError>>>;
 
 impl Ingest {
     /// Starts the threads. They end when the returned sender is dropped and the last outcome was delivered.
@@ -173,8 +186,8 @@ impl Ingest {
                         continue;
                     }
                     match ingest.decode(&job) {
-                        Ok((hash, input)) => {
-                            if decoded.send(Decoded { job, hash, input }).is_err() {
+                        Ok((hash, inputs)) => {
+                            if decoded.send(Decoded { job, hash, inputs }).is_err() {
                                 return;
                             }
                         }
@@ -182,6 +195,7 @@ impl Ingest {
                             job,
                             result: Err(refusal),
                             embedded: false,
+                            next_error: None,
                         }),
                     }
                 }
@@ -203,40 +217,53 @@ impl Ingest {
         Ok((jobs, handles))
     }
 
-    /// Reads a file and makes its cell and the encoder's input, each only if it is not there already.
-    fn decode(&self, job: &Job) -> Result<(ContentHash, Option<Vec<f32>>), Refusal> {
+    /// Reads a file and makes its cell and the encoders' inputs, each only if it is not there already.
+    fn decode(&self, job: &Job) -> Result<(ContentHash, Inputs), Refusal> {
         let bytes = read_finished(&self.root, &job.path, &job.identity, self.max_file_bytes)?;
         let hash = ContentHash::of(&bytes);
-        let embedded = self
-            .store
-            .has_embedding(&hash, self.encoder.model())
-            .map_err(store)?;
-        if embedded && self.cells.contains(&hash) {
-            return Ok((hash, None));
+        let wanted = |encoder: &dyn Encoder| {
+            let embedded = self.store.has_embedding(&hash, encoder.model());
+            embedded.map(|embedded| !embedded).map_err(store)
+        };
+        let fresh = wanted(&*self.encoder)?;
+        let next = match &self.next {
+            Some(next) if wanted(&**next)? => Some(next),
+            _ => None,
+        };
+        if !fresh && next.is_none() && self.cells.contains(&hash) {
+            return Ok((hash, Inputs::default()));
         }
         let attempt = self.attempts.begin(&hash).map_err(Refusal::Crashes)?;
         let picture = decode::decode(&bytes, &self.limits)?;
         drop(bytes);
-        self.cells
-            .put(&hash, &tile::prepare(&picture, &self.tile))
-            .map_err(cell)?;
-        let input = (!embedded).then(|| self.encoder.prepare(&picture));
+        if !self.cells.contains(&hash) {
+            self.cells
+                .put(&hash, &tile::prepare(&picture, &self.tile))
+                .map_err(cell)?;
+        }
+        let inputs = Inputs {
+            input: fresh.then(|| self.encoder.prepare(&picture)),
+            next: next.map(|next| next.prepare(&picture)),
+        };
         attempt.end();
-        Ok((hash, input))
+        Ok((hash, inputs))
     }
 
     /// Encodes whatever is there, in groups of at most a batch of new pictures.
     fn encode_all(&self, inbox: &Receiver<Decoded>, outbox: &Sender<Vec<Encoded>>) {
         let batch = self.encoder.max_batch().clamp(1, COMMIT);
+        let is_fresh = |Decoded { inputs, .. }: &Decoded| {
+            usize::from(inputs.input.is_some() || inputs.next.is_some())
+        };
         while let Ok(first) = inbox.recv() {
-            let mut fresh = usize::from(first.input.is_some());
+            let mut fresh = is_fresh(&first);
             let mut group = vec![first];
             while fresh < batch
                 && group.len() < COMMIT
-                && let Ok(next) = inbox.try_recv()
+                && let Ok(more) = inbox.try_recv()
             {
-                fresh += usize::from(next.input.is_some());
-                group.push(next);
+                fresh += is_fresh(&more);
+                group.push(more);
             }
             if outbox.send(self.encode(group)).is_err() {
                 return;
@@ -244,47 +271,25 @@ impl Ingest {
         }
     }
 
-    fn encode(&self, group: Vec<Decoded>) -> Vec<Encoded> {
-        let (mut inputs, mut waiting) = (Vec::new(), Vec::new());
-        for Decoded { job, hash, input } in group {
-            waiting.push((job, hash, input.is_some()));
-            inputs.extend(input);
-        }
-        let mut embeddings = self.embed(inputs).into_iter();
-        let encoded = waiting.into_iter().map(|(job, hash, fresh)| Encoded {
-            job,
-            hash,
-            embedding: match fresh.then(|| embeddings.next()).flatten() {
-                Some(embedding) => embedding.map(Some),
-                None => Ok(None),
-            },
-        });
-        encoded.collect()
-    }
-
-    /// As many results as inputs; an input that is itself at fault is refused without the others.
-    fn embed(&self, mut inputs: Vec<Vec<f32>>) -> Vec<Result<Vec<f32>, Refusal>> {
-        let mut left: Vec<usize> = (0..inputs.len()).collect();
-        let mut results: Vec<(usize, Result<Vec<f32>, Refusal>)> = Vec::with_capacity(left.len());
-        while !left.is_empty() {
-            match self.encoder.encode(&inputs) {
-                Ok(vectors) => results.extend(left.drain(..).zip(vectors.into_iter().map(Ok))),
-                Err(error) => {
-                    let bad = error.bad_input().filter(|&i| i < left.len());
-                    let error = Arc::new(error);
-                    let refusal = || Err(Refusal::Encode(error.clone()));
-                    match bad {
-                        Some(i) => {
-                            inputs.remove(i);
-                            results.push((left.remove(i), refusal()));
-                        }
-                        None => results.extend(left.drain(..).map(|i| (i, refusal()))),
-                    }
-                }
-            }
-        }
-        results.sort_by_key(|(i, _)| *i);
-        results.into_iter().map(|(_, result)| result).collect()
+    fn encode(&self, mut group: Vec<Decoded>) -> Vec<Encoded> {
+        let (inputs, next_inputs) = group
+            .iter_mut()
+            .map(|decoded| std::mem::take(&mut decoded.inputs))
+            .map(|Inputs { input, next }| (input, next))
+            .unzip();
+        let embedded = embed(&*self.encoder, inputs);
+        let next = match &self.next {
+            Some(next) => embed(&**next, next_inputs),
+            None => group.iter().map(|_| None).collect(),
+        };
+        let answers = embedded.into_iter().zip(next);
+        let encoded = |(decoded, (embedded, next)): (Decoded, (Embedded, Embedded))| Encoded {
+            job: decoded.job,
+            hash: decoded.hash,
+            embedded,
+            next,
+        };
+        group.into_iter().zip(answers).map(encoded).collect()
     }
 
     /// Makes durable whatever is there, all of it with one commit.
@@ -295,42 +300,86 @@ impl Ingest {
             {
                 group.extend(more);
             }
-            self.commit(group).for_each(deliver);
+            self.commit(group).into_iter().for_each(deliver);
         }
     }
 
-    fn commit(&self, group: Vec<Encoded>) -> impl Iterator<Item = Outcome> {
-        let fresh = group.iter().filter_map(|encoded| match &encoded.embedding {
-            Ok(Some(vector)) => Some((encoded.hash, vector.clone())),
-            _ => None,
-        });
-        let durable = self.make_durable(&fresh.collect::<Vec<_>>());
-        group.into_iter().map(move |encoded| {
-            let fresh = matches!(encoded.embedding, Ok(Some(_)));
-            let result = match (encoded.embedding, &durable) {
-                (Err(refusal), _) => Err(refusal),
-                (Ok(_), Err(Undurable::Store(error))) => Err(Refusal::Store(error.clone())),
-                (Ok(_), Err(Undurable::Cell(error))) => Err(Refusal::Cell(error.clone())),
-                (Ok(_), Ok(())) => Ok(encoded.hash),
+    fn commit(&self, group: Vec<Encoded>) -> Vec<Outcome> {
+        let durable = self
+            .cells
+            .sync()
+            .map_err(|error| Undurable::Cell(Arc::new(error)));
+        let durable = durable
+            .and_then(|()| self.make_durable(&*self.encoder, &group, |e| &e.embedded))
+            .and_then(|()| match &self.next {
+                Some(encoder) => self.make_durable(&**encoder, &group, |e| &e.next),
+                None => Ok(()),
+            });
+        let outcome = |encoded: Encoded| {
+            let fresh = encoded.embedded.is_some();
+            let result = match (encoded.embedded, &durable) {
+                (Some(Err(error)), _) => Err(Refusal::Encode(error)),
+                (_, Err(Undurable::Store(error))) => Err(Refusal::Store(error.clone())),
+                (_, Err(Undurable::Cell(error))) => Err(Refusal::Cell(error.clone())),
+                (_, Ok(())) => Ok(encoded.hash),
             };
+            let next_error = encoded.next.and_then(Result::err);
             Outcome {
                 job: encoded.job,
                 embedded: result.is_ok() && fresh,
                 result,
+                next_error: next_error.map(|error| error.to_string()),
             }
-        })
+        };
+        group.into_iter().map(outcome).collect()
     }
 
-    fn make_durable(&self, embedded: &[(ContentHash, Vec<f32>)]) -> Result<(), Undurable> {
-        self.cells
-            .sync()
-            .map_err(|error| Undurable::Cell(Arc::new(error)))?;
-        if embedded.is_empty() {
+    fn make_durable(
+        &self,
+        encoder: &dyn Encoder,
+        group: &[Encoded],
+        embedded: impl Fn(&Encoded) -> &Embedded,
+    ) -> Result<(), Undurable> {
+        let good = |encoded: &Encoded| match embedded(encoded) {
+            Some(Ok(vector)) => Some((encoded.hash, vector.clone())),
+            _ => None,
+        };
+        let fresh: Vec<_> = group.iter().filter_map(good).collect();
+        if fresh.is_empty() {
             return Ok(());
         }
-        let stored = self.store.put_embeddings(self.encoder.model(), embedded);
+        let stored = self.store.put_embeddings(encoder.model(), &fresh);
         stored.map_err(|error| Undurable::Store(Arc::new(error)))
     }
+}
+
+/// Embeds what there is to embed, in batches; an input that is itself at fault is refused without the others.
+fn embed(encoder: &dyn Encoder, inputs: Vec<Option<Vec<f32>>>) -> Vec<Embedded> {
+    let mut answers: Vec<Embedded> = inputs.iter().map(|_| None).collect();
+    let wanted = inputs.into_iter().enumerate();
+    let wanted = wanted.filter_map(|(i, input)| input.map(|input| (i, input)));
+    let (mut places, mut inputs): (Vec<usize>, Vec<Vec<f32>>) = wanted.unzip();
+    while !places.is_empty() {
+        let batch = encoder.max_batch().clamp(1, places.len());
+        match encoder.encode(&inputs[..batch]) {
+            Ok(vectors) => {
+                inputs.drain(..batch);
+                for (i, vector) in places.drain(..batch).zip(vectors) {
+                    answers[i] = Some(Ok(vector));
+                }
+            }
+            Err(error) => {
+                let bad = error.bad_input().filter(|&bad| bad < batch);
+                let at_fault = bad.map_or(0..batch, |bad| bad..bad + 1);
+                let error = Arc::new(error);
+                inputs.drain(at_fault.clone());
+                for i in places.drain(at_fault) {
+                    answers[i] = Some(Err(error.clone()));
+                }
+            }
+        }
+    }
+    answers
 }
 
 enum Undurable {

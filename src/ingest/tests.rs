@@ -90,6 +90,7 @@ fn ingest(fake: Fake, widths: &[u32], threads: usize, mut seen: impl FnMut(&Outc
         max_file_bytes: 1 << 20,
         limits: DecodeLimits::default(),
         encoder: Arc::new(fake),
+        next: None,
         store: Arc::new(SledStore::open(&state).expect("a store").store),
         cells: Arc::new(CellStore::open(&state.join("cells"), &tile).expect("cells")),
         attempts: Arc::new(Attempts::open(&state.join("attempting")).expect("a folder")),

@@ -119,6 +119,7 @@ fn ingest(encoder: &Arc<dyn Encoder>, root: &Path, jobs: &[Job]) -> Vec<(PathBuf
         max_file_bytes: 1 << 30,
         limits: DecodeLimits::default(),
         encoder: encoder.clone(),
+        next: None,
         store: Arc::new(SledStore::open(state.path()).unwrap().store),
         cells: Arc::new(CellStore::open(&state.path().join("cells"), &tile).unwrap()),
         attempts: Arc::new(Attempts::open(&state.path().join("attempting")).unwrap()),
