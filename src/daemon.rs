@@ -37,7 +37,7 @@ mod serving;
 mod threads;
 mod validate;
 
-pub use rooms::{open_encoder, params};
+pub use rooms::{encoder_spec, open_encoder, params};
 pub use serve::CONFIRMATION;
 pub use validate::{Finding, Invalid, validate};
 

@@ -4,7 +4,11 @@ use super::{DaemonError, Mode, serving::Encoders};
 use crate::{
     artwork::decode::DecodeLimits,
     config::{self, Config},
-    embed::{self, Encoder, EncoderSpec, library::LibrarySearch},
+    embed::{
+        self, Encoder, EncoderSpec,
+        library::LibrarySearch,
+        session::{Device, Runtime},
+    },
     grid::{GridParams, Method as GridMethod},
     ingest::{Attempts, Ingest},
     pipeline::Pipeline,
@@ -180,15 +184,22 @@ pub fn open_encoder(config: &Config) -> Result<Arc<dyn Encoder>, DaemonError> {
 }
 
 /// The encoder as the configuration names it.
-pub(super) fn encoder_spec(config: &Config) -> EncoderSpec {
+pub fn encoder_spec(config: &Config) -> EncoderSpec {
     let embed = &config.embed;
     EncoderSpec {
         model: (embed.model != "builtin").then(|| PathBuf::from(&embed.model)),
-        library: LibrarySearch {
-            configured: (!embed.library.as_os_str().is_empty()).then(|| embed.library.clone()),
-            state: Some(config.folders.state.clone()),
+        runtime: Runtime {
+            library: LibrarySearch {
+                configured: (!embed.library.as_os_str().is_empty()).then(|| embed.library.clone()),
+                state: Some(config.folders.state.clone()),
+            },
+            threads: NonZero::new(embed.threads),
+            device: match embed.device {
+                config::Device::Auto => Device::Auto,
+                config::Device::Cpu => Device::Cpu,
+                config::Device::Cuda => Device::Cuda,
+            },
         },
-        threads: NonZero::new(embed.threads),
     }
 }
 
