@@ -20,6 +20,7 @@
 //! - Memory grows with the number of works (tens of bytes each, plus the manifest), not with the number of pixels,
 //!   but for caches with a budget and the opt-in WebP file.
 
+mod cell_file;
 pub mod cells;
 mod collect;
 mod drawing;
@@ -27,9 +28,12 @@ mod files;
 pub mod generation;
 pub mod manifest;
 pub mod names;
+mod notes;
 mod placement;
+mod pointers;
 mod pyramid;
 mod recover;
+mod regions;
 mod spliced;
 mod stable;
 mod stills;
@@ -43,7 +47,8 @@ use std::{io, path::PathBuf};
 pub use cells::CellStore;
 pub use collect::Collected;
 pub use files::{Action, Failpoint, Step};
-pub use generation::{Notes, Publisher};
+pub use generation::Publisher;
+pub use notes::Notes;
 
 /// What to publish and how; fixed while a [`Publisher`] is open.
 #[derive(Clone, Debug)]

@@ -34,6 +34,7 @@ const VIEWER_JS: &str = concat!(
     include_str!("js/model.js"),
     include_str!("js/camera.js"),
     include_str!("js/tiles.js"),
+    include_str!("js/regions.js"),
     include_str!("js/paint.js"),
     include_str!("js/transition.js"),
     include_str!("js/thumbs.js"),

@@ -19,13 +19,15 @@
     frames: [],
     /** Every work is of this week, so being new tells nothing. */
     allNew: false,
+    /** Whether regions are named. */
+    names: true,
   };
   const tiles = app.tiles = m.createTiles({
     onLoad() { app.minimap.invalidate(); app.thumbs.refresh(false); checkPending(); requestFrame(); },
     onFail() { app.source.poll(); },
   });
   const scene = {
-    model: null, camera, tiles, spare: null, veil: { now: null, before: null, since: -1e9 }, rings: [],
+    model: null, camera, tiles, spare: null, veil: { now: null, before: null, since: -1e9 }, rings: [], names: true,
     transition: null, theme: null, reduced: false,
   };
   let pending = null; // A generation whose tiles are being loaded: {model, view, shift, deadline}
@@ -51,6 +53,7 @@
     setDetail(pace.detail(camera.dpr, moved(now, moving) && !scene.transition && !pending, now));
     if (moving && scene.transition && scene.transition.still) endTransition();
     scene.rings = rings();
+    scene.names = app.names && !filtered() && !app.wander.on;
     tiles.begin();
     let again = painter.draw(scene, now);
     if (scene.transition && !again) endTransition();

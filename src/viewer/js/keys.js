@@ -26,6 +26,7 @@
       '0': () => app.home(),
       l: () => app.large.open(),
       n: () => app.toggleFresh(),
+      r: () => { app.names = !app.names; app.requestFrame(); },
       w: () => app.wander.start(),
       f: () => app.toggleFullscreen(),
       t: () => app.theme.next(),

@@ -12,7 +12,9 @@
   // Control characters and bidirectional overrides, which a file name could use to disturb the line it is shown in.
   const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]+/g;
 
-  const printable = (text) => text.replace(UNPRINTABLE, ' ').trim();
+  /** Text from outside, fit to be shown in a line. */
+  m.printable = (text) => text.replace(UNPRINTABLE, ' ').trim();
+  const { printable } = m;
 
   /** The file name without folder and extension, fit to be shown. */
   m.nameOf = function (work) {
@@ -50,6 +52,7 @@
       indexAt(col, row) {
         return col >= 0 && row >= 0 && col < cols && row < rows ? cellOf[row * cols + col] : -1;
       },
+      regions: m.regionsOf(manifest),
       folders: null,
       search: null,
     };
