@@ -12,7 +12,7 @@ use crate::{
     embed::{EncodeError, Encoder},
     ingest::Outcome,
     pipeline::{PipelineError, Report},
-    plan::{Plan, Settings},
+    plan::{Plan, Settings, Shadow},
     publish::{PublishError, manifest::Quality},
     service::{signals, status::Status, systemd::Notifier, telemetry::LevelHandle},
     store::StoreError,
@@ -21,6 +21,7 @@ use crate::{
 use report::Reporter;
 use rooms::Rooms;
 use serve::Loop;
+use serving::Encoders;
 use std::{
     path::PathBuf,
     sync::Arc,
@@ -32,6 +33,7 @@ use tokio::sync::mpsc;
 mod report;
 mod rooms;
 mod serve;
+mod serving;
 mod threads;
 mod validate;
 
@@ -149,6 +151,8 @@ enum Next {
     Stop,
     Idle,
     Reload(Box<(Config, Arc<dyn Encoder>)>),
+    /// Every work is embedded by the next model.
+    TakeOver,
     Died,
 }
 
@@ -194,13 +198,13 @@ pub fn run(
             Err(error) => return Err(error),
         }
     };
-    let mut encoder = rooms::open_encoder(&config)?;
+    let mut encoders = Encoders::open(&config, &mode)?;
     // What to go back to when a reload fails after all.
-    let mut proven: Option<(Config, Arc<dyn Encoder>)> = None;
+    let mut proven: Option<(Config, Encoders)> = None;
     loop {
         // Each round has a channel of its own: a late word of the last one must not reach the next.
         let (events, mut inbox) = mpsc::unbounded_channel();
-        let opened = Rooms::open(&config, &store, &encoder).and_then(|rooms| {
+        let opened = Rooms::open(&config, &store, &encoders).and_then(|rooms| {
             let ignore = Ignore::new(&config.watch.ignore)?;
             let (hands, known) = Hands::start(rooms, &config, ignore.clone(), &events)?;
             Ok((hands, known, ignore))
@@ -211,7 +215,7 @@ pub fn run(
                 let error = chain(&error);
                 tracing::error!(%error, "the new configuration cannot be used; the old one comes back");
                 reporter.reload_failed();
-                (config, encoder) = old;
+                (config, encoders) = old;
                 continue;
             }
             (Err(error), None) if patient(&error) => {
@@ -223,8 +227,21 @@ pub fn run(
             }
             (Err(error), None) => return Err(error),
         };
-        reporter.configure(&config, encoder.name());
-        let plan = Plan::new(settings(&config), Settle::new(quiet(&config)), known);
+        reporter.configure(&config, &encoders);
+        encoders.remember(&config);
+        let shadow = encoders.next.as_ref().map(|next| {
+            let todo = known.iter().filter(|known| known.unshadowed);
+            let shadow = Shadow::new(todo.map(|known| known.path.clone()));
+            let (_, artworks) = shadow.progress();
+            tracing::info!(
+                model = next.name(),
+                artworks,
+                "embedding by another model in shadow"
+            );
+            shadow
+        });
+        let settle = Settle::new(quiet(&config));
+        let plan = Plan::new(settings(&config), settle, known, shadow);
         let of = (&config, &mode);
         let mut round = Loop::new(of, &notifier, &mut reporter, events, (plan, hands), ignore);
         match runtime.block_on(round.serve(&mut inbox, &mut signals)) {
@@ -232,8 +249,14 @@ pub fn run(
                 notifier.reloading();
                 // Two pipelines must never share a store: the old one is waited for, however long its task takes.
                 round.end(None);
-                proven = Some((config, encoder));
-                (config, encoder) = *new;
+                let (new, encoder) = *new;
+                proven = Some((config, encoders.clone()));
+                config = new;
+                encoders.change(encoder);
+            }
+            Next::TakeOver => {
+                round.end(None);
+                encoders.take_over();
             }
             Next::Died => return Err(DaemonError::Died),
             next @ (Next::Stop | Next::Idle) => {

@@ -20,7 +20,6 @@ use crate::{
 };
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use std::{
-    collections::HashSet,
     path::PathBuf,
     sync::{
         Arc,
@@ -48,8 +47,10 @@ pub struct Ingest {
     pub limits: DecodeLimits,
     /// What decides a cell's pixels.
     pub tile: TileSpec,
-    /// The encoder.
+    /// The encoder of the mosaic.
     pub encoder: Arc<dyn Encoder>,
+    /// The encoder that is to take over: it embeds whatever is read, too.
+    pub next: Option<Arc<dyn Encoder>>,
     /// Durable embeddings.
     pub store: Arc<dyn Store>,
     /// Durable cells.
@@ -80,6 +81,8 @@ pub struct Outcome {
     pub result: Result<ContentHash, Refusal>,
     /// Whether it had to be embedded: its content was new to the store.
     pub embedded: bool,
+    /// Why the next encoder could not embed it; the file has its place all the same.
+    pub next_error: Option<String>,
 }
 
 /// Why a file is not in the mosaic.
@@ -136,8 +139,14 @@ impl Refusal {
 struct Decoded {
     job: Job,
     hash: ContentHash,
-    /// The encoder's input; `None` if the store has the embedding already.
+    inputs: Inputs,
+}
+
+/// What the encoder and the next one are to embed; `None` if the store has the embedding already.
+#[derive(Default)]
+struct Inputs {
     input: Option<Vec<f32>>,
+    next: Option<Vec<f32>>,
 }
 
 impl Ingest {
@@ -163,8 +172,8 @@ impl Ingest {
                         continue;
                     }
                     match ingest.decode(&job) {
-                        Ok((hash, input)) => {
-                            if decoded.send(Decoded { job, hash, input }).is_err() {
+                        Ok((hash, inputs)) => {
+                            if decoded.send(Decoded { job, hash, inputs }).is_err() {
                                 return;
                             }
                         }
@@ -172,6 +181,7 @@ impl Ingest {
                             job,
                             result: Err(refusal),
                             embedded: false,
+                            next_error: None,
                         }),
                     }
                 }
@@ -187,28 +197,38 @@ impl Ingest {
         Ok((jobs, handles))
     }
 
-    /// Reads a file and makes its cell and the encoder's input, each only if it is not there already.
-    fn decode(&self, job: &Job) -> Result<(ContentHash, Option<Vec<f32>>), Refusal> {
+    /// Reads a file and makes its cell and the encoders' inputs, each only if it is not there already.
+    fn decode(&self, job: &Job) -> Result<(ContentHash, Inputs), Refusal> {
         let _file = self.memory.files.take(job.identity.size);
         let bytes = read_finished(&self.root, &job.path, &job.identity, self.max_file_bytes)?;
         let hash = ContentHash::of(&bytes);
-        let embedded = self
-            .store
-            .has_embedding(&hash, self.encoder.model())
-            .map_err(store)?;
-        if embedded && self.cells.contains(&hash) {
-            return Ok((hash, None));
+        let wanted = |encoder: &dyn Encoder| {
+            let embedded = self.store.has_embedding(&hash, encoder.model());
+            embedded.map(|embedded| !embedded).map_err(store)
+        };
+        let fresh = wanted(&*self.encoder)?;
+        let next = match &self.next {
+            Some(next) if wanted(&**next)? => Some(next),
+            _ => None,
+        };
+        if !fresh && next.is_none() && self.cells.contains(&hash) {
+            return Ok((hash, Inputs::default()));
         }
         let _pixels = self.memory.pixels.take(decode::footprint(&bytes));
         let attempt = self.attempts.begin(&hash).map_err(Refusal::Crashes)?;
         let picture = decode::decode(&bytes, &self.limits)?;
         drop(bytes);
-        self.cells
-            .put(&hash, &tile::prepare(&picture, &self.tile))
-            .map_err(cell)?;
-        let input = (!embedded).then(|| self.encoder.prepare(&picture));
+        if !self.cells.contains(&hash) {
+            self.cells
+                .put(&hash, &tile::prepare(&picture, &self.tile))
+                .map_err(cell)?;
+        }
+        let inputs = Inputs {
+            input: fresh.then(|| self.encoder.prepare(&picture)),
+            next: next.map(|next| next.prepare(&picture)),
+        };
         attempt.end();
-        Ok((hash, input))
+        Ok((hash, inputs))
     }
 
     fn encode_all(&self, inbox: &Receiver<Decoded>, deliver: &impl Fn(Outcome)) {
@@ -224,59 +244,94 @@ impl Ingest {
 
     /// Embeds a group and makes it durable.
     fn commit(&self, mut group: Vec<Decoded>) -> Vec<Outcome> {
-        let fresh: Vec<usize> = (0..group.len())
-            .filter(|&i| group[i].input.is_some())
-            .collect();
-        let mut failed: Vec<Option<Refusal>> = group.iter().map(|_| None).collect();
-        let mut embedded = Vec::with_capacity(fresh.len());
-        for chunk in fresh.chunks(self.encoder.max_batch().max(1)) {
-            let inputs: Vec<Vec<f32>> = chunk
-                .iter()
-                .filter_map(|&i| group[i].input.take())
-                .collect();
-            match self.encoder.encode(&inputs) {
-                Ok(vectors) => embedded.extend(chunk.iter().map(|&i| group[i].hash).zip(vectors)),
-                Err(error) => {
-                    let error = Arc::new(error);
-                    chunk
-                        .iter()
-                        .for_each(|&i| failed[i] = Some(Refusal::Encode(error.clone())));
-                }
-            }
-        }
-        let durable = self.make_durable(&embedded);
-        let fresh: HashSet<usize> = fresh.into_iter().collect();
-        let outcome = |(i, (decoded, failed)): (usize, (Decoded, Option<Refusal>))| {
-            let result = match (failed, &durable) {
-                (Some(refusal), _) => Err(refusal),
-                (None, Err(Undurable::Store(error))) => Err(Refusal::Store(error.clone())),
-                (None, Err(Undurable::Cell(error))) => Err(Refusal::Cell(error.clone())),
-                (None, Ok(())) => Ok(decoded.hash),
+        let hashes: Vec<ContentHash> = group.iter().map(|decoded| decoded.hash).collect();
+        let (inputs, next_inputs) = group
+            .iter_mut()
+            .map(|decoded| std::mem::take(&mut decoded.inputs))
+            .map(|Inputs { input, next }| (input, next))
+            .unzip();
+        let embedded = embed(&*self.encoder, inputs);
+        let next = match &self.next {
+            Some(next) => embed(&**next, next_inputs),
+            None => hashes.iter().map(|_| None).collect(),
+        };
+        let durable = self
+            .cells
+            .sync()
+            .map_err(|error| Undurable::Cell(Arc::new(error)));
+        let durable = durable
+            .and_then(|()| self.make_durable(&*self.encoder, &hashes, &embedded))
+            .and_then(|()| match &self.next {
+                Some(encoder) => self.make_durable(&**encoder, &hashes, &next),
+                None => Ok(()),
+            });
+        let outcome = |(decoded, (embedded, next)): (Decoded, (Embedded, Embedded))| {
+            let fresh = embedded.is_some();
+            let result = match (embedded, &durable) {
+                (Some(Err(error)), _) => Err(Refusal::Encode(error)),
+                (_, Err(Undurable::Store(error))) => Err(Refusal::Store(error.clone())),
+                (_, Err(Undurable::Cell(error))) => Err(Refusal::Cell(error.clone())),
+                (_, Ok(())) => Ok(decoded.hash),
             };
             Outcome {
                 job: decoded.job,
-                embedded: result.is_ok() && fresh.contains(&i),
+                embedded: result.is_ok() && fresh,
                 result,
+                next_error: next.and_then(Result::err).map(|error| error.to_string()),
             }
         };
-        group
-            .into_iter()
-            .zip(failed)
-            .enumerate()
-            .map(outcome)
-            .collect()
+        let answers = embedded.into_iter().zip(next);
+        group.into_iter().zip(answers).map(outcome).collect()
     }
 
-    fn make_durable(&self, embedded: &[(ContentHash, Vec<f32>)]) -> Result<(), Undurable> {
-        self.cells
-            .sync()
-            .map_err(|error| Undurable::Cell(Arc::new(error)))?;
-        if embedded.is_empty() {
+    fn make_durable(
+        &self,
+        encoder: &dyn Encoder,
+        hashes: &[ContentHash],
+        embedded: &[Embedded],
+    ) -> Result<(), Undurable> {
+        let good = |(hash, embedded): (&ContentHash, &Embedded)| match embedded {
+            Some(Ok(vector)) => Some((*hash, vector.clone())),
+            _ => None,
+        };
+        let fresh: Vec<_> = hashes.iter().zip(embedded).filter_map(good).collect();
+        if fresh.is_empty() {
             return Ok(());
         }
-        let stored = self.store.put_embeddings(self.encoder.model(), embedded);
+        let stored = self.store.put_embeddings(encoder.model(), &fresh);
         stored.map_err(|error| Undurable::Store(Arc::new(error)))
     }
+}
+
+/// An embedding, or why there is none; `None` if none was wanted.
+type Embedded = Option<Result<Vec<f32>, Arc<EncodeError>>>;
+
+/// Embeds what there is to embed, in batches; a batch that fails fails whole.
+fn embed(encoder: &dyn Encoder, inputs: Vec<Option<Vec<f32>>>) -> Vec<Embedded> {
+    let mut answers: Vec<Embedded> = inputs.iter().map(|_| None).collect();
+    let wanted: Vec<(usize, Vec<f32>)> = inputs
+        .into_iter()
+        .enumerate()
+        .filter_map(|(i, input)| input.map(|input| (i, input)))
+        .collect();
+    let (places, inputs): (Vec<usize>, Vec<Vec<f32>>) = wanted.into_iter().unzip();
+    let batch = encoder.max_batch().max(1);
+    for (places, inputs) in places.chunks(batch).zip(inputs.chunks(batch)) {
+        match encoder.encode(inputs) {
+            Ok(vectors) => {
+                for (&i, vector) in places.iter().zip(vectors) {
+                    answers[i] = Some(Ok(vector));
+                }
+            }
+            Err(error) => {
+                let error = Arc::new(error);
+                for &i in places {
+                    answers[i] = Some(Err(error.clone()));
+                }
+            }
+        }
+    }
+    answers
 }
 
 enum Undurable {

@@ -107,6 +107,8 @@ pub struct Known {
     pub hash: ContentHash,
     /// Whether its embedding or its cell is missing, so that it must be read again.
     pub stale: bool,
+    /// Whether the next model's embedding is missing.
+    pub unshadowed: bool,
 }
 
 /// The rebuilding side of the daemon.
@@ -125,6 +127,8 @@ pub struct Pipeline {
     /// The generation whose cells were collected last.
     collected: u64,
     forget: forget::Forget,
+    /// The embeddings for `export` and `similar`; opened at the first publication and after an error.
+    shared: Option<VectorFile>,
 }
 
 impl Pipeline {
@@ -158,6 +162,7 @@ impl Pipeline {
             unpublished: Rebuilt::default(),
             collected: 0,
             forget: forget::Forget::default(),
+            shared: None,
         })
     }
 
@@ -199,15 +204,17 @@ impl Pipeline {
         &self.collection
     }
 
-    /// Every placed file, and whether it must be read again.
-    pub fn known(&self) -> Result<Vec<Known>, StoreError> {
+    /// Every placed file, and whether it must be read again, for this model or for the `next` one.
+    pub fn known(&self, next: Option<&ModelId>) -> Result<Vec<Known>, StoreError> {
         let (model, stale) = (self.encoder.model(), &self.collection.stale);
         let known = |work: &Work| {
             let fresh = !stale.contains(&work.id)
                 && self.cells.contains(&work.hash)
                 && (self.collection.model == *model
                     || self.store.has_embedding(&work.hash, model)?);
+            let shadowed = |next| self.store.has_embedding(&work.hash, next);
             Ok(Known {
+                unshadowed: !next.map_or(Ok(true), shadowed)?,
                 path: work.path.clone(),
                 identity: work.identity,
                 hash: work.hash,
@@ -363,7 +370,7 @@ impl Pipeline {
     }
 
     /// Writes the embeddings for `export` and `similar`; they are derived data, so a failure is only logged.
-    fn share_vectors(&self) {
+    fn share_vectors(&mut self) {
         let Collection {
             works,
             vectors,
@@ -371,10 +378,18 @@ impl Pipeline {
             ..
         } = &self.collection;
         let hashes: Vec<ContentHash> = works.iter().map(|work| work.hash).collect();
-        let shared = VectorFile::open(&self.state, model, vectors.dims())
-            .and_then(|mut file| file.update(&hashes, vectors));
-        if let Err(error) = shared {
-            tracing::warn!(%error, "the embeddings for export could not be written");
+        let open = self
+            .shared
+            .take()
+            .filter(|file| file.is_of(model, vectors.dims()));
+        let shared = open
+            .map_or_else(|| VectorFile::open(&self.state, model, vectors.dims()), Ok)
+            .and_then(|mut file| file.update(&hashes, vectors).map(|()| file));
+        match shared {
+            Ok(file) => self.shared = Some(file),
+            Err(error) => {
+                tracing::warn!(%error, "the embeddings for export could not be written");
+            }
         }
     }
 }

@@ -5,8 +5,8 @@
 //! [`Command`] out is `daemon`'s.
 //!
 //! Invariants: the scan is the truth and events only schedule; one scan, one task at a time, and each path in flight
-//! at most once; a change that comes while a task runs makes the next one; an unexplained disappearance of more than
-//! half of the works removes nothing until it is confirmed or has lasted out the grace.
+//! at most once, [`Shadow`]'s apart; a change that comes while a task runs makes the next one; an unexplained
+//! disappearance of more than half of the works removes nothing until it is confirmed or has lasted out the grace.
 
 use crate::{
     artwork::{ContentHash, FileIdentity},
@@ -18,6 +18,9 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
     path::{Path, PathBuf},
 };
+
+mod shadow;
+pub use shadow::Shadow;
 
 /// Removals that are looked at before they are believed start at this many works.
 const GUARD_FROM: usize = 10;
@@ -161,12 +164,19 @@ pub struct Plan {
     now_ms: u64,
     /// Inputs so far, ticks apart.
     inputs: u64,
+    shadow: Option<Shadow>,
 }
 
 impl Plan {
-    /// A plan that knows the placed files.
-    pub fn new(settings: Settings, settle: Settle, known: Vec<Known>) -> Self {
+    /// A plan that knows the placed files, and which of them another model is to embed in shadow.
+    pub fn new(
+        settings: Settings,
+        settle: Settle,
+        known: Vec<Known>,
+        shadow: Option<Shadow>,
+    ) -> Self {
         Self {
+            shadow,
             settings,
             stale: known
                 .iter()
@@ -262,7 +272,11 @@ impl Plan {
         let heals = self.failing.as_ref().map(|(_, _, at)| *at).filter(future);
         let scan = self.scan_at.filter(|_| !self.scanning);
         let settles = self.settle.next_deadline_ms();
-        [scan, settles, waits, renames, heals, self.probe_at]
+        let shadow = self
+            .shadow
+            .as_ref()
+            .and_then(|shadow| shadow.next_deadline(self.now_ms));
+        [scan, settles, waits, renames, heals, shadow, self.probe_at]
             .into_iter()
             .flatten()
             .min()
@@ -279,11 +293,22 @@ impl Plan {
             && self.gone.is_empty()
             && self.settling() == 0
             && !(self.due || self.relayout)
+            && self.shadow.as_ref().is_none_or(Shadow::is_over)
     }
 
     /// Whether nothing is being read or placed; files may settle, and the output may be failing.
     pub fn is_calm(&self) -> bool {
         self.running.is_none() && self.in_flight.is_empty() && self.ready.is_empty()
+    }
+
+    /// The embedding of the placed works by another model, while that goes on.
+    pub fn shadow(&self) -> Option<&Shadow> {
+        self.shadow.as_ref()
+    }
+
+    /// Whether every placed work is embedded by the other model, so that it can take over.
+    pub fn can_take_over(&self) -> bool {
+        self.running.is_none() && self.shadow.as_ref().is_some_and(Shadow::is_complete)
     }
 
     /// Whether the artwork folder was scanned.
@@ -531,6 +556,15 @@ impl Plan {
     }
 
     fn ingested(&mut self, outcome: Outcome, now_ms: u64) -> Option<Command> {
+        let shadow = self
+            .shadow
+            .as_mut()
+            .map(|shadow| shadow.ingested(&outcome, now_ms));
+        match shadow {
+            Some(shadow::Verdict::Done) => return None,
+            Some(shadow::Verdict::Look) => return Some(Command::Look(outcome.job.path)),
+            Some(shadow::Verdict::NotOurs) | None => {}
+        }
         let Outcome {
             job: Job { path, identity },
             result,
@@ -649,6 +683,10 @@ impl Plan {
             probe.inspect(|path| self.settle.hurry(path, now_ms));
         }
         commands.extend(self.settle.due(now_ms).into_iter().map(Command::Look));
+        if let Some(shadow) = &mut self.shadow {
+            let jobs = shadow.next(&self.placed, now_ms);
+            commands.extend(jobs.into_iter().map(Command::Ingest));
+        }
         let changes = !(self.ready.is_empty() && self.gone.is_empty());
         if changes && self.waiting_since.is_none() {
             self.waiting_since = Some(now_ms);

@@ -10,10 +10,10 @@ use mosaicd::embed::ModelId;
 use mosaicd::store::{Damage, MemoryStore, Opened, SledStore, Store, StoreError};
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Lines, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 const DIMS: usize = 512;
@@ -245,17 +245,50 @@ fn writer(state: &Path) -> Child {
     child.stdout(Stdio::piped()).spawn().expect("starts")
 }
 
-/// What a killed child had acknowledged last: rounds put and saved.
-fn acknowledged(child: &mut Child) -> (u32, u32) {
-    let (mut put, mut saved) = (0, 0);
-    for line in BufReader::new(child.stdout.take().expect("piped")).lines() {
+/// A child that writes, and what it has acknowledged so far: rounds put and saved.
+struct Writer {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+    acknowledged: (u32, u32),
+}
+
+impl Writer {
+    fn start(state: &Path) -> Self {
+        let mut child = writer(state);
+        let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        Self {
+            child,
+            lines,
+            acknowledged: (0, 0),
+        }
+    }
+
+    /// Reads a line; `false` at the end.
+    fn read(&mut self) -> bool {
+        let Some(line) = self.lines.next() else {
+            return false;
+        };
         let line = line.unwrap_or_default();
         let number = |prefix| line.strip_prefix(prefix).and_then(|n: &str| n.parse().ok());
-        put = number("put ").unwrap_or(put);
-        saved = number("saved ").unwrap_or(saved);
+        let (put, saved) = &mut self.acknowledged;
+        *put = number("put ").unwrap_or(*put);
+        *saved = number("saved ").unwrap_or(*saved);
         assert!(!line.starts_with("error"), "{line}");
+        true
     }
-    (put, saved)
+
+    /// Waits until it has written something.
+    fn works(&mut self) {
+        while self.acknowledged.0 == 0 && self.read() {}
+    }
+
+    /// Kills it; what it had acknowledged last.
+    fn kill(mut self) -> (u32, u32) {
+        self.child.kill().expect("killed");
+        while self.read() {}
+        self.child.wait().expect("gone");
+        self.acknowledged
+    }
 }
 
 fn assert_nothing_lost(store: &SledStore, put: u32, saved: u32) {
@@ -276,12 +309,14 @@ fn kill_9_at_any_moment_loses_nothing_acknowledged() {
     let folder = tempfile::tempdir().expect("folder");
     let mut dice = Dice(7);
     let (mut put, mut saved) = (0, 0);
-    for _ in 0..faults(10) {
-        let mut child = writer(folder.path());
+    for round in 0..faults(10) {
+        let mut child = Writer::start(folder.path());
+        // Every other one is killed at any moment, its start included.
+        if round % 2 == 0 {
+            child.works();
+        }
         std::thread::sleep(Duration::from_micros(dice.below(150_000)));
-        child.kill().expect("killed");
-        let (last_put, last_saved) = acknowledged(&mut child);
-        child.wait().expect("gone");
+        let (last_put, last_saved) = child.kill();
         (put, saved) = (put.max(last_put), saved.max(last_saved));
         assert_nothing_lost(&open(folder.path()), put, saved);
     }
@@ -590,14 +625,13 @@ fn a_power_cut_loses_nothing_acknowledged() {
     let mut slowest = Duration::ZERO;
     let rounds = faults(5);
     for round in 0..rounds {
-        let mut child = writer(disk.0.path());
-        std::thread::sleep(Duration::from_micros(50_000 + dice.below(500_000)));
+        let mut child = Writer::start(disk.0.path());
+        child.works();
+        std::thread::sleep(Duration::from_micros(dice.below(500_000)));
         // FS_IOC_SHUTDOWN with EXT4_GOING_FLAGS_NOLOGFLUSH.
         let shutdown = "import fcntl,os,struct,sys; f=os.open(sys.argv[1],0); fcntl.ioctl(f,0x8004587d,struct.pack('I',2))";
         assert!(run(&format!("python3 -c \"{shutdown}\" {folder}")));
-        child.kill().expect("killed");
-        let (last_put, last_saved) = acknowledged(&mut child);
-        child.wait().expect("gone");
+        let (last_put, last_saved) = child.kill();
         (put, saved) = (put.max(last_put), saved.max(last_saved));
         assert!(
             run(&format!(

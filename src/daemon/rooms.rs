@@ -1,6 +1,6 @@
 //! Opening the rooms: folders, store, encoder, cells, publisher, placed works.
 
-use super::DaemonError;
+use super::{DaemonError, serving::Encoders};
 use crate::{
     artwork::decode::DecodeLimits,
     config::{self, Config},
@@ -42,7 +42,7 @@ impl Rooms {
     pub(super) fn open(
         config: &Config,
         store: &Arc<dyn Store>,
-        encoder: &Arc<dyn Encoder>,
+        Encoders { serving, next }: &Encoders,
     ) -> Result<Self, DaemonError> {
         let state = &config.folders.state;
         let system = |what: String| move |source| DaemonError::System { what, source };
@@ -54,7 +54,7 @@ impl Rooms {
         let publisher = Publisher::open(&config.folders.output, output_spec(config))?;
         let pipeline = Pipeline::open(
             params(config),
-            encoder.clone(),
+            serving.clone(),
             store.clone(),
             cells.clone(),
             publisher,
@@ -65,7 +65,8 @@ impl Rooms {
             max_file_bytes: config.decode.max_file_mb << 20,
             limits: limits(config),
             tile: config.tile_spec(),
-            encoder: encoder.clone(),
+            encoder: serving.clone(),
+            next: next.clone(),
             store: store.clone(),
             cells,
             attempts,

@@ -154,6 +154,10 @@ impl Loop<'_, '_> {
             }
             self.settle_down();
             self.reporter.update(&self.plan, self.conditions(), false);
+            if self.plan.can_take_over() {
+                tracing::info!("the next model has embedded every work; it takes over");
+                return Next::TakeOver;
+            }
             if self.is_done() {
                 self.blocked = self.plan.is_blocked();
                 self.reporter.update(&self.plan, self.conditions(), true);
@@ -463,6 +467,15 @@ impl Loop<'_, '_> {
             add(
                 "some files cannot be taken in: the state folder cannot be written".into(),
                 "make space in the state folder or repair its disk; they are tried again",
+            );
+        }
+        if let Some(shadow) = self.plan.shadow()
+            && let Some((failed, error)) = shadow.failures()
+            && shadow.is_over()
+        {
+            add(
+                format!("the new model fails on {failed} artworks: {error}"),
+                "the old model stays; mend embed.model and reload",
             );
         }
         if let Some(error) = &self.blind

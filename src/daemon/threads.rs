@@ -63,7 +63,7 @@ impl Hands {
             source,
         };
         let Rooms { pipeline, ingest } = rooms;
-        let known = pipeline.known()?;
+        let known = pipeline.known(ingest.next.as_ref().map(|next| next.model()))?;
         let (root, stop) = (ingest.root.clone(), ingest.stop.clone());
 
         let send = events.clone();
