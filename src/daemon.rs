@@ -23,6 +23,7 @@ use rooms::Rooms;
 use serve::Loop;
 use serving::Encoders;
 use std::{
+    io,
     path::PathBuf,
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
@@ -112,8 +113,9 @@ impl DaemonError {
             |error: &StoreError| matches!(error, StoreError::Full { .. } | StoreError::Io { .. });
         match self {
             Self::Store(error) | Self::Pipeline(PipelineError::Store(error)) => store(error),
-            Self::Publish(error) => matches!(error, PublishError::Io { .. }),
-            Self::System { .. } => true,
+            Self::Publish(PublishError::Io { source, .. }) | Self::System { source, .. } => {
+                passes(source)
+            }
             _ => false,
         }
     }
@@ -272,6 +274,23 @@ pub fn run(
             }
         }
     }
+}
+
+/// Whether the system's error is one of a full or failing disk, rather than of rights or names.
+fn passes(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    const PASSING: [Errno; 8] = [
+        Errno::IO,
+        Errno::NOSPC,
+        Errno::DQUOT,
+        Errno::NOMEM,
+        Errno::MFILE,
+        Errno::NFILE,
+        Errno::STALE,
+        Errno::TIMEDOUT,
+    ];
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    errno.is_some_and(|errno| PASSING.contains(&errno))
 }
 
 /// Says, in the log and to systemd, that the start waits for something to pass.

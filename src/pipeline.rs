@@ -31,6 +31,9 @@ mod forget;
 /// Neighbours of a work that the manifest names.
 const NEIGHBOURS: usize = 12;
 
+/// The store's files may be this much larger than they need to be.
+const SPARE_BYTES: u64 = 32 << 20;
+
 /// What the pipeline can be asked to do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Task {
@@ -196,6 +199,11 @@ impl Pipeline {
             Ok(0) => {}
             Ok(gone) => tracing::info!(gone, "forgot embeddings of works that are gone"),
             Err(error) => tracing::warn!(%error, "unneeded embeddings could not be removed"),
+        }
+        match self.store.compact(SPARE_BYTES) {
+            Ok(false) => {}
+            Ok(true) => tracing::info!("the store gave room back"),
+            Err(error) => tracing::warn!(%error, "the store could not give room back"),
         }
     }
 

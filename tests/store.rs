@@ -195,6 +195,40 @@ fn everything_is_there_after_a_restart() {
 }
 
 #[test]
+fn what_was_overwritten_gives_its_room_back() {
+    let folder = tempfile::tempdir().expect("folder");
+    let store = open(folder.path());
+    store.put_embeddings(&model(), &batch(0..200)).expect("put");
+    assert!(!store.compact(1 << 30).expect("compact"), "there is room");
+    for i in 0..300 {
+        let noise: Vec<u8> = (0..40u32)
+            .flat_map(|k| *blake3::hash(&(i * 1_000 + k).to_le_bytes()).as_bytes())
+            .collect();
+        let noise = noise.repeat(50);
+        store.save_state(&[("noise", &noise)]).expect("save");
+    }
+    save(&store, 7).expect("save");
+    let before = store.size_on_disk().expect("size");
+    assert!(
+        store.compact(0).expect("compact"),
+        "{before} bytes are enough"
+    );
+    let after = store.size_on_disk().expect("size");
+    assert!(2 * after < before, "from {before} to {after} bytes");
+    let is_whole = |store: &SledStore| {
+        for i in 0..200 {
+            let kept = store.embedding(&hash(i), &model()).expect("read");
+            assert_eq!(kept, Some(vector(i)));
+        }
+        let state = store.load_state().expect("load");
+        assert_eq!(state.as_ref().map(generation), Some(7));
+    };
+    is_whole(&store);
+    drop(store);
+    is_whole(&open(folder.path()));
+}
+
+#[test]
 fn a_second_store_and_a_second_process_are_told_who_holds_it() {
     let folder = tempfile::tempdir().expect("folder");
     let store = open(folder.path());
@@ -236,6 +270,9 @@ fn child_writer() {
         println!("put {round}");
         save(&store, round).expect("save");
         println!("saved {round}");
+        if round % 5 == 0 {
+            store.compact(0).expect("compact");
+        }
     }
 }
 
@@ -293,7 +330,8 @@ impl Writer {
     }
 }
 
-fn assert_nothing_lost(store: &SledStore, put: u32, saved: u32) {
+/// Checks what was acknowledged, and gives the number of the state that is there.
+fn assert_nothing_lost(store: &SledStore, put: u32, saved: u32) -> u32 {
     for i in 20..(put + 1) * 20 {
         let kept = store.embedding(&hash(i), &model()).expect("read");
         assert_eq!(kept, Some(vector(i)), "embedding {i} of {put} rounds");
@@ -304,6 +342,7 @@ fn assert_nothing_lost(store: &SledStore, put: u32, saved: u32) {
         (saved..=saved + 1).contains(&kept),
         "state {kept}, acknowledged {saved}"
     );
+    kept
 }
 
 #[test]
@@ -320,7 +359,7 @@ fn kill_9_at_any_moment_loses_nothing_acknowledged() {
         std::thread::sleep(Duration::from_micros(dice.below(150_000)));
         let (last_put, last_saved) = child.kill();
         (put, saved) = (put.max(last_put), saved.max(last_saved));
-        assert_nothing_lost(&open(folder.path()), put, saved);
+        saved = assert_nothing_lost(&open(folder.path()), put, saved);
     }
     assert!(put > 0, "no child came to write anything");
     println!("{} kills, {put} rounds of 20 embeddings", faults(10));
@@ -642,7 +681,7 @@ fn a_power_cut_loses_nothing_acknowledged() {
         let began = Instant::now();
         let store = open(disk.0.path());
         slowest = slowest.max(began.elapsed());
-        assert_nothing_lost(&store, put, saved);
+        saved = assert_nothing_lost(&store, put, saved);
     }
     println!("{rounds} power cuts, {put} rounds of 20 embeddings, slowest opening {slowest:?}");
 }

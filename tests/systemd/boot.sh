@@ -39,7 +39,7 @@ ln -sf /lib/systemd/system/graphical.target "$root/etc/systemd/system/default.ta
 mkdir -p "$root/etc/systemd/system/graphical.target.wants"
 ln -sf ../inside.service "$root/etc/systemd/system/graphical.target.wants/inside.service"
 
-timeout 600 "$nspawn" --quiet -D "$root" --boot --register=no --keep-unit --console=pipe --private-network \
+timeout 900 "$nspawn" --quiet -D "$root" --boot --register=no --keep-unit --console=pipe --private-network \
   >"$work/console" 2>&1 </dev/null || true
 cat "$root/result" 2>/dev/null || { tail -40 "$work/console"; echo "it did not boot"; exit 1; }
 grep -q '^ALL GOOD' "$root/result"
