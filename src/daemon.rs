@@ -23,6 +23,7 @@ use rooms::Rooms;
 use serve::Loop;
 use serving::Encoders;
 use std::{
+    io,
     path::PathBuf,
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
@@ -106,6 +107,19 @@ pub enum DaemonError {
 }
 
 impl DaemonError {
+    /// Whether it may pass by itself: a disk that is full or fails. A daemon waits for that instead of ending.
+    fn may_pass(&self) -> bool {
+        let store =
+            |error: &StoreError| matches!(error, StoreError::Full { .. } | StoreError::Io { .. });
+        match self {
+            Self::Store(error) | Self::Pipeline(PipelineError::Store(error)) => store(error),
+            Self::Publish(PublishError::Io { source, .. }) | Self::System { source, .. } => {
+                passes(source)
+            }
+            _ => false,
+        }
+    }
+
     /// Whether only a change of the configuration helps, so that a restart is pointless.
     pub fn is_configuration(&self) -> bool {
         matches!(
@@ -168,10 +182,25 @@ pub fn run(
     })
     .map_err(system("cannot listen for signals"))?;
     let notifier = Notifier::new();
-    rooms::check_folders(&config)?;
-    let store = rooms::open_store(&config, &mode)?;
-    let mut encoders = Encoders::open(&config, &mode)?;
     let mut reporter = Reporter::new(observe);
+    // A daemon waits for a full or failing disk to pass; a lock is somebody else's, and everything else an error.
+    let patient = |error: &DaemonError| matches!(mode, Mode::Watch { .. }) && error.may_pass();
+    let store = loop {
+        let opened = rooms::check_folders(&config)
+            .and_then(|()| runtime.block_on(rooms::open_store(&config, &mut signals)));
+        match opened {
+            Ok(Some(store)) => break store,
+            Ok(None) => return Ok(Exit::Stopped(reporter.stopped())),
+            Err(error) if patient(&error) => {
+                report_wait(&notifier, &error);
+                if runtime.block_on(rooms::wait(&mut signals)) {
+                    return Ok(Exit::Stopped(reporter.stopped()));
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    };
+    let mut encoders = Encoders::open(&config, &mode)?;
     // What to go back to when a reload fails after all.
     let mut proven: Option<(Config, Encoders)> = None;
     loop {
@@ -189,6 +218,13 @@ pub fn run(
                 tracing::error!(%error, "the new configuration cannot be used; the old one comes back");
                 reporter.reload_failed();
                 (config, encoders) = old;
+                continue;
+            }
+            (Err(error), None) if patient(&error) => {
+                report_wait(&notifier, &error);
+                if runtime.block_on(rooms::wait(&mut signals)) {
+                    return Ok(Exit::Stopped(reporter.stopped()));
+                }
                 continue;
             }
             (Err(error), None) => return Err(error),
@@ -238,6 +274,30 @@ pub fn run(
             }
         }
     }
+}
+
+/// Whether the system's error is one of a full or failing disk, rather than of rights or names.
+fn passes(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    const PASSING: [Errno; 8] = [
+        Errno::IO,
+        Errno::NOSPC,
+        Errno::DQUOT,
+        Errno::NOMEM,
+        Errno::MFILE,
+        Errno::NFILE,
+        Errno::STALE,
+        Errno::TIMEDOUT,
+    ];
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    errno.is_some_and(|errno| PASSING.contains(&errno))
+}
+
+/// Says, in the log and to systemd, that the start waits for something to pass.
+fn report_wait(notifier: &Notifier, error: &DaemonError) {
+    let error = chain(error);
+    tracing::error!(%error, "cannot start yet; trying again");
+    notifier.waiting(&error, 4 * rooms::RETRY);
 }
 
 fn settings(config: &Config) -> Settings {

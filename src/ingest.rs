@@ -30,9 +30,11 @@ use std::{
 };
 
 mod attempts;
+mod memory;
 #[cfg(test)]
 mod tests;
 pub use attempts::Attempts;
+pub use memory::Memory;
 
 /// Embeddings that wait for one commit at most.
 const COMMIT: usize = 256;
@@ -61,6 +63,8 @@ pub struct Ingest {
     pub cells: Arc<CellStore>,
     /// Crash-loop guard.
     pub attempts: Arc<Attempts>,
+    /// What all threads may hold together.
+    pub memory: Arc<Memory>,
     /// Set when the jobs that are left are to be dropped.
     pub stop: Arc<AtomicBool>,
 }
@@ -219,6 +223,7 @@ impl Ingest {
 
     /// Reads a file and makes its cell and the encoders' inputs, each only if it is not there already.
     fn decode(&self, job: &Job) -> Result<(ContentHash, Inputs), Refusal> {
+        let _file = self.memory.files.take(job.identity.size);
         let bytes = read_finished(&self.root, &job.path, &job.identity, self.max_file_bytes)?;
         let hash = ContentHash::of(&bytes);
         let wanted = |encoder: &dyn Encoder| {
@@ -233,6 +238,7 @@ impl Ingest {
         if !fresh && next.is_none() && self.cells.contains(&hash) {
             return Ok((hash, Inputs::default()));
         }
+        let _pixels = self.memory.pixels.take(decode::footprint(&bytes));
         let attempt = self.attempts.begin(&hash).map_err(Refusal::Crashes)?;
         let picture = decode::decode(&bytes, &self.limits)?;
         drop(bytes);

@@ -26,8 +26,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+mod forget;
+
 /// Neighbours of a work that the manifest names.
 const NEIGHBOURS: usize = 12;
+
+/// The store's files may be this much larger than they need to be.
+const SPARE_BYTES: u64 = 32 << 20;
 
 /// What the pipeline can be asked to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -124,6 +129,7 @@ pub struct Pipeline {
     unpublished: Rebuilt,
     /// The generation whose cells were collected last.
     collected: u64,
+    forget: forget::Forget,
     /// The embeddings for `export` and `similar`; opened at the first publication and after an error.
     shared: Option<VectorFile>,
 }
@@ -158,6 +164,7 @@ impl Pipeline {
             unsaved: false,
             unpublished: Rebuilt::default(),
             collected: 0,
+            forget: forget::Forget::default(),
             shared: None,
         })
     }
@@ -172,9 +179,9 @@ impl Pipeline {
         self.publisher.publish_quality(quality)
     }
 
-    /// Removes files of old generations, and cells that no work needs. Embeddings stay: a work may come back.
+    /// Removes files of old generations, cells that no work needs, and embeddings beyond those that may come back.
     ///
-    /// Called when nothing is being read; a cell that was made meanwhile is found missing and made again.
+    /// Called when nothing is being read; what was made meanwhile is found missing and made again.
     pub fn collect(&mut self, now_ms: u64) {
         if let Err(error) = self.publisher.collect(now_ms) {
             tracing::warn!(%error, "old generations could not be removed");
@@ -187,6 +194,16 @@ impl Pipeline {
             self.collection.works.iter().map(|work| work.hash).collect();
         if let Err(error) = self.cells.retain(|hash| used.contains(hash)) {
             tracing::warn!(%error, "unneeded cells could not be removed");
+        }
+        match self.forget.collect(&*self.store, &used) {
+            Ok(0) => {}
+            Ok(gone) => tracing::info!(gone, "forgot embeddings of works that are gone"),
+            Err(error) => tracing::warn!(%error, "unneeded embeddings could not be removed"),
+        }
+        match self.store.compact(SPARE_BYTES) {
+            Ok(false) => {}
+            Ok(true) => tracing::info!("the store gave room back"),
+            Err(error) => tracing::warn!(%error, "the store could not give room back"),
         }
     }
 
@@ -233,6 +250,7 @@ impl Pipeline {
                 Rebuilt::default()
             }
             Task::Apply { arrivals, gone } => {
+                self.forget.arrived(arrivals.len());
                 let (changes, lost) = self.gather(arrivals, gone)?;
                 unembedded = lost;
                 let _span = tracing::info_span!("layout").entered();

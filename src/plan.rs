@@ -28,6 +28,9 @@ const GUARD_FROM: usize = 10;
 const RENAME_MS: u64 = 150;
 /// How long ready files wait for company while an import is going on; doubles with every generation of the import.
 const BURST_MS: (u64, u64) = (15_000, 120_000);
+/// While files wait because of us (the state folder is full, say), one of them is tried this often; when one gets
+/// through, all the others follow at once.
+const PROBE_MS: u64 = 10_000;
 /// Back-off after the store or the output failed (disk full, say).
 const HEAL_MS: (u64, u64) = (2_000, 30_000);
 
@@ -149,6 +152,8 @@ pub struct Plan {
     /// The paths that the running task takes out.
     leaving: BTreeSet<PathBuf>,
     failing: Option<(String, u32, u64)>,
+    /// When the next of the files that wait because of us is tried; `None` while there is none.
+    probe_at: Option<u64>,
     relayout: bool,
     /// A publication is due even without a change: at the start.
     due: bool,
@@ -196,6 +201,7 @@ impl Plan {
             placing: BTreeMap::new(),
             leaving: BTreeSet::new(),
             failing: None,
+            probe_at: None,
             relayout: false,
             due: true,
             waiting_since: None,
@@ -270,7 +276,7 @@ impl Plan {
             .shadow
             .as_ref()
             .and_then(|shadow| shadow.next_deadline(self.now_ms));
-        [scan, settles, waits, renames, heals, shadow]
+        [scan, settles, waits, renames, heals, shadow, self.probe_at]
             .into_iter()
             .flatten()
             .min()
@@ -323,6 +329,11 @@ impl Plan {
     /// Inputs so far, ticks apart: while it stays the same, nothing that the plan tells has changed.
     pub fn inputs(&self) -> u64 {
         self.inputs
+    }
+
+    /// Files that are being read and embedded.
+    pub fn reading(&self) -> usize {
+        self.in_flight.len()
     }
 
     /// Files that are seen and not read yet.
@@ -571,6 +582,10 @@ impl Plan {
                 self.stale.remove(&path);
                 self.settle.succeeded(&path);
                 self.ready.insert(path, (identity, hash));
+                if self.probe_at.take().is_some() {
+                    let waiting = self.refused.iter().filter(|(_, refused)| refused.ours);
+                    waiting.for_each(|(path, _)| self.settle.hurry(path, now_ms));
+                }
                 return look;
             }
             Err(refusal) => refusal,
@@ -583,7 +598,9 @@ impl Plan {
         if again {
             self.settle.failed(&path, identity, now_ms);
         }
-        if retry != Retry::Wait {
+        if retry == Retry::Wait {
+            self.probe_at = Some(now_ms + PROBE_MS);
+        } else {
             self.stale.remove(&path);
         }
         self.refused.insert(
@@ -658,6 +675,12 @@ impl Plan {
         if !self.scanning && self.scan_at.is_some_and(|at| at <= now_ms) {
             (self.scanning, self.scan_at) = (true, None);
             commands.push(Command::Scan);
+        }
+        if self.probe_at.is_some_and(|at| at <= now_ms) {
+            let mut waiting = self.refused.iter().filter(|(_, refused)| refused.ours);
+            let probe = waiting.next().map(|(path, _)| path);
+            self.probe_at = probe.map(|_| now_ms + PROBE_MS);
+            probe.inspect(|path| self.settle.hurry(path, now_ms));
         }
         commands.extend(self.settle.due(now_ms).into_iter().map(Command::Look));
         if let Some(shadow) = &mut self.shadow {

@@ -1,6 +1,6 @@
 //! Opening the rooms: folders, store, encoder, cells, publisher, placed works.
 
-use super::{DaemonError, Mode, serving::Encoders};
+use super::{DaemonError, serving::Encoders};
 use crate::{
     artwork::decode::DecodeLimits,
     config::{self, Config},
@@ -16,7 +16,8 @@ use crate::{
     rebuild::Params,
     reduce::{LayoutParams, Method as LayoutMethod},
     render::jpeg::{JpegSpec, Subsampling},
-    store::{SledStore, Store, StoreError},
+    service::signals::Signal,
+    store::{Opened, SledStore, Store},
     viewer,
 };
 use std::{
@@ -26,9 +27,10 @@ use std::{
     thread,
     time::Duration,
 };
+use tokio::sync::{mpsc::UnboundedReceiver, oneshot};
 
-/// How long to wait before a store that is full or unreadable is tried again.
-const STORE_RETRY: Duration = Duration::from_secs(5);
+/// How long to wait before a full or failing disk is tried again at the start.
+pub(super) const RETRY: Duration = Duration::from_secs(5);
 
 /// Above this many works an arrival moves only its neighbours (notes: from ~20k).
 const DRIFT_LIMIT: usize = 20_000;
@@ -72,6 +74,7 @@ impl Rooms {
             store: store.clone(),
             cells,
             attempts,
+            memory: Arc::default(),
             stop: Arc::default(),
         };
         Ok(Self { pipeline, ingest })
@@ -149,33 +152,51 @@ fn resolve(folder: &Path) -> PathBuf {
     absolute
 }
 
-/// Opens the store. A daemon waits for a full disk or an I/O error to pass; a lock is somebody else's and an error.
-pub(super) fn open_store(config: &Config, mode: &Mode) -> Result<Arc<dyn Store>, DaemonError> {
-    loop {
-        match SledStore::open(&config.folders.state) {
-            Ok(opened) => {
-                if let Some(healed) = &opened.healed {
-                    tracing::error!(
-                        path = %healed.moved_to.display(),
-                        error = %healed.reason,
-                        salvaged = healed.salvaged,
-                        "the store was damaged; it was set aside and rebuilt"
-                    );
-                }
-                return Ok(Arc::new(opened.store));
-            }
-            Err(error @ (StoreError::Full { .. } | StoreError::Io { .. }))
-                if matches!(mode, Mode::Watch { .. }) =>
-            {
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    "the store cannot be opened; trying again"
-                );
-                thread::sleep(STORE_RETRY);
-            }
-            Err(error) => return Err(error.into()),
+/// Opens the store on a thread of its own, which may hang over a failing disk; `None` when told to stop meanwhile.
+pub(super) async fn open_store(
+    config: &Config,
+    signals: &mut UnboundedReceiver<Signal>,
+) -> Result<Option<Arc<dyn Store>>, DaemonError> {
+    let (send, opened) = oneshot::channel();
+    let state = config.folders.state.clone();
+    let open = move || drop(send.send(SledStore::open(&state)));
+    thread::Builder::new()
+        .name("store".into())
+        .spawn(open)
+        .map_err(|source| DaemonError::System {
+            what: "cannot start a thread".into(),
+            source,
+        })?;
+    let opened = tokio::select! {
+        biased;
+        () = stop(signals) => return Ok(None),
+        opened = opened => opened.map_err(|_| DaemonError::Died)?,
+    };
+    let Opened { store, healed } = opened?;
+    if let Some(healed) = &healed {
+        tracing::error!(
+            path = %healed.moved_to.display(),
+            error = %healed.reason,
+            salvaged = healed.salvaged,
+            "the store was damaged; it was set aside and rebuilt"
+        );
+    }
+    Ok(Some(Arc::new(store)))
+}
+
+/// Waits before the next try; `true` when told to stop meanwhile.
+pub(super) async fn wait(signals: &mut UnboundedReceiver<Signal>) -> bool {
+    tokio::time::timeout(RETRY, stop(signals)).await.is_ok()
+}
+
+/// Waits for the signal to stop; any other means nothing before the rooms are open.
+async fn stop(signals: &mut UnboundedReceiver<Signal>) {
+    while let Some(signal) = signals.recv().await {
+        if signal == Signal::Stop {
+            return;
         }
     }
+    std::future::pending().await
 }
 
 /// Loads the configured encoder.

@@ -336,6 +336,64 @@ fn a_refused_file_is_tried_again_when_it_changes() {
     );
 }
 
+#[test]
+fn files_that_wait_for_room_all_come_in_soon_after_there_is_some() {
+    let files = many(50);
+    let files = borrowed(&files);
+    let mut house = House::new();
+    let mut open = house.on(Input::Start);
+    let began = house.now_ms;
+    let (room_at, mut tries, mut probes) = (began + 3 * 3_600_000, 0, 0);
+    let (mut placed, mut idle_at) = (0, None);
+    while idle_at.is_none() {
+        let room = house.now_ms >= room_at;
+        assert!(house.now_ms < room_at + 120_000, "only {placed} came in");
+        while let Some(command) = open.pop() {
+            let Command::Ingest(job) = command else {
+                open.extend(match command {
+                    Command::Scan => house.scanned(&files),
+                    Command::Look(path) => {
+                        let file = files
+                            .iter()
+                            .find(|(file, _)| Path::new(file) == path)
+                            .expect("only these files are looked at");
+                        house.looked(file.0, &[*file])
+                    }
+                    _ => house.on(Input::Done(Ok(report()))),
+                });
+                continue;
+            };
+            tries += u32::from(!room);
+            probes += u32::from(!room && house.now_ms > began + 3_600_000);
+            placed += usize::from(room);
+            let full = StoreError::Full {
+                folder: "state".into(),
+                source: std::io::ErrorKind::StorageFull.into(),
+            };
+            let result = match room {
+                true => Ok(hash(job.path.to_str().expect("test paths are text"))),
+                false => Err(Refusal::Store(std::sync::Arc::new(full))),
+            };
+            open.extend(house.on(Input::Ingested(Outcome {
+                job,
+                result,
+                embedded: room,
+                next_error: None,
+            })));
+        }
+        let done = house.plan.is_idle() && !house.plan.is_blocked();
+        idle_at = done.then_some(house.now_ms);
+        open = house.wait(500);
+    }
+    assert_eq!(placed, files.len());
+    assert!(idle_at.expect("idle") - room_at < 30_000, "{idle_at:?}");
+    assert!(probes >= 100, "{probes} probes in two hours");
+    assert!(
+        tries < 2_500,
+        "{tries} tries of 50 files in three hours without room are too many"
+    );
+}
+
 /// A house whose placed works another model embeds in shadow, and the files it was asked to read for it.
 fn shadowed(files: &[(&str, u64)]) -> (House, Vec<Job>) {
     let mut house = House::with(files);

@@ -4,7 +4,7 @@ use super::{
     Quarantine, Store, StoreError,
     engine::{self, Engine},
     fault::{self, Fault},
-    open::{Chain, open_or_heal},
+    open::{self, Chain, open_or_heal},
     state,
 };
 use crate::{artwork::ContentHash, embed::ModelId};
@@ -191,6 +191,22 @@ impl Store for SledStore {
 
     fn attempts(&self, hash: &ContentHash) -> Result<u32, StoreError> {
         self.read(|engine| engine.attempts(hash))
+    }
+
+    fn compact(&self, spare_bytes: u64) -> Result<bool, StoreError> {
+        if !self.read(|engine| engine.is_bloated(spare_bytes))? {
+            return Ok(false);
+        }
+        let mut slot = self.engine.write().unwrap_or_else(PoisonError::into_inner);
+        let done = fault::guarded(&self.folder, || {
+            let Some(engine) = slot.take() else {
+                return Ok(false);
+            };
+            *slot = Some(open::compact(&self.folder.join(SUBFOLDER), engine)?);
+            Ok(true)
+        });
+        drop(slot);
+        done.map_err(|fault| self.report(fault))
     }
 
     fn size_on_disk(&self) -> Result<u64, StoreError> {
