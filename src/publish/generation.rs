@@ -161,6 +161,14 @@ impl Publisher {
         collect::collect(&self.folder, &mut self.retired, now_ms, current, spec)
     }
 
+    /// Removes every file that the published generation does not name, without any grace: what left the mosaic is to
+    /// be seen nowhere any more.
+    pub fn erase(&mut self) -> Result<Collected, PublishError> {
+        let state = self.take_state()?;
+        self.state = Some(state);
+        collect::erase(&self.folder, &mut self.retired)
+    }
+
     /// Replaces a small file beside the generations (`status.json`, `metrics.prom`) atomically, without making it
     /// durable. The name must be a plain one that no generation uses.
     pub fn write_file(&self, name: &str, bytes: &[u8]) -> Result<(), PublishError> {
@@ -251,6 +259,7 @@ impl Publisher {
             pyramid: None,
             background: format!("#{r:02x}{g:02x}{b:02x}"),
             link: self.spec.link.clone(),
+            folders: self.spec.folders.clone(),
             works,
             moves: generation.moves.clone(),
             quality: state.manifest.as_ref().and_then(|m| m.quality),
@@ -490,6 +499,7 @@ fn same(before: &Manifest, wanted: &Manifest) -> bool {
         && mosaic(before) == mosaic(wanted)
         && before.background == wanted.background
         && before.link == wanted.link
+        && before.folders == wanted.folders
         && before.works == wanted.works
 }
 
@@ -536,6 +546,10 @@ fn plain(name: &str) -> bool {
         names::DZI,
         names::DZI_TILES,
         names::TILES,
+        super::chronicle::JOURNAL,
+        super::chronicle::FEED_ATOM,
+        super::chronicle::FEED_JSON,
+        super::chronicle::TWINS,
     ];
     !name.is_empty()
         && !name.starts_with('.')

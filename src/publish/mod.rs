@@ -21,6 +21,7 @@
 //!   but for caches with a budget and the opt-in WebP file.
 
 pub mod cells;
+mod chronicle;
 mod collect;
 mod drawing;
 mod files;
@@ -41,6 +42,7 @@ use crate::{
 use std::{io, path::PathBuf};
 
 pub use cells::CellStore;
+pub use chronicle::Chronicle;
 pub use collect::Collected;
 pub use files::{Action, Failpoint, Step};
 pub use generation::{Notes, Publisher};
@@ -64,6 +66,8 @@ pub struct OutputSpec {
     pub preview: bool,
     /// Largest side of the single-file mosaic, pixels; its cell shrinks in steps of 16 px to stay within.
     pub max_side: u32,
+    /// The watched folders and their titles, if there are several.
+    pub folders: Vec<manifest::Folder>,
     /// Pattern of a link to an original; `None` when originals are not served.
     pub link: Option<String>,
     /// How long a file stays after the last generation that names it, milliseconds.
@@ -89,6 +93,7 @@ impl Default for OutputSpec {
             webp: false,
             preview: true,
             max_side: BROWSER_MAX_SIDE,
+            folders: Vec::new(),
             link: None,
             grace_ms: 600_000,
             keep: 2,
