@@ -27,6 +27,7 @@
       l: () => app.large.open(),
       n: () => app.toggleFresh(),
       w: () => app.wander.start(),
+      g: () => app.film.start(),
       f: () => app.toggleFullscreen(),
       t: () => app.theme.next(),
       '?': () => app.help.toggle(),
