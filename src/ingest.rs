@@ -17,7 +17,7 @@ use crate::{
     embed::{EncodeError, Encoder},
     publish::{CellStore, PublishError},
     store::{Store, StoreError},
-    watch::{ReadError, read_finished},
+    watch::{ReadError, Roots},
 };
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use std::{
@@ -45,8 +45,8 @@ const LEAST_THREADS: usize = 2;
 /// What the threads share.
 #[derive(Clone)]
 pub struct Ingest {
-    /// The artwork folder.
-    pub root: PathBuf,
+    /// The artwork folders.
+    pub roots: Roots,
     /// Largest file read, bytes.
     pub max_file_bytes: u64,
     /// Decoding limits.
@@ -224,7 +224,9 @@ impl Ingest {
     /// Reads a file and makes its cell and the encoders' inputs, each only if it is not there already.
     fn decode(&self, job: &Job) -> Result<(ContentHash, Inputs), Refusal> {
         let _file = self.memory.files.take(job.identity.size);
-        let bytes = read_finished(&self.root, &job.path, &job.identity, self.max_file_bytes)?;
+        let bytes = self
+            .roots
+            .read_finished(&job.path, &job.identity, self.max_file_bytes)?;
         let hash = ContentHash::of(&bytes);
         let wanted = |encoder: &dyn Encoder| {
             let embedded = self.store.has_embedding(&hash, encoder.model());

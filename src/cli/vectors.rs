@@ -8,6 +8,7 @@ use mosaicd::{
     },
     config::Config,
     daemon,
+    describe::csv,
     embed::{card, text::TextEncoder},
     grid::Grid,
     matrix::Matrix,
@@ -73,7 +74,7 @@ pub(crate) fn arrange(
     Ok(())
 }
 
-fn read_npy(path: &Path) -> anyhow::Result<Matrix> {
+pub(super) fn read_npy(path: &Path) -> anyhow::Result<Matrix> {
     let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
     let array = Array2::<f32>::read_npy(BufReader::new(file)).with_context(|| {
         format!(
@@ -139,7 +140,8 @@ fn published(config: &Config) -> anyhow::Result<Published> {
     )
 }
 
-/// `mosaicd export`: `embeddings.npy` (float32, `N × D`) and `items.csv` (index,path,x,y,col,row).
+/// `mosaicd export`: `embeddings.npy` (float32, `N × D`) and `items.csv` (index,path,x,y,col,row,hash,model); `import`
+/// takes both back, here or on another machine.
 pub(crate) fn export(config: &Config, dir: &Path) -> anyhow::Result<()> {
     let Published {
         manifest,
@@ -147,7 +149,8 @@ pub(crate) fn export(config: &Config, dir: &Path) -> anyhow::Result<()> {
         vectors,
     } = published(config)?;
     fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
-    let mut table = String::from("index,path,x,y,col,row\n");
+    let model = vectors::model(&config.folders.state)?.unwrap_or_default();
+    let mut table = String::from("index,path,x,y,col,row,hash,model\n");
     let mut matrix = Array2::<f32>::zeros((manifest.works.len(), dims));
     for (i, work) in manifest.works.iter().enumerate() {
         let vector = &vectors[&work.hash];
@@ -156,11 +159,11 @@ pub(crate) fn export(config: &Config, dir: &Path) -> anyhow::Result<()> {
             .iter_mut()
             .zip(vector)
             .for_each(|(to, from)| *to = *from);
-        let path = quoted(&work.path);
+        let path = csv::quoted(&work.path);
         writeln!(
             table,
-            "{i},{path},{},{},{},{}",
-            work.x, work.y, work.col, work.row
+            "{i},{path},{},{},{},{},{},{model}",
+            work.x, work.y, work.col, work.row, work.hash
         )?;
     }
     let npy = dir.join("embeddings.npy");
@@ -285,13 +288,4 @@ fn embed_words(config: &Config, words: &str, dims: usize, model: &str) -> anyhow
         );
     }
     Ok(encoder.encode(words)?)
-}
-
-/// A CSV field (RFC 4180).
-fn quoted(text: &str) -> String {
-    if text.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text.to_owned()
-    }
 }

@@ -86,7 +86,8 @@ fn ingest(fake: Fake, widths: &[u32], threads: usize, mut seen: impl FnMut(&Outc
         })
         .collect();
     let ingest = Ingest {
-        root,
+        roots: Roots::new([(PathBuf::new(), root)]),
+        memory: Arc::new(Memory::default()),
         max_file_bytes: 1 << 20,
         limits: DecodeLimits::default(),
         encoder: Arc::new(fake),

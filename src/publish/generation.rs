@@ -139,6 +139,14 @@ impl Publisher {
         collect::collect(&self.folder, &mut self.retired, now_ms, current, spec)
     }
 
+    /// Removes every file that the published generation does not name, without any grace: what left the mosaic is to
+    /// be seen nowhere any more.
+    pub fn erase(&mut self) -> Result<Collected, PublishError> {
+        let state = self.take_state()?;
+        self.state = Some(state);
+        collect::erase(&self.folder, &mut self.retired)
+    }
+
     fn take_state(&mut self) -> Result<State, PublishError> {
         match self.state.take() {
             Some(state) => Ok(state),
@@ -217,6 +225,7 @@ impl Publisher {
             pyramid: None,
             background: format!("#{r:02x}{g:02x}{b:02x}"),
             link: self.spec.link.clone(),
+            folders: self.spec.folders.clone(),
             works,
             moves: generation.moves.clone(),
             quality: state.manifest.as_ref().and_then(|m| m.quality),
@@ -461,6 +470,7 @@ fn same(before: &Manifest, wanted: &Manifest) -> bool {
         && mosaic(before) == mosaic(wanted)
         && before.background == wanted.background
         && before.link == wanted.link
+        && before.folders == wanted.folders
         && before.works == wanted.works
 }
 

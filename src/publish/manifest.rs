@@ -32,6 +32,9 @@ pub struct Manifest {
     pub background: String,
     /// Pattern of a link to an original (`{path}` is replaced, URL-encoded); absent when originals are not served.
     pub link: Option<String>,
+    /// The watched folders, if there are several: every path begins with one's name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub folders: Vec<Folder>,
     /// Every artwork, ordered by id.
     pub works: Vec<Work>,
     /// What moved since the generation before.
@@ -138,6 +141,24 @@ pub struct Work {
     pub added_ms: u64,
     /// Nearest artworks by embedding, nearest first.
     pub neighbours: Vec<ArtworkId>,
+    /// Title, where the owner gave one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Who made it, where the owner said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artist: Option<String>,
+    /// Where to read more of it: an `http(s)` or relative URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
+}
+
+/// One of several watched folders.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Folder {
+    /// First part of its works' paths.
+    pub name: String,
+    /// What visitors read.
+    pub title: String,
 }
 
 /// A part of the mosaic where most works bear a word.

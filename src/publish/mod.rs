@@ -22,6 +22,7 @@
 
 mod cell_file;
 pub mod cells;
+mod chronicle;
 mod collect;
 mod drawing;
 mod files;
@@ -45,6 +46,7 @@ use crate::{
 use std::{io, path::PathBuf};
 
 pub use cells::CellStore;
+pub use chronicle::Chronicle;
 pub use collect::Collected;
 pub use files::{Action, Failpoint, Step};
 pub use generation::Publisher;
@@ -69,6 +71,8 @@ pub struct OutputSpec {
     pub preview: bool,
     /// Largest side of the single-file mosaic, pixels; its cell shrinks in steps of 16 px to stay within.
     pub max_side: u32,
+    /// The watched folders and their titles, if there are several.
+    pub folders: Vec<manifest::Folder>,
     /// Pattern of a link to an original; `None` when originals are not served.
     pub link: Option<String>,
     /// How long a file stays after the last generation that names it, milliseconds.
@@ -94,6 +98,7 @@ impl Default for OutputSpec {
             webp: false,
             preview: true,
             max_side: BROWSER_MAX_SIDE,
+            folders: Vec::new(),
             link: None,
             grace_ms: 600_000,
             keep: 2,

@@ -41,6 +41,10 @@ pub(super) fn plain(name: &str) -> bool {
         names::DZI,
         names::DZI_TILES,
         names::TILES,
+        super::chronicle::JOURNAL,
+        super::chronicle::FEED_ATOM,
+        super::chronicle::FEED_JSON,
+        super::chronicle::TWINS,
     ];
     !name.is_empty()
         && !name.starts_with('.')

@@ -25,6 +25,7 @@ use mosaicd::{
     ingest::{Attempts, Ingest, Job, threads_or_all},
     publish::CellStore,
     store::SledStore,
+    watch::Roots,
 };
 use ort::{session::Session, value::TensorRef};
 use rustix::time::{ClockId, clock_gettime};
@@ -115,7 +116,8 @@ fn ingest(encoder: &Arc<dyn Encoder>, root: &Path, jobs: &[Job]) -> Vec<(PathBuf
         background: [17; 3],
     };
     let ingest = Ingest {
-        root: root.to_owned(),
+        roots: Roots::new([(PathBuf::new(), root.to_owned())]),
+        memory: Arc::default(),
         max_file_bytes: 1 << 30,
         limits: DecodeLimits::default(),
         encoder: encoder.clone(),

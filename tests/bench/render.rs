@@ -76,6 +76,9 @@ fn grid(cols: u32, rows: u32) -> Generation {
         size: 300_000,
         added_ms: 1_790_000_000_000,
         neighbours: (1..=8).map(|k| ArtworkId(u64::from(i + k))).collect(),
+        title: None,
+        artist: None,
+        link: None,
     });
     Generation {
         works: works.collect(),

@@ -16,6 +16,9 @@ fn work(id: u64, path: &str, col: u32, row: u32) -> Work {
         size: 1,
         added_ms: 0,
         neighbours: Vec::new(),
+        title: None,
+        artist: None,
+        link: None,
     }
 }
 

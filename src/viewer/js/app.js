@@ -200,6 +200,7 @@
         before, after: model, diff, level, tiles, now: performance.now(), snapshot: () => picture });
     }
     announceArrivals(before, model);
+    m.sinceLastVisit(model, m.remembered);
     requestFrame();
   }
 
@@ -220,7 +221,12 @@
       camera.home = true;
       camera.fit();
       address.follow(true);
-    }
+      const since = m.sinceLastVisit(model, m.remembered);
+      if (since.length && since.length < model.works.length) {
+        const text = `${since.length.toLocaleString()} new since your last visit`;
+        app.notify(text, { label: 'Show', run: () => showArrivals(since) });
+      }
+    } else m.sinceLastVisit(model, m.remembered);
     requestFrame();
   }
 
@@ -438,6 +444,7 @@
   const hover = m.createHover(app);
   app.search = m.createSearch(app);
   app.wander = m.createWander(app);
+  app.film = m.createFilm(app, scene);
   app.help = m.createHelp();
   app.toggleFullscreen = m.attachFullscreen();
   const showChips = m.createChips(filter, () => filterChanged(false));
@@ -464,6 +471,7 @@
     wake() { wake(); app.wander.stop(); },
   }, requestFrame);
   for (const [id, action] of [['home', app.home], ['search-open', () => app.search.open()], ['wander', () => app.wander.start()],
+    ['film-start', () => app.film.start()],
     ['reload', () => location.reload()]]) byId(id).addEventListener('click', action);
   addEventListener('resize', resize);
   resize();

@@ -28,6 +28,7 @@
       n: () => app.toggleFresh(),
       r: () => { app.names = !app.names; app.requestFrame(); },
       w: () => app.wander.start(),
+      g: () => app.film.start(),
       f: () => app.toggleFullscreen(),
       t: () => app.theme.next(),
       '?': () => app.help.toggle(),
