@@ -164,6 +164,18 @@ impl Default for Decode {
     }
 }
 
+/// What an ONNX model runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Device {
+    /// CUDA where library and machine have it, else the CPU.
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// CUDA; the CPU, with a warning, if that is not possible.
+    Cuda,
+}
+
 /// The encoder.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -174,6 +186,8 @@ pub struct Embed {
     pub library: PathBuf,
     /// Threads of one inference; 0: as many as there are processors.
     pub threads: usize,
+    /// What inference runs on.
+    pub device: Device,
 }
 
 impl Default for Embed {
@@ -182,6 +196,7 @@ impl Default for Embed {
             model: "builtin".into(),
             library: PathBuf::new(),
             threads: 0,
+            device: Device::Auto,
         }
     }
 }
@@ -254,7 +269,7 @@ impl Default for Grid {
             columns: 0,
             aspect: 1.0,
             reserve: 0.06,
-            lambda: 0.5,
+            lambda: 1.0,
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     embed::{EncodeError, Encoder},
     ingest::Outcome,
     pipeline::{PipelineError, Report},
-    plan::{Plan, Settings},
+    plan::{Plan, Settings, Shadow},
     publish::{PublishError, manifest::Quality},
     service::{signals, status::Status, systemd::Notifier, telemetry::LevelHandle},
     store::StoreError,
@@ -21,7 +21,9 @@ use crate::{
 use report::Reporter;
 use rooms::Rooms;
 use serve::Loop;
+use serving::Encoders;
 use std::{
+    io,
     path::PathBuf,
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
@@ -32,10 +34,11 @@ use tokio::sync::mpsc;
 mod report;
 mod rooms;
 mod serve;
+mod serving;
 mod threads;
 mod validate;
 
-pub use rooms::{open_encoder, params};
+pub use rooms::{encoder_spec, open_encoder, params};
 pub use serve::CONFIRMATION;
 pub use validate::{Finding, Invalid, validate};
 
@@ -104,6 +107,19 @@ pub enum DaemonError {
 }
 
 impl DaemonError {
+    /// Whether it may pass by itself: a disk that is full or fails. A daemon waits for that instead of ending.
+    fn may_pass(&self) -> bool {
+        let store =
+            |error: &StoreError| matches!(error, StoreError::Full { .. } | StoreError::Io { .. });
+        match self {
+            Self::Store(error) | Self::Pipeline(PipelineError::Store(error)) => store(error),
+            Self::Publish(PublishError::Io { source, .. }) | Self::System { source, .. } => {
+                passes(source)
+            }
+            _ => false,
+        }
+    }
+
     /// Whether only a change of the configuration helps, so that a restart is pointless.
     pub fn is_configuration(&self) -> bool {
         matches!(
@@ -137,6 +153,8 @@ enum Next {
     Stop,
     Idle,
     Reload(Box<(Config, Arc<dyn Encoder>)>),
+    /// Every work is embedded by the next model.
+    TakeOver,
     Died,
 }
 
@@ -164,16 +182,31 @@ pub fn run(
     })
     .map_err(system("cannot listen for signals"))?;
     let notifier = Notifier::new();
-    rooms::check_folders(&config)?;
-    let store = rooms::open_store(&config, &mode)?;
-    let mut encoder = rooms::open_encoder(&config)?;
     let mut reporter = Reporter::new(observe);
+    // A daemon waits for a full or failing disk to pass; a lock is somebody else's, and everything else an error.
+    let patient = |error: &DaemonError| matches!(mode, Mode::Watch { .. }) && error.may_pass();
+    let store = loop {
+        let opened = rooms::check_folders(&config)
+            .and_then(|()| runtime.block_on(rooms::open_store(&config, &mut signals)));
+        match opened {
+            Ok(Some(store)) => break store,
+            Ok(None) => return Ok(Exit::Stopped(reporter.stopped())),
+            Err(error) if patient(&error) => {
+                report_wait(&notifier, &error);
+                if runtime.block_on(rooms::wait(&mut signals)) {
+                    return Ok(Exit::Stopped(reporter.stopped()));
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    };
+    let mut encoders = Encoders::open(&config, &mode)?;
     // What to go back to when a reload fails after all.
-    let mut proven: Option<(Config, Arc<dyn Encoder>)> = None;
+    let mut proven: Option<(Config, Encoders)> = None;
     loop {
         // Each round has a channel of its own: a late word of the last one must not reach the next.
         let (events, mut inbox) = mpsc::unbounded_channel();
-        let opened = Rooms::open(&config, &store, &encoder).and_then(|rooms| {
+        let opened = Rooms::open(&config, &store, &encoders).and_then(|rooms| {
             let ignore = Ignore::new(&config.watch.ignore)?;
             let (hands, known) = Hands::start(rooms, &config, ignore.clone(), &events)?;
             Ok((hands, known, ignore))
@@ -184,13 +217,33 @@ pub fn run(
                 let error = chain(&error);
                 tracing::error!(%error, "the new configuration cannot be used; the old one comes back");
                 reporter.reload_failed();
-                (config, encoder) = old;
+                (config, encoders) = old;
+                continue;
+            }
+            (Err(error), None) if patient(&error) => {
+                report_wait(&notifier, &error);
+                if runtime.block_on(rooms::wait(&mut signals)) {
+                    return Ok(Exit::Stopped(reporter.stopped()));
+                }
                 continue;
             }
             (Err(error), None) => return Err(error),
         };
-        reporter.configure(&config, encoder.name());
-        let plan = Plan::new(settings(&config), Settle::new(quiet(&config)), known);
+        reporter.configure(&config, &encoders);
+        encoders.remember(&config);
+        let shadow = encoders.next.as_ref().map(|next| {
+            let todo = known.iter().filter(|known| known.unshadowed);
+            let shadow = Shadow::new(todo.map(|known| known.path.clone()));
+            let (_, artworks) = shadow.progress();
+            tracing::info!(
+                model = next.name(),
+                artworks,
+                "embedding by another model in shadow"
+            );
+            shadow
+        });
+        let settle = Settle::new(quiet(&config));
+        let plan = Plan::new(settings(&config), settle, known, shadow);
         let of = (&config, &mode);
         let mut round = Loop::new(of, &notifier, &mut reporter, events, (plan, hands), ignore);
         match runtime.block_on(round.serve(&mut inbox, &mut signals)) {
@@ -198,8 +251,14 @@ pub fn run(
                 notifier.reloading();
                 // Two pipelines must never share a store: the old one is waited for, however long its task takes.
                 round.end(None);
-                proven = Some((config, encoder));
-                (config, encoder) = *new;
+                let (new, encoder) = *new;
+                proven = Some((config, encoders.clone()));
+                config = new;
+                encoders.change(encoder);
+            }
+            Next::TakeOver => {
+                round.end(None);
+                encoders.take_over();
             }
             Next::Died => return Err(DaemonError::Died),
             next @ (Next::Stop | Next::Idle) => {
@@ -215,6 +274,30 @@ pub fn run(
             }
         }
     }
+}
+
+/// Whether the system's error is one of a full or failing disk, rather than of rights or names.
+fn passes(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    const PASSING: [Errno; 8] = [
+        Errno::IO,
+        Errno::NOSPC,
+        Errno::DQUOT,
+        Errno::NOMEM,
+        Errno::MFILE,
+        Errno::NFILE,
+        Errno::STALE,
+        Errno::TIMEDOUT,
+    ];
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    errno.is_some_and(|errno| PASSING.contains(&errno))
+}
+
+/// Says, in the log and to systemd, that the start waits for something to pass.
+fn report_wait(notifier: &Notifier, error: &DaemonError) {
+    let error = chain(error);
+    tracing::error!(%error, "cannot start yet; trying again");
+    notifier.waiting(&error, 4 * rooms::RETRY);
 }
 
 fn settings(config: &Config) -> Settings {

@@ -1,6 +1,7 @@
 //! From a finished file to a durable embedding and a durable cell.
 //!
-//! It owns the threads that read, hash, decode, prepare and embed, and the commit that makes their results durable.
+//! It owns the threads: several that read, hash, decode and prepare, one that embeds, one that makes the results durable.
+//! The queues between them are bounded, so that memory is too; a picture that takes long to decode holds up no other.
 //! It decides nothing: which files, and when, is `plan`'s; what becomes of the results is `pipeline`'s.
 //!
 //! Invariants: an [`Outcome`] with a hash is sent only after its embedding and its cell are durable; each [`Job`] has
@@ -20,7 +21,6 @@ use crate::{
 };
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use std::{
-    collections::HashSet,
     path::PathBuf,
     sync::{
         Arc,
@@ -30,10 +30,17 @@ use std::{
 };
 
 mod attempts;
+mod memory;
+#[cfg(test)]
+mod tests;
 pub use attempts::Attempts;
+pub use memory::Memory;
 
 /// Embeddings that wait for one commit at most.
 const COMMIT: usize = 256;
+
+/// Fewest threads that decode: with one, a huge picture would hold up all others.
+const LEAST_THREADS: usize = 2;
 
 /// What the threads share.
 #[derive(Clone)]
@@ -46,14 +53,18 @@ pub struct Ingest {
     pub limits: DecodeLimits,
     /// What decides a cell's pixels.
     pub tile: TileSpec,
-    /// The encoder.
+    /// The encoder of the mosaic.
     pub encoder: Arc<dyn Encoder>,
+    /// The encoder that is to take over: it embeds whatever is read, too.
+    pub next: Option<Arc<dyn Encoder>>,
     /// Durable embeddings.
     pub store: Arc<dyn Store>,
     /// Durable cells.
     pub cells: Arc<CellStore>,
     /// Crash-loop guard.
     pub attempts: Arc<Attempts>,
+    /// What all threads may hold together.
+    pub memory: Arc<Memory>,
     /// Set when the jobs that are left are to be dropped.
     pub stop: Arc<AtomicBool>,
 }
@@ -76,6 +87,8 @@ pub struct Outcome {
     pub result: Result<ContentHash, Refusal>,
     /// Whether it had to be embedded: its content was new to the store.
     pub embedded: bool,
+    /// Why the next encoder could not embed it; the file has its place all the same.
+    pub next_error: Option<String>,
 }
 
 /// Why a file is not in the mosaic.
@@ -123,6 +136,8 @@ impl Refusal {
             Self::Read(ReadError::NotAFile) => Retry::WhenChanged,
             Self::Read(_) => Retry::Later,
             Self::Decode(error) if error.is_truncated() => Retry::Later,
+            // An encoder that failed as such (memory, a device) may work the next time.
+            Self::Encode(error) if error.bad_input().is_none() => Retry::Later,
             Self::Decode(_) | Self::Crashes(_) | Self::Encode(_) => Retry::WhenChanged,
             Self::Store(_) | Self::Cell(_) => Retry::Wait,
         }
@@ -132,9 +147,25 @@ impl Refusal {
 struct Decoded {
     job: Job,
     hash: ContentHash,
-    /// The encoder's input; `None` if the store has the embedding already.
-    input: Option<Vec<f32>>,
+    inputs: Inputs,
 }
+
+/// What the encoder and the next one are to embed; `None` if the store has the embedding already.
+#[derive(Default)]
+struct Inputs {
+    input: Option<Vec<f32>>,
+    next: Option<Vec<f32>>,
+}
+
+struct Encoded {
+    job: Job,
+    hash: ContentHash,
+    embedded: Embedded,
+    next: Embedded,
+}
+
+/// An embedding, or why there is none; `None` if none was wanted.
+type Embedded = Option<Result<Vec<f32>, Arc<EncodeError>>>;
 
 impl Ingest {
     /// Starts the threads. They end when the returned sender is dropped and the last outcome was delivered.
@@ -146,7 +177,7 @@ impl Ingest {
         let (jobs, inbox) = unbounded::<Job>();
         let (decoded, to_encode) = bounded::<Decoded>(2 * self.encoder.max_batch().max(16));
         let mut handles = Vec::new();
-        for i in 0..threads.max(1) {
+        for i in 0..threads.max(LEAST_THREADS) {
             let (ingest, inbox, decoded, deliver) = (
                 self.clone(),
                 inbox.clone(),
@@ -159,8 +190,8 @@ impl Ingest {
                         continue;
                     }
                     match ingest.decode(&job) {
-                        Ok((hash, input)) => {
-                            if decoded.send(Decoded { job, hash, input }).is_err() {
+                        Ok((hash, inputs)) => {
+                            if decoded.send(Decoded { job, hash, inputs }).is_err() {
                                 return;
                             }
                         }
@@ -168,6 +199,7 @@ impl Ingest {
                             job,
                             result: Err(refusal),
                             embedded: false,
+                            next_error: None,
                         }),
                     }
                 }
@@ -178,99 +210,182 @@ impl Ingest {
                     .spawn(work)?,
             );
         }
-        let encode = move || self.encode_all(&to_encode, &deliver);
+        // A thread of its own for what waits on the disk, so that the encoder need not.
+        let groups = COMMIT.div_ceil(self.encoder.max_batch().clamp(1, COMMIT));
+        let (encoded, to_commit) = bounded::<Vec<Encoded>>(groups);
+        let ingest = self.clone();
+        let encode = move || ingest.encode_all(&to_encode, &encoded);
         handles.push(thread::Builder::new().name("encode".into()).spawn(encode)?);
+        let commit = move || self.commit_all(&to_commit, &deliver);
+        handles.push(thread::Builder::new().name("commit".into()).spawn(commit)?);
         Ok((jobs, handles))
     }
 
-    /// Reads a file and makes its cell and the encoder's input, each only if it is not there already.
-    fn decode(&self, job: &Job) -> Result<(ContentHash, Option<Vec<f32>>), Refusal> {
+    /// Reads a file and makes its cell and the encoders' inputs, each only if it is not there already.
+    fn decode(&self, job: &Job) -> Result<(ContentHash, Inputs), Refusal> {
+        let _file = self.memory.files.take(job.identity.size);
         let bytes = read_finished(&self.root, &job.path, &job.identity, self.max_file_bytes)?;
         let hash = ContentHash::of(&bytes);
-        let embedded = self
-            .store
-            .has_embedding(&hash, self.encoder.model())
-            .map_err(store)?;
-        if embedded && self.cells.contains(&hash) {
-            return Ok((hash, None));
+        let wanted = |encoder: &dyn Encoder| {
+            let embedded = self.store.has_embedding(&hash, encoder.model());
+            embedded.map(|embedded| !embedded).map_err(store)
+        };
+        let fresh = wanted(&*self.encoder)?;
+        let next = match &self.next {
+            Some(next) if wanted(&**next)? => Some(next),
+            _ => None,
+        };
+        if !fresh && next.is_none() && self.cells.contains(&hash) {
+            return Ok((hash, Inputs::default()));
         }
+        let _pixels = self.memory.pixels.take(decode::footprint(&bytes));
         let attempt = self.attempts.begin(&hash).map_err(Refusal::Crashes)?;
         let picture = decode::decode(&bytes, &self.limits)?;
         drop(bytes);
-        self.cells
-            .put(&hash, &tile::prepare(&picture, &self.tile))
-            .map_err(cell)?;
-        let input = (!embedded).then(|| self.encoder.prepare(&picture));
+        if !self.cells.contains(&hash) {
+            self.cells
+                .put(&hash, &tile::prepare(&picture, &self.tile))
+                .map_err(cell)?;
+        }
+        let inputs = Inputs {
+            input: fresh.then(|| self.encoder.prepare(&picture)),
+            next: next.map(|next| next.prepare(&picture)),
+        };
         attempt.end();
-        Ok((hash, input))
+        Ok((hash, inputs))
     }
 
-    fn encode_all(&self, inbox: &Receiver<Decoded>, deliver: &impl Fn(Outcome)) {
+    /// Encodes whatever is there, in groups of at most a batch of new pictures.
+    fn encode_all(&self, inbox: &Receiver<Decoded>, outbox: &Sender<Vec<Encoded>>) {
+        let batch = self.encoder.max_batch().clamp(1, COMMIT);
+        let is_fresh = |Decoded { inputs, .. }: &Decoded| {
+            usize::from(inputs.input.is_some() || inputs.next.is_some())
+        };
         while let Ok(first) = inbox.recv() {
+            let mut fresh = is_fresh(&first);
             let mut group = vec![first];
-            let limit = self.encoder.max_batch().clamp(1, COMMIT);
-            group.extend(inbox.try_iter().take(limit - 1));
-            for outcome in self.commit(group) {
-                deliver(outcome);
+            while fresh < batch
+                && group.len() < COMMIT
+                && let Ok(more) = inbox.try_recv()
+            {
+                fresh += is_fresh(&more);
+                group.push(more);
+            }
+            if outbox.send(self.encode(group)).is_err() {
+                return;
             }
         }
     }
 
-    /// Embeds a group and makes it durable.
-    fn commit(&self, mut group: Vec<Decoded>) -> Vec<Outcome> {
-        let fresh: Vec<usize> = (0..group.len())
-            .filter(|&i| group[i].input.is_some())
-            .collect();
-        let mut failed: Vec<Option<Refusal>> = group.iter().map(|_| None).collect();
-        let mut embedded = Vec::with_capacity(fresh.len());
-        for chunk in fresh.chunks(self.encoder.max_batch().max(1)) {
-            let inputs: Vec<Vec<f32>> = chunk
-                .iter()
-                .filter_map(|&i| group[i].input.take())
-                .collect();
-            match self.encoder.encode(&inputs) {
-                Ok(vectors) => embedded.extend(chunk.iter().map(|&i| group[i].hash).zip(vectors)),
-                Err(error) => {
-                    let error = Arc::new(error);
-                    chunk
-                        .iter()
-                        .for_each(|&i| failed[i] = Some(Refusal::Encode(error.clone())));
+    fn encode(&self, mut group: Vec<Decoded>) -> Vec<Encoded> {
+        let (inputs, next_inputs) = group
+            .iter_mut()
+            .map(|decoded| std::mem::take(&mut decoded.inputs))
+            .map(|Inputs { input, next }| (input, next))
+            .unzip();
+        let embedded = embed(&*self.encoder, inputs);
+        let next = match &self.next {
+            Some(next) => embed(&**next, next_inputs),
+            None => group.iter().map(|_| None).collect(),
+        };
+        let answers = embedded.into_iter().zip(next);
+        let encoded = |(decoded, (embedded, next)): (Decoded, (Embedded, Embedded))| Encoded {
+            job: decoded.job,
+            hash: decoded.hash,
+            embedded,
+            next,
+        };
+        group.into_iter().zip(answers).map(encoded).collect()
+    }
+
+    /// Makes durable whatever is there, all of it with one commit.
+    fn commit_all(&self, inbox: &Receiver<Vec<Encoded>>, deliver: &impl Fn(Outcome)) {
+        while let Ok(mut group) = inbox.recv() {
+            while group.len() < COMMIT
+                && let Ok(more) = inbox.try_recv()
+            {
+                group.extend(more);
+            }
+            self.commit(group).into_iter().for_each(deliver);
+        }
+    }
+
+    fn commit(&self, group: Vec<Encoded>) -> Vec<Outcome> {
+        let durable = self
+            .cells
+            .sync()
+            .map_err(|error| Undurable::Cell(Arc::new(error)));
+        let durable = durable
+            .and_then(|()| self.make_durable(&*self.encoder, &group, |e| &e.embedded))
+            .and_then(|()| match &self.next {
+                Some(encoder) => self.make_durable(&**encoder, &group, |e| &e.next),
+                None => Ok(()),
+            });
+        let outcome = |encoded: Encoded| {
+            let fresh = encoded.embedded.is_some();
+            let result = match (encoded.embedded, &durable) {
+                (Some(Err(error)), _) => Err(Refusal::Encode(error)),
+                (_, Err(Undurable::Store(error))) => Err(Refusal::Store(error.clone())),
+                (_, Err(Undurable::Cell(error))) => Err(Refusal::Cell(error.clone())),
+                (_, Ok(())) => Ok(encoded.hash),
+            };
+            let next_error = encoded.next.and_then(Result::err);
+            Outcome {
+                job: encoded.job,
+                embedded: result.is_ok() && fresh,
+                result,
+                next_error: next_error.map(|error| error.to_string()),
+            }
+        };
+        group.into_iter().map(outcome).collect()
+    }
+
+    fn make_durable(
+        &self,
+        encoder: &dyn Encoder,
+        group: &[Encoded],
+        embedded: impl Fn(&Encoded) -> &Embedded,
+    ) -> Result<(), Undurable> {
+        let good = |encoded: &Encoded| match embedded(encoded) {
+            Some(Ok(vector)) => Some((encoded.hash, vector.clone())),
+            _ => None,
+        };
+        let fresh: Vec<_> = group.iter().filter_map(good).collect();
+        if fresh.is_empty() {
+            return Ok(());
+        }
+        let stored = self.store.put_embeddings(encoder.model(), &fresh);
+        stored.map_err(|error| Undurable::Store(Arc::new(error)))
+    }
+}
+
+/// Embeds what there is to embed, in batches; an input that is itself at fault is refused without the others.
+fn embed(encoder: &dyn Encoder, inputs: Vec<Option<Vec<f32>>>) -> Vec<Embedded> {
+    let mut answers: Vec<Embedded> = inputs.iter().map(|_| None).collect();
+    let wanted = inputs.into_iter().enumerate();
+    let wanted = wanted.filter_map(|(i, input)| input.map(|input| (i, input)));
+    let (mut places, mut inputs): (Vec<usize>, Vec<Vec<f32>>) = wanted.unzip();
+    while !places.is_empty() {
+        let batch = encoder.max_batch().clamp(1, places.len());
+        match encoder.encode(&inputs[..batch]) {
+            Ok(vectors) => {
+                inputs.drain(..batch);
+                for (i, vector) in places.drain(..batch).zip(vectors) {
+                    answers[i] = Some(Ok(vector));
+                }
+            }
+            Err(error) => {
+                let bad = error.bad_input().filter(|&bad| bad < batch);
+                let at_fault = bad.map_or(0..batch, |bad| bad..bad + 1);
+                let error = Arc::new(error);
+                inputs.drain(at_fault.clone());
+                for i in places.drain(at_fault) {
+                    answers[i] = Some(Err(error.clone()));
                 }
             }
         }
-        let durable = self.make_durable(&embedded);
-        let fresh: HashSet<usize> = fresh.into_iter().collect();
-        let outcome = |(i, (decoded, failed)): (usize, (Decoded, Option<Refusal>))| {
-            let result = match (failed, &durable) {
-                (Some(refusal), _) => Err(refusal),
-                (None, Err(Undurable::Store(error))) => Err(Refusal::Store(error.clone())),
-                (None, Err(Undurable::Cell(error))) => Err(Refusal::Cell(error.clone())),
-                (None, Ok(())) => Ok(decoded.hash),
-            };
-            Outcome {
-                job: decoded.job,
-                embedded: result.is_ok() && fresh.contains(&i),
-                result,
-            }
-        };
-        group
-            .into_iter()
-            .zip(failed)
-            .enumerate()
-            .map(outcome)
-            .collect()
     }
-
-    fn make_durable(&self, embedded: &[(ContentHash, Vec<f32>)]) -> Result<(), Undurable> {
-        self.cells
-            .sync()
-            .map_err(|error| Undurable::Cell(Arc::new(error)))?;
-        if embedded.is_empty() {
-            return Ok(());
-        }
-        let stored = self.store.put_embeddings(self.encoder.model(), embedded);
-        stored.map_err(|error| Undurable::Store(Arc::new(error)))
-    }
+    answers
 }
 
 enum Undurable {

@@ -93,10 +93,14 @@ enum Command {
         /// Folder for `embeddings.npy` (float32, N × D) and `items.csv` (index,path,x,y,col,row).
         dir: PathBuf,
     },
-    /// List the works most alike to a placed one or to any picture file; works beside a running daemon.
+    /// List the works most alike to a placed one, to any picture file or to words; works beside a running daemon.
     Similar {
         /// A placed work's path or file name, or a file.
-        name: String,
+        #[arg(required_unless_present = "text")]
+        name: Option<String>,
+        /// Words instead of a work; needs a CLIP model with its text encoder.
+        #[arg(long, conflicts_with = "name")]
+        text: Option<String>,
         /// How many.
         #[arg(long, short = 'n', default_value_t = 10)]
         count: usize,
@@ -104,6 +108,9 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Get models and the library that runs them, and look at them.
+    #[command(subcommand)]
+    Model(ModelCommand),
     /// Work with configuration files.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -111,6 +118,19 @@ enum Command {
     Completions {
         /// The shell.
         shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Subcommand)]
+enum ModelCommand {
+    /// List what can be fetched.
+    List,
+    /// Fetch a model, or onnxruntime, and check every byte; goes on where an earlier attempt stopped.
+    Fetch(cli::model::Fetch),
+    /// Say what an ONNX model takes and gives and how it would be used.
+    Inspect {
+        /// An ONNX file or a folder with one.
+        path: PathBuf,
     },
 }
 
@@ -165,7 +185,26 @@ fn execute(Arguments { common, command }: Arguments) -> anyhow::Result<()> {
             map_fidelity,
         } => cli::arrange(&common.load()?, &vectors, &out, map_fidelity),
         Command::Export { dir } => cli::export(&common.load()?, &dir),
-        Command::Similar { name, count, json } => cli::similar(&common.load()?, &name, count, json),
+        Command::Similar {
+            name,
+            text,
+            count,
+            json,
+        } => {
+            let query = match (&text, &name) {
+                (Some(words), _) => cli::Query::Words(words),
+                (None, name) => cli::Query::Work(name.as_deref().unwrap_or_default()),
+            };
+            cli::similar(&common.load()?, &query, count, json)
+        }
+        Command::Model(ModelCommand::List) => {
+            cli::model::list(&common.load()?);
+            Ok(())
+        }
+        Command::Model(ModelCommand::Fetch(asked)) => cli::model::fetch(&common.load()?, &asked),
+        Command::Model(ModelCommand::Inspect { path }) => {
+            cli::model::inspect(&common.load()?, &path)
+        }
         Command::Config(ConfigCommand::Init { file }) => config_init(file.as_deref()),
         Command::Completions { shell } => {
             clap_complete::generate(

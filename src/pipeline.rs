@@ -26,8 +26,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+mod forget;
+
 /// Neighbours of a work that the manifest names.
 const NEIGHBOURS: usize = 12;
+
+/// The store's files may be this much larger than they need to be.
+const SPARE_BYTES: u64 = 32 << 20;
 
 /// What the pipeline can be asked to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -105,6 +110,8 @@ pub struct Known {
     pub hash: ContentHash,
     /// Whether its embedding or its cell is missing, so that it must be read again.
     pub stale: bool,
+    /// Whether the next model's embedding is missing.
+    pub unshadowed: bool,
 }
 
 /// The rebuilding side of the daemon.
@@ -122,6 +129,9 @@ pub struct Pipeline {
     unpublished: Rebuilt,
     /// The generation whose cells were collected last.
     collected: u64,
+    forget: forget::Forget,
+    /// The embeddings for `export` and `similar`; opened at the first publication and after an error.
+    shared: Option<VectorFile>,
 }
 
 impl Pipeline {
@@ -154,6 +164,8 @@ impl Pipeline {
             unsaved: false,
             unpublished: Rebuilt::default(),
             collected: 0,
+            forget: forget::Forget::default(),
+            shared: None,
         })
     }
 
@@ -167,9 +179,9 @@ impl Pipeline {
         self.publisher.publish_quality(quality)
     }
 
-    /// Removes files of old generations, and cells that no work needs. Embeddings stay: a work may come back.
+    /// Removes files of old generations, cells that no work needs, and embeddings beyond those that may come back.
     ///
-    /// Called when nothing is being read; a cell that was made meanwhile is found missing and made again.
+    /// Called when nothing is being read; what was made meanwhile is found missing and made again.
     pub fn collect(&mut self, now_ms: u64) {
         if let Err(error) = self.publisher.collect(now_ms) {
             tracing::warn!(%error, "old generations could not be removed");
@@ -183,6 +195,16 @@ impl Pipeline {
         if let Err(error) = self.cells.retain(|hash| used.contains(hash)) {
             tracing::warn!(%error, "unneeded cells could not be removed");
         }
+        match self.forget.collect(&*self.store, &used) {
+            Ok(0) => {}
+            Ok(gone) => tracing::info!(gone, "forgot embeddings of works that are gone"),
+            Err(error) => tracing::warn!(%error, "unneeded embeddings could not be removed"),
+        }
+        match self.store.compact(SPARE_BYTES) {
+            Ok(false) => {}
+            Ok(true) => tracing::info!("the store gave room back"),
+            Err(error) => tracing::warn!(%error, "the store could not give room back"),
+        }
     }
 
     /// The placed works.
@@ -190,15 +212,17 @@ impl Pipeline {
         &self.collection
     }
 
-    /// Every placed file, and whether it must be read again.
-    pub fn known(&self) -> Result<Vec<Known>, StoreError> {
+    /// Every placed file, and whether it must be read again, for this model or for the `next` one.
+    pub fn known(&self, next: Option<&ModelId>) -> Result<Vec<Known>, StoreError> {
         let (model, stale) = (self.encoder.model(), &self.collection.stale);
         let known = |work: &Work| {
             let fresh = !stale.contains(&work.id)
                 && self.cells.contains(&work.hash)
                 && (self.collection.model == *model
                     || self.store.has_embedding(&work.hash, model)?);
+            let shadowed = |next| self.store.has_embedding(&work.hash, next);
             Ok(Known {
+                unshadowed: !next.map_or(Ok(true), shadowed)?,
                 path: work.path.clone(),
                 identity: work.identity,
                 hash: work.hash,
@@ -226,6 +250,7 @@ impl Pipeline {
                 Rebuilt::default()
             }
             Task::Apply { arrivals, gone } => {
+                self.forget.arrived(arrivals.len());
                 let (changes, lost) = self.gather(arrivals, gone)?;
                 unembedded = lost;
                 let _span = tracing::info_span!("layout").entered();
@@ -353,7 +378,7 @@ impl Pipeline {
     }
 
     /// Writes the embeddings for `export` and `similar`; they are derived data, so a failure is only logged.
-    fn share_vectors(&self) {
+    fn share_vectors(&mut self) {
         let Collection {
             works,
             vectors,
@@ -361,10 +386,18 @@ impl Pipeline {
             ..
         } = &self.collection;
         let hashes: Vec<ContentHash> = works.iter().map(|work| work.hash).collect();
-        let shared = VectorFile::open(&self.state, model, vectors.dims())
-            .and_then(|mut file| file.update(&hashes, vectors));
-        if let Err(error) = shared {
-            tracing::warn!(%error, "the embeddings for export could not be written");
+        let open = self
+            .shared
+            .take()
+            .filter(|file| file.is_of(model, vectors.dims()));
+        let shared = open
+            .map_or_else(|| VectorFile::open(&self.state, model, vectors.dims()), Ok)
+            .and_then(|mut file| file.update(&hashes, vectors).map(|()| file));
+        match shared {
+            Ok(file) => self.shared = Some(file),
+            Err(error) => {
+                tracing::warn!(%error, "the embeddings for export could not be written");
+            }
         }
     }
 }

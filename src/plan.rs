@@ -5,8 +5,8 @@
 //! [`Command`] out is `daemon`'s.
 //!
 //! Invariants: the scan is the truth and events only schedule; one scan, one task at a time, and each path in flight
-//! at most once; a change that comes while a task runs makes the next one; an unexplained disappearance of more than
-//! half of the works removes nothing until it is confirmed or has lasted out the grace.
+//! at most once, [`Shadow`]'s apart; a change that comes while a task runs makes the next one; an unexplained
+//! disappearance of more than half of the works removes nothing until it is confirmed or has lasted out the grace.
 
 use crate::{
     artwork::{ContentHash, FileIdentity},
@@ -19,12 +19,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
+mod shadow;
+pub use shadow::Shadow;
+
 /// Removals that are looked at before they are believed start at this many works.
 const GUARD_FROM: usize = 10;
 /// How long a work that is gone waits for its new name to be noticed: the halves of a rename may come apart.
 const RENAME_MS: u64 = 150;
 /// How long ready files wait for company while an import is going on; doubles with every generation of the import.
 const BURST_MS: (u64, u64) = (15_000, 120_000);
+/// While files wait because of us (the state folder is full, say), one of them is tried this often; when one gets
+/// through, all the others follow at once.
+const PROBE_MS: u64 = 10_000;
 /// Back-off after the store or the output failed (disk full, say).
 const HEAL_MS: (u64, u64) = (2_000, 30_000);
 
@@ -146,6 +152,8 @@ pub struct Plan {
     /// The paths that the running task takes out.
     leaving: BTreeSet<PathBuf>,
     failing: Option<(String, u32, u64)>,
+    /// When the next of the files that wait because of us is tried; `None` while there is none.
+    probe_at: Option<u64>,
     relayout: bool,
     /// A publication is due even without a change: at the start.
     due: bool,
@@ -156,12 +164,19 @@ pub struct Plan {
     now_ms: u64,
     /// Inputs so far, ticks apart.
     inputs: u64,
+    shadow: Option<Shadow>,
 }
 
 impl Plan {
-    /// A plan that knows the placed files.
-    pub fn new(settings: Settings, settle: Settle, known: Vec<Known>) -> Self {
+    /// A plan that knows the placed files, and which of them another model is to embed in shadow.
+    pub fn new(
+        settings: Settings,
+        settle: Settle,
+        known: Vec<Known>,
+        shadow: Option<Shadow>,
+    ) -> Self {
         Self {
+            shadow,
             settings,
             stale: known
                 .iter()
@@ -186,6 +201,7 @@ impl Plan {
             placing: BTreeMap::new(),
             leaving: BTreeSet::new(),
             failing: None,
+            probe_at: None,
             relayout: false,
             due: true,
             waiting_since: None,
@@ -255,7 +271,12 @@ impl Plan {
             .filter(future);
         let heals = self.failing.as_ref().map(|(_, _, at)| *at).filter(future);
         let scan = self.scan_at.filter(|_| !self.scanning);
-        [scan, self.settle.next_deadline_ms(), waits, renames, heals]
+        let settles = self.settle.next_deadline_ms();
+        let shadow = self
+            .shadow
+            .as_ref()
+            .and_then(|shadow| shadow.next_deadline(self.now_ms));
+        [scan, settles, waits, renames, heals, shadow, self.probe_at]
             .into_iter()
             .flatten()
             .min()
@@ -272,11 +293,22 @@ impl Plan {
             && self.gone.is_empty()
             && self.settling() == 0
             && !(self.due || self.relayout)
+            && self.shadow.as_ref().is_none_or(Shadow::is_over)
     }
 
     /// Whether nothing is being read or placed; files may settle, and the output may be failing.
     pub fn is_calm(&self) -> bool {
         self.running.is_none() && self.in_flight.is_empty() && self.ready.is_empty()
+    }
+
+    /// The embedding of the placed works by another model, while that goes on.
+    pub fn shadow(&self) -> Option<&Shadow> {
+        self.shadow.as_ref()
+    }
+
+    /// Whether every placed work is embedded by the other model, so that it can take over.
+    pub fn can_take_over(&self) -> bool {
+        self.running.is_none() && self.shadow.as_ref().is_some_and(Shadow::is_complete)
     }
 
     /// Whether the artwork folder was scanned.
@@ -297,6 +329,11 @@ impl Plan {
     /// Inputs so far, ticks apart: while it stays the same, nothing that the plan tells has changed.
     pub fn inputs(&self) -> u64 {
         self.inputs
+    }
+
+    /// Files that are being read and embedded.
+    pub fn reading(&self) -> usize {
+        self.in_flight.len()
     }
 
     /// Files that are seen and not read yet.
@@ -519,6 +556,15 @@ impl Plan {
     }
 
     fn ingested(&mut self, outcome: Outcome, now_ms: u64) -> Option<Command> {
+        let shadow = self
+            .shadow
+            .as_mut()
+            .map(|shadow| shadow.ingested(&outcome, now_ms));
+        match shadow {
+            Some(shadow::Verdict::Done) => return None,
+            Some(shadow::Verdict::Look) => return Some(Command::Look(outcome.job.path)),
+            Some(shadow::Verdict::NotOurs) | None => {}
+        }
         let Outcome {
             job: Job { path, identity },
             result,
@@ -536,6 +582,10 @@ impl Plan {
                 self.stale.remove(&path);
                 self.settle.succeeded(&path);
                 self.ready.insert(path, (identity, hash));
+                if self.probe_at.take().is_some() {
+                    let waiting = self.refused.iter().filter(|(_, refused)| refused.ours);
+                    waiting.for_each(|(path, _)| self.settle.hurry(path, now_ms));
+                }
                 return look;
             }
             Err(refusal) => refusal,
@@ -548,7 +598,9 @@ impl Plan {
         if again {
             self.settle.failed(&path, identity, now_ms);
         }
-        if retry != Retry::Wait {
+        if retry == Retry::Wait {
+            self.probe_at = Some(now_ms + PROBE_MS);
+        } else {
             self.stale.remove(&path);
         }
         self.refused.insert(
@@ -624,7 +676,17 @@ impl Plan {
             (self.scanning, self.scan_at) = (true, None);
             commands.push(Command::Scan);
         }
+        if self.probe_at.is_some_and(|at| at <= now_ms) {
+            let mut waiting = self.refused.iter().filter(|(_, refused)| refused.ours);
+            let probe = waiting.next().map(|(path, _)| path);
+            self.probe_at = probe.map(|_| now_ms + PROBE_MS);
+            probe.inspect(|path| self.settle.hurry(path, now_ms));
+        }
         commands.extend(self.settle.due(now_ms).into_iter().map(Command::Look));
+        if let Some(shadow) = &mut self.shadow {
+            let jobs = shadow.next(&self.placed, now_ms);
+            commands.extend(jobs.into_iter().map(Command::Ingest));
+        }
         let changes = !(self.ready.is_empty() && self.gone.is_empty());
         if changes && self.waiting_since.is_none() {
             self.waiting_since = Some(now_ms);

@@ -30,6 +30,7 @@ const PREFIX: usize = 40;
 #[derive(Debug)]
 pub struct VectorFile {
     file: File,
+    model: ModelId,
     dims: usize,
     slots: HashMap<ContentHash, u64>,
     free: Vec<u64>,
@@ -68,11 +69,17 @@ impl VectorFile {
         }
         Ok(Self {
             file,
+            model: model.clone(),
             dims,
             slots,
             free,
             end,
         })
+    }
+
+    /// Whether it holds embeddings of a model, `dims` values each.
+    pub fn is_of(&self, model: &ModelId, dims: usize) -> bool {
+        (&self.model, self.dims) == (model, dims)
     }
 
     /// Brings the file into step with the placed works: `hashes[i]` belongs to row `i` of `vectors` (`N × D`).

@@ -1,6 +1,6 @@
 //! Stories of the store on real disks: restarts, other processes, `kill -9`, damage, full disks, power cuts.
 //!
-//! Faults are injected a few times here; `MOSAICD_FAULTS=10` (say) multiplies the counts. What needs root (full disks
+//! Faults are injected a few times here; `MOSAICD_FULL_FAULTS=1` makes it ten times as many. What needs root (full disks
 //! on a tmpfs, power cuts on an ext4 in a file) says so and passes without it.
 
 #![expect(clippy::print_stdout, reason = "figures, and reasons for skipping")]
@@ -10,10 +10,10 @@ use mosaicd::embed::ModelId;
 use mosaicd::store::{Damage, MemoryStore, Opened, SledStore, Store, StoreError};
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Lines, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 const DIMS: usize = 512;
@@ -66,8 +66,10 @@ fn generation(state: &BTreeMap<String, Vec<u8>>) -> u32 {
 
 /// `count` faults, more if asked for.
 fn faults(count: u32) -> u32 {
-    let factor = std::env::var("MOSAICD_FAULTS").map_or(1, |n| n.parse().expect("a number"));
-    count * factor
+    match std::env::var_os("MOSAICD_FULL_FAULTS") {
+        Some(_) => 10 * count,
+        None => count,
+    }
 }
 
 /// A small generator of seeded numbers (xorshift64*): the tests' faults are the same every time.
@@ -193,6 +195,40 @@ fn everything_is_there_after_a_restart() {
 }
 
 #[test]
+fn what_was_overwritten_gives_its_room_back() {
+    let folder = tempfile::tempdir().expect("folder");
+    let store = open(folder.path());
+    store.put_embeddings(&model(), &batch(0..200)).expect("put");
+    assert!(!store.compact(1 << 30).expect("compact"), "there is room");
+    for i in 0..300 {
+        let noise: Vec<u8> = (0..40u32)
+            .flat_map(|k| *blake3::hash(&(i * 1_000 + k).to_le_bytes()).as_bytes())
+            .collect();
+        let noise = noise.repeat(50);
+        store.save_state(&[("noise", &noise)]).expect("save");
+    }
+    save(&store, 7).expect("save");
+    let before = store.size_on_disk().expect("size");
+    assert!(
+        store.compact(0).expect("compact"),
+        "{before} bytes are enough"
+    );
+    let after = store.size_on_disk().expect("size");
+    assert!(2 * after < before, "from {before} to {after} bytes");
+    let is_whole = |store: &SledStore| {
+        for i in 0..200 {
+            let kept = store.embedding(&hash(i), &model()).expect("read");
+            assert_eq!(kept, Some(vector(i)));
+        }
+        let state = store.load_state().expect("load");
+        assert_eq!(state.as_ref().map(generation), Some(7));
+    };
+    is_whole(&store);
+    drop(store);
+    is_whole(&open(folder.path()));
+}
+
+#[test]
 fn a_second_store_and_a_second_process_are_told_who_holds_it() {
     let folder = tempfile::tempdir().expect("folder");
     let store = open(folder.path());
@@ -234,6 +270,9 @@ fn child_writer() {
         println!("put {round}");
         save(&store, round).expect("save");
         println!("saved {round}");
+        if round % 5 == 0 {
+            store.compact(0).expect("compact");
+        }
     }
 }
 
@@ -245,20 +284,54 @@ fn writer(state: &Path) -> Child {
     child.stdout(Stdio::piped()).spawn().expect("starts")
 }
 
-/// What a killed child had acknowledged last: rounds put and saved.
-fn acknowledged(child: &mut Child) -> (u32, u32) {
-    let (mut put, mut saved) = (0, 0);
-    for line in BufReader::new(child.stdout.take().expect("piped")).lines() {
-        let line = line.unwrap_or_default();
-        let number = |prefix| line.strip_prefix(prefix).and_then(|n: &str| n.parse().ok());
-        put = number("put ").unwrap_or(put);
-        saved = number("saved ").unwrap_or(saved);
-        assert!(!line.starts_with("error"), "{line}");
-    }
-    (put, saved)
+/// A child that writes, and what it has acknowledged so far: rounds put and saved.
+struct Writer {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+    acknowledged: (u32, u32),
 }
 
-fn assert_nothing_lost(store: &SledStore, put: u32, saved: u32) {
+impl Writer {
+    fn start(state: &Path) -> Self {
+        let mut child = writer(state);
+        let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        Self {
+            child,
+            lines,
+            acknowledged: (0, 0),
+        }
+    }
+
+    /// Reads a line; `false` at the end.
+    fn read(&mut self) -> bool {
+        let Some(line) = self.lines.next() else {
+            return false;
+        };
+        let line = line.unwrap_or_default();
+        let number = |prefix| line.strip_prefix(prefix).and_then(|n: &str| n.parse().ok());
+        let (put, saved) = &mut self.acknowledged;
+        *put = number("put ").unwrap_or(*put);
+        *saved = number("saved ").unwrap_or(*saved);
+        assert!(!line.starts_with("error"), "{line}");
+        true
+    }
+
+    /// Waits until it has written something.
+    fn works(&mut self) {
+        while self.acknowledged.0 == 0 && self.read() {}
+    }
+
+    /// Kills it; what it had acknowledged last.
+    fn kill(mut self) -> (u32, u32) {
+        self.child.kill().expect("killed");
+        while self.read() {}
+        self.child.wait().expect("gone");
+        self.acknowledged
+    }
+}
+
+/// Checks what was acknowledged, and gives the number of the state that is there.
+fn assert_nothing_lost(store: &SledStore, put: u32, saved: u32) -> u32 {
     for i in 20..(put + 1) * 20 {
         let kept = store.embedding(&hash(i), &model()).expect("read");
         assert_eq!(kept, Some(vector(i)), "embedding {i} of {put} rounds");
@@ -269,6 +342,7 @@ fn assert_nothing_lost(store: &SledStore, put: u32, saved: u32) {
         (saved..=saved + 1).contains(&kept),
         "state {kept}, acknowledged {saved}"
     );
+    kept
 }
 
 #[test]
@@ -276,14 +350,16 @@ fn kill_9_at_any_moment_loses_nothing_acknowledged() {
     let folder = tempfile::tempdir().expect("folder");
     let mut dice = Dice(7);
     let (mut put, mut saved) = (0, 0);
-    for _ in 0..faults(10) {
-        let mut child = writer(folder.path());
+    for round in 0..faults(10) {
+        let mut child = Writer::start(folder.path());
+        // Every other one is killed at any moment, its start included.
+        if round % 2 == 0 {
+            child.works();
+        }
         std::thread::sleep(Duration::from_micros(dice.below(150_000)));
-        child.kill().expect("killed");
-        let (last_put, last_saved) = acknowledged(&mut child);
-        child.wait().expect("gone");
+        let (last_put, last_saved) = child.kill();
         (put, saved) = (put.max(last_put), saved.max(last_saved));
-        assert_nothing_lost(&open(folder.path()), put, saved);
+        saved = assert_nothing_lost(&open(folder.path()), put, saved);
     }
     assert!(put > 0, "no child came to write anything");
     println!("{} kills, {put} rounds of 20 embeddings", faults(10));
@@ -575,29 +651,26 @@ fn a_full_disk_is_waited_out_and_never_taken_for_damage() {
 /// The power is cut on an ext4 in a file, whose journal is not flushed: what is not fsynced is gone.
 #[test]
 fn a_power_cut_loses_nothing_acknowledged() {
-    if std::env::var_os("MOSAICD_POWER_CUT").is_none() {
-        return println!("skipped: set MOSAICD_POWER_CUT=1 (needs root, mkfs.ext4 and python3)");
-    }
     let image = tempfile::NamedTempFile::new().expect("file");
     image.as_file().set_len(512 << 20).expect("size");
     let disk = Mounted(tempfile::tempdir().expect("folder"));
     let (image, folder) = (image.path().display(), disk.0.path().display());
-    assert!(run(&format!(
-        "mkfs.ext4 -q -F {image} && mount -o loop {image} {folder}"
-    )));
+    let mount = format!("mkfs.ext4 -q -F {image} && mount -o loop {image} {folder}");
+    if !run(&mount) || !run("python3 -c 'import fcntl'") {
+        return println!("skipped: needs root, mkfs.ext4, loop devices and python3");
+    }
     let mut dice = Dice(17);
     let (mut put, mut saved) = (0, 0);
     let mut slowest = Duration::ZERO;
     let rounds = faults(5);
     for round in 0..rounds {
-        let mut child = writer(disk.0.path());
-        std::thread::sleep(Duration::from_micros(50_000 + dice.below(500_000)));
+        let mut child = Writer::start(disk.0.path());
+        child.works();
+        std::thread::sleep(Duration::from_micros(dice.below(500_000)));
         // FS_IOC_SHUTDOWN with EXT4_GOING_FLAGS_NOLOGFLUSH.
         let shutdown = "import fcntl,os,struct,sys; f=os.open(sys.argv[1],0); fcntl.ioctl(f,0x8004587d,struct.pack('I',2))";
         assert!(run(&format!("python3 -c \"{shutdown}\" {folder}")));
-        child.kill().expect("killed");
-        let (last_put, last_saved) = acknowledged(&mut child);
-        child.wait().expect("gone");
+        let (last_put, last_saved) = child.kill();
         (put, saved) = (put.max(last_put), saved.max(last_saved));
         assert!(
             run(&format!(
@@ -608,7 +681,7 @@ fn a_power_cut_loses_nothing_acknowledged() {
         let began = Instant::now();
         let store = open(disk.0.path());
         slowest = slowest.max(began.elapsed());
-        assert_nothing_lost(&store, put, saved);
+        saved = assert_nothing_lost(&store, put, saved);
     }
     println!("{rounds} power cuts, {put} rounds of 20 embeddings, slowest opening {slowest:?}");
 }

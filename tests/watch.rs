@@ -1,7 +1,7 @@
 //! Stories of the artwork folder with real files: what a scan sees, what a read hands on, and that watching, scanning
 //! and settling together miss nothing and take nothing half written.
 //!
-//! `MOSAICD_FAULTS=10` (say) multiplies the counts.
+//! `MOSAICD_FULL_FAULTS=1` makes it ten times as many.
 
 #![expect(clippy::print_stdout, reason = "figures, and reasons for skipping")]
 
@@ -31,8 +31,10 @@ const MAX_BYTES: u64 = 1 << 20;
 const LIMITED: &str = "MOSAICD_TEST_LIMITED";
 
 fn faults(count: u32) -> u32 {
-    let factor = std::env::var("MOSAICD_FAULTS").map_or(1, |n| n.parse().expect("a number"));
-    count * factor
+    match std::env::var_os("MOSAICD_FULL_FAULTS") {
+        Some(_) => 10 * count,
+        None => count,
+    }
 }
 
 fn folder() -> TempDir {

@@ -1,10 +1,11 @@
 //! The commands' talk with people: progress, findings, the status beside a running daemon.
 
+pub(crate) mod model;
 mod progress;
 mod vectors;
 
 pub(crate) use progress::{Progress, draw_samples};
-pub(crate) use vectors::{arrange, export, similar};
+pub(crate) use vectors::{Query, arrange, export, similar};
 
 use anyhow::{Context, bail};
 use mosaicd::{

@@ -1,6 +1,6 @@
 //! Progress: bars with rate and time left on a terminal, plain lines otherwise.
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{DecimalBytes, ProgressBar, ProgressStyle};
 use mosaicd::{config::Config, daemon::Exit, demo, service::status::Status};
 use std::{
     io::{self, IsTerminal},
@@ -75,6 +75,64 @@ impl Progress {
         let output = &config.folders.output;
         eprintln!("mosaic  {}", output.join("mosaic.jpg").display());
         eprintln!("viewer  {}", output.join("index.html").display());
+    }
+}
+
+/// Shows how far a download or copy is.
+pub(crate) struct Transfer {
+    bar: ProgressBar,
+    name: &'static str,
+    total: u64,
+    begun: bool,
+    said: Instant,
+}
+
+impl Transfer {
+    /// A transfer of `total` bytes that has not begun.
+    pub(crate) fn new(name: &'static str, total: u64) -> Self {
+        let terminal = io::stderr().is_terminal();
+        let bar = if terminal {
+            let template = "{msg} {wide_bar} {decimal_bytes}/{decimal_total_bytes}  \
+                            {decimal_bytes_per_sec:>12}  {eta} left";
+            let style = ProgressStyle::with_template(template)
+                .unwrap_or_else(|_| ProgressStyle::default_bar());
+            ProgressBar::new(total).with_style(style).with_message(name)
+        } else {
+            eprintln!("fetching {name}, {}", DecimalBytes(total));
+            ProgressBar::hidden()
+        };
+        Self {
+            bar,
+            name,
+            total,
+            begun: false,
+            said: Instant::now(),
+        }
+    }
+
+    /// So many bytes are there.
+    pub(crate) fn at(&mut self, have: u64) {
+        self.bar.set_position(have);
+        if !self.begun {
+            // What an earlier attempt left behind says nothing about the rate.
+            self.begun = true;
+            self.bar.reset_eta();
+        }
+        if self.bar.is_hidden() && self.said.elapsed() > LINE_EVERY {
+            self.said = Instant::now();
+            let (have, total) = (DecimalBytes(have), DecimalBytes(self.total));
+            eprintln!("fetching {}, {have} of {total}", self.name);
+        }
+    }
+
+    /// Something worth a line happened.
+    pub(crate) fn note(&self, text: &str) {
+        self.bar.suspend(|| eprintln!("{text}"));
+    }
+
+    /// It is whole and right.
+    pub(crate) fn done(&self) {
+        self.bar.finish_and_clear();
     }
 }
 

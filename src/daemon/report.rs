@@ -1,6 +1,6 @@
 //! The daemon's status: collected here, written to `status.json` and `metrics.prom`, shown to whoever observes.
 
-use super::{Event, wall_ms};
+use super::{Event, serving::Encoders, wall_ms};
 use crate::{
     config::Config,
     pipeline::{Report, portable},
@@ -8,7 +8,7 @@ use crate::{
     publish::{Notes, manifest::GridSize},
     service::{
         metrics::{self, Metrics},
-        status::{Condition, Counts, Failure, Progress, Quality, State, Status},
+        status::{Condition, Counts, Failure, NextModel, Progress, Quality, State, Status},
     },
 };
 use std::collections::BTreeMap;
@@ -57,9 +57,13 @@ impl<'a> Reporter<'a> {
     }
 
     /// Takes over what a reload may have changed.
-    pub(super) fn configure(&mut self, config: &Config, model: &str) {
+    pub(super) fn configure(&mut self, config: &Config, encoders: &Encoders) {
         self.notes = Notes::open(&config.folders.output).ok();
-        model.clone_into(&mut self.status.model);
+        encoders.serving.name().clone_into(&mut self.status.model);
+        self.status.next_model = encoders.next.as_ref().map(|next| NextModel {
+            model: next.name().to_owned(),
+            ..NextModel::default()
+        });
     }
 
     /// Learns from an event before the plan gets it.
@@ -142,6 +146,10 @@ impl<'a> Reporter<'a> {
             () if plan.is_idle() => State::Idle,
             () => State::Working,
         };
+        if let (Some(next), Some(shadow)) = (&mut status.next_model, plan.shadow()) {
+            let (done, total) = shadow.progress();
+            (next.done, next.total) = (done as u64, total as u64);
+        }
         let unread = plan.unread() as u64;
         status.progress = plan.stage().map(|stage| match stage {
             "embed" => Progress {

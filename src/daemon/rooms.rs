@@ -1,10 +1,14 @@
 //! Opening the rooms: folders, store, encoder, cells, publisher, placed works.
 
-use super::{DaemonError, Mode};
+use super::{DaemonError, serving::Encoders};
 use crate::{
     artwork::decode::DecodeLimits,
     config::{self, Config},
-    embed::{self, Encoder, EncoderSpec, library::LibrarySearch},
+    embed::{
+        self, Encoder, EncoderSpec,
+        library::LibrarySearch,
+        session::{Device, Runtime},
+    },
     grid::{GridParams, Method as GridMethod},
     ingest::{Attempts, Ingest},
     pipeline::Pipeline,
@@ -12,7 +16,8 @@ use crate::{
     rebuild::Params,
     reduce::{LayoutParams, Method as LayoutMethod},
     render::jpeg::{JpegSpec, Subsampling},
-    store::{SledStore, Store, StoreError},
+    service::signals::Signal,
+    store::{Opened, SledStore, Store},
     viewer,
 };
 use std::{
@@ -22,9 +27,10 @@ use std::{
     thread,
     time::Duration,
 };
+use tokio::sync::{mpsc::UnboundedReceiver, oneshot};
 
-/// How long to wait before a store that is full or unreadable is tried again.
-const STORE_RETRY: Duration = Duration::from_secs(5);
+/// How long to wait before a full or failing disk is tried again at the start.
+pub(super) const RETRY: Duration = Duration::from_secs(5);
 
 /// Above this many works an arrival moves only its neighbours (notes: from ~20k).
 const DRIFT_LIMIT: usize = 20_000;
@@ -40,7 +46,7 @@ impl Rooms {
     pub(super) fn open(
         config: &Config,
         store: &Arc<dyn Store>,
-        encoder: &Arc<dyn Encoder>,
+        Encoders { serving, next }: &Encoders,
     ) -> Result<Self, DaemonError> {
         let state = &config.folders.state;
         let system = |what: String| move |source| DaemonError::System { what, source };
@@ -52,7 +58,7 @@ impl Rooms {
         let publisher = Publisher::open(&config.folders.output, output_spec(config))?;
         let pipeline = Pipeline::open(
             params(config),
-            encoder.clone(),
+            serving.clone(),
             store.clone(),
             cells.clone(),
             publisher,
@@ -63,10 +69,12 @@ impl Rooms {
             max_file_bytes: config.decode.max_file_mb << 20,
             limits: limits(config),
             tile: config.tile_spec(),
-            encoder: encoder.clone(),
+            encoder: serving.clone(),
+            next: next.clone(),
             store: store.clone(),
             cells,
             attempts,
+            memory: Arc::default(),
             stop: Arc::default(),
         };
         Ok(Self { pipeline, ingest })
@@ -144,33 +152,51 @@ fn resolve(folder: &Path) -> PathBuf {
     absolute
 }
 
-/// Opens the store. A daemon waits for a full disk or an I/O error to pass; a lock is somebody else's and an error.
-pub(super) fn open_store(config: &Config, mode: &Mode) -> Result<Arc<dyn Store>, DaemonError> {
-    loop {
-        match SledStore::open(&config.folders.state) {
-            Ok(opened) => {
-                if let Some(healed) = &opened.healed {
-                    tracing::error!(
-                        path = %healed.moved_to.display(),
-                        error = %healed.reason,
-                        salvaged = healed.salvaged,
-                        "the store was damaged; it was set aside and rebuilt"
-                    );
-                }
-                return Ok(Arc::new(opened.store));
-            }
-            Err(error @ (StoreError::Full { .. } | StoreError::Io { .. }))
-                if matches!(mode, Mode::Watch { .. }) =>
-            {
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    "the store cannot be opened; trying again"
-                );
-                thread::sleep(STORE_RETRY);
-            }
-            Err(error) => return Err(error.into()),
+/// Opens the store on a thread of its own, which may hang over a failing disk; `None` when told to stop meanwhile.
+pub(super) async fn open_store(
+    config: &Config,
+    signals: &mut UnboundedReceiver<Signal>,
+) -> Result<Option<Arc<dyn Store>>, DaemonError> {
+    let (send, opened) = oneshot::channel();
+    let state = config.folders.state.clone();
+    let open = move || drop(send.send(SledStore::open(&state)));
+    thread::Builder::new()
+        .name("store".into())
+        .spawn(open)
+        .map_err(|source| DaemonError::System {
+            what: "cannot start a thread".into(),
+            source,
+        })?;
+    let opened = tokio::select! {
+        biased;
+        () = stop(signals) => return Ok(None),
+        opened = opened => opened.map_err(|_| DaemonError::Died)?,
+    };
+    let Opened { store, healed } = opened?;
+    if let Some(healed) = &healed {
+        tracing::error!(
+            path = %healed.moved_to.display(),
+            error = %healed.reason,
+            salvaged = healed.salvaged,
+            "the store was damaged; it was set aside and rebuilt"
+        );
+    }
+    Ok(Some(Arc::new(store)))
+}
+
+/// Waits before the next try; `true` when told to stop meanwhile.
+pub(super) async fn wait(signals: &mut UnboundedReceiver<Signal>) -> bool {
+    tokio::time::timeout(RETRY, stop(signals)).await.is_ok()
+}
+
+/// Waits for the signal to stop; any other means nothing before the rooms are open.
+async fn stop(signals: &mut UnboundedReceiver<Signal>) {
+    while let Some(signal) = signals.recv().await {
+        if signal == Signal::Stop {
+            return;
         }
     }
+    std::future::pending().await
 }
 
 /// Loads the configured encoder.
@@ -179,15 +205,22 @@ pub fn open_encoder(config: &Config) -> Result<Arc<dyn Encoder>, DaemonError> {
 }
 
 /// The encoder as the configuration names it.
-pub(super) fn encoder_spec(config: &Config) -> EncoderSpec {
+pub fn encoder_spec(config: &Config) -> EncoderSpec {
     let embed = &config.embed;
     EncoderSpec {
         model: (embed.model != "builtin").then(|| PathBuf::from(&embed.model)),
-        library: LibrarySearch {
-            configured: (!embed.library.as_os_str().is_empty()).then(|| embed.library.clone()),
-            state: Some(config.folders.state.clone()),
+        runtime: Runtime {
+            library: LibrarySearch {
+                configured: (!embed.library.as_os_str().is_empty()).then(|| embed.library.clone()),
+                state: Some(config.folders.state.clone()),
+            },
+            threads: NonZero::new(embed.threads),
+            device: match embed.device {
+                config::Device::Auto => Device::Auto,
+                config::Device::Cpu => Device::Cpu,
+                config::Device::Cuda => Device::Cuda,
+            },
         },
-        threads: NonZero::new(embed.threads),
     }
 }
 

@@ -5,7 +5,7 @@ use crate::{
     config::{Config, WatchMode},
     pipeline::{PipelineError, Report},
     plan::{Command, Input, Plan},
-    service::{limit::Limited, signals::Signal, systemd::Notifier},
+    service::{limit::Limited, progress::Progress, signals::Signal, systemd::Notifier},
     watch::{FsKind, Ignore, RootId, WatchEvent, Watcher, fs_kind, root_id, scan_subtree},
 };
 use std::{
@@ -30,7 +30,9 @@ const LINGER_MS: u64 = 30_000;
 /// The quality is computed when nothing was published for this long: it takes seconds of one core in large collections.
 const MEASURE_AFTER: Duration = Duration::from_secs(10);
 /// A task that runs longer than this is taken for stuck, and the watchdog is not fed any more.
-const STUCK: Duration = Duration::from_secs(3 * 3_600);
+const STUCK_MS: u64 = 3 * 3_600_000;
+/// Likewise when files are being read and none of them gets done: the largest takes seconds.
+const READING_STUCK_MS: u64 = 600_000;
 /// Old generations and unneeded cells are collected this often, when nothing else is going on.
 const COLLECT: Duration = Duration::from_secs(60);
 
@@ -58,7 +60,11 @@ pub(super) struct Loop<'a, 'b> {
     measured: u64,
     measuring: bool,
     ready: bool,
-    task_since: Option<Instant>,
+    /// Whether a task runs, and how many have ended.
+    tasks: (bool, u64),
+    files: u64,
+    rebuilding: Progress,
+    reading: Progress,
     collected: Instant,
     /// Whether files wait because the state folder cannot be written.
     blocked: bool,
@@ -96,7 +102,10 @@ impl<'a, 'b> Loop<'a, 'b> {
             measured: 0,
             measuring: false,
             ready: false,
-            task_since: None,
+            tasks: (false, 0),
+            files: 0,
+            rebuilding: Progress::default(),
+            reading: Progress::default(),
             collected: now,
             blocked: false,
         }
@@ -145,6 +154,10 @@ impl Loop<'_, '_> {
             }
             self.settle_down();
             self.reporter.update(&self.plan, self.conditions(), false);
+            if self.plan.can_take_over() {
+                tracing::info!("the next model has embedded every work; it takes over");
+                return Next::TakeOver;
+            }
             if self.is_done() {
                 self.blocked = self.plan.is_blocked();
                 self.reporter.update(&self.plan, self.conditions(), true);
@@ -184,8 +197,11 @@ impl Loop<'_, '_> {
                 });
             }
             Event::Ingested(outcome) => {
-                if let Err(refusal) = &outcome.result {
-                    tracing::debug!(path = %outcome.job.path.display(), error = %refusal, "refused");
+                self.files += 1;
+                let path = outcome.job.path.display();
+                match &outcome.result {
+                    Ok(hash) => tracing::debug!(%path, %hash, "taken in"),
+                    Err(refusal) => tracing::debug!(%path, error = %refusal, "refused"),
                 }
                 self.plan_on(Input::Ingested(outcome));
             }
@@ -209,7 +225,7 @@ impl Loop<'_, '_> {
                 }
                 Command::Ingest(job) => self.hands.ingest(job),
                 Command::Run(task) => {
-                    self.task_since = Some(Instant::now());
+                    self.tasks.0 = true;
                     self.hands.run(task);
                 }
                 Command::Look(path) => {
@@ -236,6 +252,7 @@ impl Loop<'_, '_> {
 
     fn watched(&mut self, event: WatchEvent) {
         match event {
+            WatchEvent::Touched { path, .. } if self.ignore.leaves_out_any(&path, false) => {}
             WatchEvent::Touched { path, touch } => self.plan_on(Input::Touched { path, touch }),
             WatchEvent::Removed { path } | WatchEvent::Subtree(path) => {
                 let input = self.look(path);
@@ -277,7 +294,7 @@ impl Loop<'_, '_> {
     }
 
     fn done(&mut self, result: Result<Report, PipelineError>) {
-        self.task_since = None;
+        self.tasks = (false, self.tasks.1 + 1);
         let result = match result {
             Ok(report) => {
                 if report.generation != self.generation {
@@ -408,7 +425,11 @@ impl Loop<'_, '_> {
                 self.plan_on(Input::Rescan);
             }
         }
-        if self.task_since.is_none_or(|since| since.elapsed() < STUCK) {
+        let (now, (running, done)) = (self.now_ms(), self.tasks);
+        let reading = self.plan.reading() > 0;
+        if !self.rebuilding.is_stuck(running, done, now, STUCK_MS)
+            && !(self.reading).is_stuck(reading, self.files, now, READING_STUCK_MS)
+        {
             self.notifier.watchdog();
         }
         if self.collected.elapsed() > COLLECT && self.plan.is_calm() {
@@ -446,6 +467,15 @@ impl Loop<'_, '_> {
             add(
                 "some files cannot be taken in: the state folder cannot be written".into(),
                 "make space in the state folder or repair its disk; they are tried again",
+            );
+        }
+        if let Some(shadow) = self.plan.shadow()
+            && let Some((failed, error)) = shadow.failures()
+            && shadow.is_over()
+        {
+            add(
+                format!("the new model fails on {failed} artworks: {error}"),
+                "the old model stays; mend embed.model and reload",
             );
         }
         if let Some(error) = &self.blind

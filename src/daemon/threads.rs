@@ -24,8 +24,9 @@ use std::{
 };
 use tokio::sync::mpsc::UnboundedSender;
 
-/// How long the threads may take to end; systemd's TimeoutStopSec is 30 s.
-pub(super) const STOP: Duration = Duration::from_secs(20);
+/// How long the threads may take to end; systemd's TimeoutStopSec is 30 s. What runs longer, a large collection's first
+/// layout, is left behind: nothing of it was acknowledged.
+pub(super) const STOP: Duration = Duration::from_secs(15);
 
 /// Up to this many works quality is computed from all of them.
 const QUALITY_SAMPLE: usize = 4_096;
@@ -62,7 +63,7 @@ impl Hands {
             source,
         };
         let Rooms { pipeline, ingest } = rooms;
-        let known = pipeline.known()?;
+        let known = pipeline.known(ingest.next.as_ref().map(|next| next.model()))?;
         let (root, stop) = (ingest.root.clone(), ingest.stop.clone());
 
         let send = events.clone();

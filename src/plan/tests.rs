@@ -5,8 +5,10 @@ use crate::{
     ingest::Refusal,
     publish::manifest::Moves,
     rebuild::Rebuilt,
-    watch::{Quiet, RootId},
+    store::StoreError,
+    watch::{Quiet, ReadError, RootId},
 };
+use std::sync::Arc;
 
 fn identity(ino: u64) -> FileIdentity {
     FileIdentity {
@@ -64,7 +66,7 @@ impl House {
             hold: true,
             grace_ms: 86_400_000,
         };
-        let plan = Plan::new(settings, Settle::new(Quiet::default()), Vec::new());
+        let plan = Plan::new(settings, Settle::new(Quiet::default()), Vec::new(), None);
         Self {
             plan,
             now_ms: 10_000_000,
@@ -119,6 +121,7 @@ impl House {
                         job,
                         result,
                         embedded: true,
+                        next_error: None,
                     }))
                 }
                 Command::Run(task) => {
@@ -190,6 +193,7 @@ fn a_folder_that_leaves_while_its_works_are_being_placed_is_looked_at_again() {
                     job,
                     result: Ok(hash("b")),
                     embedded: true,
+                    next_error: None,
                 };
                 commands.extend(house.on(Input::Ingested(outcome)));
             }
@@ -278,6 +282,7 @@ fn a_failed_task_is_tried_again_with_the_same_files() {
                     job,
                     result: Ok(hash("b")),
                     embedded: true,
+                    next_error: None,
                 };
                 commands.extend(house.on(Input::Ingested(outcome)));
             }
@@ -306,6 +311,7 @@ fn a_refused_file_is_tried_again_when_it_changes() {
                         job,
                         result: Err(Refusal::Crashes(2)),
                         embedded: false,
+                        next_error: None,
                     };
                     commands.extend(house.on(Input::Ingested(outcome)));
                 }
@@ -328,4 +334,184 @@ fn a_refused_file_is_tried_again_when_it_changes() {
         1,
         "once more after it changed"
     );
+}
+
+#[test]
+fn files_that_wait_for_room_all_come_in_soon_after_there_is_some() {
+    let files = many(50);
+    let files = borrowed(&files);
+    let mut house = House::new();
+    let mut open = house.on(Input::Start);
+    let began = house.now_ms;
+    let (room_at, mut tries, mut probes) = (began + 3 * 3_600_000, 0, 0);
+    let (mut placed, mut idle_at) = (0, None);
+    while idle_at.is_none() {
+        let room = house.now_ms >= room_at;
+        assert!(house.now_ms < room_at + 120_000, "only {placed} came in");
+        while let Some(command) = open.pop() {
+            let Command::Ingest(job) = command else {
+                open.extend(match command {
+                    Command::Scan => house.scanned(&files),
+                    Command::Look(path) => {
+                        let file = files
+                            .iter()
+                            .find(|(file, _)| Path::new(file) == path)
+                            .expect("only these files are looked at");
+                        house.looked(file.0, &[*file])
+                    }
+                    _ => house.on(Input::Done(Ok(report()))),
+                });
+                continue;
+            };
+            tries += u32::from(!room);
+            probes += u32::from(!room && house.now_ms > began + 3_600_000);
+            placed += usize::from(room);
+            let full = StoreError::Full {
+                folder: "state".into(),
+                source: std::io::ErrorKind::StorageFull.into(),
+            };
+            let result = match room {
+                true => Ok(hash(job.path.to_str().expect("test paths are text"))),
+                false => Err(Refusal::Store(std::sync::Arc::new(full))),
+            };
+            open.extend(house.on(Input::Ingested(Outcome {
+                job,
+                result,
+                embedded: room,
+                next_error: None,
+            })));
+        }
+        let done = house.plan.is_idle() && !house.plan.is_blocked();
+        idle_at = done.then_some(house.now_ms);
+        open = house.wait(500);
+    }
+    assert_eq!(placed, files.len());
+    assert!(idle_at.expect("idle") - room_at < 30_000, "{idle_at:?}");
+    assert!(probes >= 100, "{probes} probes in two hours");
+    assert!(
+        tries < 2_500,
+        "{tries} tries of 50 files in three hours without room are too many"
+    );
+}
+
+/// A house whose placed works another model embeds in shadow, and the files it was asked to read for it.
+fn shadowed(files: &[(&str, u64)]) -> (House, Vec<Job>) {
+    let mut house = House::with(files);
+    house.plan.shadow = Some(Shadow::new(
+        files.iter().map(|(path, _)| PathBuf::from(path)),
+    ));
+    let commands = house.wait(1);
+    let jobs = commands.into_iter().filter_map(|command| match command {
+        Command::Ingest(job) => Some(job),
+        _ => None,
+    });
+    let jobs = jobs.collect();
+    (house, jobs)
+}
+
+fn read_well(job: Job) -> Input {
+    Input::Ingested(Outcome {
+        result: Ok(hash(&job.path.to_string_lossy())),
+        job,
+        embedded: true,
+        next_error: None,
+    })
+}
+
+#[test]
+fn another_model_takes_over_when_it_has_embedded_everything_and_nothing_is_placed_twice() {
+    let files: Vec<(String, u64)> = (0..40).map(|i| (format!("{i:02}.png"), i)).collect();
+    let files: Vec<(&str, u64)> = files.iter().map(|(p, i)| (p.as_str(), *i)).collect();
+    let (mut house, mut jobs) = shadowed(&files);
+    assert!(jobs.len() < files.len(), "only a few at a time");
+    assert!(!house.plan.is_idle());
+    let mut read = 0;
+    while let Some(job) = jobs.pop() {
+        assert!(!house.plan.can_take_over());
+        assert_eq!(
+            house.plan.shadow().expect("it goes on").progress(),
+            (read, 40)
+        );
+        read += 1;
+        for command in house.on(read_well(job)) {
+            match command {
+                Command::Ingest(job) => jobs.push(job),
+                command => panic!("{command:?} for a work that is placed already"),
+            }
+        }
+    }
+    assert_eq!(read, 40);
+    assert!(house.plan.can_take_over());
+}
+
+#[test]
+fn arrivals_are_placed_while_another_model_embeds() {
+    let (mut house, jobs) = shadowed(&[("a.png", 1)]);
+    let files = [("a.png", 1), ("b.png", 2)];
+    let commands = house.looked("b.png", &files[1..]);
+    let tasks = house.carry(commands, &files);
+    assert!(matches!(&tasks[..], [Task::Apply { arrivals, .. }] if arrivals.len() == 1));
+    assert!(!house.plan.can_take_over());
+    for job in jobs {
+        house.on(read_well(job));
+    }
+    assert!(house.plan.can_take_over());
+}
+
+#[test]
+fn a_work_that_changes_while_it_is_read_in_shadow_is_read_for_the_mosaic() {
+    let (mut house, mut jobs) = shadowed(&[("a.png", 1)]);
+    let job = jobs.pop().expect("it is read");
+    let commands = house.on(Input::Ingested(Outcome {
+        job,
+        result: Err(Refusal::Read(ReadError::Changed)),
+        embedded: false,
+        next_error: None,
+    }));
+    assert_eq!(commands, [Command::Look("a.png".into())]);
+    let files = [("a.png", 7)];
+    let tasks = house.carry(commands, &files);
+    assert!(matches!(&tasks[..], [Task::Apply { arrivals, .. }] if arrivals.len() == 1));
+    assert!(house.plan.can_take_over());
+}
+
+#[test]
+fn a_model_that_fails_does_not_take_over_and_says_why() {
+    let (mut house, jobs) = shadowed(&[("a.png", 1), ("b.png", 2)]);
+    for job in jobs {
+        house.on(Input::Ingested(Outcome {
+            result: Ok(hash("a")),
+            job,
+            embedded: false,
+            next_error: Some("out of memory".into()),
+        }));
+    }
+    assert!(!house.plan.can_take_over());
+    let shadow = house.plan.shadow().expect("it is over");
+    assert_eq!(shadow.failures(), Some((2, "out of memory")));
+    assert!(house.plan.is_idle(), "the old model goes on");
+}
+
+#[test]
+fn a_full_disk_makes_the_shadow_wait() {
+    let (mut house, mut jobs) = shadowed(&[("a.png", 1)]);
+    let job = jobs.pop().expect("it is read");
+    let full = StoreError::Full {
+        folder: "state".into(),
+        source: std::io::ErrorKind::StorageFull.into(),
+    };
+    let commands = house.on(Input::Ingested(Outcome {
+        job: job.clone(),
+        result: Err(Refusal::Store(Arc::new(full))),
+        embedded: false,
+        next_error: None,
+    }));
+    assert_eq!(commands, []);
+    assert!(
+        house
+            .plan
+            .next_deadline()
+            .is_some_and(|at| at <= house.now_ms + 5_000)
+    );
+    assert_eq!(house.wait(5_000), [Command::Ingest(job)]);
 }

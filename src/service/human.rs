@@ -109,6 +109,16 @@ fn write(out: &mut String, status: &Status, now_ms: u64) -> fmt::Result {
         escaped(&status.model),
         bytes(status.store_bytes)
     )?;
+    if let Some(next) = &status.next_model {
+        writeln!(
+            out,
+            "{:<9}{}: {} of {} artworks embedded; the mosaic changes when all are",
+            "next",
+            escaped(&next.model),
+            grouped(next.done),
+            grouped(next.total)
+        )?;
+    }
     writeln!(
         out,
         "{:<9}mosaicd {}, pid {}, started {}",
@@ -256,6 +266,7 @@ change   1 added, 0 removed, 4 moved
 quality  DPQ16 0.912, trustworthiness 0.987 (of generation 40)
 took     embed 1.2 s, scan 12 ms
 model    builtin, store 12.3 MB
+next     clip: 120 of 10,578 artworks embedded; the mosaic changes when all are
 process  mosaicd 0.1.0, pid 4711, started 3 d 5 h ago
 
 Needs attention:

@@ -7,10 +7,12 @@
 //! | `signals` | Unix signals → [`signals::Signal`] |
 //! | `systemd` | readiness, reload, status text, watchdog ([`systemd::Notifier`]) |
 //! | `telemetry` | where log lines go and in which form; `journald` is one of those forms |
+//! | `panics` | panics as log lines |
 //! | `limit` | rate limit for repeated warnings (pure) |
 //! | `status` | the schema of `status.json` (pure) |
 //! | `human` | the text of `mosaicd status` (pure) |
 //! | `metrics` | counters and the text of `metrics.prom` (pure) |
+//! | `progress` | whether work goes on, for the watchdog (pure) |
 //! | `escape` | making foreign names harmless in all of the above (pure) |
 //!
 //! Nothing here writes a file: `status.json` and `metrics.prom` are text that `publish` puts on disk.
@@ -22,6 +24,8 @@ pub mod human;
 mod journald;
 pub mod limit;
 pub mod metrics;
+mod panics;
+pub mod progress;
 pub mod signals;
 pub mod status;
 pub mod systemd;

@@ -41,6 +41,8 @@ pub struct Status {
     pub moves: Moves,
     /// Name of the encoder.
     pub model: String,
+    /// The encoder that is to take over; absent when no change of model is under way.
+    pub next_model: Option<NextModel>,
     /// The grid; absent before the first generation.
     pub grid: Option<GridSize>,
     /// Size of the store on disk, bytes.
@@ -92,6 +94,18 @@ pub struct Progress {
     /// Steps done.
     pub done: u64,
     /// Steps in all; 0 when unknown.
+    pub total: u64,
+}
+
+/// A change of model: how far the next encoder is with embedding the placed artworks beside the old one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NextModel {
+    /// Its name.
+    pub model: String,
+    /// Artworks done.
+    pub done: u64,
+    /// Artworks that had no embedding of it.
     pub total: u64,
 }
 
@@ -214,6 +228,11 @@ pub(crate) mod tests {
                 grown: 0,
             },
             model: "builtin".into(),
+            next_model: Some(NextModel {
+                model: "clip".into(),
+                done: 120,
+                total: 10_578,
+            }),
             grid: Some(GridSize {
                 cols: 116,
                 rows: 92,

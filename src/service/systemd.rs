@@ -33,6 +33,17 @@ impl Notifier {
         self.send(&[NotifyState::Ready, NotifyState::Status(&text)]);
     }
 
+    /// The start takes longer, for the reason `status`: the next word comes within `limit`.
+    pub fn waiting(&self, status: &str, limit: Duration) {
+        let text = one_line(status);
+        self.remember(&text);
+        let usec = u32::try_from(limit.as_micros()).unwrap_or(u32::MAX);
+        self.send(&[
+            NotifyState::Status(&text),
+            NotifyState::ExtendTimeoutUsec(usec),
+        ]);
+    }
+
     /// The configuration is being read again; follow it with [`Notifier::ready`], also when the new one is refused.
     pub fn reloading(&self) {
         match NotifyState::monotonic_usec_now() {
@@ -105,6 +116,7 @@ mod tests {
     fn child() {
         let notifier = Notifier::new();
         assert_eq!(notifier.watchdog_interval(), Some(Duration::from_secs(30)));
+        notifier.waiting("no room", Duration::from_secs(20));
         notifier.ready("3 works");
         notifier.status("3 works");
         notifier.status("a\nREADY=1");
@@ -134,6 +146,7 @@ mod tests {
             let read = socket.recv(&mut buffer).expect("one more message");
             String::from_utf8_lossy(&buffer[..read]).into_owned()
         };
+        assert_eq!(next(), "STATUS=no room\nEXTEND_TIMEOUT_USEC=20000000\n");
         assert_eq!(next(), "READY=1\nSTATUS=3 works\n");
         assert_eq!(next(), "STATUS=a\\nREADY=1\n", "no forged readiness");
         let reload = next();

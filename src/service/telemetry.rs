@@ -9,7 +9,7 @@
 //! Levels are matched by target prefix (`tracing_subscriber::filter::Targets`), not by regular expressions.
 
 use super::escape::{EscapingWriter, is_harmful};
-use super::journald;
+use super::{journald, panics};
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
@@ -95,6 +95,7 @@ pub fn init(format: LogFormat, level: &str) -> Result<LevelHandle, TelemetryErro
         .with(sink)
         .try_init()
         .map_err(TelemetryError::Already)?;
+    panics::log_panics();
     Ok(LevelHandle(handle))
 }
 

@@ -89,6 +89,10 @@ impl Store for MemoryStore {
         Ok(self.kept().attempts.get(hash).copied().unwrap_or(0))
     }
 
+    fn compact(&self, _: u64) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
     fn size_on_disk(&self) -> Result<u64, StoreError> {
         Ok(0)
     }

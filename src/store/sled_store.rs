@@ -4,7 +4,7 @@ use super::{
     Quarantine, Store, StoreError,
     engine::{self, Engine},
     fault::{self, Fault},
-    open::{Chain, open_or_heal},
+    open::{self, Chain, open_or_heal},
     state,
 };
 use crate::{artwork::ContentHash, embed::ModelId};
@@ -30,7 +30,7 @@ pub struct SledStore {
     engine: RwLock<Option<Engine>>,
     healed: Mutex<Option<Quarantine>>,
     /// Held, with this process's id in it, as long as the store lives.
-    _lock: File,
+    _lock: Lock,
 }
 
 /// A store that was opened.
@@ -193,6 +193,22 @@ impl Store for SledStore {
         self.read(|engine| engine.attempts(hash))
     }
 
+    fn compact(&self, spare_bytes: u64) -> Result<bool, StoreError> {
+        if !self.read(|engine| engine.is_bloated(spare_bytes))? {
+            return Ok(false);
+        }
+        let mut slot = self.engine.write().unwrap_or_else(PoisonError::into_inner);
+        let done = fault::guarded(&self.folder, || {
+            let Some(engine) = slot.take() else {
+                return Ok(false);
+            };
+            *slot = Some(open::compact(&self.folder.join(SUBFOLDER), engine)?);
+            Ok(true)
+        });
+        drop(slot);
+        done.map_err(|fault| self.report(fault))
+    }
+
     fn size_on_disk(&self) -> Result<u64, StoreError> {
         self.read(Engine::size_on_disk)
     }
@@ -205,8 +221,21 @@ impl Store for SledStore {
     }
 }
 
+/// The held lock file.
+///
+/// It is unlocked by word, not by closing: a process that is being forked holds a copy of the file until it execs.
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if let Err(error) = rustix::fs::flock(&self.0, FlockOperation::Unlock) {
+            tracing::debug!(error = %io::Error::from(error), "the store was not unlocked");
+        }
+    }
+}
+
 /// Takes the lock that keeps other processes, and other stores of this one, away.
-fn lock(folder: &Path) -> Result<File, StoreError> {
+fn lock(folder: &Path) -> Result<Lock, StoreError> {
     let io = |source: io::Error| Fault::from(source).at(folder);
     let mut file = OpenOptions::new()
         .read(true)
@@ -235,5 +264,5 @@ fn lock(folder: &Path) -> Result<File, StoreError> {
     if let Err(error) = noted {
         tracing::debug!(%error, "the lock file could not be written");
     }
-    Ok(file)
+    Ok(Lock(file))
 }

@@ -83,8 +83,8 @@ impl Ignore {
         path.file_name().is_some_and(is_litter) || self.rules.matched(path, is_dir).is_ignore()
     }
 
-    /// Whether to leave out the entry at `path` or one of the folders it is in.
-    pub(super) fn leaves_out_any(&self, path: &Path, is_dir: bool) -> bool {
+    /// Whether to leave out the entry at `path`, relative to the artwork folder, or one of the folders it is in.
+    pub fn leaves_out_any(&self, path: &Path, is_dir: bool) -> bool {
         let folders = path
             .ancestors()
             .skip(1)

@@ -216,6 +216,20 @@ impl Settle {
         self.put(path, waiting);
     }
 
+    /// Looks at a file now, if it is waited for.
+    pub fn hurry(&mut self, path: &Path, now_ms: u64) {
+        if let Some(waiting) = self.waiting.get(path).copied() {
+            let look_at_ms = waiting.look_at_ms.min(now_ms);
+            self.put(
+                path,
+                Waiting {
+                    look_at_ms,
+                    ..waiting
+                },
+            );
+        }
+    }
+
     /// Takes in that a file was used: its failures are forgotten.
     pub fn succeeded(&mut self, path: &Path) {
         self.failed.remove(path);

@@ -155,6 +155,34 @@ pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Picture, DecodeErro
     })
 }
 
+/// About how many bytes [`decode`] will hold at once, by the header; 0 for what it will refuse at once.
+pub fn footprint(bytes: &[u8]) -> u64 {
+    // A decoder's output in 16-bit RGBA and the 8-bit copy of it.
+    const BYTES_PER_PX: u64 = 8 + 4;
+    let Ok(format) = sniff::sniff(bytes) else {
+        return 0;
+    };
+    let (size, more) = match format {
+        ImageFormat::Jpeg => match jpeg::inspect(bytes) {
+            Ok(shape) => (
+                Some((shape.width, shape.height)),
+                shape.coefficient_bytes_per_px(),
+            ),
+            Err(_) => (None, 0),
+        },
+        ImageFormat::Png => (png_size(bytes), 0),
+        _ => {
+            let reader = ImageReader::with_format(Cursor::new(bytes), format);
+            let size = panic::catch_unwind(|| reader.into_dimensions());
+            (size.ok().and_then(Result::ok), 0)
+        }
+    };
+    size.map_or(0, |(width, height)| {
+        let pixels = u64::from(width) * u64::from(height);
+        pixels.saturating_mul(BYTES_PER_PX + more)
+    })
+}
+
 fn decode_as(
     bytes: &[u8],
     format: ImageFormat,

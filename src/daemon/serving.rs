@@ -1,0 +1,120 @@
+//! Which encoder the mosaic is made with, and which one is to take over.
+//!
+//! After a change of model the old encoder goes on serving: arrivals get their place under it, while the next one
+//! embeds everything in shadow. Once it has, it takes over, and the mosaic changes once. So that a restart in between
+//! goes on the same way, `encoder.toml` in the state folder names the serving encoder. Without it, or when that
+//! encoder cannot be opened any more, the mosaic stays as it is until everything is embedded anew.
+
+use super::{DaemonError, Mode, rooms};
+use crate::{
+    config::Config,
+    embed::{Encoder, ModelId},
+};
+use serde::{Deserialize, Serialize};
+use std::{fs, io, path::Path, sync::Arc};
+
+/// Name of the file in the state folder.
+const FILE: &str = "encoder.toml";
+
+/// The encoders of one round.
+#[derive(Clone)]
+pub(super) struct Encoders {
+    /// The one that the mosaic is made with.
+    pub(super) serving: Arc<dyn Encoder>,
+    /// The one that takes over when it has embedded every placed work.
+    pub(super) next: Option<Arc<dyn Encoder>>,
+}
+
+/// `encoder.toml`.
+#[derive(Serialize, Deserialize)]
+struct Remembered {
+    /// `embed.model`.
+    model: String,
+    /// The identity of the encoder that this opened.
+    id: ModelId,
+}
+
+impl Encoders {
+    /// Opens the configured encoder, and the one that served last if it is another one.
+    pub(super) fn open(config: &Config, mode: &Mode) -> Result<Self, DaemonError> {
+        let configured = rooms::open_encoder(config)?;
+        let alone = |serving| Self {
+            serving,
+            next: None,
+        };
+        // A single pass publishes once at its end anyway.
+        if matches!(mode, Mode::Once) {
+            return Ok(alone(configured));
+        }
+        let Some(Remembered { model, id }) = recall(&config.folders.state) else {
+            return Ok(alone(configured));
+        };
+        if id == *configured.model() {
+            return Ok(alone(configured));
+        }
+        let mut old = config.clone();
+        old.embed.model = model;
+        match rooms::open_encoder(&old) {
+            Ok(serving) if *serving.model() == id => Ok(Self {
+                serving,
+                next: Some(configured),
+            }),
+            opened => {
+                let error = opened.err().map(|error| error.to_string());
+                tracing::warn!(
+                    model = old.embed.model,
+                    error = error.unwrap_or_else(|| "it is another model now".into()),
+                    "the mosaic's encoder is no more; the mosaic stays until all is embedded anew"
+                );
+                Ok(alone(configured))
+            }
+        }
+    }
+
+    /// Takes the encoder of a new configuration: at once if it is the same model, else as the next one.
+    pub(super) fn change(&mut self, encoder: Arc<dyn Encoder>) {
+        if encoder.model() == self.serving.model() {
+            (self.serving, self.next) = (encoder, None);
+        } else {
+            self.next = Some(encoder);
+        }
+    }
+
+    /// The next encoder serves from now on.
+    pub(super) fn take_over(&mut self) {
+        if let Some(next) = self.next.take() {
+            self.serving = next;
+        }
+    }
+
+    /// Writes down what serves, once nothing is to take over.
+    pub(super) fn remember(&self, config: &Config) {
+        if self.next.is_some() {
+            return;
+        }
+        let remembered = Remembered {
+            model: config.embed.model.clone(),
+            id: self.serving.model().clone(),
+        };
+        if let Err(error) = write(&config.folders.state, &remembered) {
+            tracing::warn!(%error, path = FILE, "cannot be written; only a restart amid a change of model needs it");
+        }
+    }
+}
+
+fn recall(state: &Path) -> Option<Remembered> {
+    let text = fs::read_to_string(state.join(FILE)).ok()?;
+    toml::from_str(&text).ok()
+}
+
+fn write(state: &Path, remembered: &Remembered) -> io::Result<()> {
+    let text = toml::to_string(remembered).map_err(io::Error::other)?;
+    let path = state.join(FILE);
+    if fs::read_to_string(&path).is_ok_and(|old| old == text) {
+        return Ok(());
+    }
+    let new = path.with_extension("new");
+    fs::write(&new, text)?;
+    fs::File::open(&new)?.sync_all()?;
+    fs::rename(new, path)
+}

@@ -1,0 +1,84 @@
+//! Embeddings of works that are gone: kept in case they come back, and dropped when they outnumber those in use.
+
+use crate::{
+    artwork::ContentHash,
+    store::{Store, StoreError},
+};
+use std::{cell::RefCell, collections::HashSet};
+
+/// Embeddings that may be kept beyond twice the works.
+const SPARE: usize = 1_000;
+/// Arrivals between two looks into the store, which read all of it.
+const LOOK_EVERY: usize = 1_000;
+
+/// Decides when to look, and forgets.
+pub(super) struct Forget {
+    arrived: usize,
+}
+
+impl Default for Forget {
+    /// The first look comes soon after the start.
+    fn default() -> Self {
+        Self {
+            arrived: LOOK_EVERY,
+        }
+    }
+}
+
+impl Forget {
+    /// Counts works that were placed.
+    pub(super) fn arrived(&mut self, works: usize) {
+        self.arrived += works;
+    }
+
+    /// Drops what is not `used` by any model, if it is time to look and there is too much of it; returns how many.
+    pub(super) fn collect(
+        &mut self,
+        store: &dyn Store,
+        used: &HashSet<ContentHash>,
+    ) -> Result<u64, StoreError> {
+        if self.arrived < LOOK_EVERY {
+            return Ok(0);
+        }
+        let kept = RefCell::new(HashSet::new());
+        store.collect(&|hash, _| {
+            kept.borrow_mut().insert(*hash);
+            true
+        })?;
+        self.arrived = 0;
+        if kept.into_inner().len() <= 2 * used.len() + SPARE {
+            return Ok(0);
+        }
+        store.collect(&|hash, _| used.contains(hash))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{embed::ModelId, store::MemoryStore};
+
+    fn hash(i: usize) -> ContentHash {
+        ContentHash::of(&i.to_le_bytes())
+    }
+
+    #[test]
+    fn what_is_gone_stays_for_a_while_and_what_is_used_for_good() {
+        let store = MemoryStore::default();
+        let model = ModelId("m".to_owned());
+        let put = |from: usize, to: usize| {
+            let batch: Vec<_> = (from..to).map(|i| (hash(i), vec![1.0])).collect();
+            store.put_embeddings(&model, &batch).expect("stored");
+        };
+        let used: HashSet<_> = (0..100).map(hash).collect();
+        let mut forget = Forget::default();
+        put(0, 1_200);
+        assert_eq!(forget.collect(&store, &used).expect("looked"), 0);
+        put(1_200, 1_201);
+        assert_eq!(forget.collect(&store, &used).expect("not yet"), 0);
+        forget.arrived(LOOK_EVERY);
+        assert_eq!(forget.collect(&store, &used).expect("looked"), 1_101);
+        let there = |i| store.has_embedding(&hash(i), &model).expect("read");
+        assert!((0..100).all(there) && !there(100));
+    }
+}

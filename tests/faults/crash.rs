@@ -1,0 +1,54 @@
+//! `kill -9` at random moments of the real daemon under load.
+
+use crate::{
+    album::Editor,
+    check::{Promised, agree, configure, count, start_ready, until_same},
+    common::Site,
+};
+use std::time::Duration;
+
+#[test]
+fn killed_at_random_moments_under_load_it_loses_nothing() {
+    let site = Site::new();
+    configure(&site, "");
+    let mut editor = Editor::new(&site.artworks(), 1, 60);
+    editor.add(20);
+    site.build();
+    let (mut promised, mut slowest) = (Promised::default(), Duration::ZERO);
+    let (rounds, mut published) = (count(10, 200), 0);
+    for round in 0..rounds {
+        // Half of the kills come while it starts and recovers, half while it works.
+        let daemon = if round % 2 == 0 {
+            site.start()
+        } else {
+            let (daemon, took) = start_ready(&site, &[]);
+            slowest = slowest.max(took);
+            daemon
+        };
+        editor.work_for_a_while(Duration::from_secs(4));
+        daemon.kill();
+        promised.read(&site);
+        promised.is_kept(&site);
+        if site.output().join("manifest.json").exists() {
+            agree(&site, &editor.album);
+            published += 1;
+        }
+    }
+    assert!(
+        published > 0 && promised.generation > 1 && !promised.embedded.is_empty(),
+        "no daemon came to do anything"
+    );
+    let (daemon, took) = start_ready(&site, &[]);
+    let (manifest, _) = until_same(&site);
+    assert_eq!(daemon.stop(), 0);
+    promised.read(&site);
+    promised.is_kept(&site);
+    agree(&site, &editor.album);
+    println!(
+        "{rounds} kills, {} embeddings acknowledged, none lost; {published} times a mosaic, whole every time; \
+         {} works at the end; slowest start to READY {:?}",
+        promised.embedded.len(),
+        manifest.works.len(),
+        slowest.max(took)
+    );
+}

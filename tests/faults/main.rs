@@ -1,0 +1,29 @@
+//! Faults planned against the real binary: crashes, power cuts, full and failing disks, bursts, hostile files, signals.
+//!
+//! `cargo test --release --test faults` injects each kind a few times;
+//! `MOSAICD_FULL_FAULTS=1 cargo test --release --test faults -- --nocapture --test-threads=1` as often as it takes to
+//! believe the figures, and prints them. What needs root, a compiler or a tool that is not there says "skipped" and why.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    missing_docs,
+    unreachable_pub
+)]
+
+#[path = "../common/mod.rs"]
+mod common;
+#[path = "../publish_support/mod.rs"]
+mod publish_support;
+
+mod album;
+mod check;
+mod crash;
+mod damage;
+mod disk;
+mod failing_disk;
+mod full_disk;
+mod hostile;
+mod power_cut;
+mod soak;
+mod stopping;
+mod watching;

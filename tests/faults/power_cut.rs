@@ -1,0 +1,52 @@
+//! The power is cut while the real daemon works: what was not flushed is gone.
+
+use crate::{
+    album::Editor,
+    check::{Promised, agree, configure, count, skip, start_ready, until_same},
+    common::Site,
+    disk::CuttableDisk,
+};
+use std::time::Duration;
+
+#[test]
+fn a_power_cut_loses_nothing_acknowledged() {
+    let site = Site::new();
+    let Some(mut disk) = CuttableDisk::of(&site) else {
+        return skip("needs root, mkfs.ext4, loop devices and python3");
+    };
+    configure(&site, "");
+    let mut editor = Editor::new(&site.artworks(), 2, 60);
+    editor.add(20);
+    site.build();
+    let (mut promised, mut slowest) = (Promised::default(), Duration::ZERO);
+    let (rounds, mut published) = (count(5, 50), 0);
+    for _ in 0..rounds {
+        let (daemon, took) = start_ready(&site, &[]);
+        slowest = slowest.max(took);
+        editor.work_for_a_while(Duration::from_secs(4));
+        disk.cut();
+        daemon.kill();
+        disk.boot(&site);
+        promised.read(&site);
+        promised.is_kept(&site);
+        if site.output().join("manifest.json").exists() {
+            agree(&site, &editor.album);
+            published += 1;
+        }
+    }
+    assert!(
+        published > 0 && promised.generation > 1 && !promised.embedded.is_empty(),
+        "no daemon came to do anything"
+    );
+    let (daemon, took) = start_ready(&site, &[]);
+    until_same(&site);
+    assert_eq!(daemon.stop(), 0);
+    agree(&site, &editor.album);
+    println!(
+        "{rounds} power cuts, {} embeddings acknowledged, none lost; {published} times a mosaic, whole every time; \
+         slowest start to READY {:?}",
+        promised.embedded.len(),
+        slowest.max(took)
+    );
+    drop(disk);
+}

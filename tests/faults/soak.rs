@@ -1,0 +1,171 @@
+//! The soak: random adds, edits, renames, copies, deletes and restarts for as long as `MOSAICD_SOAK_S` says, compared with
+//! the folder again and again. An hour: `MOSAICD_SOAK_S=3600 MOSAICD_SOAK_WORKS=5000 cargo test --release --test faults
+//! soak -- --nocapture`.
+
+use crate::{
+    album::Editor,
+    check::{agree, configure, start_ready, until_same},
+    common::Site,
+};
+use std::{
+    fs,
+    os::unix::fs::MetadataExt,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |value| value.parse().expect("a number"))
+}
+
+/// What a process and its files take up.
+#[derive(Clone, Copy)]
+struct Sample {
+    at_s: f64,
+    rss_mb: f64,
+    files: usize,
+    state: u64,
+    output: u64,
+    /// Bytes of the placed works' embeddings and prepared cells.
+    payload: u64,
+}
+
+#[test]
+fn soak() {
+    let (seconds, works) = (
+        setting("MOSAICD_SOAK_S", 20),
+        setting("MOSAICD_SOAK_WORKS", 300),
+    );
+    let site = Site::new();
+    configure(&site, "");
+    let mut editor = Editor::new(&site.artworks(), 5, works as usize);
+    editor.add(works as usize);
+    let began = Instant::now();
+    let (mut rests, mut restarts, mut steps, mut slowest) = (0, 0, 0u64, Duration::ZERO);
+    let mut samples: Vec<Vec<Sample>> = vec![Vec::new()];
+    let mut daemon = Some(start_ready(&site, &[]).0);
+    until_same(&site);
+    while began.elapsed().as_secs() < seconds {
+        let busy = Duration::from_secs(1 + editor.dice.below(8));
+        let since = Instant::now();
+        while since.elapsed() < busy {
+            editor.step();
+            steps += 1;
+            std::thread::sleep(Duration::from_millis(editor.dice.below(250)));
+        }
+        // None in the second half, so that one process's memory can be followed.
+        let restart = editor.dice.below(6) == 0;
+        if restart && 2 * began.elapsed().as_secs() < seconds {
+            let old = daemon.take().expect("a daemon runs");
+            if editor.dice.below(2) == 0 {
+                old.kill();
+            } else {
+                assert_eq!(old.stop(), 0);
+            }
+            (0..editor.dice.below(30)).for_each(|_| editor.step());
+            daemon = Some(start_ready(&site, &[]).0);
+            restarts += 1;
+            samples.push(Vec::new());
+        }
+        let (_, took) = until_same(&site);
+        slowest = slowest.max(took);
+        rests += 1;
+        agree(&site, &editor.album);
+        if let (Some(daemon), Some(run)) = (&daemon, samples.last_mut()) {
+            run.push(sample(&site, daemon.child.id(), began));
+        }
+        if rests % 20 == 0 {
+            report(&samples, rests, restarts, steps, slowest, editor.len());
+        }
+    }
+    report(&samples, rests, restarts, steps, slowest, editor.len());
+    let daemon = daemon.take().expect("a daemon runs");
+    assert_eq!(daemon.stop(), 0);
+    agree(&site, &editor.album);
+}
+
+fn sample(site: &Site, pid: u32, began: Instant) -> Sample {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let rss = status.lines().find(|line| line.starts_with("VmRSS"));
+    let rss_kb: f64 = rss
+        .and_then(|line| line.split_whitespace().nth(1)?.parse().ok())
+        .unwrap();
+    let works = site.manifest().works.len() as u64;
+    let model = mosaicd::embed::open(&mosaicd::embed::EncoderSpec::default()).unwrap();
+    let cell = u64::from(site.manifest().grid.cell_px).pow(2) * 3;
+    Sample {
+        at_s: began.elapsed().as_secs_f64(),
+        rss_mb: rss_kb / 1024.0,
+        files: fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count(),
+        state: size(&site.path("state")),
+        output: size(&site.output()),
+        payload: works * (cell + 4 * model.dims() as u64),
+    }
+}
+
+/// Bytes that a folder takes up on the disk, each file once.
+fn size(folder: &Path) -> u64 {
+    let (mut sum, mut seen) = (0, std::collections::HashSet::new());
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            match entry.metadata() {
+                Ok(meta) if meta.is_dir() => folders.push(entry.path()),
+                Ok(meta) if seen.insert(meta.ino()) => sum += meta.blocks() * 512,
+                _ => {}
+            }
+        }
+    }
+    sum
+}
+
+fn report(
+    samples: &[Vec<Sample>],
+    rests: u64,
+    restarts: u64,
+    steps: u64,
+    slowest: Duration,
+    works: usize,
+) {
+    let all: Vec<Sample> = samples.iter().flatten().copied().collect();
+    let (Some(first), Some(last)) = (all.first(), all.last()) else {
+        return;
+    };
+    let longest = samples.iter().max_by_key(|run| run.len());
+    let slope = longest.map_or(0.0, |run| slope_mb_per_h(run));
+    let most = |of: fn(&Sample) -> f64| all.iter().map(of).fold(0.0, f64::max);
+    println!(
+        "soak {:.0} s: {steps} steps, {works} works, {rests} rests without a difference, {restarts} restarts; \
+         slowest to agree {slowest:.1?}; RSS {:.0} to {:.0} MB, most {:.0}, slope of the longest run {slope:.1} MB/h \
+         over {} rests; open files {} to {}, most {:.0}; state {:.1} MB, {:.2} times the embeddings and cells, most \
+         {:.2}; output {:.1} MB, most {:.1}",
+        last.at_s,
+        first.rss_mb,
+        last.rss_mb,
+        most(|s| s.rss_mb),
+        longest.map_or(0, Vec::len),
+        first.files,
+        last.files,
+        most(|s| s.files as f64),
+        last.state as f64 / 1e6,
+        last.state as f64 / last.payload as f64,
+        most(|s| s.state as f64 / s.payload as f64),
+        last.output as f64 / 1e6,
+        most(|s| s.output as f64 / 1e6),
+    );
+}
+
+/// Least squares of the resident memory over time, without the first fifth, in which caches fill.
+fn slope_mb_per_h(run: &[Sample]) -> f64 {
+    let run = &run[run.len() / 5..];
+    let n = run.len() as f64;
+    let mean = |of: fn(&Sample) -> f64| run.iter().map(of).sum::<f64>() / n;
+    let (x, y) = (mean(|s| s.at_s), mean(|s| s.rss_mb));
+    let over: f64 = run.iter().map(|s| (s.at_s - x) * (s.rss_mb - y)).sum();
+    let under: f64 = run.iter().map(|s| (s.at_s - x).powi(2)).sum();
+    if under > 0.0 {
+        over / under * 3600.0
+    } else {
+        0.0
+    }
+}
