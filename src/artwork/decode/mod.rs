@@ -300,8 +300,7 @@ fn into_rgba(image: DynamicImage) -> Vec<u8> {
     }
 }
 
-/// Decodes RGB, which most pictures are, into the buffer that will hold its RGBA: a buffer more, touched for the first
-/// time, costs as much as a fifth of the decoding.
+/// Decodes RGB, which most pictures are, into the buffer that will hold its RGBA, so that no second one is filled.
 fn read_opaque(decoder: impl ImageDecoder) -> Result<Vec<u8>, ImageError> {
     let rgb_bytes = decoder.total_bytes() as usize;
     let mut rgba = vec![0; rgb_bytes / 3 * 4];
