@@ -37,7 +37,7 @@ mod forget;
 const NEIGHBOURS: usize = 12;
 
 /// The store's files may be this much larger than they need to be.
-const SPARE_BYTES: u64 = 32 << 20;
+const SPARE_BYTES: u64 = 8 << 20;
 
 /// What the pipeline can be asked to do.
 #[derive(Clone, Debug, PartialEq)]

@@ -84,7 +84,7 @@ pub trait Store: Send + Sync {
     /// that the innocent ones of their batch are cleared.
     fn attempts(&self, hash: &ContentHash) -> Result<u32, StoreError>;
 
-    /// Gives room back if the files take up more than four times what is stored, and `spare_bytes`; whether it did.
+    /// Gives room back if the files take up more than three times what is stored, and `spare_bytes`; whether it did.
     /// Nothing else is read or written meanwhile.
     fn compact(&self, spare_bytes: u64) -> Result<bool, StoreError>;
 
