@@ -150,6 +150,8 @@ enum Event {
     Done(Result<Report, PipelineError>),
     /// The quality of a generation was computed, and which works are one picture.
     Measured(Quality, Groups),
+    /// A large map has followed its arrivals a bit further; whether some of it may be left.
+    Settled(bool),
 }
 
 /// What ended the loop.

@@ -196,6 +196,14 @@ impl Pipeline {
         }
     }
 
+    /// Lets a large map follow its arrivals for some 10,000 points; says whether it moved any. Cells stay, and the
+    /// next generation brings the points to disk and to readers.
+    pub fn settle(&mut self) -> bool {
+        let moved = self.collection.layout.settle(&self.params.layout);
+        self.unsaved |= moved;
+        moved
+    }
+
     /// The prepared cells.
     pub fn cells(&self) -> &Arc<CellStore> {
         &self.cells

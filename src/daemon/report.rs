@@ -98,7 +98,7 @@ impl<'a> Reporter<'a> {
                 });
                 self.status.counts.twins = twins.iter().map(|group| group.len() as u64 - 1).sum();
             }
-            Event::Woken => {}
+            Event::Settled(_) | Event::Woken => {}
         }
     }
 

@@ -60,6 +60,8 @@ pub(super) struct Loop<'a, 'b> {
     generation: u64,
     published: Instant,
     measured: u64,
+    /// Whether the map may have to follow its arrivals, which it does when nothing else is going on.
+    unsettled: bool,
     measuring: bool,
     ready: bool,
     /// Whether a task runs, and how many have ended.
@@ -102,6 +104,7 @@ impl<'a, 'b> Loop<'a, 'b> {
             generation: 0,
             published: now,
             measured: 0,
+            unsettled: true,
             measuring: false,
             ready: false,
             tasks: (false, 0),
@@ -216,6 +219,7 @@ impl Loop<'_, '_> {
                 self.plan_on(Input::Ingested(outcome));
             }
             Event::Done(result) => self.done(result),
+            Event::Settled(more) => self.unsettled |= more,
             Event::Measured(quality, twins) => {
                 self.measuring = false;
                 self.hands.grade(quality, twins);
@@ -324,6 +328,7 @@ impl Loop<'_, '_> {
                     );
                     self.generation = report.generation;
                     self.published = Instant::now();
+                    self.unsettled = true;
                     self.notifier.status(&self.reporter.line());
                 }
                 Ok(report)
@@ -350,6 +355,10 @@ impl Loop<'_, '_> {
             return;
         }
         let quiet = matches!(self.mode, Mode::Once) || self.published.elapsed() > MEASURE_AFTER;
+        if self.unsettled && self.plan.is_idle() && matches!(self.mode, Mode::Watch { .. }) {
+            self.unsettled = false;
+            self.hands.settle();
+        }
         if !self.measuring && quiet && self.measured != self.generation {
             (self.measuring, self.measured) = (true, self.generation);
             self.hands.measure();

@@ -44,6 +44,7 @@ const TWINS_WITHIN: f32 = 0.5;
 enum Order {
     Run(Task),
     Measure,
+    Settle,
     Grade(Quality, Groups),
     Describe(Descriptions),
     Rules(Rules),
@@ -118,6 +119,11 @@ impl Hands {
         drop(self.orders.send(Order::Run(task)));
     }
 
+    /// Lets a large map follow its arrivals a bit further.
+    pub(super) fn settle(&self) {
+        drop(self.orders.send(Order::Settle));
+    }
+
     /// Computes the quality of the current generation beside everything else.
     pub(super) fn measure(&self) {
         drop(self.orders.send(Order::Measure));
@@ -190,6 +196,7 @@ fn run_pipeline(mut pipeline: Pipeline, inbox: &Receiver<Order>, send: &Unbounde
             Order::Describe(described) => pipeline.describe(described),
             Order::Rules(rules) => pipeline.forbid(rules),
             Order::Collect => pipeline.collect(wall_ms()),
+            Order::Settle => drop(send.send(Event::Settled(pipeline.settle()))),
             Order::Measure => {
                 let (collection, generation) =
                     (pipeline.collection().clone(), pipeline.generation());
