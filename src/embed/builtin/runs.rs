@@ -16,8 +16,6 @@ const REACHES: [f32; 3] = [2.0, 4.0, 8.0];
 const KINDS: usize = 4;
 /// Unordered pairs of kinds.
 const PAIRS: usize = KINDS * (KINDS + 1) / 2;
-/// Position of each pair of kinds.
-const PLACES: [[usize; KINDS]; KINDS] = [[0, 1, 2, 3], [1, 4, 5, 6], [2, 5, 7, 8], [3, 6, 8, 9]];
 
 /// Number of values of [`runs`].
 pub(super) const RUNS: usize = 2 * REACHES.len() * PAIRS;
@@ -31,7 +29,7 @@ pub(super) fn runs(scale: &Scale) -> Vec<f32> {
     let mean = scale.strength.mean() + 0.25 * FAINT;
     let visited = (side / STRIDE) * (side / STRIDE);
     let mut total = (0.05 * mean + 0.25 * FAINT) * visited as f32;
-    let mut sums = [[[0.0_f32; PAIRS]; REACHES.len()]; 2];
+    let mut sums = [[[[0.0_f32; KINDS]; KINDS]; REACHES.len()]; 2];
     for y in (0..side).step_by(STRIDE) {
         for x in (0..side).step_by(STRIDE) {
             let here = strength[y * side + x];
@@ -39,6 +37,7 @@ pub(super) fn runs(scale: &Scale) -> Vec<f32> {
                 continue;
             }
             total += here;
+            let inverse = 1.0 / here;
             let doubled = scale.directions[y * side + x];
             // The half angle's vector: across the edge.
             let cos = (0.5 * (1.0 + doubled.0)).max(0.0).sqrt();
@@ -50,19 +49,38 @@ pub(super) fn runs(scale: &Scale) -> Vec<f32> {
             for (sums, (dx, dy)) in sums.iter_mut().zip([(cos, sin), (-sin, cos)]) {
                 for (sums, reach) in sums.iter_mut().zip(REACHES) {
                     let (dx, dy) = (reach * dx, reach * dy);
-                    let one = shown(scale, here, doubled, stepped(side, x, y, dx, dy));
-                    let other = shown(scale, here, doubled, stepped(side, x, y, -dx, -dy));
-                    for a in 0..KINDS {
-                        for b in 0..KINDS {
-                            sums[PLACES[a][b]] += here * one[a] * other[b];
-                        }
-                    }
+                    let one = shown(scale, inverse, doubled, stepped(side, x, y, dx, dy));
+                    let other = shown(scale, inverse, doubled, stepped(side, x, y, -dx, -dy));
+                    add_pairs(sums, here, one, other);
                 }
             }
         }
     }
-    let shares = sums.iter().flatten().flatten();
-    shares.map(|sum| (sum / total).sqrt()).collect()
+    let mut all = Vec::with_capacity(RUNS);
+    for sums in sums.iter().flatten() {
+        for a in 0..KINDS {
+            all.push((sums[a][a] / total).sqrt());
+            all.extend((a + 1..KINDS).map(|b| ((sums[a][b] + sums[b][a]) / total).sqrt()));
+        }
+    }
+    all
+}
+
+/// Adds the product of two sides. Indexed, because this loop is too hot to depend on the inlining of iterators.
+#[inline]
+#[expect(clippy::needless_range_loop)]
+fn add_pairs(
+    sums: &mut [[f32; KINDS]; KINDS],
+    weight: f32,
+    one: [f32; KINDS],
+    other: [f32; KINDS],
+) {
+    for a in 0..KINDS {
+        let weight = weight * one[a];
+        for b in 0..KINDS {
+            sums[a][b] += weight * other[b];
+        }
+    }
 }
 
 /// The pixel nearest to a step from `x`, `y`, if it lies inside.
@@ -77,13 +95,13 @@ fn stepped(side: usize, x: usize, y: usize, dx: f32, dy: f32) -> Option<usize> {
     both.then(|| (y - ABOVE) * side + x - ABOVE)
 }
 
-/// How much a pixel counts as each kind, beside one of strength `here` and the direction `doubled`.
+/// How much a pixel counts as each kind, beside one of strength 1 / `inverse` and direction `doubled`.
 #[inline]
-fn shown(scale: &Scale, here: f32, doubled: (f32, f32), at: Option<usize>) -> [f32; KINDS] {
+fn shown(scale: &Scale, inverse: f32, doubled: (f32, f32), at: Option<usize>) -> [f32; KINDS] {
     let Some(at) = at else {
         return [0.0, 0.0, 0.0, 1.0];
     };
-    let strength = (scale.strength.values[at] / here).min(1.0);
+    let strength = (scale.strength.values[at] * inverse).min(1.0);
     let (cos, sin) = scale.directions[at];
     let cos = doubled.0 * cos + doubled.1 * sin;
     // The sine of the angle, from parallel to crossing.
