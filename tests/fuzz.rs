@@ -134,6 +134,19 @@ fn seeds_reach_the_targets() {
     }
 }
 
+/// Found by libFuzzer: the header of the scan said that it goes on past the end of the file.
+#[test]
+fn a_spliced_jpeg_whose_header_is_cut_short_is_refused() {
+    for mut sample in samples().remove("splice").unwrap() {
+        let scan = sample
+            .windows(2)
+            .position(|two| two == [0xFF, 0xDA])
+            .unwrap();
+        sample[scan + 2] = 0xCA;
+        targets::splice(&sample);
+    }
+}
+
 /// One way to damage an input.
 #[derive(Clone, Debug)]
 enum Damage {
