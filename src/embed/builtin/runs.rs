@@ -58,9 +58,9 @@ pub(super) fn runs(scale: &Scale) -> Vec<f32> {
     }
     let mut all = Vec::with_capacity(RUNS);
     for sums in sums.iter().flatten() {
-        for a in 0..KINDS {
-            all.push((sums[a][a] / total).sqrt());
-            all.extend((a + 1..KINDS).map(|b| ((sums[a][b] + sums[b][a]) / total).sqrt()));
+        for (a, row) in sums.iter().enumerate() {
+            all.push((row[a] / total).sqrt());
+            all.extend((a + 1..KINDS).map(|b| ((row[b] + sums[b][a]) / total).sqrt()));
         }
     }
     all
@@ -68,7 +68,6 @@ pub(super) fn runs(scale: &Scale) -> Vec<f32> {
 
 /// Adds the product of two sides. Indexed, because this loop is too hot to depend on the inlining of iterators.
 #[inline]
-#[expect(clippy::needless_range_loop)]
 fn add_pairs(
     sums: &mut [[f32; KINDS]; KINDS],
     weight: f32,
