@@ -30,7 +30,7 @@ fn samples() -> BTreeMap<&'static str, Vec<Vec<u8>>> {
         .to_vec();
     let mut splices = Vec::new();
     for (shape, width, height, block) in
-        [(80u8, 63u8, 63u8, 0u8), (81, 127, 31, 1), (30, 40, 200, 3)]
+        [(80u8, 63u8, 63u8, 0u8), (81, 127, 31, 1), (30, 127, 190, 3)]
     {
         let frame_px = (u32::from(width) + 1, u32::from(height) + 1);
         let mut bytes = vec![shape, width, height, block];
@@ -131,6 +131,19 @@ fn seeds_reach_the_targets() {
                 fs::write(folder.join(format!("{i}")), sample).unwrap();
             }
         }
+    }
+}
+
+/// Found by libFuzzer: the header of the scan said that it goes on past the end of the file.
+#[test]
+fn a_spliced_jpeg_whose_header_is_cut_short_is_refused() {
+    for mut sample in samples().remove("splice").unwrap() {
+        let scan = sample
+            .windows(2)
+            .position(|two| two == [0xFF, 0xDA])
+            .unwrap();
+        sample[scan + 2] = 0xCA;
+        targets::splice(&sample);
     }
 }
 

@@ -318,6 +318,7 @@ impl Loop<'_, '_> {
             }
             Err(error) => {
                 let text = chain(&error);
+                tracing::debug!(error = text, "not published");
                 self.warn(
                     "rebuild",
                     &format!("{text}; the last good mosaic stays, trying again"),

@@ -345,7 +345,7 @@ pub(super) fn scan_start(bytes: &[u8]) -> Result<usize, JpegError> {
     let mut at = 2;
     while let Some((marker, length)) = segment_at(bytes, at) {
         at += 2 + length;
-        if marker == 0xDA {
+        if marker == 0xDA && at <= bytes.len() {
             return Ok(at);
         }
     }

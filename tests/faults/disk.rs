@@ -1,10 +1,14 @@
 //! Disks of our own: small ones that run full, and one whose power can be cut. They need root.
 
-use crate::{check::run, common::Site};
+use crate::{
+    check::{patience, run},
+    common::Site,
+};
 use std::{
     fs::{self, File},
     io::Write,
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 /// A mount that goes away with its owner.
@@ -111,6 +115,16 @@ impl CuttableDisk {
     pub fn boot(&mut self, site: &Site) {
         while let Some(mount) = self.mounts.pop() {
             drop(mount);
+        }
+        // Mounted again while some other mount namespace still has it, it would be the dead file system itself.
+        let free = format!("test -z \"$(losetup -j {})\"", self.image.path().display());
+        let began = Instant::now();
+        while !run(&free) {
+            assert!(
+                began.elapsed() < patience(),
+                "another mount namespace holds the disk"
+            );
+            std::thread::sleep(Duration::from_millis(20));
         }
         assert!(self.mount(site), "the disk does not come back");
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     album::Editor,
-    check::{Promised, agree, configure, count, skip, start_ready, tail, until_same},
+    check::{Promised, agree, configure, count, patience, skip, start_ready, tail, until_same},
     common::Site,
     disk::{Filler, Mounted},
 };
@@ -72,11 +72,16 @@ fn told_to_stop_during_the_first_layout_of_many_works_it_ends_soon() {
     let works = count(800, 8_000) as usize;
     editor.add(works);
     let daemon = site.start();
-    site.wait("the layout", || {
+    let stage = || {
         let status = fs::read_to_string(site.output().join("status.json")).ok()?;
         let status = mosaicd::service::status::Status::from_json(&status).ok()?;
-        (status.progress?.stage == "layout").then_some(())
-    });
+        Some(status.progress?.stage)
+    };
+    let began = Instant::now();
+    while stage().is_none_or(|stage| stage != "layout") {
+        assert!(began.elapsed() < patience(), "no layout is seen");
+        thread::sleep(Duration::from_millis(20));
+    }
     let took = stop(&site, daemon);
     let mut promised = Promised::default();
     promised.read(&site);

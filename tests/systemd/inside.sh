@@ -35,7 +35,8 @@ is "network" "lo" "$(nsenter -t "$pid" -n ls /sys/class/net 2>/dev/null | tr '\n
 is "seccomp" 2 "$(awk '/^Seccomp:/{print $2}' /proc/$pid/status)"
 is "no new privileges" 1 "$(awk '/^NoNewPrivs:/{print $2}' /proc/$pid/status)"
 is "capabilities" 0000000000000000 "$(awk '/^CapBnd:/{print $2}' /proc/$pid/status)"
-is "it cannot write the artworks" ro "$(awk '$5=="/srv/mosaicd/artworks"{split($6,o,",");print o[1]}' /proc/$pid/mountinfo)"
+is "its namespace cannot write the artworks" no "$(nsenter -t "$pid" -m touch /srv/mosaicd/artworks/x 2>/dev/null || echo no)"
+is "and can write the output" yes "$(nsenter -t "$pid" -m touch /srv/mosaicd/output/x && rm /srv/mosaicd/output/x && echo yes)"
 echo "exposure: $(systemd-analyze security mosaicd --no-pager 2>/dev/null | tail -n 1)"
 
 echo "[page]" >/tmp/page; sed -i 's/^title = .*/title = "Reloaded"/' /etc/mosaicd/mosaicd.toml
