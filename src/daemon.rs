@@ -9,14 +9,16 @@
 
 use crate::{
     config::{Config, ConfigError},
+    describe::{Descriptions, Mistake},
     embed::{EncodeError, Encoder},
+    history::twins::Groups,
     ingest::Outcome,
     pipeline::{PipelineError, Report},
     plan::{Plan, Settings, Shadow},
     publish::{PublishError, manifest::Quality},
     service::{signals, status::Status, systemd::Notifier, telemetry::LevelHandle},
     store::StoreError,
-    watch::{Ignore, IgnoreError, Quiet, Scan, Settle},
+    watch::{Ignore, IgnoreError, Quiet, Rules, Scan, Settle},
 };
 use report::Reporter;
 use rooms::Rooms;
@@ -38,7 +40,7 @@ mod serving;
 mod threads;
 mod validate;
 
-pub use rooms::{open_encoder, params};
+pub use rooms::{encoder_spec, open_encoder, params, roots};
 pub use serve::CONFIRMATION;
 pub use validate::{Finding, Invalid, validate};
 
@@ -137,15 +139,19 @@ enum Event {
     /// A scan ended; these patterns were in force.
     Scanned {
         scan: Result<Scan, String>,
-        ignore: Ignore,
+        rules: Rules,
         wall_ms: u64,
     },
+    /// The owner's table of titles, artists and links was read: it says something new.
+    Described(Descriptions, Vec<Mistake>),
     /// A file was read, or refused.
     Ingested(Outcome),
     /// The pipeline did what it was asked.
     Done(Result<Report, PipelineError>),
-    /// The quality of a generation was computed.
-    Measured(Quality),
+    /// The quality of a generation was computed, and which works are one picture.
+    Measured(Quality, Groups),
+    /// A large map has followed its arrivals a bit further; whether some of it may be left.
+    Settled(bool),
 }
 
 /// What ended the loop.
@@ -185,11 +191,11 @@ pub fn run(
     let mut reporter = Reporter::new(observe);
     // A daemon waits for a full or failing disk to pass; a lock is somebody else's, and everything else an error.
     let patient = |error: &DaemonError| matches!(mode, Mode::Watch { .. }) && error.may_pass();
-    let store = loop {
+    let (store, healed) = loop {
         let opened = rooms::check_folders(&config)
             .and_then(|()| runtime.block_on(rooms::open_store(&config, &mut signals)));
         match opened {
-            Ok(Some(store)) => break store,
+            Ok(Some(opened)) => break opened,
             Ok(None) => return Ok(Exit::Stopped(reporter.stopped())),
             Err(error) if patient(&error) => {
                 report_wait(&notifier, &error);
@@ -201,6 +207,9 @@ pub fn run(
         }
     };
     let mut encoders = Encoders::open(&config, &mode)?;
+    if healed {
+        reporter.store_healed();
+    }
     // What to go back to when a reload fails after all.
     let mut proven: Option<(Config, Encoders)> = None;
     loop {
@@ -208,10 +217,9 @@ pub fn run(
         let (events, mut inbox) = mpsc::unbounded_channel();
         let opened = Rooms::open(&config, &store, &encoders).and_then(|rooms| {
             let ignore = Ignore::new(&config.watch.ignore)?;
-            let (hands, known) = Hands::start(rooms, &config, ignore.clone(), &events)?;
-            Ok((hands, known, ignore))
+            Hands::start(rooms, &config, ignore, &events)
         });
-        let (hands, known, ignore) = match (opened, proven.take()) {
+        let (hands, known) = match (opened, proven.take()) {
             (Ok(opened), _) => opened,
             (Err(error), Some(old)) => {
                 let error = chain(&error);
@@ -245,7 +253,7 @@ pub fn run(
         let settle = Settle::new(quiet(&config));
         let plan = Plan::new(settings(&config), settle, known, shadow);
         let of = (&config, &mode);
-        let mut round = Loop::new(of, &notifier, &mut reporter, events, (plan, hands), ignore);
+        let mut round = Loop::new(of, &notifier, &mut reporter, events, (plan, hands));
         match runtime.block_on(round.serve(&mut inbox, &mut signals)) {
             Next::Reload(new) => {
                 notifier.reloading();

@@ -1,6 +1,7 @@
 //! From a finished file to a durable embedding and a durable cell.
 //!
-//! It owns the threads that read, hash, decode, prepare and embed, and the commit that makes their results durable.
+//! It owns the threads: several that read, hash, decode and prepare, one that embeds, one that makes the results durable.
+//! The queues between them are bounded, so that memory is too; a picture that takes long to decode holds up no other.
 //! It decides nothing: which files, and when, is `plan`'s; what becomes of the results is `pipeline`'s.
 //!
 //! Invariants: an [`Outcome`] with a hash is sent only after its embedding and its cell are durable; each [`Job`] has
@@ -16,7 +17,7 @@ use crate::{
     embed::{EncodeError, Encoder},
     publish::{CellStore, PublishError},
     store::{Store, StoreError},
-    watch::{ReadError, read_finished},
+    watch::{ReadError, Roots},
 };
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use std::{
@@ -30,17 +31,22 @@ use std::{
 
 mod attempts;
 mod memory;
+#[cfg(test)]
+mod tests;
 pub use attempts::Attempts;
 pub use memory::Memory;
 
 /// Embeddings that wait for one commit at most.
 const COMMIT: usize = 256;
 
+/// Fewest threads that decode: with one, a huge picture would hold up all others.
+const LEAST_THREADS: usize = 2;
+
 /// What the threads share.
 #[derive(Clone)]
 pub struct Ingest {
-    /// The artwork folder.
-    pub root: PathBuf,
+    /// The artwork folders.
+    pub roots: Roots,
     /// Largest file read, bytes.
     pub max_file_bytes: u64,
     /// Decoding limits.
@@ -130,6 +136,8 @@ impl Refusal {
             Self::Read(ReadError::NotAFile) => Retry::WhenChanged,
             Self::Read(_) => Retry::Later,
             Self::Decode(error) if error.is_truncated() => Retry::Later,
+            // An encoder that failed as such (memory, a device) may work the next time.
+            Self::Encode(error) if error.bad_input().is_none() => Retry::Later,
             Self::Decode(_) | Self::Crashes(_) | Self::Encode(_) => Retry::WhenChanged,
             Self::Store(_) | Self::Cell(_) => Retry::Wait,
         }
@@ -149,6 +157,16 @@ struct Inputs {
     next: Option<Vec<f32>>,
 }
 
+struct Encoded {
+    job: Job,
+    hash: ContentHash,
+    embedded: Embedded,
+    next: Embedded,
+}
+
+/// An embedding, or why there is none; `None` if none was wanted.
+type Embedded = Option<Result<Vec<f32>, Arc<EncodeError>>>;
+
 impl Ingest {
     /// Starts the threads. They end when the returned sender is dropped and the last outcome was delivered.
     pub fn start(
@@ -159,7 +177,7 @@ impl Ingest {
         let (jobs, inbox) = unbounded::<Job>();
         let (decoded, to_encode) = bounded::<Decoded>(2 * self.encoder.max_batch().max(16));
         let mut handles = Vec::new();
-        for i in 0..threads.max(1) {
+        for i in 0..threads.max(LEAST_THREADS) {
             let (ingest, inbox, decoded, deliver) = (
                 self.clone(),
                 inbox.clone(),
@@ -192,15 +210,23 @@ impl Ingest {
                     .spawn(work)?,
             );
         }
-        let encode = move || self.encode_all(&to_encode, &deliver);
+        // A thread of its own for what waits on the disk, so that the encoder need not.
+        let groups = COMMIT.div_ceil(self.encoder.max_batch().clamp(1, COMMIT));
+        let (encoded, to_commit) = bounded::<Vec<Encoded>>(groups);
+        let ingest = self.clone();
+        let encode = move || ingest.encode_all(&to_encode, &encoded);
         handles.push(thread::Builder::new().name("encode".into()).spawn(encode)?);
+        let commit = move || self.commit_all(&to_commit, &deliver);
+        handles.push(thread::Builder::new().name("commit".into()).spawn(commit)?);
         Ok((jobs, handles))
     }
 
     /// Reads a file and makes its cell and the encoders' inputs, each only if it is not there already.
     fn decode(&self, job: &Job) -> Result<(ContentHash, Inputs), Refusal> {
         let _file = self.memory.files.take(job.identity.size);
-        let bytes = read_finished(&self.root, &job.path, &job.identity, self.max_file_bytes)?;
+        let bytes = self
+            .roots
+            .read_finished(&job.path, &job.identity, self.max_file_bytes)?;
         let hash = ContentHash::of(&bytes);
         let wanted = |encoder: &dyn Encoder| {
             let embedded = self.store.has_embedding(&hash, encoder.model());
@@ -231,20 +257,29 @@ impl Ingest {
         Ok((hash, inputs))
     }
 
-    fn encode_all(&self, inbox: &Receiver<Decoded>, deliver: &impl Fn(Outcome)) {
+    /// Encodes whatever is there, in groups of at most a batch of new pictures.
+    fn encode_all(&self, inbox: &Receiver<Decoded>, outbox: &Sender<Vec<Encoded>>) {
+        let batch = self.encoder.max_batch().clamp(1, COMMIT);
+        let is_fresh = |Decoded { inputs, .. }: &Decoded| {
+            usize::from(inputs.input.is_some() || inputs.next.is_some())
+        };
         while let Ok(first) = inbox.recv() {
+            let mut fresh = is_fresh(&first);
             let mut group = vec![first];
-            let limit = self.encoder.max_batch().clamp(1, COMMIT);
-            group.extend(inbox.try_iter().take(limit - 1));
-            for outcome in self.commit(group) {
-                deliver(outcome);
+            while fresh < batch
+                && group.len() < COMMIT
+                && let Ok(more) = inbox.try_recv()
+            {
+                fresh += is_fresh(&more);
+                group.push(more);
+            }
+            if outbox.send(self.encode(group)).is_err() {
+                return;
             }
         }
     }
 
-    /// Embeds a group and makes it durable.
-    fn commit(&self, mut group: Vec<Decoded>) -> Vec<Outcome> {
-        let hashes: Vec<ContentHash> = group.iter().map(|decoded| decoded.hash).collect();
+    fn encode(&self, mut group: Vec<Decoded>) -> Vec<Encoded> {
         let (inputs, next_inputs) = group
             .iter_mut()
             .map(|decoded| std::mem::take(&mut decoded.inputs))
@@ -253,48 +288,71 @@ impl Ingest {
         let embedded = embed(&*self.encoder, inputs);
         let next = match &self.next {
             Some(next) => embed(&**next, next_inputs),
-            None => hashes.iter().map(|_| None).collect(),
+            None => group.iter().map(|_| None).collect(),
         };
+        let answers = embedded.into_iter().zip(next);
+        let encoded = |(decoded, (embedded, next)): (Decoded, (Embedded, Embedded))| Encoded {
+            job: decoded.job,
+            hash: decoded.hash,
+            embedded,
+            next,
+        };
+        group.into_iter().zip(answers).map(encoded).collect()
+    }
+
+    /// Makes durable whatever is there, all of it with one commit.
+    fn commit_all(&self, inbox: &Receiver<Vec<Encoded>>, deliver: &impl Fn(Outcome)) {
+        while let Ok(mut group) = inbox.recv() {
+            while group.len() < COMMIT
+                && let Ok(more) = inbox.try_recv()
+            {
+                group.extend(more);
+            }
+            self.commit(group).into_iter().for_each(deliver);
+        }
+    }
+
+    fn commit(&self, group: Vec<Encoded>) -> Vec<Outcome> {
         let durable = self
             .cells
             .sync()
             .map_err(|error| Undurable::Cell(Arc::new(error)));
         let durable = durable
-            .and_then(|()| self.make_durable(&*self.encoder, &hashes, &embedded))
+            .and_then(|()| self.make_durable(&*self.encoder, &group, |e| &e.embedded))
             .and_then(|()| match &self.next {
-                Some(encoder) => self.make_durable(&**encoder, &hashes, &next),
+                Some(encoder) => self.make_durable(&**encoder, &group, |e| &e.next),
                 None => Ok(()),
             });
-        let outcome = |(decoded, (embedded, next)): (Decoded, (Embedded, Embedded))| {
-            let fresh = embedded.is_some();
-            let result = match (embedded, &durable) {
+        let outcome = |encoded: Encoded| {
+            let fresh = encoded.embedded.is_some();
+            let result = match (encoded.embedded, &durable) {
                 (Some(Err(error)), _) => Err(Refusal::Encode(error)),
                 (_, Err(Undurable::Store(error))) => Err(Refusal::Store(error.clone())),
                 (_, Err(Undurable::Cell(error))) => Err(Refusal::Cell(error.clone())),
-                (_, Ok(())) => Ok(decoded.hash),
+                (_, Ok(())) => Ok(encoded.hash),
             };
+            let next_error = encoded.next.and_then(Result::err);
             Outcome {
-                job: decoded.job,
+                job: encoded.job,
                 embedded: result.is_ok() && fresh,
                 result,
-                next_error: next.and_then(Result::err).map(|error| error.to_string()),
+                next_error: next_error.map(|error| error.to_string()),
             }
         };
-        let answers = embedded.into_iter().zip(next);
-        group.into_iter().zip(answers).map(outcome).collect()
+        group.into_iter().map(outcome).collect()
     }
 
     fn make_durable(
         &self,
         encoder: &dyn Encoder,
-        hashes: &[ContentHash],
-        embedded: &[Embedded],
+        group: &[Encoded],
+        embedded: impl Fn(&Encoded) -> &Embedded,
     ) -> Result<(), Undurable> {
-        let good = |(hash, embedded): (&ContentHash, &Embedded)| match embedded {
-            Some(Ok(vector)) => Some((*hash, vector.clone())),
+        let good = |encoded: &Encoded| match embedded(encoded) {
+            Some(Ok(vector)) => Some((encoded.hash, vector.clone())),
             _ => None,
         };
-        let fresh: Vec<_> = hashes.iter().zip(embedded).filter_map(good).collect();
+        let fresh: Vec<_> = group.iter().filter_map(good).collect();
         if fresh.is_empty() {
             return Ok(());
         }
@@ -303,29 +361,27 @@ impl Ingest {
     }
 }
 
-/// An embedding, or why there is none; `None` if none was wanted.
-type Embedded = Option<Result<Vec<f32>, Arc<EncodeError>>>;
-
-/// Embeds what there is to embed, in batches; a batch that fails fails whole.
+/// Embeds what there is to embed, in batches; an input that is itself at fault is refused without the others.
 fn embed(encoder: &dyn Encoder, inputs: Vec<Option<Vec<f32>>>) -> Vec<Embedded> {
     let mut answers: Vec<Embedded> = inputs.iter().map(|_| None).collect();
-    let wanted: Vec<(usize, Vec<f32>)> = inputs
-        .into_iter()
-        .enumerate()
-        .filter_map(|(i, input)| input.map(|input| (i, input)))
-        .collect();
-    let (places, inputs): (Vec<usize>, Vec<Vec<f32>>) = wanted.into_iter().unzip();
-    let batch = encoder.max_batch().max(1);
-    for (places, inputs) in places.chunks(batch).zip(inputs.chunks(batch)) {
-        match encoder.encode(inputs) {
+    let wanted = inputs.into_iter().enumerate();
+    let wanted = wanted.filter_map(|(i, input)| input.map(|input| (i, input)));
+    let (mut places, mut inputs): (Vec<usize>, Vec<Vec<f32>>) = wanted.unzip();
+    while !places.is_empty() {
+        let batch = encoder.max_batch().clamp(1, places.len());
+        match encoder.encode(&inputs[..batch]) {
             Ok(vectors) => {
-                for (&i, vector) in places.iter().zip(vectors) {
+                inputs.drain(..batch);
+                for (i, vector) in places.drain(..batch).zip(vectors) {
                     answers[i] = Some(Ok(vector));
                 }
             }
             Err(error) => {
+                let bad = error.bad_input().filter(|&bad| bad < batch);
+                let at_fault = bad.map_or(0..batch, |bad| bad..bad + 1);
                 let error = Arc::new(error);
-                for &i in places {
+                inputs.drain(at_fault.clone());
+                for i in places.drain(at_fault) {
                     answers[i] = Some(Err(error.clone()));
                 }
             }

@@ -18,12 +18,14 @@ use std::{
 
 mod cli;
 
+use cli::help;
+
 /// The exit code of a configuration that cannot be used (`EX_CONFIG` of sysexits.h).
 const EX_CONFIG: u8 = 78;
 
 /// Keeps a mosaic of an artwork folder, sorted by visual similarity, always current on disk.
 #[derive(Parser)]
-#[command(version, arg_required_else_help = true)]
+#[command(version, arg_required_else_help = true, after_help = help::MOSAICD)]
 struct Arguments {
     #[command(flatten)]
     common: Common,
@@ -50,10 +52,13 @@ struct Common {
 #[derive(Subcommand)]
 enum Command {
     /// Watch the artwork folder and keep the mosaic current, until told to stop.
+    #[command(after_help = help::RUN)]
     Run,
     /// Bring the mosaic up to date once, with progress, and end.
+    #[command(after_help = help::BUILD)]
     Build,
     /// Draw sample artworks into DIR/artworks and build their mosaic in DIR/output.
+    #[command(after_help = help::DEMO)]
     Demo {
         /// Folder to fill; made if missing.
         dir: PathBuf,
@@ -68,15 +73,23 @@ enum Command {
         seed: u64,
     },
     /// Check configuration, folders, model and limits, and say what would be used.
-    Validate,
+    #[command(after_help = help::VALIDATE)]
+    Validate {
+        /// The same as JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Say how the mosaic is doing: counts, last publication, every failed file by name and reason.
+    #[command(after_help = help::STATUS)]
     Status {
         /// The same as JSON.
         #[arg(long)]
         json: bool,
     },
     /// Believe a held removal: the works that vanished are taken out of the mosaic.
+    #[command(after_help = help::CONFIRM_REMOVAL)]
     ConfirmRemoval,
+    #[command(after_help = help::ARRANGE)]
     /// Lay out any vectors (an `N × D` float32 array in NumPy's .npy format) on a grid.
     Arrange {
         /// The vectors.
@@ -89,14 +102,28 @@ enum Command {
         map_fidelity: Option<f32>,
     },
     /// Write the embeddings and cells of the published works, for tools of your own; works beside a running daemon.
+    #[command(after_help = help::EXPORT)]
     Export {
-        /// Folder for `embeddings.npy` (float32, N × D) and `items.csv` (index,path,x,y,col,row).
+        /// Folder for `embeddings.npy` (float32, N × D) and `items.csv` (index,path,x,y,col,row,hash,model).
         dir: PathBuf,
     },
-    /// List the works most alike to a placed one or to any picture file; works beside a running daemon.
+    /// Take embeddings over that `mosaicd export` wrote on another machine, so that nothing is embedded here.
+    #[command(after_help = help::IMPORT)]
+    Import {
+        /// The embeddings, float32, N × D.
+        embeddings: PathBuf,
+        /// Their works: a table with the columns path, hash and model, line by line as the rows.
+        items: PathBuf,
+    },
+    /// List the works most alike to a placed one, to any picture file or to words; works beside a running daemon.
+    #[command(after_help = help::SIMILAR)]
     Similar {
         /// A placed work's path or file name, or a file.
-        name: String,
+        #[arg(required_unless_present = "text")]
+        name: Option<String>,
+        /// Words instead of a work; needs a CLIP model with its text encoder.
+        #[arg(long, conflicts_with = "name")]
+        text: Option<String>,
         /// How many.
         #[arg(long, short = 'n', default_value_t = 10)]
         count: usize,
@@ -104,19 +131,43 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Get models and the library that runs them, and look at them.
+    #[command(subcommand)]
+    Model(ModelCommand),
     /// Work with configuration files.
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Print a shell's completions.
+    #[command(after_help = help::COMPLETIONS)]
     Completions {
         /// The shell.
         shell: clap_complete::Shell,
+    },
+    /// Write the manual pages into a folder, for packages.
+    #[command(hide = true)]
+    Man {
+        /// The folder; made if missing.
+        dir: PathBuf,
+    },
+}
+
+#[derive(Subcommand)]
+enum ModelCommand {
+    /// List what can be fetched.
+    List,
+    /// Fetch a model, or onnxruntime, and check every byte; goes on where an earlier attempt stopped.
+    Fetch(cli::model::Fetch),
+    /// Say what an ONNX model takes and gives and how it would be used.
+    Inspect {
+        /// An ONNX file or a folder with one.
+        path: PathBuf,
     },
 }
 
 #[derive(Subcommand)]
 enum ConfigCommand {
     /// Print the commented default configuration, or write it to a file that does not exist yet.
+    #[command(after_help = help::CONFIG_INIT)]
     Init {
         /// The file; standard output without it.
         file: Option<PathBuf>,
@@ -156,7 +207,7 @@ fn execute(Arguments { common, command }: Arguments) -> anyhow::Result<()> {
             size,
             seed,
         } => demo_in(&common, &dir, count, size, seed),
-        Command::Validate => cli::validate(&common.load()?),
+        Command::Validate { json } => cli::validate(&common.load()?, json),
         Command::Status { json } => cli::status(&common.load()?, json),
         Command::ConfirmRemoval => cli::confirm_removal(&common.load()?),
         Command::Arrange {
@@ -165,7 +216,27 @@ fn execute(Arguments { common, command }: Arguments) -> anyhow::Result<()> {
             map_fidelity,
         } => cli::arrange(&common.load()?, &vectors, &out, map_fidelity),
         Command::Export { dir } => cli::export(&common.load()?, &dir),
-        Command::Similar { name, count, json } => cli::similar(&common.load()?, &name, count, json),
+        Command::Import { embeddings, items } => cli::import(&common.load()?, &embeddings, &items),
+        Command::Similar {
+            name,
+            text,
+            count,
+            json,
+        } => {
+            let query = match (&text, &name) {
+                (Some(words), _) => cli::Query::Words(words),
+                (None, name) => cli::Query::Work(name.as_deref().unwrap_or_default()),
+            };
+            cli::similar(&common.load()?, &query, count, json)
+        }
+        Command::Model(ModelCommand::List) => {
+            cli::model::list(&common.load()?);
+            Ok(())
+        }
+        Command::Model(ModelCommand::Fetch(asked)) => cli::model::fetch(&common.load()?, &asked),
+        Command::Model(ModelCommand::Inspect { path }) => {
+            cli::model::inspect(&common.load()?, &path)
+        }
         Command::Config(ConfigCommand::Init { file }) => config_init(file.as_deref()),
         Command::Completions { shell } => {
             clap_complete::generate(
@@ -176,7 +247,15 @@ fn execute(Arguments { common, command }: Arguments) -> anyhow::Result<()> {
             );
             Ok(())
         }
+        Command::Man { dir } => man(&dir),
     }
+}
+
+/// Writes `mosaicd.1` and a page for every command.
+fn man(dir: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(dir)
+        .and_then(|()| clap_mangen::generate_to(Arguments::command(), dir))
+        .with_context(|| format!("cannot write manual pages into {}", dir.display()))
 }
 
 impl Common {
@@ -186,16 +265,14 @@ impl Common {
             Some(path) => Config::load(path)?,
             None => Config::default(),
         };
-        let given = [&self.artworks, &self.output, &self.state];
+        if let Some(artworks) = &self.artworks {
+            config.watch_only(artworks);
+        }
         let folders = &mut config.folders;
         for (folder, given) in [
-            &mut folders.artworks,
-            &mut folders.output,
-            &mut folders.state,
-        ]
-        .into_iter()
-        .zip(given)
-        {
+            (&mut folders.output, &self.output),
+            (&mut folders.state, &self.state),
+        ] {
             if let Some(path) = given {
                 folder.clone_from(path);
             }
@@ -240,9 +317,11 @@ fn build(config: &Config) -> anyhow::Result<()> {
 
 fn demo_in(common: &Common, dir: &Path, count: usize, size: u32, seed: u64) -> anyhow::Result<()> {
     let mut config = common.load()?;
+    if common.artworks.is_none() {
+        config.watch_only(&dir.join("artworks"));
+    }
     let folders = &mut config.folders;
     for (folder, given, name) in [
-        (&mut folders.artworks, &common.artworks, "artworks"),
         (&mut folders.output, &common.output, "output"),
         (&mut folders.state, &common.state, "state"),
     ] {

@@ -9,15 +9,19 @@
 
 use crate::{
     artwork::{ArtworkId, ContentHash, FileIdentity},
+    describe::Descriptions,
     embed::{Encoder, ModelId},
+    history::twins::Groups,
     ingest::Job,
     matrix::Matrix,
-    publish::{CellStore, Generation, PublishError, Published, Publisher, manifest},
+    publish::{CellStore, Chronicle, Generation, PublishError, Published, Publisher, manifest},
     rebuild::{self, Arrival, ChangeSet, Collection, Params, RebuildError, Rebuilt, Work},
     snapshot::{self, Snapshot, SnapshotError},
     store::{Store, StoreError},
     vectors::VectorFile,
+    watch::Rules,
 };
+use erase::Erasing;
 use std::{
     collections::HashSet,
     os::unix::ffi::OsStrExt,
@@ -26,6 +30,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+mod erase;
 mod forget;
 
 /// Neighbours of a work that the manifest names.
@@ -121,6 +126,7 @@ pub struct Pipeline {
     store: Arc<dyn Store>,
     cells: Arc<CellStore>,
     publisher: Publisher,
+    chronicle: Chronicle,
     collection: Collection,
     /// The parameters, by their key, that the collection was made with.
     made_with: String,
@@ -130,6 +136,10 @@ pub struct Pipeline {
     /// The generation whose cells were collected last.
     collected: u64,
     forget: forget::Forget,
+    /// What the owner says of the works.
+    described: Descriptions,
+    /// What the owner's patterns took out and must leave no trace.
+    erasing: Erasing,
     /// The embeddings for `export` and `similar`; opened at the first publication and after an error.
     shared: Option<VectorFile>,
 }
@@ -141,7 +151,7 @@ impl Pipeline {
         encoder: Arc<dyn Encoder>,
         store: Arc<dyn Store>,
         cells: Arc<CellStore>,
-        publisher: Publisher,
+        (publisher, chronicle): (Publisher, Chronicle),
         state: &Path,
     ) -> Result<Self, PipelineError> {
         let key = params.key();
@@ -159,12 +169,15 @@ impl Pipeline {
             store,
             cells,
             publisher,
+            chronicle,
             collection,
             state: state.to_owned(),
             unsaved: false,
             unpublished: Rebuilt::default(),
             collected: 0,
             forget: forget::Forget::default(),
+            described: Descriptions::default(),
+            erasing: Erasing::open(state),
             shared: None,
         })
     }
@@ -174,15 +187,33 @@ impl Pipeline {
         self.publisher.generation()
     }
 
-    /// Publishes the quality of a generation.
-    pub fn grade(&mut self, quality: manifest::Quality) -> Result<(), PublishError> {
-        self.publisher.publish_quality(quality)
+    /// Publishes the quality of a generation and which of its works are one picture.
+    pub fn grade(&mut self, quality: manifest::Quality, twins: Groups) -> Result<(), PublishError> {
+        self.publisher.publish_quality(quality)?;
+        match self.publisher.manifest() {
+            Some(manifest) => self.chronicle.found_twins(twins, manifest),
+            None => Ok(()),
+        }
+    }
+
+    /// Lets a large map follow its arrivals for some 10,000 points; says whether it moved any. Cells stay, and the
+    /// next generation brings the points to disk and to readers.
+    pub fn settle(&mut self) -> bool {
+        let moved = self.collection.layout.settle(&self.params.layout);
+        self.unsaved |= moved;
+        moved
+    }
+
+    /// The prepared cells.
+    pub fn cells(&self) -> &Arc<CellStore> {
+        &self.cells
     }
 
     /// Removes files of old generations, cells that no work needs, and embeddings beyond those that may come back.
     ///
     /// Called when nothing is being read; what was made meanwhile is found missing and made again.
     pub fn collect(&mut self, now_ms: u64) {
+        self.erase();
         if let Err(error) = self.publisher.collect(now_ms) {
             tracing::warn!(%error, "old generations could not be removed");
         }
@@ -204,6 +235,44 @@ impl Pipeline {
             Ok(false) => {}
             Ok(true) => tracing::info!("the store gave room back"),
             Err(error) => tracing::warn!(%error, "the store could not give room back"),
+        }
+    }
+
+    /// Takes over what the owner says of the works; the next publication shows it.
+    pub fn describe(&mut self, described: Descriptions) {
+        self.described = described;
+    }
+
+    /// Takes over the owner's patterns. What they name is taken out by the next task, which then erases it from disk;
+    /// what of it was placed once and is not any more is erased now.
+    pub fn forbid(&mut self, rules: Rules) {
+        self.erasing.forbid(rules);
+        self.erase();
+    }
+
+    /// Erases what the patterns took out, once no placed work bears such a name. A failure is tried again.
+    fn erase(&mut self) {
+        let works = &self.collection.works;
+        if !self
+            .erasing
+            .is_due(works.iter().map(|work| work.path.as_path()))
+        {
+            return;
+        }
+        let used: HashSet<ContentHash> = works.iter().map(|work| work.hash).collect();
+        let chronicle = &mut self.chronicle;
+        let output = (&mut self.publisher, chronicle);
+        let erased = erase::erase(output, &self.cells, &*self.store, &used)
+            .and_then(|erased| self.erasing.done().map(|()| erased));
+        match erased {
+            Ok(erased) => tracing::info!(
+                embeddings = erased.embeddings,
+                files = erased.files,
+                "what the ignore patterns name is erased"
+            ),
+            Err(error) => {
+                tracing::warn!(%error, "what the ignore patterns name is not erased yet; trying again")
+            }
         }
     }
 
@@ -269,6 +338,7 @@ impl Pipeline {
         let moves = moves(self.unpublished);
         let published = self.publish(now_ms)?;
         stages.done("publish");
+        self.erase();
         let missing: HashSet<ContentHash> = published.missing.into_iter().collect();
         let works = &self.collection.works;
         let undrawn = works
@@ -371,9 +441,19 @@ impl Pipeline {
     fn publish(&mut self, now_ms: u64) -> Result<Published, PipelineError> {
         let _span = tracing::info_span!("publish").entered();
         self.share_vectors();
-        let generation = generation(&self.collection, self.encoder.name(), self.unpublished);
+        let mut generation = generation(&self.collection, self.encoder.name(), self.unpublished);
+        for work in &mut generation.works {
+            if let Some(said) = self.described.of(&work.path).cloned() {
+                (work.title, work.artist, work.link) = (said.title, said.artist, said.link);
+            }
+        }
         let published = self.publisher.publish(&generation, &self.cells, now_ms)?;
         self.unpublished = Rebuilt::default();
+        if let Some(manifest) = self.publisher.manifest()
+            && let Err(error) = self.chronicle.note(manifest)
+        {
+            tracing::warn!(%error, "the history could not be written; the next generation catches up");
+        }
         Ok(published)
     }
 
@@ -497,6 +577,9 @@ fn generation(collection: &Collection, model: &str, rebuilt: Rebuilt) -> Generat
                 .take(NEIGHBOURS)
                 .map(|&j| ids[j as usize])
                 .collect(),
+            title: None,
+            artist: None,
+            link: None,
         }
     };
     let mut works: Vec<manifest::Work> = collection.works.iter().enumerate().map(work).collect();

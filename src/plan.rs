@@ -77,6 +77,8 @@ pub enum Input {
         /// Start of the scan, milliseconds since the Unix epoch.
         wall_ms: u64,
     },
+    /// The owner says something new of the works: it is due to be published.
+    Described,
     /// A file was read.
     Ingested(Outcome),
     /// A task ended.
@@ -236,6 +238,7 @@ impl Plan {
             Input::Scanned { scan, wall_ms } => {
                 commands.extend(self.scanned(scan, wall_ms, now_ms));
             }
+            Input::Described => self.due = true,
             Input::Ingested(outcome) => commands.extend(self.ingested(outcome, now_ms)),
             Input::Done(result) => {
                 if let Ok(report) = &result {
@@ -539,13 +542,20 @@ impl Plan {
         let absent = |path: &PathBuf| !scan.files.contains_key(path) && scan.covers(path);
         let new = |path: &&PathBuf| absent(path) && !self.gone.contains_key(*path);
         let missing: Vec<PathBuf> = self.placed.keys().filter(new).cloned().collect();
-        let grave = missing.len() >= GUARD_FROM && 2 * missing.len() > self.placed.len();
+        // A work that the owner's patterns name, or whose file is elsewhere now, has not vanished without a reason.
+        let there: HashSet<(u64, u64)> = scan.files.values().map(|f| (f.dev, f.ino)).collect();
+        let inode = |path: &PathBuf| self.placed.get(path).map(|f| (f.dev, f.ino));
+        let unexplained = |path: &&PathBuf| {
+            !scan.rules.name(path) && inode(path).is_none_or(|inode| !there.contains(&inode))
+        };
+        let vanished = missing.iter().filter(unexplained).count();
+        let grave = vanished >= GUARD_FROM && 2 * vanished > self.placed.len();
         if grave && self.settings.hold && !self.confirmed {
             let since_ms = self.held.map_or(now_ms, |held| held.since_ms);
             if now_ms.saturating_sub(since_ms) < self.settings.grace_ms {
                 self.held = Some(Held {
                     since_ms,
-                    missing: missing.len(),
+                    missing: vanished,
                 });
                 return Vec::new();
             }

@@ -142,6 +142,24 @@ pub fn read(state: &Path) -> io::Result<Option<Vectors>> {
     Ok(Some((dims, good.collect())))
 }
 
+/// The model whose embeddings the file holds, as [`digest`] names it; `None` as for [`read`].
+pub fn model(state: &Path) -> io::Result<Option<String>> {
+    let mut header = [0; HEADER];
+    match File::open(state.join(FILE)).and_then(|file| file.read_exact_at(&mut header, 0)) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        Err(error) => return Err(error),
+    }
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok((&header[..8] == MAGIC).then(|| hex(&header[16..48])))
+}
+
+/// A name for a model that fits in a table: 64 hexadecimal digits, the BLAKE3 of its id.
+pub fn digest(model: &ModelId) -> String {
+    blake3::hash(model.0.as_bytes()).to_hex().to_string()
+}
+
 fn header(model: &ModelId, dims: usize) -> [u8; HEADER] {
     let mut header = [0; HEADER];
     header[..8].copy_from_slice(MAGIC);

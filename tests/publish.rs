@@ -3,7 +3,7 @@
 mod publish_support;
 
 use mosaicd::{
-    publish::{PublishError, Publisher, manifest::Quality, names},
+    publish::{Notes, PublishError, Publisher, manifest::Quality, names},
     render::jpeg::encode_image,
 };
 use proptest::prelude::*;
@@ -600,11 +600,11 @@ fn a_newer_schema_is_refused_and_names_of_ours_are_reserved() {
         Err(PublishError::NewerSchema { found: 2, .. })
     ));
     fs::remove_file(dir.path().join("manifest.json")).expect("removed");
-    let publisher = Publisher::open(dir.path(), spec()).expect("a publisher");
+    let notes = Notes::open(dir.path()).expect("the folder");
     for name in ["manifest.json", "mosaic.jpg", "../x", "t", ".hidden", ""] {
-        assert!(publisher.write_file(name, b"").is_err(), "{name}");
+        assert!(notes.write(name, b"").is_err(), "{name}");
     }
-    publisher.write_file("status.json", b"{}").expect("written");
+    notes.write("status.json", b"{}").expect("written");
     assert_eq!(
         fs::read(dir.path().join("status.json")).expect("there"),
         b"{}"

@@ -163,6 +163,22 @@ fn unit_user_folders_and_web_server_agree() {
 }
 
 #[test]
+fn the_services_configuration_names_the_units_folders() {
+    let path = folder().join("mosaicd.toml");
+    let config = mosaicd::config::Config::load(&path).expect("it is good");
+    assert_eq!(
+        config.folders.artworks,
+        Path::new(&one("Service", "ReadOnlyPaths"))
+    );
+    assert_eq!(
+        config.folders.output,
+        Path::new(&one("Service", "ReadWritePaths"))
+    );
+    let state = one("Service", "StateDirectory");
+    assert_eq!(config.folders.state, Path::new("/var/lib").join(state));
+}
+
+#[test]
 fn nginx_accepts_the_snippet() {
     let temporary = tempfile::tempdir().expect("a temporary folder");
     let at = temporary.path().display();

@@ -1,19 +1,24 @@
 //! The commands' talk with people: progress, findings, the status beside a running daemon.
 
+pub(crate) mod help;
+mod import;
+pub(crate) mod model;
 mod progress;
 mod vectors;
 
+pub(crate) use import::import;
 pub(crate) use progress::{Progress, draw_samples};
-pub(crate) use vectors::{arrange, export, similar};
+pub(crate) use vectors::{Query, arrange, export, similar};
 
 use anyhow::{Context, bail};
 use mosaicd::{
     config::Config,
-    daemon::{self, CONFIRMATION},
+    daemon::{self, CONFIRMATION, Finding},
     service::{escape::escaped, human::render_human, status::Status},
 };
 use std::{
     fs, io,
+    path::Path,
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -27,10 +32,24 @@ pub(crate) fn quiet(level: &str) -> String {
 }
 
 /// `mosaicd validate`.
-pub(crate) fn validate(config: &Config) -> anyhow::Result<()> {
+pub(crate) fn validate(config: &Config, json: bool) -> anyhow::Result<()> {
     let findings = daemon::validate(config);
     let mut wrong = 0;
-    for finding in &findings {
+    if json {
+        let list: Vec<_> = findings
+            .iter()
+            .map(|Finding { what, found }| match found {
+                Ok(text) => serde_json::json!({"what": what, "ok": true, "found": text}),
+                Err(text) => serde_json::json!({"what": what, "ok": false, "found": text}),
+            })
+            .collect();
+        println!("{}", serde_json::to_string_pretty(&list)?);
+        wrong = findings
+            .iter()
+            .filter(|finding| finding.found.is_err())
+            .count();
+    }
+    for finding in findings.iter().filter(|_| !json) {
         match &finding.found {
             Ok(text) => println!("ok     {:<9} {}", finding.what, escaped(text)),
             Err(text) => {
@@ -67,8 +86,16 @@ pub(crate) fn status(config: &Config, json: bool) -> anyhow::Result<()> {
     let now_ms = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |d| d.as_millis() as u64);
-    print!("{}", render_human(&status, now_ms));
+    let life = status.life(now_ms, is_there(status.pid));
+    print!("{}", render_human(&status, life, now_ms));
     Ok(())
+}
+
+/// Whether a process is there; `None` where /proc does not tell.
+fn is_there(pid: u32) -> Option<bool> {
+    Path::new("/proc/self")
+        .exists()
+        .then(|| Path::new(&format!("/proc/{pid}")).exists())
 }
 
 /// `mosaicd confirm-removal`: speaks to a running daemon by a file, and to the next one if none runs.

@@ -1,6 +1,6 @@
 //! Progress: bars with rate and time left on a terminal, plain lines otherwise.
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{DecimalBytes, HumanDuration, ProgressBar, ProgressStyle};
 use mosaicd::{config::Config, daemon::Exit, demo, service::status::Status};
 use std::{
     io::{self, IsTerminal},
@@ -23,11 +23,7 @@ impl Progress {
     /// Progress that has not begun.
     pub(crate) fn new() -> Self {
         let terminal = io::stderr().is_terminal();
-        let bar = if terminal {
-            bar(0, "reading")
-        } else {
-            ProgressBar::hidden()
-        };
+        let bar = bar(0, "reading");
         Self {
             bar,
             terminal,
@@ -50,7 +46,12 @@ impl Progress {
             self.said = Instant::now();
             match progress.total {
                 0 => eprintln!("{}", label(&progress.stage)),
-                total => eprintln!("{} {}/{total}", label(&progress.stage), progress.done),
+                total => eprintln!(
+                    "{} {}/{total}{}",
+                    label(&progress.stage),
+                    progress.done,
+                    pace(progress.done, total, self.began.elapsed())
+                ),
             }
         }
     }
@@ -78,13 +79,67 @@ impl Progress {
     }
 }
 
+/// Shows how far a download or copy is.
+pub(crate) struct Transfer {
+    bar: ProgressBar,
+    name: &'static str,
+    total: u64,
+    begun: bool,
+    said: Instant,
+}
+
+impl Transfer {
+    /// A transfer of `total` bytes that has not begun.
+    pub(crate) fn new(name: &'static str, total: u64) -> Self {
+        let terminal = io::stderr().is_terminal();
+        let bar = if terminal {
+            let template = "{msg} {wide_bar} {decimal_bytes}/{decimal_total_bytes}  \
+                            {decimal_bytes_per_sec:>12}  {eta} left";
+            let style = ProgressStyle::with_template(template)
+                .unwrap_or_else(|_| ProgressStyle::default_bar());
+            ProgressBar::new(total).with_style(style).with_message(name)
+        } else {
+            eprintln!("fetching {name}, {}", DecimalBytes(total));
+            ProgressBar::hidden()
+        };
+        Self {
+            bar,
+            name,
+            total,
+            begun: false,
+            said: Instant::now(),
+        }
+    }
+
+    /// So many bytes are there.
+    pub(crate) fn at(&mut self, have: u64) {
+        self.bar.set_position(have);
+        if !self.begun {
+            // What an earlier attempt left behind says nothing about the rate.
+            self.begun = true;
+            self.bar.reset_eta();
+        }
+        if self.bar.is_hidden() && self.said.elapsed() > LINE_EVERY {
+            self.said = Instant::now();
+            let (have, total) = (DecimalBytes(have), DecimalBytes(self.total));
+            eprintln!("fetching {}, {have} of {total}", self.name);
+        }
+    }
+
+    /// Something worth a line happened.
+    pub(crate) fn note(&self, text: &str) {
+        self.bar.suspend(|| eprintln!("{text}"));
+    }
+
+    /// It is whole and right.
+    pub(crate) fn done(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
 /// Draws sample artworks with progress.
 pub(crate) fn draw_samples(folder: &Path, count: usize, size: u32, seed: u64) -> io::Result<()> {
-    let bar = if io::stderr().is_terminal() {
-        bar(count as u64, "drawing")
-    } else {
-        ProgressBar::hidden()
-    };
+    let bar = bar(count as u64, "drawing");
     if bar.is_hidden() {
         eprintln!("drawing {count} artworks into {}", folder.display());
     }
@@ -95,7 +150,11 @@ pub(crate) fn draw_samples(folder: &Path, count: usize, size: u32, seed: u64) ->
     Ok(())
 }
 
-fn bar(length: u64, message: &'static str) -> ProgressBar {
+/// A bar on a terminal, nothing elsewhere.
+pub(super) fn bar(length: u64, message: &'static str) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
     let template = "{msg:9} {wide_bar} {human_pos}/{human_len}  {per_sec:>12}  {eta} left";
     let style =
         ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
@@ -104,6 +163,16 @@ fn bar(length: u64, message: &'static str) -> ProgressBar {
         .with_message(message);
     bar.enable_steady_tick(Duration::from_millis(200));
     bar
+}
+
+/// Rate and time left, once there is something to reckon from.
+fn pace(done: u64, total: u64, took: Duration) -> String {
+    let rate = done as f64 / took.as_secs_f64().max(1e-3);
+    if done == 0 || total <= done {
+        return String::new();
+    }
+    let left = HumanDuration(Duration::from_secs_f64((total - done) as f64 / rate));
+    format!(", {rate:.1}/s, {left} left")
 }
 
 fn label(stage: &str) -> &'static str {

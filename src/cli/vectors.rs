@@ -8,6 +8,8 @@ use mosaicd::{
     },
     config::Config,
     daemon,
+    describe::csv,
+    embed::{card, text::TextEncoder},
     grid::Grid,
     matrix::Matrix,
     publish::manifest::{Manifest, Work},
@@ -72,7 +74,7 @@ pub(crate) fn arrange(
     Ok(())
 }
 
-fn read_npy(path: &Path) -> anyhow::Result<Matrix> {
+pub(super) fn read_npy(path: &Path) -> anyhow::Result<Matrix> {
     let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
     let array = Array2::<f32>::read_npy(BufReader::new(file)).with_context(|| {
         format!(
@@ -138,7 +140,8 @@ fn published(config: &Config) -> anyhow::Result<Published> {
     )
 }
 
-/// `mosaicd export`: `embeddings.npy` (float32, `N × D`) and `items.csv` (index,path,x,y,col,row).
+/// `mosaicd export`: `embeddings.npy` (float32, `N × D`) and `items.csv` (index,path,x,y,col,row,hash,model); `import`
+/// takes both back, here or on another machine.
 pub(crate) fn export(config: &Config, dir: &Path) -> anyhow::Result<()> {
     let Published {
         manifest,
@@ -146,7 +149,8 @@ pub(crate) fn export(config: &Config, dir: &Path) -> anyhow::Result<()> {
         vectors,
     } = published(config)?;
     fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
-    let mut table = String::from("index,path,x,y,col,row\n");
+    let model = vectors::model(&config.folders.state)?.unwrap_or_default();
+    let mut table = String::from("index,path,x,y,col,row,hash,model\n");
     let mut matrix = Array2::<f32>::zeros((manifest.works.len(), dims));
     for (i, work) in manifest.works.iter().enumerate() {
         let vector = &vectors[&work.hash];
@@ -155,11 +159,11 @@ pub(crate) fn export(config: &Config, dir: &Path) -> anyhow::Result<()> {
             .iter_mut()
             .zip(vector)
             .for_each(|(to, from)| *to = *from);
-        let path = quoted(&work.path);
+        let path = csv::quoted(&work.path);
         writeln!(
             table,
-            "{i},{path},{},{},{},{}",
-            work.x, work.y, work.col, work.row
+            "{i},{path},{},{},{},{},{},{model}",
+            work.x, work.y, work.col, work.row, work.hash
         )?;
     }
     let npy = dir.join("embeddings.npy");
@@ -177,22 +181,38 @@ pub(crate) fn export(config: &Config, dir: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// `mosaicd similar`: the works nearest to a placed one, or to any picture file.
-pub(crate) fn similar(config: &Config, name: &str, count: usize, json: bool) -> anyhow::Result<()> {
+/// What `mosaicd similar` is asked about.
+pub(crate) enum Query<'a> {
+    /// A placed work's path or file name, or a picture file.
+    Work(&'a str),
+    /// Words, for models that understand them.
+    Words(&'a str),
+}
+
+/// `mosaicd similar`: the works nearest to a placed one, to any picture file, or to words.
+pub(crate) fn similar(
+    config: &Config,
+    query: &Query<'_>,
+    count: usize,
+    json: bool,
+) -> anyhow::Result<()> {
     let Published {
         manifest,
         vectors,
         dims,
     } = published(config)?;
-    let placed = manifest.works.iter().find(|work| {
-        work.path == name
-            || Path::new(&work.path)
-                .file_name()
-                .is_some_and(|file| file.to_str() == Some(name))
-    });
-    let query = match placed {
-        Some(work) => vectors[&work.hash].clone(),
-        None => embed_file(config, Path::new(name), dims, &manifest.model)?,
+    let named = |work: &&Work| match query {
+        Query::Words(_) => false,
+        Query::Work(name) => {
+            let file = Path::new(&work.path).file_name();
+            work.path == *name || file.is_some_and(|file| file.to_str() == Some(*name))
+        }
+    };
+    let placed = manifest.works.iter().find(named);
+    let query = match (placed, query) {
+        (Some(work), _) => vectors[&work.hash].clone(),
+        (None, Query::Work(name)) => embed_file(config, Path::new(name), dims, &manifest.model)?,
+        (None, Query::Words(words)) => embed_words(config, words, dims, &manifest.model)?,
     };
     let score = |vector: &[f32]| query.iter().zip(vector).map(|(a, b)| a * b).sum::<f32>();
     let mut ranked: Vec<(f32, &Work)> = manifest
@@ -245,11 +265,27 @@ fn embed_file(config: &Config, path: &Path, dims: usize, model: &str) -> anyhow:
         .context("the encoder returned nothing")
 }
 
-/// A CSV field (RFC 4180).
-fn quoted(text: &str) -> String {
-    if text.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text.to_owned()
+fn embed_words(config: &Config, words: &str, dims: usize, model: &str) -> anyhow::Result<Vec<f32>> {
+    let spec = daemon::encoder_spec(config);
+    let path = spec.model.context(
+        "the built-in descriptor understands no words; set embed.model to a CLIP model (see `mosaicd model list`)",
+    )?;
+    let name = card::locate(&path)?.name;
+    if name != model {
+        bail!("the mosaic was made with the encoder {model}, the configuration names {name}");
     }
+    let encoder = TextEncoder::load(&path, &spec.runtime)?.with_context(|| {
+        format!(
+            "{} has no text encoder: text_model.onnx and tokenizer.json of the same model are expected there, and \
+             `mosaicd model fetch` brings them with --words",
+            path.display()
+        )
+    })?;
+    if encoder.dims() != dims {
+        bail!(
+            "the text encoder's vectors have {} dimensions, those of the pictures {dims}: they are of different models",
+            encoder.dims()
+        );
+    }
+    Ok(encoder.encode(words)?)
 }

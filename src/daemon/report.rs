@@ -3,21 +3,24 @@
 use super::{Event, serving::Encoders, wall_ms};
 use crate::{
     config::Config,
+    describe::Mistake,
     pipeline::{Report, portable},
     plan::Plan,
     publish::{Notes, manifest::GridSize},
     service::{
         metrics::{self, Metrics},
-        status::{Condition, Counts, Failure, NextModel, Progress, Quality, State, Status},
+        status::{
+            Condition, Counts, Failure, LIFE_MS, NextModel, Progress, Quality, State, Status,
+        },
     },
 };
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 /// The status is written this often at most.
 const EVERY_MS: u64 = 500;
-
-/// And at least this often, as a sign of life.
-const LIFE_MS: u64 = 30_000;
 
 /// Failures listed by name at most; the rest is counted (a folder of junk must not make a status of megabytes).
 const LISTED: usize = 10_000;
@@ -33,6 +36,10 @@ pub(super) struct Reporter<'a> {
     done: u64,
     /// What the status on disk was made from: the plan's inputs, the number of conditions.
     seen: (u64, usize),
+    /// What is wrong with the owner's table of descriptions.
+    mistakes: Vec<Mistake>,
+    /// When each failure was first reported, by path and reason.
+    failed: HashMap<(String, String), u64>,
 }
 
 impl<'a> Reporter<'a> {
@@ -53,6 +60,8 @@ impl<'a> Reporter<'a> {
             since: BTreeMap::new(),
             done: 0,
             seen: (0, 0),
+            mistakes: Vec::new(),
+            failed: HashMap::new(),
         }
     }
 
@@ -69,7 +78,11 @@ impl<'a> Reporter<'a> {
     /// Learns from an event before the plan gets it.
     pub(super) fn event(&mut self, event: &Event) {
         match event {
-            Event::Scanned { .. } => self.metrics.scans += 1,
+            Event::Scanned { wall_ms: began, .. } => {
+                let took = Duration::from_millis(wall_ms().saturating_sub(*began));
+                self.metrics.scan(took);
+            }
+            Event::Described(_, mistakes) => self.mistakes.clone_from(mistakes),
             Event::Ingested(outcome) => {
                 self.done += 1;
                 self.metrics.embedded += u64::from(outcome.embedded);
@@ -77,15 +90,26 @@ impl<'a> Reporter<'a> {
             }
             Event::Done(Ok(report)) => self.published(report),
             Event::Done(Err(_)) => self.metrics.rebuild_failures += 1,
-            Event::Measured(quality) => {
+            Event::Measured(quality, twins) => {
                 self.status.quality = Some(Quality {
                     generation: quality.generation,
                     dpq16: quality.dpq16,
                     trustworthiness: quality.trustworthiness,
                 });
+                self.status.counts.twins = twins.iter().map(|group| group.len() as u64 - 1).sum();
             }
-            Event::Woken => {}
+            Event::Settled(_) | Event::Woken => {}
         }
+    }
+
+    /// Counts a scan that the watcher asked for.
+    pub(super) fn asked_to_scan(&mut self) {
+        self.metrics.watch_rescans += 1;
+    }
+
+    /// Counts a store that was damaged and set aside.
+    pub(super) fn store_healed(&mut self) {
+        self.metrics.store_quarantines += 1;
     }
 
     /// Counts a configuration refused at a reload.
@@ -169,25 +193,31 @@ impl<'a> Reporter<'a> {
             skipped: plan.skipped().len() as u64,
             ..status.counts
         };
-        let refused = plan.refused().iter().map(|(path, refused)| Failure {
-            path: portable(path),
-            reason: refused.reason.clone(),
-            failed_ms: wall,
-            next_try_ms: refused.again.then_some(wall),
-        });
-        let skipped = plan.skipped().iter().map(|(path, reason)| Failure {
-            path: portable(path),
-            reason: reason.to_string(),
-            failed_ms: wall,
-            next_try_ms: None,
-        });
-        status.failures = refused.chain(skipped).take(LISTED).collect();
+        let mistakes = self.mistakes.iter();
+        let mistakes = mistakes.map(|mistake| (mistake.file.clone(), mistake.what.clone(), false));
+        let refused = plan.refused().iter();
+        let refused = refused.map(|(path, r)| (portable(path), r.reason.clone(), r.again));
+        let skipped = plan.skipped().iter();
+        let skipped = skipped.map(|(path, reason)| (portable(path), reason.to_string(), false));
+        let mut known = std::mem::take(&mut self.failed);
+        status.failures.clear();
+        for (path, reason, again) in mistakes.chain(refused).chain(skipped).take(LISTED) {
+            let key = (path, reason);
+            let failed_ms = known.remove(&key).unwrap_or(wall);
+            self.failed.insert(key.clone(), failed_ms);
+            status.failures.push(Failure {
+                path: key.0,
+                reason: key.1,
+                failed_ms,
+                next_try_ms: again.then_some(wall),
+            });
+        }
         self.write(wall);
     }
 
     /// The last status of this process.
     pub(super) fn stopped(&mut self) -> Status {
-        self.status.state = State::Stopping;
+        self.status.state = State::Stopped;
         self.status.progress = None;
         self.write(wall_ms());
         self.status.clone()

@@ -4,17 +4,22 @@ use super::{DaemonError, serving::Encoders};
 use crate::{
     artwork::decode::DecodeLimits,
     config::{self, Config},
-    embed::{self, Encoder, EncoderSpec, library::LibrarySearch},
+    embed::{
+        self, Encoder, EncoderSpec,
+        library::LibrarySearch,
+        session::{Device, Runtime},
+    },
     grid::{GridParams, Method as GridMethod},
     ingest::{Attempts, Ingest},
     pipeline::Pipeline,
-    publish::{CellStore, OutputSpec, Publisher},
+    publish::{CellStore, Chronicle, OutputSpec, Publisher, manifest},
     rebuild::Params,
     reduce::{LayoutParams, Method as LayoutMethod},
     render::jpeg::{JpegSpec, Subsampling},
     service::signals::Signal,
     store::{Opened, SledStore, Store},
     viewer,
+    watch::Roots,
 };
 use std::{
     num::NonZero,
@@ -51,17 +56,19 @@ impl Rooms {
             .map_err(system(format!("cannot use {}", attempts.display())))?;
         let cells = CellStore::open(&state.join("cells"), &config.tile_spec())?;
         let (cells, attempts) = (Arc::new(cells), Arc::new(attempts));
-        let publisher = Publisher::open(&config.folders.output, output_spec(config))?;
+        let output = &config.folders.output;
+        let publisher = Publisher::open(output, output_spec(config))?;
+        let chronicle = Chronicle::open(output, &config.page.url)?;
         let pipeline = Pipeline::open(
             params(config),
             serving.clone(),
             store.clone(),
             cells.clone(),
-            publisher,
+            (publisher, chronicle),
             state,
         )?;
         let ingest = Ingest {
-            root: config.folders.artworks.clone(),
+            roots: roots(config),
             max_file_bytes: config.decode.max_file_mb << 20,
             limits: limits(config),
             tile: config.tile_spec(),
@@ -77,6 +84,12 @@ impl Rooms {
     }
 }
 
+/// The watched folders.
+pub fn roots(config: &Config) -> Roots {
+    let watched = config.watched().into_iter();
+    Roots::new(watched.map(|(name, folder)| (name.into(), folder.to_owned())))
+}
+
 /// Checks that the folders are there and lie where they may.
 pub(super) fn check_folders(config: &Config) -> Result<(), DaemonError> {
     let folders = &config.folders;
@@ -87,37 +100,40 @@ pub(super) fn check_folders(config: &Config) -> Result<(), DaemonError> {
             advice,
         })
     };
-    let artworks = match folders.artworks.canonicalize() {
-        Ok(path) if path.is_dir() => path,
-        Ok(path) => {
-            return wrong(
-                "the artwork folder is no folder",
-                &path,
-                "set folders.artworks or --artworks",
-            );
+    let mut watched: Vec<PathBuf> = Vec::new();
+    for (_, folder) in config.watched() {
+        let artworks = match folder.canonicalize() {
+            Ok(path) if path.is_dir() => path,
+            Ok(path) => {
+                let advice = "set folders.artworks, [[folder]] or --artworks";
+                return wrong("the artwork folder is no folder", &path, advice);
+            }
+            Err(_) => {
+                let advice = "make it, or set folders.artworks, [[folder]] or --artworks";
+                return wrong("the artwork folder is not there", folder, advice);
+            }
+        };
+        let twice = |other: &PathBuf| other.starts_with(&artworks) || artworks.starts_with(other);
+        if watched.iter().any(twice) {
+            let advice = "each work may be watched once; take one [[folder]] out";
+            return wrong("a watched folder lies in another one", folder, advice);
         }
-        Err(_) => {
-            let advice = "make it, or set folders.artworks or --artworks";
-            return wrong("the artwork folder is not there", &folders.artworks, advice);
+        for (what, folder) in [
+            (
+                "the output folder lies in the artwork folder",
+                &folders.output,
+            ),
+            (
+                "the state folder lies in the artwork folder",
+                &folders.state,
+            ),
+        ] {
+            if resolve(folder).starts_with(&artworks) {
+                let advice = "mosaicd never writes there; choose another folder";
+                return wrong(what, folder, advice);
+            }
         }
-    };
-    for (what, folder) in [
-        (
-            "the output folder lies in the artwork folder",
-            &folders.output,
-        ),
-        (
-            "the state folder lies in the artwork folder",
-            &folders.state,
-        ),
-    ] {
-        if resolve(folder).starts_with(&artworks) {
-            return wrong(
-                what,
-                folder,
-                "mosaicd never writes there; choose another folder",
-            );
-        }
+        watched.push(artworks);
     }
     let (output, state) = (resolve(&folders.output), resolve(&folders.state));
     if output == state || state.starts_with(&output) {
@@ -149,10 +165,12 @@ fn resolve(folder: &Path) -> PathBuf {
 }
 
 /// Opens the store on a thread of its own, which may hang over a failing disk; `None` when told to stop meanwhile.
+///
+/// Also says whether a damaged one was set aside.
 pub(super) async fn open_store(
     config: &Config,
     signals: &mut UnboundedReceiver<Signal>,
-) -> Result<Option<Arc<dyn Store>>, DaemonError> {
+) -> Result<Option<(Arc<dyn Store>, bool)>, DaemonError> {
     let (send, opened) = oneshot::channel();
     let state = config.folders.state.clone();
     let open = move || drop(send.send(SledStore::open(&state)));
@@ -177,7 +195,7 @@ pub(super) async fn open_store(
             "the store was damaged; it was set aside and rebuilt"
         );
     }
-    Ok(Some(Arc::new(store)))
+    Ok(Some((Arc::new(store), healed.is_some())))
 }
 
 /// Waits before the next try; `true` when told to stop meanwhile.
@@ -201,15 +219,22 @@ pub fn open_encoder(config: &Config) -> Result<Arc<dyn Encoder>, DaemonError> {
 }
 
 /// The encoder as the configuration names it.
-pub(super) fn encoder_spec(config: &Config) -> EncoderSpec {
+pub fn encoder_spec(config: &Config) -> EncoderSpec {
     let embed = &config.embed;
     EncoderSpec {
         model: (embed.model != "builtin").then(|| PathBuf::from(&embed.model)),
-        library: LibrarySearch {
-            configured: (!embed.library.as_os_str().is_empty()).then(|| embed.library.clone()),
-            state: Some(config.folders.state.clone()),
+        runtime: Runtime {
+            library: LibrarySearch {
+                configured: (!embed.library.as_os_str().is_empty()).then(|| embed.library.clone()),
+                state: Some(config.folders.state.clone()),
+            },
+            threads: NonZero::new(embed.threads),
+            device: match embed.device {
+                config::Device::Auto => Device::Auto,
+                config::Device::Cpu => Device::Cpu,
+                config::Device::Cuda => Device::Cuda,
+            },
         },
-        threads: NonZero::new(embed.threads),
     }
 }
 
@@ -249,11 +274,24 @@ pub fn params(config: &Config) -> Params {
     }
 }
 
+/// Names and titles of the watched folders, if there are several.
+fn folder_titles(config: &Config) -> Vec<manifest::Folder> {
+    let titled = |folder: &config::Folder| manifest::Folder {
+        name: folder.prefix().to_owned(),
+        title: folder.shown().to_owned(),
+    };
+    match config.folder.as_slice() {
+        [] | [_] => Vec::new(),
+        several => several.iter().map(titled).collect(),
+    }
+}
+
 fn output_spec(config: &Config) -> OutputSpec {
     let mosaic = &config.mosaic;
     OutputSpec {
         title: config.page.title.clone(),
         link: (!config.page.link.is_empty()).then(|| config.page.link.clone()),
+        folders: folder_titles(config),
         cell: config.tile_spec(),
         jpeg: JpegSpec {
             quality: mosaic.quality,

@@ -2,16 +2,17 @@
 
 use super::{Event, Mode, Next, chain, report::Reporter, rooms, threads::Hands, wall_ms};
 use crate::{
-    config::{Config, WatchMode},
+    config::{Change, Config, WatchMode, changes},
+    ingest::{Refusal, Retry},
     pipeline::{PipelineError, Report},
     plan::{Command, Input, Plan},
     service::{limit::Limited, progress::Progress, signals::Signal, systemd::Notifier},
-    watch::{FsKind, Ignore, RootId, WatchEvent, Watcher, fs_kind, root_id, scan_subtree},
+    watch::{Ignore, RootId, Roots, Rules, WatchEvent, Watchers},
 };
 use std::{
     collections::VecDeque,
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
@@ -46,18 +47,21 @@ pub(super) struct Loop<'a, 'b> {
     plan: Plan,
     hands: Hands,
     started: Instant,
-    ignore: Ignore,
-    watcher: Option<Watcher>,
+    roots: Roots,
+    rules: Rules,
+    watcher: Option<Watchers>,
     /// Why changes are noticed by scans alone; `None` while events come.
     blind: Option<String>,
     watch_tried: Instant,
-    root: Option<RootId>,
+    root_ids: Vec<Option<RootId>>,
     scan_asked: Instant,
     scan_took: Duration,
     limited: Limited,
     generation: u64,
     published: Instant,
     measured: u64,
+    /// Whether the map may have to follow its arrivals, which it does when nothing else is going on.
+    unsettled: bool,
     measuring: bool,
     ready: bool,
     /// Whether a task runs, and how many have ended.
@@ -77,7 +81,6 @@ impl<'a, 'b> Loop<'a, 'b> {
         reporter: &'a mut Reporter<'b>,
         events: UnboundedSender<Event>,
         (plan, hands): (Plan, Hands),
-        ignore: Ignore,
     ) -> Self {
         let now = Instant::now();
         Self {
@@ -89,17 +92,19 @@ impl<'a, 'b> Loop<'a, 'b> {
             plan,
             hands,
             started: now,
-            ignore,
+            roots: rooms::roots(config),
+            rules: Rules::default(),
             watcher: None,
             blind: None,
             watch_tried: now,
-            root: None,
+            root_ids: Vec::new(),
             scan_asked: now,
             scan_took: Duration::ZERO,
             limited: Limited::new(3, 600_000),
             generation: 0,
             published: now,
             measured: 0,
+            unsettled: true,
             measuring: false,
             ready: false,
             tasks: (false, 0),
@@ -175,16 +180,19 @@ impl Loop<'_, '_> {
         self.reporter.event(&event);
         match event {
             Event::Woken => {
-                let events = self.watcher.as_ref().map_or(Vec::new(), Watcher::drain);
+                let events = self.watcher.as_ref().map_or(Vec::new(), Watchers::drain);
                 events.into_iter().for_each(|event| self.watched(event));
             }
             Event::Scanned {
                 scan,
-                ignore,
+                rules,
                 wall_ms: began,
             } => {
                 self.scan_took = Duration::from_millis(wall_ms().saturating_sub(began));
-                self.ignore = ignore;
+                if self.rules.digest() != rules.digest() || !self.ready {
+                    self.hands.rules(rules.clone());
+                }
+                self.rules = rules;
                 if let Err(error) = &scan {
                     self.warn(
                         "scan",
@@ -196,19 +204,25 @@ impl Loop<'_, '_> {
                     wall_ms: began,
                 });
             }
+            Event::Described(described, _) => {
+                self.hands.describe(described);
+                self.plan_on(Input::Described);
+            }
             Event::Ingested(outcome) => {
                 self.files += 1;
-                let path = outcome.job.path.display();
                 match &outcome.result {
-                    Ok(hash) => tracing::debug!(%path, %hash, "taken in"),
-                    Err(refusal) => tracing::debug!(%path, error = %refusal, "refused"),
+                    Ok(hash) => {
+                        tracing::debug!(path = %outcome.job.path.display(), %hash, "taken in");
+                    }
+                    Err(refusal) => self.refused(&outcome.job.path, refusal),
                 }
                 self.plan_on(Input::Ingested(outcome));
             }
             Event::Done(result) => self.done(result),
-            Event::Measured(quality) => {
+            Event::Settled(more) => self.unsettled |= more,
+            Event::Measured(quality, twins) => {
                 self.measuring = false;
-                self.hands.grade(quality);
+                self.hands.grade(quality, twins);
             }
         }
     }
@@ -239,7 +253,7 @@ impl Loop<'_, '_> {
     /// Looks at a path.
     fn look(&self, path: PathBuf) -> Input {
         let wall_ms = wall_ms();
-        match scan_subtree(&self.config.folders.artworks, &path, &self.ignore) {
+        match self.roots.look(&path, &self.rules) {
             Ok(scan) => Input::Looked {
                 path,
                 scan,
@@ -252,14 +266,17 @@ impl Loop<'_, '_> {
 
     fn watched(&mut self, event: WatchEvent) {
         match event {
-            WatchEvent::Touched { path, .. } if self.ignore.leaves_out_any(&path, false) => {}
+            WatchEvent::Touched { path, .. } if self.rules.leave_out(&path) => {}
             WatchEvent::Touched { path, touch } => self.plan_on(Input::Touched { path, touch }),
             WatchEvent::Removed { path } | WatchEvent::Subtree(path) => {
                 let input = self.look(path);
                 self.plan_on(input);
             }
             WatchEvent::Rescan => {
-                tracing::info!("events were lost; scanning");
+                tracing::info!(
+                    "events were lost, or .mosaicignore or artworks.csv changed; scanning"
+                );
+                self.reporter.asked_to_scan();
                 self.plan_on(Input::Rescan);
             }
             WatchEvent::Failed(error) => {
@@ -271,11 +288,10 @@ impl Loop<'_, '_> {
 
     /// Starts to watch, where events are wanted and can be trusted.
     fn watch(&mut self) {
-        let root = &self.config.folders.artworks;
-        self.root = root_id(root).ok();
+        self.root_ids = self.roots.ids();
         self.watcher = None;
         self.watch_tried = Instant::now();
-        let network = matches!(fs_kind(root), Ok(FsKind::Network));
+        let network = self.roots.any_on_network();
         let wanted = self.config.watch.mode;
         if matches!(self.mode, Mode::Once) {
             self.blind = None;
@@ -287,7 +303,7 @@ impl Loop<'_, '_> {
             return;
         }
         let events = self.events.clone();
-        match Watcher::start(root, move || drop(events.send(Event::Woken))) {
+        match self.roots.watch(move || drop(events.send(Event::Woken))) {
             Ok(watcher) => (self.watcher, self.blind) = (Some(watcher), None),
             Err(error) => self.blind = Some(chain(&error)),
         }
@@ -312,6 +328,7 @@ impl Loop<'_, '_> {
                     );
                     self.generation = report.generation;
                     self.published = Instant::now();
+                    self.unsettled = true;
                     self.notifier.status(&self.reporter.line());
                 }
                 Ok(report)
@@ -339,6 +356,10 @@ impl Loop<'_, '_> {
             return;
         }
         let quiet = matches!(self.mode, Mode::Once) || self.published.elapsed() > MEASURE_AFTER;
+        if self.unsettled && self.plan.is_idle() && matches!(self.mode, Mode::Watch { .. }) {
+            self.unsettled = false;
+            self.hands.settle();
+        }
         if !self.measuring && quiet && self.measured != self.generation {
             (self.measuring, self.measured) = (true, self.generation);
             self.hands.measure();
@@ -366,13 +387,13 @@ impl Loop<'_, '_> {
         let Mode::Watch { reload, level } = self.mode else {
             return None;
         };
+        // As the file has it, to say which of its changes wait for a restart.
+        let mut wanted = self.config.clone();
         let proven = reload()
             .map_err(|error| error.to_string())
             .and_then(|mut config| {
-                if config.folders.state != self.config.folders.state {
-                    tracing::warn!("folders.state changes at a restart only; the old one stays");
-                    config.folders.state.clone_from(&self.config.folders.state);
-                }
+                wanted.clone_from(&config);
+                config.folders.state.clone_from(&self.config.folders.state);
                 rooms::check_folders(&config).map_err(|error| error.to_string())?;
                 Ignore::new(&config.watch.ignore).map_err(|error| chain(&error))?;
                 let encoder = rooms::open_encoder(&config).map_err(|error| error.to_string())?;
@@ -385,7 +406,22 @@ impl Loop<'_, '_> {
             });
         match proven {
             Ok(new) => {
-                tracing::info!("the configuration was read again");
+                let changed = changes(self.config, &wanted);
+                let said = if changed.is_empty() {
+                    "nothing changed".to_owned()
+                } else {
+                    let said: Vec<String> = changed.iter().map(Change::to_string).collect();
+                    said.join("; ")
+                };
+                tracing::info!(
+                    changed = changed.len(),
+                    "the configuration was read again: {said}"
+                );
+                if changed.iter().any(|change| change.at_restart) {
+                    tracing::warn!(
+                        "some of these changes wait for a restart: systemctl restart mosaicd"
+                    );
+                }
                 Some(Next::Reload(Box::new(new)))
             }
             Err(error) => {
@@ -407,11 +443,10 @@ impl Loop<'_, '_> {
         if matches!(self.mode, Mode::Once) {
             return;
         }
-        let root = root_id(&self.config.folders.artworks).ok();
-        if root != self.root {
+        if self.roots.ids() != self.root_ids {
             self.warn(
                 "root",
-                "the artwork folder is another one now, or gone; watching and scanning anew",
+                "an artwork folder is another one now, or gone; watching and scanning anew",
             );
             self.watch();
             self.plan_on(Input::Rescan);
@@ -500,6 +535,25 @@ impl Loop<'_, '_> {
             && self.now_ms() > LINGER_MS;
         let failing = self.plan.failing().is_some() || self.plan.scan_error().is_some();
         (self.plan.is_idle() || stuck || failing) && !self.measuring
+    }
+
+    /// Says that a file is left out: the first ones by name, the rest by their number.
+    fn refused(&mut self, path: &Path, refusal: &Refusal) {
+        let now = self.now_ms();
+        let kind = match refusal.retry() {
+            // It is being written, or gone: no news.
+            Retry::Look => None,
+            _ => self.limited.admit("refused", now),
+        };
+        match kind {
+            Some(suppressed) => tracing::warn!(
+                path = %path.display(),
+                error = %chain(refusal),
+                suppressed,
+                "a file is left out; `mosaicd status` names every one"
+            ),
+            None => tracing::debug!(path = %path.display(), error = %refusal, "refused"),
+        }
     }
 
     fn warn(&mut self, kind: &str, text: &str) {

@@ -2,19 +2,21 @@
 
 use super::{DaemonError, Event, chain, rooms::Rooms, wall_ms};
 use crate::{
+    artwork::ContentHash,
     config::Config,
+    describe::Descriptions,
     grid::quality::dpq16,
+    history::twins::{self, Groups},
     ingest::{Job, threads_or_all},
     pipeline::{Known, Pipeline, Task},
-    publish::manifest::Quality,
+    publish::{CellStore, manifest::Quality},
     rebuild::Collection,
     reduce::trustworthiness,
     service::limit::Limited,
-    watch::{Ignore, scan},
+    watch::{Ignore, Roots, Rules},
 };
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::{
-    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -33,11 +35,19 @@ const QUALITY_SAMPLE: usize = 4_096;
 /// Rows that the grid's quality is computed from in larger collections; they err by .0003 at most.
 const QUALITY_ROWS: usize = 1_024;
 
+/// Twins are looked for among this many nearest works,
+const TWINS_AMONG: usize = 4;
+/// and nearer than this (embeddings have unit length: 0 is the same, 2 the opposite).
+const TWINS_WITHIN: f32 = 0.5;
+
 /// What the pipeline's thread is asked.
 enum Order {
     Run(Task),
     Measure,
-    Grade(Quality),
+    Settle,
+    Grade(Quality, Groups),
+    Describe(Descriptions),
+    Rules(Rules),
     Collect,
 }
 
@@ -64,7 +74,7 @@ impl Hands {
         };
         let Rooms { pipeline, ingest } = rooms;
         let known = pipeline.known(ingest.next.as_ref().map(|next| next.model()))?;
-        let (root, stop) = (ingest.root.clone(), ingest.stop.clone());
+        let (roots, stop) = (ingest.roots.clone(), ingest.stop.clone());
 
         let send = events.clone();
         let (jobs, mut handles) = ingest
@@ -79,8 +89,11 @@ impl Hands {
         handles.push(spawn("pipeline", work).map_err(system)?);
 
         let (scans, inbox) = unbounded();
-        let (send, folder) = (events.clone(), root.clone());
-        let work = move || run_scans(&folder, &ignore, &inbox, &send);
+        let (send, quiet) = (
+            events.clone(),
+            Duration::from_millis(config.watch.settle_ms),
+        );
+        let work = move || run_scans(&roots, (&ignore, quiet), &inbox, &send);
         handles.push(spawn("scan", work).map_err(system)?);
         Ok((
             Self {
@@ -106,13 +119,28 @@ impl Hands {
         drop(self.orders.send(Order::Run(task)));
     }
 
+    /// Lets a large map follow its arrivals a bit further.
+    pub(super) fn settle(&self) {
+        drop(self.orders.send(Order::Settle));
+    }
+
     /// Computes the quality of the current generation beside everything else.
     pub(super) fn measure(&self) {
         drop(self.orders.send(Order::Measure));
     }
 
-    pub(super) fn grade(&self, quality: Quality) {
-        drop(self.orders.send(Order::Grade(quality)));
+    pub(super) fn grade(&self, quality: Quality, twins: Groups) {
+        drop(self.orders.send(Order::Grade(quality, twins)));
+    }
+
+    /// Says what the owner's table says of the works; the next generation shows it.
+    pub(super) fn describe(&self, described: Descriptions) {
+        drop(self.orders.send(Order::Describe(described)));
+    }
+
+    /// Says which names the owner does not want anywhere: what is left of them is erased.
+    pub(super) fn rules(&self, rules: Rules) {
+        drop(self.orders.send(Order::Rules(rules)));
     }
 
     /// Removes old generations and cells that no work needs.
@@ -160,21 +188,25 @@ fn run_pipeline(mut pipeline: Pipeline, inbox: &Receiver<Order>, send: &Unbounde
     for order in inbox {
         match order {
             Order::Run(task) => drop(send.send(Event::Done(pipeline.run(task, wall_ms())))),
-            Order::Grade(quality) => {
-                if let Err(error) = pipeline.grade(quality) {
+            Order::Grade(quality, twins) => {
+                if let Err(error) = pipeline.grade(quality, twins) {
                     tracing::warn!(error = %error, "the quality could not be published");
                 }
             }
+            Order::Describe(described) => pipeline.describe(described),
+            Order::Rules(rules) => pipeline.forbid(rules),
             Order::Collect => pipeline.collect(wall_ms()),
+            Order::Settle => drop(send.send(Event::Settled(pipeline.settle()))),
             Order::Measure => {
                 let (collection, generation) =
                     (pipeline.collection().clone(), pipeline.generation());
-                let send = send.clone();
+                let (send, cells) = (send.clone(), pipeline.cells().clone());
                 // A pool of its own, of one thread: the next rebuild must not queue behind it.
                 let measure = move || match rayon::ThreadPoolBuilder::new().num_threads(1).build() {
                     Ok(pool) => {
                         let quality = pool.install(|| measure(&collection, generation));
-                        drop(send.send(Event::Measured(quality)));
+                        let twins = twins_of(&collection, &cells);
+                        drop(send.send(Event::Measured(quality, twins)));
                     }
                     Err(error) => tracing::warn!(%error, "the quality cannot be computed"),
                 };
@@ -203,12 +235,43 @@ fn measure(collection: &Collection, generation: u64) -> Quality {
     }
 }
 
-/// Scans whenever asked, of late requests only the last.
-fn run_scans(root: &Path, ignore: &Ignore, inbox: &Receiver<()>, send: &UnboundedSender<Event>) {
+/// Which works are one picture.
+fn twins_of(collection: &Collection, cells: &CellStore) -> Groups {
+    let works: Vec<_> = collection
+        .works
+        .iter()
+        .map(|work| (work.id, work.hash))
+        .collect();
+    let near = |i: usize| {
+        let (near, distances) = collection.layout.neighbours(i);
+        let close = near
+            .iter()
+            .zip(distances)
+            .filter(|(_, d)| **d < TWINS_WITHIN);
+        close.take(TWINS_AMONG).map(|(&j, _)| j as usize).collect()
+    };
+    let small = |hash: &ContentHash| {
+        let mut pixels = Vec::new();
+        cells
+            .mip(hash, twins::SIDE_PX, &mut pixels)
+            .then_some(pixels)
+    };
+    twins::find(&works, near, small)
+}
+
+/// Scans whenever asked, of late requests only the last. The owner's files come along: patterns, and descriptions
+/// when they changed.
+fn run_scans(
+    roots: &Roots,
+    (ignore, quiet): (&Ignore, Duration),
+    inbox: &Receiver<()>,
+    send: &UnboundedSender<Event>,
+) {
     let mut limited = Limited::new(3, 600_000);
+    let mut said = None;
     for () in inbox {
         let wall_ms = wall_ms();
-        let (ignore, wrong) = ignore.with_file(root);
+        let (rules, wrong) = roots.rules(ignore);
         for error in wrong {
             if limited.admit("ignore", wall_ms).is_some() {
                 tracing::warn!(
@@ -217,10 +280,16 @@ fn run_scans(root: &Path, ignore: &Ignore, inbox: &Receiver<()>, send: &Unbounde
                 );
             }
         }
-        let scan = scan(root, &ignore).map_err(|error| chain(&error));
+        let (described, mistakes) = roots.descriptions(quiet);
+        let now = Some((described.digest(), mistakes.clone()));
+        if said != now {
+            said = now;
+            drop(send.send(Event::Described(described, mistakes)));
+        }
+        let scan = roots.scan(&rules).map_err(|error| chain(&error));
         drop(send.send(Event::Scanned {
             scan,
-            ignore,
+            rules,
             wall_ms,
         }));
     }

@@ -39,7 +39,9 @@ pub fn validate(config: &Config) -> Vec<Finding> {
         checked.map(|()| "each where it may be".to_owned()),
     );
     if usable {
-        add("artworks", readable(&folders.artworks));
+        for (_, folder) in config.watched() {
+            add("artworks", readable(folder));
+        }
         add("output", writable(&folders.output));
         add(
             "state",
@@ -110,7 +112,10 @@ fn watches(config: &Config) -> Result<String, String> {
         .ok()
         .and_then(|text| text.trim().parse().ok())
         .unwrap_or(usize::MAX);
-    let folders = count_folders(&config.folders.artworks, limit);
+    let watched = config.watched().into_iter();
+    let folders: usize = watched
+        .map(|(_, folder)| count_folders(folder, limit))
+        .sum();
     if folders > limit {
         return Err(format!(
             "more than {limit} folders to watch; raise fs.inotify.max_user_watches, or set watch.mode = \"scan\""

@@ -12,6 +12,9 @@
 //! input = "pixel_values"              # names, where a model has several
 //! output = "image_embeds"
 //! batch = 8                           # most pictures in one run
+//! text = "onnx/text_model.onnx"       # the text encoder and its tokenizer, for words
+//! tokenizer = "tokenizer.json"
+//! prompt = "a picture of {}"          # what words are put into; "{}" alone if left out
 //! ```
 
 use super::{
@@ -52,6 +55,12 @@ pub struct ModelCard {
     pub output: Option<String>,
     /// Most pictures in one run.
     pub batch: Option<usize>,
+    /// The text encoder's file.
+    pub text: Option<PathBuf>,
+    /// The tokenizer's file.
+    pub tokenizer: Option<PathBuf>,
+    /// What words are put into, in place of `{}`.
+    pub prompt: Option<String>,
 }
 
 /// Largest input side that is believed, pixels: far above any encoder's.
@@ -83,6 +92,9 @@ impl ModelCard {
         }
         if self.batch == Some(0) {
             return Err("batch must be at least 1");
+        }
+        if self.prompt.as_ref().is_some_and(|p| !p.contains("{}")) {
+            return Err("prompt must have {} where the words go");
         }
         Ok(recipe)
     }
@@ -125,6 +137,51 @@ pub fn locate(path: &Path) -> Result<ModelFiles, EncodeError> {
         |n| n.to_string_lossy().into(),
     );
     Ok(ModelFiles { onnx, card, name })
+}
+
+/// The files of a text encoder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct TextFiles {
+    /// The ONNX file.
+    pub(super) onnx: PathBuf,
+    /// Its `tokenizer.json`.
+    pub(super) tokenizer: PathBuf,
+    /// What words are put into.
+    pub(super) prompt: String,
+}
+
+/// Finds the text encoder that lies with the model at `path`, if both its files are there or named by the card.
+pub(super) fn locate_text(path: &Path) -> Result<Option<TextFiles>, EncodeError> {
+    const USUAL: [(&str, &str); 4] = [
+        ("text_model.onnx", "tokenizer.json"),
+        ("onnx/text_model.onnx", "tokenizer.json"),
+        ("text_model.onnx", "../tokenizer.json"),
+        ("textual/model.onnx", "textual/tokenizer.json"),
+    ];
+    let folder = match path.is_dir() {
+        true => path,
+        false => path.parent().unwrap_or(Path::new("")),
+    };
+    let card = read_card(&folder.join("model.toml"))?;
+    let found = USUAL.iter().find_map(|(onnx, tokenizer)| {
+        let onnx = folder.join(card.text.as_deref().unwrap_or(Path::new(onnx)));
+        let tokenizer = folder.join(card.tokenizer.as_deref().unwrap_or(Path::new(tokenizer)));
+        (onnx.is_file() && tokenizer.is_file()).then_some((onnx, tokenizer))
+    });
+    match found {
+        Some((onnx, tokenizer)) => Ok(Some(TextFiles {
+            onnx,
+            tokenizer,
+            prompt: card.prompt.unwrap_or_else(|| "{}".into()),
+        })),
+        None => match card.text.or(card.tokenizer) {
+            Some(named) => Err(EncodeError::Unreadable {
+                path: folder.join(named),
+                source: io::ErrorKind::NotFound.into(),
+            }),
+            None => Ok(None),
+        },
+    }
 }
 
 fn read_card(path: &Path) -> Result<ModelCard, EncodeError> {

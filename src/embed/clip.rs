@@ -9,20 +9,20 @@
 
 use super::{
     EncodeError, Encoder, ModelId,
-    card::{self, ModelFiles},
-    library::{self, LibrarySearch},
+    card::{self, Fingerprint, ModelFiles},
+    outlets::{self, Float, POOLED, PictureInput},
     preprocess::Preprocess,
+    session::{self, Runtime},
 };
 use crate::artwork::decode::Picture;
+use half::f16;
 use ort::{
-    session::Session,
-    value::{Outlet, TensorElementType, TensorRef, ValueType},
+    session::{Session, SessionInputValue},
+    value::{DynValue, TensorRef},
 };
 use std::{
-    num::NonZero,
     path::Path,
     sync::{Mutex, PoisonError},
-    thread,
 };
 
 /// Pictures in one run where the model leaves it open: more gain nothing and keep memory (notes/ort.md).
@@ -31,49 +31,42 @@ const BATCH: usize = 8;
 /// An image encoder in an ONNX file.
 pub struct OnnxEncoder {
     session: Mutex<Session>,
-    input: Input,
+    input: PictureInput,
     output: String,
     recipe: Preprocess,
     model: ModelId,
     name: String,
     dims: usize,
     max_batch: usize,
-}
-
-/// The model's picture input.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Input {
-    name: String,
-    /// The batch the model insists on.
-    fixed_batch: Option<usize>,
-    /// The side it insists on, pixels.
-    fixed_size: Option<u32>,
+    device: &'static str,
 }
 
 impl OnnxEncoder {
-    /// Loads the model at `path`, an ONNX file or a folder with one, to run on `threads` threads (default: one a core).
-    pub fn load(
-        path: &Path,
-        library: &LibrarySearch,
-        threads: Option<NonZero<usize>>,
-    ) -> Result<Self, EncodeError> {
-        let ModelFiles { onnx, card, name } = card::locate(path)?;
-        let fingerprint = card::fingerprint(&onnx)?;
-        let environment = library::environment(library)?;
-        let threads = threads
-            .or_else(|| thread::available_parallelism().ok())
-            .map_or(1, NonZero::get);
-        let session = open(&environment, &onnx, threads).map_err(|source| EncodeError::Model {
-            path: onnx.clone(),
-            source,
-        })?;
+    /// Loads the model at `path`, an ONNX file or a folder with one.
+    pub fn load(path: &Path, runtime: &Runtime) -> Result<Self, EncodeError> {
+        let files = card::locate(path)?;
+        let fingerprint = card::fingerprint(&files.onnx)?;
+        let prove = |session| Self::prove(&files, &fingerprint, session);
+        let (mut encoder, device) = session::open(&files.onnx, runtime, prove)?;
+        encoder.device = device;
+        Ok(encoder)
+    }
 
+    /// Recognises the session's inputs and outputs and runs it once.
+    fn prove(
+        files: &ModelFiles,
+        fingerprint: &Fingerprint,
+        session: Session,
+    ) -> Result<Self, EncodeError> {
+        let ModelFiles { onnx, card, name } = files;
         let refuse = |what: String| EncodeError::NotAnEncoder {
             path: onnx.clone(),
             what,
         };
-        let input = picture_input(session.inputs(), card.input.as_deref()).map_err(refuse)?;
-        let output = embedding_output(session.outputs(), card.output.as_deref()).map_err(refuse)?;
+        let input =
+            outlets::picture_input(session.inputs(), card.input.as_deref()).map_err(refuse)?;
+        let output =
+            outlets::embedding_output(session.outputs(), card.output.as_deref()).map_err(refuse)?;
         let size = input.fixed_size.or(card.size).unwrap_or(224);
         if let (Some(fixed), Some(said)) = (input.fixed_size, card.size)
             && fixed != said
@@ -92,18 +85,29 @@ impl OnnxEncoder {
             input,
             output,
             recipe,
-            model: fingerprint.model,
-            name,
+            model: fingerprint.model.clone(),
+            name: name.clone(),
             dims: 0,
             max_batch,
+            device: "",
         };
-        encoder.dims = encoder.trial(&onnx)?;
+        encoder.dims = encoder.trial(onnx)?;
         Ok(encoder)
     }
 
     /// The preprocessing, for those who show or test it.
     pub fn recipe(&self) -> &Preprocess {
         &self.recipe
+    }
+
+    /// What it runs on, `cpu` or `cuda`.
+    pub fn device(&self) -> &'static str {
+        self.device
+    }
+
+    /// The names of the input and the output that are used.
+    pub fn outlets(&self) -> (&str, &str) {
+        (&self.input.name, &self.output)
     }
 
     /// Runs one picture, a ramp, and returns the embedding's length.
@@ -138,28 +142,25 @@ impl OnnxEncoder {
         tensor.resize(rows * self.recipe.len(), 0.0);
         let side = i64::from(self.recipe.size);
         let failed = |source| EncodeError::Run { source };
-        let value = TensorRef::from_array_view((vec![rows as i64, 3, side, side], &tensor[..]))
-            .map_err(failed)?;
+        let shape = vec![rows as i64, 3, side, side];
+        let narrow: Vec<f16>;
+        let value: SessionInputValue<'_> = match self.input.float {
+            Float::F32 => TensorRef::from_array_view((shape, &tensor[..])).map(Into::into),
+            Float::F16 => {
+                narrow = tensor.iter().map(|&v| f16::from_f32(v)).collect();
+                TensorRef::from_array_view((shape, &narrow[..])).map(Into::into)
+            }
+        }
+        .map_err(failed)?;
 
         let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
         let outputs = session
             .run(ort::inputs![self.input.name.as_str() => value])
             .map_err(failed)?;
-        let (shape, data) = outputs[self.output.as_str()]
-            .try_extract_tensor::<f32>()
-            .map_err(failed)?;
-        let dims = match shape[..] {
-            [n, d] | [n, 1, d] if n == rows as i64 && d > 0 => d as usize,
-            _ => {
-                return Err(EncodeError::WrongOutput {
-                    found: shape.to_vec(),
-                });
-            }
-        };
-        data.chunks_exact(dims)
-            .take(inputs.len())
-            .enumerate()
-            .map(|(index, row)| normalised(row).ok_or(EncodeError::NotFinite { index }))
+        let mut embeddings = unit_rows(&outputs[self.output.as_str()], rows)?;
+        embeddings.truncate(inputs.len());
+        let each = embeddings.into_iter().enumerate();
+        each.map(|(index, row)| row.ok_or(EncodeError::NotFinite { index }))
             .collect()
     }
 }
@@ -209,15 +210,28 @@ impl Encoder for OnnxEncoder {
     }
 }
 
-fn open(
-    environment: &ort::environment::Environment,
-    onnx: &Path,
-    threads: usize,
-) -> Result<Session, ort::Error> {
-    Session::builder(environment)?
-        .with_intra_threads(threads)?
-        .with_inter_threads(1)?
-        .commit_from_file(onnx)
+/// The rows of an output `[rows, D]` or `[rows, 1, D]` at length 1; `None` for those that have no direction.
+pub(super) fn unit_rows(
+    value: &DynValue,
+    rows: usize,
+) -> Result<Vec<Option<Vec<f32>>>, EncodeError> {
+    let failed = |source| EncodeError::Run { source };
+    let wide: Vec<f32>;
+    let (shape, data) = match value.try_extract_tensor::<f16>() {
+        Ok((shape, data)) => {
+            wide = data.iter().map(|v| v.to_f32()).collect();
+            (shape, &wide[..])
+        }
+        Err(_) => value.try_extract_tensor::<f32>().map_err(failed)?,
+    };
+    let dims = match shape[..] {
+        [n, d] | [n, 1, d] if n == rows as i64 && d > 0 => d as usize,
+        _ => {
+            let found = shape.to_vec();
+            return Err(EncodeError::WrongOutput { found });
+        }
+    };
+    Ok(data.chunks_exact(dims).map(normalised).collect())
 }
 
 /// A vector of length 1; `None` if a value is not finite or all are zero.
@@ -226,130 +240,6 @@ fn normalised(row: &[f32]) -> Option<Vec<f32>> {
     let norm = square.sqrt();
     (norm.is_finite() && norm > 0.0)
         .then(|| row.iter().map(|&v| (f64::from(v) / norm) as f32).collect())
-}
-
-/// What is asked of the output, for messages.
-const POOLED: &str = "mosaicd needs one vector a picture, [N, D] or [N, 1, D]: export the model with pooling \
-                      (for CLIP, the projected `image_embeds`) or name another output in model.toml";
-
-/// The input that takes pictures, or what there is instead.
-fn picture_input(inputs: &[Outlet], wanted: Option<&str>) -> Result<Input, String> {
-    let outlet = match (wanted, inputs) {
-        (Some(name), _) => inputs.iter().find(|i| i.name() == name).ok_or_else(|| {
-            format!(
-                "model.toml names the input `{name}`; it has {}",
-                list(inputs)
-            )
-        })?,
-        (None, [only]) => only,
-        _ => {
-            return Err(format!(
-                "an image encoder has one input; it has {}. A whole CLIP model must be exported as its vision part",
-                list(inputs)
-            ));
-        }
-    };
-    let name = outlet.name().to_owned();
-    let wrong = |why: &str| {
-        Err(format!(
-            "its input `{name}` is {}; {why}",
-            kind(outlet.dtype())
-        ))
-    };
-    let ValueType::Tensor { ty, shape, .. } = outlet.dtype() else {
-        return wrong("it must be a tensor");
-    };
-    if *ty != TensorElementType::Float32 {
-        return wrong("it must be float32: export the model with float32 inputs");
-    }
-    let &[batch, channels, height, width] = &shape[..] else {
-        return wrong("it must be [N, 3, H, W]");
-    };
-    if channels > 0 && channels != 3 {
-        return wrong("it must be [N, 3, H, W], channels first");
-    }
-    if height > 0 && width > 0 && height != width {
-        return wrong("it must be square");
-    }
-    let fixed_size = match height.max(width) {
-        side @ 1.. => Some(u32::try_from(side).unwrap_or(u32::MAX)),
-        _ => None,
-    };
-    Ok(Input {
-        fixed_batch: usize::try_from(batch).ok().filter(|&n| n > 0),
-        fixed_size,
-        name,
-    })
-}
-
-/// The output that holds embeddings, or what there is instead.
-fn embedding_output(outputs: &[Outlet], wanted: Option<&str>) -> Result<String, String> {
-    const USUAL: [&str; 6] = [
-        "image_embeds",
-        "image_embedding",
-        "image_features",
-        "embedding",
-        "embeddings",
-        "pooler_output",
-    ];
-    if let Some(name) = wanted {
-        let found = outputs.iter().find(|o| o.name() == name);
-        let outlet = found.ok_or_else(|| {
-            format!(
-                "model.toml names the output `{name}`; it has {}",
-                list(outputs)
-            )
-        })?;
-        return pooled(outlet).map(|()| name.to_owned());
-    }
-    let usual = USUAL
-        .iter()
-        .find_map(|name| outputs.iter().find(|o| o.name() == *name));
-    let by_shape = || outputs.iter().find(|o| pooled(o).is_ok());
-    let outlet = usual
-        .or_else(by_shape)
-        .ok_or_else(|| format!("its outputs are {}; {POOLED}", list(outputs)))?;
-    pooled(outlet).map(|()| outlet.name().to_owned())
-}
-
-/// Whether the output may be one float32 vector a picture; unknown lengths are settled by the trial run.
-fn pooled(outlet: &Outlet) -> Result<(), String> {
-    let fits = match outlet.dtype() {
-        ValueType::Tensor { ty, shape, .. } if *ty == TensorElementType::Float32 => {
-            matches!(shape[..], [_, _] | [_, 1 | -1, _])
-        }
-        _ => false,
-    };
-    if fits {
-        Ok(())
-    } else {
-        Err(format!(
-            "its output `{}` is {}; {POOLED}",
-            outlet.name(),
-            kind(outlet.dtype())
-        ))
-    }
-}
-
-fn list(outlets: &[Outlet]) -> String {
-    let each = outlets
-        .iter()
-        .take(8)
-        .map(|o| format!("`{}` {}", o.name(), kind(o.dtype())));
-    each.collect::<Vec<_>>().join(", ")
-}
-
-fn kind(value: &ValueType) -> String {
-    match value {
-        ValueType::Tensor { ty, shape, .. } => {
-            let dims = shape.iter().map(|&d| match d {
-                ..0 => "?".to_owned(),
-                d => d.to_string(),
-            });
-            format!("{ty:?} [{}]", dims.collect::<Vec<_>>().join(", "))
-        }
-        other => format!("{other:?}").chars().take(80).collect(),
-    }
 }
 
 #[cfg(test)]

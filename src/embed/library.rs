@@ -106,7 +106,7 @@ fn version(name: &str) -> Vec<u32> {
 }
 
 /// The process' environment, loading the library at the first call.
-pub(super) fn environment(search: &LibrarySearch) -> Result<Environment, EncodeError> {
+pub fn environment(search: &LibrarySearch) -> Result<Environment, EncodeError> {
     static LOADED: Mutex<Option<Environment>> = Mutex::new(None);
     let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(environment) = &*loaded {

@@ -2,20 +2,27 @@
 //!
 //! The door of the room. [`builtin`] is a descriptor in plain Rust that needs no files; [`clip`] runs any ONNX image
 //! encoder through the native onnxruntime library, which [`library`] finds and [`card`] configures; [`preprocess`]
-//! prepares pictures for it as Pillow does. [`open`] chooses.
+//! prepares pictures for it as Pillow does; [`session`] runs it, [`inspect`] looks at it. [`text`] is the text encoder that
+//! a CLIP model may bring, [`words`] finds words for places. [`open`] chooses.
 //!
 //! Invariants: embeddings have length 1 and finite values only; embeddings of different models are never compared.
 
 pub mod builtin;
 pub mod card;
 pub mod clip;
+pub mod inspect;
 pub mod library;
+mod outlets;
 pub mod preprocess;
+pub mod session;
+pub mod text;
+pub mod words;
 
 use crate::artwork::decode::Picture;
-use library::{AllTried, LibrarySearch};
+use library::AllTried;
 use serde::{Deserialize, Serialize};
-use std::{fmt, io, num::NonZero, path::PathBuf};
+use session::Runtime;
+use std::{fmt, io, path::PathBuf};
 
 /// Which encoder made an embedding: `builtin-<version>`, or the sha256 of the model file in hexadecimal.
 ///
@@ -35,8 +42,8 @@ impl fmt::Display for ModelId {
 pub enum EncodeError {
     /// No onnxruntime library loads.
     #[error(
-        "the onnxruntime library was not found: tried {0}. Set embed.library or ORT_DYLIB_PATH to \
-         libonnxruntime.so (1.17 or later); the README says where to get it"
+        "the onnxruntime library was not found: tried {0}. `mosaicd model fetch onnxruntime` \
+         gets it; or set embed.library or ORT_DYLIB_PATH to libonnxruntime.so (1.20 or later)"
     )]
     NoLibrary(AllTried),
     /// The library loaded but does not start.
@@ -112,6 +119,38 @@ pub enum EncodeError {
         /// Values it got.
         found: usize,
     },
+    /// A model, but not a text encoder.
+    #[error("{path} cannot be used as a text encoder: {what}", path = path.display())]
+    NotATextEncoder {
+        /// The ONNX file.
+        path: PathBuf,
+        /// What was found, and what to do.
+        what: String,
+    },
+    /// `tokenizer.json` is wrong.
+    #[error("{path} is no tokenizer: {source}", path = path.display())]
+    Tokenizer {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: tokenizers::Error,
+    },
+    /// A word list cannot be used.
+    #[error("{path}: {source}", path = path.display())]
+    WordList {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: words::WordsError,
+    },
+    /// The tokenizer refused words.
+    #[error("{words:?} cannot be read as words: {source}")]
+    Words {
+        /// Their beginning.
+        words: String,
+        /// Why.
+        source: tokenizers::Error,
+    },
     /// An embedding is not finite, or has no direction.
     #[error("the embedding of input {index} is not finite or zero")]
     NotFinite {
@@ -151,19 +190,14 @@ pub trait Encoder: Send + Sync {
 pub struct EncoderSpec {
     /// An ONNX file or a folder with one; `None` means the built-in descriptor.
     pub model: Option<PathBuf>,
-    /// Where to look for onnxruntime.
-    pub library: LibrarySearch,
-    /// Threads that a run of the model uses; `None` means one a core.
-    pub threads: Option<NonZero<usize>>,
+    /// How it is run.
+    pub runtime: Runtime,
 }
 
 /// Opens the encoder that `spec` names.
 pub fn open(spec: &EncoderSpec) -> Result<Box<dyn Encoder>, EncodeError> {
-    match &spec.model {
-        None => Ok(Box::new(builtin::Builtin::new())),
-        Some(path) => {
-            let encoder = clip::OnnxEncoder::load(path, &spec.library, spec.threads)?;
-            Ok(Box::new(encoder))
-        }
-    }
+    Ok(match &spec.model {
+        None => Box::new(builtin::Builtin::new()),
+        Some(path) => Box::new(clip::OnnxEncoder::load(path, &spec.runtime)?),
+    })
 }

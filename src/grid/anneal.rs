@@ -1,94 +1,275 @@
-//! Annealed swaps: the last touch of a batch arrangement.
+//! Annealed swaps: the last touch of a batch arrangement, and the polish after arrivals.
 //!
-//! Pairs of items at most [`BORDER`] cells apart swap when that lowers the energy of their twelve neighbours (see
-//! `board`), and now and then when it does not, ever more rarely. FLAS compares with blurred neighbourhoods and leaves
-//! much to gain between single neighbours: +.005 to +.02 DPQ16 measured.
+//! Two occupants a few cells apart swap when that lowers the energy of their twelve neighbours (see `board`), and now
+//! and then when it does not, ever more rarely. FLAS compares with blurred neighbourhoods and leaves much to gain
+//! between single neighbours: +.005 to +.02 DPQ16 measured. In a polish an item may also step into a spare cell, and
+//! every item taken off its place has to be paid for.
+//!
+//! Large boards are annealed in blocks that lie apart, anew placed in every phase: blocks neither see nor touch each
+//! other's sites, so that the result does not depend on who anneals which.
 
-use super::board::{BORDER, Board};
+use super::area::{Area, FROZEN, Span, spans};
+use super::blur::SHARED_FROM;
+use super::board::Board;
 use super::features::distance;
 use super::rng::Rng;
+use rayon::prelude::*;
 
-/// First temperature over the mean distance of neighbours.
-pub(super) const FIRST_TEMPERATURE: f32 = 0.1;
-/// Proposals between two exact sums of the cells' costs, a cell.
-const REFRESH: usize = 64;
+/// Phases of one annealing; in each, blocks are cut anew and costs are summed exactly.
+const PHASES: u32 = 16;
+/// Side of a block on a large board, cells; its items' features then fit a core's cache.
+const BLOCK: u32 = 40;
+/// Keeps the streams of random numbers apart from those of the sort.
+const STREAM: u64 = 1 << 40;
 
-/// Makes `proposals_per_item` random proposals an item; spare cells stay where they are.
+/// What may be swapped, and at what price. Energies are in mean distances of direct neighbours.
+#[derive(Clone, Copy)]
+pub(super) struct Rules<'a> {
+    /// First temperature; it falls to 0 in a straight line.
+    pub(super) heat: f32,
+    /// How far a proposal reaches, cells, at most [`super::board::BORDER`].
+    pub(super) reach: u32,
+    /// Whether items may step into spare cells.
+    pub(super) into_spares: bool,
+    /// Home site of each item that has one to keep, [`super::SPARE`] for those that are free.
+    pub(super) homes: Option<&'a [u32]>,
+    /// What an item must gain to leave its home; returning gives it back.
+    pub(super) anchor: f32,
+}
+
+/// Where proposals begin, and how many there are.
+struct Draws<'a> {
+    /// Sites of the area.
+    starts: &'a [u32],
+    /// How far from one of them a proposal may begin, cells.
+    around: u32,
+    proposals: usize,
+    /// First and last temperature, absolute.
+    temperature: (f32, f32),
+}
+
+/// Anneals the whole board with so many proposals an item.
 pub(super) fn anneal<const D: usize>(
     features: &[[f32; D]],
     board: &mut Board,
     proposals_per_item: usize,
+    rules: &Rules,
     seed: u64,
 ) {
-    wide!(run(features, board, proposals_per_item, seed));
+    let mean = wide!(mean_beside(features, board, usize::MAX));
+    if mean <= 0.0 {
+        return;
+    }
+    let shared = board.cells() >= SHARED_FROM;
+    let per_phase = proposals_per_item as f32 / PHASES as f32;
+    for phase in 0..PHASES {
+        let mut rng = Rng::new(seed, STREAM + u64::from(phase) * STREAM);
+        let side = if shared { BLOCK } else { u32::MAX };
+        let (xs, ys) = (
+            spans(board.cols, side, &mut rng),
+            spans(board.rows, side, &mut rng),
+        );
+        let cool = |phase: u32| rules.heat * mean * (1.0 - phase as f32 / PHASES as f32);
+        let temperature = (cool(phase), cool(phase + 1));
+        let block = |(index, (cols, rows)): (usize, (Span, Span))| {
+            let mut area = Area::cut(board, cols, rows);
+            let starts = area.starts(rules.into_spares);
+            let items = starts
+                .iter()
+                .filter(|&&s| Board::is_item(area.sites[s as usize]));
+            let draws = Draws {
+                proposals: (items.count() as f32 * per_phase) as usize,
+                starts: &starts,
+                around: 0,
+                temperature,
+            };
+            let stream = STREAM + u64::from(phase) * STREAM + 1 + index as u64;
+            let mut rng = Rng::new(seed, stream);
+            wide!(run(features, &mut area, &draws, rules, mean, &mut rng));
+            area
+        };
+        let blocks = ys.iter().flat_map(|&y| xs.iter().map(move |&x| (x, y)));
+        let done: Vec<Area> = if shared {
+            let blocks: Vec<_> = blocks.enumerate().collect();
+            blocks.into_par_iter().map(block).collect()
+        } else {
+            blocks.enumerate().map(block).collect()
+        };
+        for area in done {
+            area.paste(|site, held| board.sites[site] = held);
+        }
+    }
+}
+
+/// Polishes around `path` (sites), with proposals that begin so far from it at most, and so many of them, without heat.
+/// Returns every site whose occupant should change, and its new one.
+pub(super) fn polish_near<const D: usize>(
+    features: &[[f32; D]],
+    board: &Board,
+    path: &[u32],
+    (around, proposals): (u32, usize),
+    rules: &Rules,
+    rng: &mut Rng,
+) -> Vec<(u32, u32)> {
+    let mean = wide!(mean_beside(features, board, SAMPLE));
+    let Some(&first) = path.first() else {
+        return Vec::new();
+    };
+    if mean <= 0.0 {
+        return Vec::new();
+    }
+    let (col, row) = board.place(first as usize);
+    let (mut cols, mut rows) = ((col, col), (row, row));
+    for &site in path {
+        let (col, row) = board.place(site as usize);
+        cols = (cols.0.min(col), cols.1.max(col));
+        rows = (rows.0.min(row), rows.1.max(row));
+    }
+    let far = around + rules.reach;
+    let widen = |(from, to): (u32, u32), end| (from.saturating_sub(far), (to + far + 1).min(end));
+    let (cols, rows) = (widen(cols, board.cols), widen(rows, board.rows));
+    let mut area = Area::cut(board, cols, rows);
+    let starts: Vec<u32> = path
+        .iter()
+        .map(|&site| {
+            let (col, row) = board.place(site as usize);
+            area.site(col - cols.0, row - rows.0) as u32
+        })
+        .collect();
+    let draws = Draws {
+        starts: &starts,
+        around,
+        proposals,
+        temperature: (0.0, 0.0),
+    };
+    wide!(run(features, &mut area, &draws, rules, mean, rng));
+    let mut changed = Vec::new();
+    area.paste(|site, held| {
+        if board.sites[site] != held {
+            changed.push((site as u32, held));
+        }
+    });
+    changed
+}
+
+/// Sites looked at for the mean distance around one arrival.
+const SAMPLE: usize = 256;
+
+/// Mean distance of direct neighbours, of `sample` sites evenly chosen.
+#[inline(always)]
+pub(super) fn mean_beside<const D: usize>(
+    features: &[[f32; D]],
+    board: &Board,
+    sample: usize,
+) -> f32 {
+    let sites = &board.sites;
+    let stride = (sites.len() / sample).max(1);
+    let (mut sum, mut count) = (0.0f64, 0u32);
+    for site in (0..sites.len()).step_by(stride) {
+        if !Board::is_item(sites[site]) {
+            continue;
+        }
+        let x = &features[sites[site] as usize];
+        for &(step, _) in &board.ring[..4] {
+            let other = sites[site.wrapping_add_signed(step)];
+            if Board::is_item(other) {
+                sum += f64::from(distance(x, &features[other as usize]));
+                count += 1;
+            }
+        }
+    }
+    (sum / f64::from(count.max(1))) as f32
+}
+
+/// Energy of two neighbours: their distance; half the mean distance where one is missing, so that neither edges nor
+/// spare cells attract.
+#[inline(always)]
+fn bond<const D: usize>(features: &[[f32; D]], half: f32, x: Option<&[f32; D]>, other: u32) -> f32 {
+    match (x, Board::is_item(other)) {
+        (Some(x), true) => distance(x, &features[other as usize]),
+        (None, false) => 0.0,
+        _ => half,
+    }
 }
 
 #[inline(always)]
 fn run<const D: usize>(
     features: &[[f32; D]],
-    board: &mut Board,
-    proposals_per_item: usize,
-    seed: u64,
+    area: &mut Area,
+    draws: &Draws,
+    rules: &Rules,
+    mean: f32,
+    rng: &mut Rng,
 ) {
-    let taken: Vec<u32> = (0..board.sites.len())
-        .filter(|&s| Board::is_item(board.sites[s]))
-        .map(|s| s as u32)
-        .collect();
-    if taken.len() < 2 {
+    if draws.starts.is_empty() {
         return;
     }
-    let mut rng = Rng::new(seed, 0);
+    let half = 0.5 * mean;
     let surprises = surprises();
-    let total = taken.len() * proposals_per_item;
-    let mut costs = vec![0.0f32; board.sites.len()];
-    let mut first = 0.0;
-    let reach = 2 * BORDER as u32 + 1;
-    for k in 0..total {
-        if k % (REFRESH * taken.len()) == 0 {
-            let mean = refresh(features, board, &taken, &mut costs);
-            if k == 0 {
-                first = FIRST_TEMPERATURE * mean;
-            }
+    // Not yet summed where it is NaN, which adding to leaves as it is.
+    let mut costs = vec![f32::NAN; area.sites.len()];
+    let (hot, cold) = draws.temperature;
+    let pitch = area.pitch;
+    let step = |rng: &mut Rng, from: usize, reach: u32| {
+        let width = 2 * reach + 1;
+        let (dx, dy) = (rng.below(width) as usize, rng.below(width) as usize);
+        from + dy * pitch + dx - reach as usize * (pitch + 1)
+    };
+    let row = |item: u32| Board::is_item(item).then(|| &features[item as usize]);
+    for k in 0..draws.proposals {
+        let mut a = draws.starts[rng.below(draws.starts.len() as u32) as usize] as usize;
+        if draws.around > 0 {
+            a = step(rng, a, draws.around);
         }
-        let a = taken[rng.below(taken.len() as u32) as usize] as usize;
-        let dx = rng.below(reach) as usize;
-        let dy = rng.below(reach) as usize;
-        let b = a + dy * board.pitch + dx - BORDER * board.pitch - BORDER;
-        let (item_a, item_b) = (board.sites[a], board.sites[b]);
-        if !Board::is_item(item_b) || a == b {
+        let item_a = area.sites[a];
+        if !Board::is_item(item_a) {
             continue;
         }
-        let temperature = first * (1.0 - k as f32 / total as f32);
-        let surprise = surprises[(rng.next() >> 22) as usize];
-        let limit = costs[a] + costs[b] + temperature * surprise;
-        let (xa, xb) = (&features[item_a as usize], &features[item_b as usize]);
+        let b = step(rng, a, rules.reach);
+        let item_b = area.sites[b];
+        let may = Board::is_item(item_b) || rules.into_spares;
+        if a == b || !may || area.names[a] == FROZEN || area.names[b] == FROZEN {
+            continue;
+        }
+        let mut limit = -1e-6 * mean;
+        for site in [a, b] {
+            if costs[site].is_nan() {
+                let x = row(area.sites[site]);
+                costs[site] = 0.0;
+                for &(step, weight) in &area.ring {
+                    let other = area.sites[site.wrapping_add_signed(step)];
+                    costs[site] += weight * bond(features, half, x, other);
+                }
+            }
+            limit += costs[site];
+        }
+        let temperature = hot + (cold - hot) * (k as f32 / draws.proposals as f32);
+        limit += temperature * surprises[(rng.next() >> 22) as usize];
+        if let Some(homes) = rules.homes {
+            let (name_a, name_b) = (area.names[a], area.names[b]);
+            let off = |item: u32, from: u32, to: u32| match Board::is_item(item) {
+                true if homes[item as usize] == to => -1.0,
+                true if homes[item as usize] == from => 1.0,
+                _ => 0.0,
+            };
+            let price = off(item_a, name_a, name_b) + off(item_b, name_b, name_a);
+            limit -= rules.anchor * mean * price;
+        }
+        let (xa, xb) = (Some(&features[item_a as usize]), row(item_b));
         let mut at_a = [0.0f32; 12];
         let mut at_b = [0.0f32; 12];
         let mut sum = 0.0;
         // The sum only grows, so a proposal is dropped as soon as it is over the limit.
         for part in [0..4, 4..8, 8..12] {
             for n in part {
-                let (step, weight) = board.ring[n];
-                let near_b = b.wrapping_add_signed(step);
-                let other = if near_b == a {
-                    item_b
-                } else {
-                    board.sites[near_b]
-                };
-                if Board::is_item(other) {
-                    at_b[n] = weight * distance(xa, &features[other as usize]);
-                    sum += at_b[n];
-                }
-                let near_a = a.wrapping_add_signed(step);
-                let other = if near_a == b {
-                    item_a
-                } else {
-                    board.sites[near_a]
-                };
-                if Board::is_item(other) {
-                    at_a[n] = weight * distance(xb, &features[other as usize]);
-                    sum += at_a[n];
-                }
+                let (step, weight) = area.ring[n];
+                let near = b.wrapping_add_signed(step);
+                let other = if near == a { item_b } else { area.sites[near] };
+                at_b[n] = weight * bond(features, half, xa, other);
+                let near = a.wrapping_add_signed(step);
+                let other = if near == b { item_a } else { area.sites[near] };
+                at_a[n] = weight * bond(features, half, xb, other);
+                sum += at_a[n] + at_b[n];
             }
             if sum >= limit {
                 break;
@@ -99,51 +280,23 @@ fn run<const D: usize>(
         }
         for (site, old, new) in [(a, xa, &at_a), (b, xb, &at_b)] {
             let (mut cost, other_site) = (0.0, if site == a { b } else { a });
-            for (n, &(step, weight)) in board.ring.iter().enumerate() {
+            for (n, &(step, weight)) in area.ring.iter().enumerate() {
                 cost += new[n];
                 let near = site.wrapping_add_signed(step);
-                let other = board.sites[near];
-                if Board::is_item(other) && near != other_site {
-                    costs[near] += new[n] - weight * distance(old, &features[other as usize]);
+                if near != other_site {
+                    let other = area.sites[near];
+                    costs[near] += new[n] - weight * bond(features, half, old, other);
                 }
             }
             costs[site] = cost;
         }
-        board.sites[a] = item_b;
-        board.sites[b] = item_a;
+        area.sites[a] = item_b;
+        area.sites[b] = item_a;
     }
-}
-
-/// Sums every site's cost anew; returns the mean distance of direct neighbours.
-#[inline(always)]
-fn refresh<const D: usize>(
-    features: &[[f32; D]],
-    board: &Board,
-    taken: &[u32],
-    costs: &mut [f32],
-) -> f32 {
-    let (mut beside, mut pairs) = (0.0f64, 0u64);
-    for &site in taken {
-        let x = &features[board.sites[site as usize] as usize];
-        let mut cost = 0.0;
-        for (n, &(step, weight)) in board.ring.iter().enumerate() {
-            let other = board.sites[(site as usize).wrapping_add_signed(step)];
-            if Board::is_item(other) {
-                let d = distance(x, &features[other as usize]);
-                cost += weight * d;
-                if n < 4 {
-                    beside += f64::from(d);
-                    pairs += 1;
-                }
-            }
-        }
-        costs[site as usize] = cost;
-    }
-    (beside / pairs.max(1) as f64) as f32
 }
 
 /// `−ln u` for `u` in the middle of 1024 equal parts of 0 to 1.
-pub(super) fn surprises() -> Vec<f32> {
+fn surprises() -> Vec<f32> {
     (0..1024)
         .map(|i| -((f64::from(i) + 0.5) / 1024.0).ln() as f32)
         .collect()

@@ -1,12 +1,16 @@
 //! The batch arrangement: map → bisection → FLAS → annealed swaps.
 
+use super::anneal::{self, Rules};
+use super::board::{BORDER, Board};
 use super::features::{self, Features};
 use super::sort::{self, Schedule};
-use super::{Grid, GridError, GridParams, Method, anneal, bisect, board::Board, rows, shape};
+use super::{Grid, GridError, GridParams, Method, bisect, rows, shape};
 use crate::matrix::Matrix;
 
 /// Proposals of the annealing, an item: beyond it each doubling gives less than .003 DPQ16.
 const PROPOSALS: usize = 400;
+/// First temperature of the annealing, in mean distances of neighbours.
+const HEAT: f32 = 0.1;
 /// Most cells of one assignment, as in FLAS' high-quality setting.
 const WINDOW: usize = 49;
 /// Factor between FLAS rounds.
@@ -53,7 +57,14 @@ pub(super) fn settle<const D: usize>(
         seed,
     };
     sort::sort(features, cols as usize, cells, schedule);
-    let mut board = Board::new(cols as usize, cells);
-    anneal::anneal(features, &mut board, PROPOSALS, seed);
+    let mut board = Board::new(cols, cells);
+    let rules = Rules {
+        heat: HEAT,
+        reach: BORDER as u32,
+        into_spares: false,
+        homes: None,
+        anchor: 0.0,
+    };
+    anneal::anneal(features, &mut board, PROPOSALS, &rules, seed);
     board.copy_to(cells);
 }

@@ -30,7 +30,9 @@ pub(super) const NEIGHBOURS: [(isize, isize, f32); 12] = [
 /// Occupants of a padded grid.
 pub(super) struct Board {
     /// Columns of the grid proper.
-    pub(super) cols: usize,
+    pub(super) cols: u32,
+    /// Rows of the grid proper.
+    pub(super) rows: u32,
     /// Sites a row, border included.
     pub(super) pitch: usize,
     /// Item at each site, [`SPARE`] where there is none, [`OUTSIDE`] in the border.
@@ -41,26 +43,44 @@ pub(super) struct Board {
 
 impl Board {
     /// Pads `cells`, which are `cols` wide.
-    pub(super) fn new(cols: usize, cells: &[u32]) -> Self {
-        let rows = cells.len().checked_div(cols).unwrap_or(0);
-        let pitch = cols + 2 * BORDER;
+    pub(super) fn new(cols: u32, cells: &[u32]) -> Self {
+        let width = cols as usize;
+        let rows = cells.len().checked_div(width).unwrap_or(0);
+        let pitch = width + 2 * BORDER;
         let mut board = Self {
             cols,
+            rows: rows as u32,
             pitch,
             sites: vec![OUTSIDE; pitch * (rows + 2 * BORDER)],
-            ring: NEIGHBOURS.map(|(dx, dy, w)| (dy * pitch as isize + dx, w)),
+            ring: Self::ring(pitch),
         };
-        for (cell, &item) in cells.iter().enumerate() {
-            let site = board.site(cell);
-            board.sites[site] = item;
+        for row in 0..rows {
+            let start = board.site(0, row as u32);
+            board.sites[start..start + width].copy_from_slice(&cells[row * width..][..width]);
         }
         board
     }
 
-    /// The site of a cell.
+    /// How far the neighbours of a site are, where rows have `pitch` sites, and their weights.
+    pub(super) fn ring(pitch: usize) -> [(isize, f32); 12] {
+        NEIGHBOURS.map(|(dx, dy, w)| (dy * pitch as isize + dx, w))
+    }
+
+    /// Number of cells.
+    pub(super) fn cells(&self) -> usize {
+        self.cols as usize * self.rows as usize
+    }
+
+    /// The site of a column and row.
     #[inline(always)]
-    pub(super) fn site(&self, cell: usize) -> usize {
-        (cell / self.cols + BORDER) * self.pitch + cell % self.cols + BORDER
+    pub(super) fn site(&self, col: u32, row: u32) -> usize {
+        (row as usize + BORDER) * self.pitch + col as usize + BORDER
+    }
+
+    /// Column and row of a site that is not in the border.
+    pub(super) fn place(&self, site: usize) -> (u32, u32) {
+        let (row, col) = (site / self.pitch, site % self.pitch);
+        ((col - BORDER) as u32, (row - BORDER) as u32)
     }
 
     /// Whether what a site holds is an item.
@@ -71,8 +91,11 @@ impl Board {
 
     /// Writes the occupants back to `cells`.
     pub(super) fn copy_to(&self, cells: &mut [u32]) {
-        for (cell, item) in cells.iter_mut().enumerate() {
-            *item = self.sites[self.site(cell)];
+        let width = self.cols as usize;
+        for row in 0..self.rows {
+            let start = self.site(0, row);
+            let line = &self.sites[start..start + width];
+            cells[row as usize * width..][..width].copy_from_slice(line);
         }
     }
 }

@@ -3,6 +3,9 @@
 //! A cell's neighbourhood is the mean of the features in its 3 × 3 cells; an item suits a cell by its squared distance
 //! to that mean. Dijkstra's algorithm runs from the cells that suit the arrival best, over occupants that would step at
 //! most three cells, to the first spare cell: each occupant on the way takes the next one's place.
+//!
+//! Neighbourhoods are summed when first looked at, so that one arrival does not pay for the whole grid. The cells an
+//! arrival may start from are sought around the items most like it.
 
 use super::SPARE;
 use super::board::{Board, OUTSIDE};
@@ -15,13 +18,19 @@ const STARTS: usize = 64;
 /// How far one occupant may step, cells.
 const HOP: isize = 3;
 /// Price of a step over the mean misfit of placed items, at `lambda = 1`.
-const STEP_PRICE: f32 = 0.03;
+const STEP_PRICE: f32 = 0.015;
 
-/// The board with the sums of every 3 × 3 neighbourhood, kept up with every move.
+/// Items most like an arrival; the cells in and beside theirs are looked at for a start.
+const ALIKE: usize = 64;
+/// Placed items that stand for all in [`Field::mean_misfit`].
+const SAMPLE: usize = 256;
+
+/// The board with the mean features of every 3 × 3 neighbourhood that was looked at.
 pub(super) struct Field<'a, const D: usize> {
     pub(super) features: &'a [[f32; D]],
-    pub(super) board: Board,
+    board: Board,
     sums: Vec<[f32; D]>,
+    /// Items in each neighbourhood; [`UNKNOWN`] where `sums` does not hold.
     counts: Vec<f32>,
     reached: Vec<f32>,
     before: Vec<u32>,
@@ -30,62 +39,70 @@ pub(super) struct Field<'a, const D: usize> {
     keys: Vec<u64>,
 }
 
+/// The count of a neighbourhood that was not summed.
+const UNKNOWN: f32 = -1.0;
+
 impl<'a, const D: usize> Field<'a, D> {
     pub(super) fn new(features: &'a [[f32; D]], board: Board) -> Self {
         let n = board.sites.len();
-        let mut field = Self {
+        Self {
             features,
             sums: vec![[0.0; D]; n],
-            counts: vec![0.0; n],
+            counts: vec![UNKNOWN; n],
             reached: vec![f32::INFINITY; n],
             before: vec![SPARE; n],
             touched: Vec::new(),
             queue: BinaryHeap::new(),
             keys: Vec::new(),
             board,
-        };
-        wide!({
-            for site in 0..n {
-                let item = field.board.sites[site];
-                if Board::is_item(item) {
-                    field.weigh(site, item, 1.0);
-                }
-            }
-        });
-        field
+        }
     }
 
-    /// Adds an item's features to the neighbourhoods it is part of, or takes them out.
-    #[inline(always)]
-    fn weigh(&mut self, site: usize, item: u32, sign: f32) {
-        let x = &self.features[item as usize];
-        let pitch = self.board.pitch;
-        for line in [site - pitch, site, site + pitch] {
-            for near in line - 1..=line + 1 {
-                let sum = &mut self.sums[near];
-                for k in 0..D {
-                    sum[k] += sign * x[k];
-                }
-                self.counts[near] += sign;
-            }
-        }
+    pub(super) fn board(&self) -> &Board {
+        &self.board
+    }
+
+    /// The board, to be changed at will.
+    pub(super) fn board_mut(&mut self) -> &mut Board {
+        self.counts.fill(UNKNOWN);
+        &mut self.board
     }
 
     /// Puts an item (or [`SPARE`]) at a site in place of what is there.
     pub(super) fn put(&mut self, site: usize, item: u32) {
-        let held = self.board.sites[site];
-        if Board::is_item(held) {
-            self.weigh(site, held, -1.0);
-        }
-        if Board::is_item(item) {
-            self.weigh(site, item, 1.0);
-        }
         self.board.sites[site] = item;
+        let pitch = self.board.pitch;
+        for line in [site - pitch, site, site + pitch] {
+            self.counts[line - 1..=line + 1].fill(UNKNOWN);
+        }
+    }
+
+    /// Sums the neighbourhood of a site of the grid proper.
+    #[inline(always)]
+    fn sum(&mut self, site: usize) {
+        let (mut sum, mut count) = ([0.0; D], 0.0);
+        let pitch = self.board.pitch;
+        for line in [site - pitch, site, site + pitch] {
+            for &held in &self.board.sites[line - 1..=line + 1] {
+                if Board::is_item(held) {
+                    let x = &self.features[held as usize];
+                    for k in 0..D {
+                        sum[k] += x[k];
+                    }
+                    count += 1.0;
+                }
+            }
+        }
+        self.sums[site] = sum;
+        self.counts[site] = count;
     }
 
     /// How badly an item suits a site; `at` is the item's own site, if it has one. `None` without neighbours.
     #[inline(always)]
-    fn misfit(&self, item: u32, at: Option<usize>, site: usize) -> Option<f32> {
+    fn misfit(&mut self, item: u32, at: Option<usize>, site: usize) -> Option<f32> {
+        if self.counts[site] == UNKNOWN {
+            self.sum(site);
+        }
         let x = &self.features[item as usize];
         let mut mean = self.sums[site];
         let mut count = self.counts[site];
@@ -110,10 +127,10 @@ impl<'a, const D: usize> Field<'a, D> {
         Some(squared(x, &mean))
     }
 
-    /// Mean misfit of up to 1,024 placed items, evenly chosen.
-    pub(super) fn mean_misfit(&self) -> f32 {
+    /// Mean misfit of up to [`SAMPLE`] placed items, evenly chosen.
+    pub(super) fn mean_misfit(&mut self) -> f32 {
         wide!({
-            let stride = (self.board.sites.len() / 1024).max(1);
+            let stride = (self.board.sites.len() / SAMPLE).max(1);
             let (mut sum, mut count) = (0.0f64, 0u32);
             for site in (0..self.board.sites.len()).step_by(stride) {
                 let item = self.board.sites[site];
@@ -133,11 +150,17 @@ impl<'a, const D: usize> Field<'a, D> {
     }
 
     /// The spare site that suits `item` best.
-    pub(super) fn best_spare(&self, item: u32) -> Option<usize> {
-        let fit = |site: usize| self.misfit(item, None, site).unwrap_or(f32::MAX);
-        (0..self.board.sites.len())
-            .filter(|&s| self.board.sites[s] == SPARE)
-            .min_by(|&a, &b| fit(a).total_cmp(&fit(b)).then(a.cmp(&b)))
+    pub(super) fn best_spare(&mut self, item: u32) -> Option<usize> {
+        let mut best = None;
+        for site in 0..self.board.sites.len() {
+            if self.board.sites[site] == SPARE {
+                let fit = self.misfit(item, None, site).unwrap_or(f32::MAX);
+                if best.is_none_or(|(least, _)| fit < least) {
+                    best = Some((fit, site));
+                }
+            }
+        }
+        best.map(|(_, site)| site)
     }
 
     #[inline(always)]
@@ -191,22 +214,36 @@ impl<'a, const D: usize> Field<'a, D> {
         path
     }
 
-    /// Queues the sites that suit `item` best.
+    /// Queues the sites that suit `item` best, of those in and beside the sites of the items most like it.
     #[inline(always)]
     fn start(&mut self, item: u32, typical: f32) {
         let mut keys = std::mem::take(&mut self.keys);
         keys.clear();
+        let x = &self.features[item as usize];
         for (site, &held) in self.board.sites.iter().enumerate() {
-            if held != OUTSIDE {
-                let fit = self.misfit(item, None, site).unwrap_or(typical);
-                keys.push(u64::from(fit.to_bits()) << 32 | site as u64);
+            if Board::is_item(held) {
+                let away = squared(x, &self.features[held as usize]);
+                keys.push(u64::from(away.to_bits()) << 32 | site as u64);
             }
         }
-        if keys.len() > STARTS {
-            keys.select_nth_unstable(STARTS);
-            keys.truncate(STARTS);
+        least(&mut keys, ALIKE);
+        let pitch = self.board.pitch;
+        let near: Vec<usize> = keys
+            .iter()
+            .map(|&key| key as u32 as usize)
+            .flat_map(|site| [site - pitch, site, site + pitch])
+            .flat_map(|site| site - 1..=site + 1)
+            .filter(|&site| self.board.sites[site] != OUTSIDE)
+            .collect();
+        keys.clear();
+        for site in near {
+            let fit = self.misfit(item, None, site).unwrap_or(typical);
+            keys.push(u64::from(fit.to_bits()) << 32 | site as u64);
         }
-        let least = keys.iter().min().copied().unwrap_or(0);
+        keys.sort_unstable();
+        keys.dedup();
+        keys.truncate(STARTS);
+        let least = keys.first().copied().unwrap_or(0);
         for &key in &keys {
             let cost = f32::from_bits((key >> 32) as u32) - f32::from_bits((least >> 32) as u32);
             self.reach(key as u32 as usize, cost, SPARE);
@@ -222,5 +259,13 @@ impl<'a, const D: usize> Field<'a, D> {
         self.reached[site] = cost;
         self.before[site] = before;
         self.queue.push(Reverse((cost.to_bits(), site as u32)));
+    }
+}
+
+/// Keeps the `count` least keys, in no order.
+fn least(keys: &mut Vec<u64>, count: usize) {
+    if keys.len() > count {
+        keys.select_nth_unstable(count);
+        keys.truncate(count);
     }
 }

@@ -1,11 +1,14 @@
 //! The features items are compared by, checked and laid out for fast distances.
 //!
-//! Rows are centred and scaled to at most 1 in magnitude (only relative distances matter, and squares then cannot
+//! Rows are centred and scaled to about 1 in magnitude (only relative distances matter, and squares then cannot
 //! overflow) and padded with zeros to `D` values. Sums are taken in a fixed order of lanes, without fused
 //! multiplication, so that every instruction set gives the same bits.
 
 use super::{GridError, MAX_FEATURES};
 use crate::matrix::Matrix;
+
+/// Rows that the centre is taken from.
+const CENTRE: usize = 1024;
 
 /// `N × D` features, one array an item.
 pub(super) struct Features<const D: usize> {
@@ -35,9 +38,9 @@ pub(super) fn check(z: &Matrix, points: &[[f32; 2]], placed: usize) -> Result<()
     if rows > (u32::MAX / 4) as usize {
         return Err(GridError::TooManyItems(rows));
     }
-    let bad = z.data().iter().position(|v| !v.is_finite());
-    if let Some(at) = bad {
-        return Err(GridError::NotFinite(at / z.dims()));
+    if !wide!(largest(z.data())).is_finite() {
+        let bad = z.data().iter().position(|v| !v.is_finite());
+        return Err(GridError::NotFinite(bad.unwrap_or(0) / z.dims().max(1)));
     }
     match points.iter().position(|p| !p.iter().all(|v| v.is_finite())) {
         Some(item) => Err(GridError::NotFinite(item)),
@@ -51,6 +54,7 @@ impl<const D: usize> Features<D> {
         wide!(Self::centred(z, n))
     }
 
+    /// The centre is that of up to [`CENTRE`] rows evenly chosen. Scales are powers of two: they change no digit.
     #[inline(always)]
     fn centred(z: &Matrix, n: usize) -> Self {
         let dims = z.dims().min(D);
@@ -58,30 +62,45 @@ impl<const D: usize> Features<D> {
         if dims == 0 || n == 0 {
             return Self { rows };
         }
+        let shrink = 0.5 * to_one(largest(z.data()));
+        let stride = n.div_ceil(CENTRE);
         let mut mean = [0.0f64; D];
-        for i in 0..n {
+        for i in (0..n).step_by(stride) {
             for (m, v) in mean.iter_mut().zip(z.row(i)) {
                 *m += f64::from(*v);
             }
         }
-        let mut shift = [0.0f64; D];
-        for (s, m) in shift.iter_mut().zip(&mean) {
-            *s = m / n as f64;
-        }
-        let mut largest = 0.0f64;
-        for i in 0..n {
-            for (v, s) in z.row(i).iter().zip(&shift) {
-                largest = largest.max((f64::from(*v) - s).abs());
-            }
-        }
-        let scale = if largest > 0.0 { 1.0 / largest } else { 0.0 };
+        let count = n.div_ceil(stride) as f64;
+        let centre = mean.map(|m| (m / count) as f32 * shrink);
+        let mut bits = 0;
         for (i, row) in rows.iter_mut().enumerate() {
-            for ((to, v), s) in row.iter_mut().zip(z.row(i)).zip(&shift) {
-                *to = ((f64::from(*v) - s) * scale) as f32;
+            for ((to, v), c) in row.iter_mut().zip(z.row(i)).zip(&centre) {
+                *to = v * shrink - c;
+                bits = (to.to_bits() & MAGNITUDE).max(bits);
             }
+        }
+        let scale = to_one(f32::from_bits(bits));
+        if scale != 1.0 {
+            rows.as_flattened_mut().iter_mut().for_each(|v| *v *= scale);
         }
         Self { rows }
     }
+}
+
+/// Bits of a float but its sign; as integers they are in the order of the magnitudes, NaN above infinity.
+const MAGNITUDE: u32 = u32::MAX >> 1;
+
+/// Largest magnitude; NaN or infinite if any value is.
+#[inline(always)]
+fn largest(values: &[f32]) -> f32 {
+    let bits = values.iter().map(|v| v.to_bits() & MAGNITUDE);
+    f32::from_bits(bits.fold(0, u32::max))
+}
+
+/// The power of two that takes a finite magnitude to 1 to 2, as far as floats reach.
+fn to_one(magnitude: f32) -> f32 {
+    let exponent = magnitude.to_bits() >> 23;
+    f32::from_bits((254 - exponent.clamp(1, 253)) << 23)
 }
 
 /// Squared Euclidean distance, summed in a fixed order.
@@ -130,25 +149,29 @@ mod tests {
     fn extreme_but_finite_values_keep_finite_distances() {
         let z = Matrix::from_data(vec![3e38, -3e38, -3e38, 3e38, 0.0, 1.0], 2).expect("three rows");
         let f = Features::<4>::new(&z, 3);
-        let d = distance(&f.rows[0], &f.rows[1]);
-        assert!((d - 8f32.sqrt()).abs() < 1e-5, "{d}");
+        let (across, half) = (
+            distance(&f.rows[0], &f.rows[1]),
+            distance(&f.rows[0], &f.rows[2]),
+        );
+        assert!((across / half - 2.0).abs() < 1e-5, "{across} {half}");
+        let tiny = Matrix::from_data(vec![1e-40, -1e-40, 0.0], 1).expect("three rows");
+        let f = Features::<4>::new(&tiny, 3);
+        assert!(distance(&f.rows[0], &f.rows[1]) > 0.0);
     }
 
     #[test]
     fn padded_distance_is_the_plain_one() {
-        let data: Vec<f32> = (0..20).map(|i| (i * i % 7) as f32).collect();
-        let z = Matrix::from_data(data, 10).expect("two rows of ten");
-        let f = Features::<16>::new(&z, 2);
-        let plain: f32 = z
-            .row(0)
-            .iter()
-            .zip(z.row(1))
-            .map(|(a, b)| (a - b) * (a - b))
-            .sum();
-        // Two rows lie symmetrically about their mean, so the largest feature is half the largest difference.
-        let widest = z.row(0).iter().zip(z.row(1)).map(|(a, b)| (a - b).abs());
-        let scale = widest.fold(0.0, f32::max) / 2.0;
-        assert!((distance(&f.rows[0], &f.rows[1]) * scale - plain.sqrt()).abs() < 1e-4);
+        let data: Vec<f32> = (0..30).map(|i| (i * i % 7) as f32).collect();
+        let z = Matrix::from_data(data, 10).expect("three rows of ten");
+        let f = Features::<16>::new(&z, 3);
+        let plain = |a: usize, b: usize| -> f32 {
+            let pairs = z.row(a).iter().zip(z.row(b));
+            pairs.map(|(a, b)| (a - b) * (a - b)).sum::<f32>().sqrt()
+        };
+        let padded = |a: usize, b: usize| distance(&f.rows[a], &f.rows[b]);
+        let scale = plain(0, 1) / padded(0, 1);
+        assert_eq!(scale.log2().fract(), 0.0, "scales are powers of two");
+        assert!((padded(1, 2) * scale - plain(1, 2)).abs() < 1e-5);
     }
 
     #[test]

@@ -1,19 +1,30 @@
 //! Arrivals: each by a chain into a spare cell, followed by a polish around it; growth and the polish of the whole grid
 //! when they are due.
 
+use super::anneal::{self, Rules};
 use super::board::Board;
 use super::chain::Field;
 use super::features::{self, Features};
-use super::polish::{self, Scope};
 use super::rng::Rng;
 use super::seam::{self, Canvas};
 use super::{Grid, GridError, GridParams, Method, Outcome, SPARE, arrange, shape};
 use crate::matrix::Matrix;
 
 /// Mean neighbour distances an item must gain to leave its place around a chain, at `lambda = 1`.
-const ANCHOR_NEAR: f32 = 1.0;
+const ANCHOR_NEAR: f32 = 0.5;
 /// The same in a polish of the whole grid.
 const ANCHOR_ALL: f32 = 0.03;
+/// Proposals around one chain.
+const NEAR: usize = 2000;
+/// How far from a chain one of them may begin, cells.
+const AROUND: u32 = 4;
+/// Proposals an item over the whole grid.
+const ALL: usize = 800;
+/// First temperature over the whole grid, in mean neighbour distances; twice that of a batch arrangement, since seams
+/// leave more to undo.
+const HEAT: f32 = 0.2;
+/// How far a proposal reaches, cells.
+const REACH: u32 = 3;
 /// Fewest arrivals between two polishes of the whole grid.
 const POLISH_EVERY: usize = 50;
 /// Larger grids wait for one arrival in so many items.
@@ -77,18 +88,18 @@ impl Grid {
         let before: Vec<(u32, u32)> = self.places().collect();
         let mut expected = before.clone();
         let (old_cols, old_rows) = (self.cols, self.rows);
-        let mut field = Field::new(features, Board::new(self.cols as usize, &self.cells));
-        let mut homes = homes(&field.board, &expected, features.len());
+        let mut field = Field::new(features, Board::new(self.cols, &self.cells));
+        let mut homes = homes(field.board(), &expected, features.len());
         let mut typical = field.mean_misfit();
         for item in before.len()..features.len() {
             self.operations += 1;
             let mut rng = Rng::new(p.seed, self.operations);
             let placed = item + 1;
             while self.cells.len() < placed + shape::fewest_spares(placed, p) {
-                field.board.copy_to(&mut self.cells);
+                field.board().copy_to(&mut self.cells);
                 self.grow(features, &mut expected, p, &mut rng);
-                field = Field::new(features, Board::new(self.cols as usize, &self.cells));
-                homes = self::homes(&field.board, &expected, features.len());
+                field = Field::new(features, Board::new(self.cols, &self.cells));
+                homes = self::homes(field.board(), &expected, features.len());
             }
             place(&mut field, &homes, item as u32, typical, p, &mut rng);
             self.recent.push(item as u32);
@@ -98,20 +109,22 @@ impl Grid {
                 for &recent in &self.recent {
                     homes[recent as usize] = SPARE;
                 }
-                polish::polish(
-                    &mut field,
-                    &homes,
-                    &Scope::All,
-                    ANCHOR_ALL * p.lambda,
-                    &mut rng,
-                );
-                homes = self::homes(&field.board, &expected, features.len());
+                let rules = Rules {
+                    heat: HEAT,
+                    reach: REACH,
+                    into_spares: true,
+                    homes: Some(&homes),
+                    anchor: ANCHOR_ALL * p.lambda,
+                };
+                let seed = p.seed ^ self.operations;
+                anneal::anneal(features, field.board_mut(), ALL, &rules, seed);
+                homes = self::homes(field.board(), &expected, features.len());
                 typical = field.mean_misfit();
                 self.recent.clear();
                 self.unpolished = 0;
             }
         }
-        field.board.copy_to(&mut self.cells);
+        field.board().copy_to(&mut self.cells);
         if p.lambda == 0.0 {
             let seed = p.seed ^ self.operations;
             arrange::settle(features, self.cols, &mut self.cells, WARM_RADIUS, seed);
@@ -224,7 +237,7 @@ impl Grid {
 fn homes(board: &Board, expected: &[(u32, u32)], len: usize) -> Vec<u32> {
     let mut homes = vec![SPARE; len];
     for (home, &(col, row)) in homes.iter_mut().zip(expected) {
-        *home = board.site(row as usize * board.cols + col as usize) as u32;
+        *home = board.site(col, row) as u32;
     }
     homes
 }
@@ -245,16 +258,27 @@ fn place<const D: usize>(
         return;
     }
     // One arrival is a smaller part of a larger grid, and may disturb fewer.
-    let lambda = p.lambda * (homes.len() as f32 / 1000.0).cbrt().powi(2).max(1.0);
+    let lambda = p.lambda * (homes.len() as f32 / 1000.0).max(1.0);
     let path = field.chain(item, typical, lambda);
     for step in path.windows(2).rev() {
-        let held = field.board.sites[step[0] as usize];
+        let held = field.board().sites[step[0] as usize];
         field.put(step[1] as usize, held);
     }
     if let Some(&first) = path.first() {
         field.put(first as usize, item);
     }
     if p.lambda > 0.0 {
-        polish::polish(field, homes, &Scope::Near(&path), ANCHOR_NEAR * lambda, rng);
+        let rules = Rules {
+            heat: 0.0,
+            reach: REACH,
+            into_spares: true,
+            homes: Some(homes),
+            anchor: ANCHOR_NEAR * lambda,
+        };
+        let draws = (AROUND, NEAR);
+        let changes = anneal::polish_near(field.features, field.board(), &path, draws, &rules, rng);
+        for (site, held) in changes {
+            field.put(site as usize, held);
+        }
     }
 }

@@ -59,6 +59,7 @@ macro_rules! wide {
 }
 
 mod anneal;
+mod area;
 mod arrange;
 mod assignment;
 mod bisect;
@@ -68,7 +69,6 @@ mod chain;
 mod features;
 mod insert;
 mod lap;
-mod polish;
 pub mod quality;
 mod remove;
 mod rng;
@@ -115,7 +115,7 @@ pub struct GridParams {
     pub reserve: f32,
     /// The dial between change and rest: 0 sorts anew from where the items are after every arrival, 1 is the balance
     /// that was measured best, larger values move less, infinity moves nothing at all (the grid then grows by whole
-    /// columns or rows at its edge). Beyond 1,000 items it weighs `(N/1000)^⅔` as much around an arrival.
+    /// columns or rows at its edge). Beyond 1,000 items it weighs `N/1000` as much around an arrival.
     pub lambda: f32,
     /// How far a batch arrangement keeps to the map: the radius it starts to sort at is the longer side divided by
     /// this. 8 keeps items within a few cells of the map's place, 2 forgets the map and scores best.

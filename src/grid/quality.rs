@@ -8,6 +8,7 @@
 
 use super::features::total;
 use super::rng::Rng;
+use super::{Grid, GridParams, bisect, shape};
 use crate::matrix::Matrix;
 use rayon::prelude::*;
 
@@ -19,6 +20,23 @@ const ALL_UP_TO: usize = 4096;
 const SAMPLE: usize = 1024;
 /// Parts of the items whose sums are taken apart; fixed, so that the order of additions is.
 const PARTS: usize = 32;
+
+/// How far items are from the cells that the map alone gives them (`points` by bisection), on average, as a share of the
+/// longer side. 0 for a grid that follows the map, about 0.4 for one that forgot it.
+pub fn off_map(points: &[[f32; 2]], grid: &Grid, p: &GridParams) -> f64 {
+    let (cols, rows) = (grid.cols(), grid.rows());
+    if points.len() != grid.len() || points.is_empty() {
+        return 0.0;
+    }
+    let capacity = shape::capacity(points.len(), (cols, rows), p);
+    let cells = bisect::bisect(points, cols, rows, capacity);
+    let map = Grid::from_cells(cols, rows, cells, points.len());
+    let away = |((c, r), (col, row)): ((u32, u32), (u32, u32))| {
+        f64::from(c.abs_diff(col)).hypot(f64::from(r.abs_diff(row)))
+    };
+    let sum: f64 = map.places().zip(grid.places()).map(away).sum();
+    sum / points.len() as f64 / f64::from(cols.max(rows))
+}
 
 /// DPQ16 of items `x` (`N × D` embeddings) at `cells` (column, row).
 ///

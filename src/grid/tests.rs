@@ -104,6 +104,8 @@ fn sorting_beats_the_map_and_the_map_beats_chance() {
     .expect("good input");
     assert!(score(&rows) > chance + 0.2);
     assert!(score(&near) > score(&rows) + 0.05);
+    let off = |g: &Grid| quality::off_map(&points, g, &p);
+    assert!(off(&near) > 0.0 && off(&near) < off(&best));
     // The paper's FLAS reaches .92 to .945 on random colours.
     assert!(score(&best) > 0.9, "{}", score(&best));
 }
@@ -163,6 +165,33 @@ fn infinite_lambda_moves_nobody() {
     assert!(outcome.grown_cols + outcome.grown_rows > 0);
     assert_eq!(before, grid.places().take(20).collect::<Vec<_>>());
     grid.check().expect("an assignment");
+}
+
+#[test]
+fn growth_keeps_fixed_columns_and_the_aspect() {
+    let (z, points) = sample(300, 4, 8);
+    for (columns, aspect, reserve) in [(Some(7), 1.0, 0.06), (None, 2.0, 0.06), (None, 0.5, 0.0)] {
+        let p = GridParams {
+            columns,
+            aspect,
+            ..params(reserve)
+        };
+        let mut grid = Grid::arrange(&head(&z, 100), &points[..100], &p).expect("good input");
+        for n in 101..=300 {
+            grid.insert(&head(&z, n), &points[..n], &p).expect("good");
+            let (cols, rows) = (f64::from(grid.cols()), f64::from(grid.rows()));
+            match columns {
+                Some(fixed) => assert_eq!(grid.cols(), fixed),
+                // Both sides are rounded up at first, and whole lines are added then.
+                None => assert!(
+                    (cols - f64::from(aspect) * rows).abs() <= 2.0 * f64::from(aspect).max(1.0),
+                    "{cols} columns, {rows} rows"
+                ),
+            }
+            assert!(reserve > 0.0 || grid.spares() < cols.max(rows) as usize);
+        }
+        grid.check().expect("an assignment");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::{
     publish::manifest::Moves,
     rebuild::Rebuilt,
     store::StoreError,
-    watch::{Quiet, ReadError, RootId},
+    watch::{Quiet, ReadError, RootId, Rules},
 };
 use std::sync::Arc;
 
@@ -33,6 +33,7 @@ fn scan(start: &str, files: &[(&str, u64)]) -> Scan {
             .map(|(path, ino)| (PathBuf::from(path), identity(*ino)))
             .collect(),
         skipped: Vec::new(),
+        rules: Rules::default(),
     }
 }
 

@@ -1,25 +1,23 @@
 //! Prepared cells kept on disk, so that an original is read once.
 //!
-//! One file a cell, `<dir>/<spec key>/<first two digits>/<content hash>`: a header with a CRC-32 per mip, then the
-//! mips from one pixel up to the cell's own side, so that any mip is one read at a known place. The smallest mips are
-//! cached within a budget; everything else is left to the page cache.
+//! One file a cell, `<dir>/<spec key>/<first two digits>/<content hash>`, with the cell at every power of two (see
+//! `cell_file`). The smallest mips are cached within a budget; everything else is left to the page cache.
 //!
 //! It knows nothing of artworks' files or of the mosaic. Invariants: a damaged or foreign file reads as missing and
 //! is replaced by the next `put`; a cell under a hash is complete or absent (temporary file, then rename).
 
-use super::{Action, PublishError};
-use crate::{
-    artwork::{
-        ContentHash,
-        tile::{Cell, Fit, TileSpec},
-    },
-    render::mips::mips,
+use super::{
+    Action, PublishError,
+    cell_file::{self, pixels_at, pixels_below},
+};
+use crate::artwork::{
+    ContentHash,
+    tile::{Cell, Fit, TileSpec},
 };
 use std::{
     collections::HashMap,
     fs::{self, File},
     io::{self, Write},
-    os::unix::fs::FileExt,
     path::{Path, PathBuf},
     sync::{
         PoisonError, RwLock,
@@ -30,8 +28,8 @@ use std::{
 /// The default budget of cached small mips, bytes.
 pub const CACHE_BYTES: usize = 64 << 20;
 
-const MAGIC: [u8; 4] = *b"mcel";
-const VERSION: u32 = 1;
+/// Counts up when the same picture gives other pixels than before, so that all cells are prepared anew.
+const PREPARED: u32 = 2;
 /// Mips above this side are never cached; below it, the whole of a pyramid level costs little to read.
 const CACHED_PX: u32 = 32;
 /// What a cached entry costs besides its pixels: key, pointer, allocator.
@@ -95,7 +93,7 @@ impl CellStore {
         if cell.px != self.px || cell.rgb.len() != square {
             return Err(PublishError::CellSize { px: cell.px });
         }
-        let bytes = self.format(cell);
+        let bytes = cell_file::encode(cell);
         let _shared = self
             .collecting
             .read()
@@ -123,7 +121,8 @@ impl CellStore {
 
     /// Whether a cell is there, complete by its length; its checksums are verified when it is read.
     pub fn contains(&self, hash: &ContentHash) -> bool {
-        fs::metadata(self.path(hash)).is_ok_and(|m| m.is_file() && m.len() == self.file_bytes())
+        fs::metadata(self.path(hash))
+            .is_ok_and(|m| m.is_file() && m.len() == cell_file::bytes(self.px))
     }
 
     /// Reads a cell; `None` if it is missing, damaged or unreadable.
@@ -152,7 +151,7 @@ impl CellStore {
             cache.px
         };
         let read = match px <= cached_px {
-            true => self.read(hash, 1, cached_px).map(|pixels| {
+            true => cell_file::read(&self.path(hash), self.px, 1, cached_px).map(|pixels| {
                 let start = pixels_below(px);
                 out.extend_from_slice(&pixels[start..start + pixels_at(px)]);
                 let mut cache = self.cache.write().unwrap_or_else(PoisonError::into_inner);
@@ -160,7 +159,7 @@ impl CellStore {
                     cache.mips.insert(*hash, pixels.into_boxed_slice());
                 }
             }),
-            false => self.read(hash, px, px).map(|pixels| *out = pixels),
+            false => cell_file::read(&self.path(hash), self.px, px, px).map(|pixels| *out = pixels),
         };
         match read {
             Ok(()) => true,
@@ -243,67 +242,6 @@ impl CellStore {
         let name = hash.to_string();
         self.folder().join(&name[..2]).join(&name)
     }
-
-    fn levels(&self) -> u32 {
-        self.px.trailing_zeros() + 1
-    }
-
-    /// Magic, version, side, a CRC-32 per mip, a CRC-32 of all that.
-    fn header_bytes(&self) -> usize {
-        16 + 4 * self.levels() as usize
-    }
-
-    fn file_bytes(&self) -> u64 {
-        (self.header_bytes() + pixels_below(2 * self.px)) as u64
-    }
-
-    fn format(&self, cell: &Cell) -> Vec<u8> {
-        let mips = mips(cell);
-        let mut bytes = Vec::with_capacity(self.file_bytes() as usize);
-        bytes.extend_from_slice(&MAGIC);
-        bytes.extend_from_slice(&VERSION.to_le_bytes());
-        bytes.extend_from_slice(&self.px.to_le_bytes());
-        for mip in &mips {
-            bytes.extend_from_slice(&crc32fast::hash(mip).to_le_bytes());
-        }
-        let crc = crc32fast::hash(&bytes);
-        bytes.extend_from_slice(&crc.to_le_bytes());
-        mips.iter().for_each(|mip| bytes.extend_from_slice(mip));
-        bytes
-    }
-
-    /// Reads and verifies the mips from side `from` to side `to`, one after another.
-    fn read(&self, hash: &ContentHash, from: u32, to: u32) -> io::Result<Vec<u8>> {
-        let file = File::open(self.path(hash))?;
-        let damaged = |what| io::Error::new(io::ErrorKind::InvalidData, what);
-        let mut header = vec![0; self.header_bytes()];
-        file.read_exact_at(&mut header, 0)?;
-        let word = |at: usize| {
-            let bytes = header.get(at..at + 4).and_then(|b| b.try_into().ok());
-            bytes.map_or(0, u32::from_le_bytes)
-        };
-        let crc_at = header.len() - 4;
-        let sound = header[..4] == MAGIC
-            && word(4) == VERSION
-            && word(8) == self.px
-            && word(crc_at) == crc32fast::hash(&header[..crc_at]);
-        if !sound {
-            return Err(damaged("not the header of a cell of this size"));
-        }
-        let (start, end) = (pixels_below(from), pixels_below(2 * to));
-        let mut pixels = vec![0; end - start];
-        file.read_exact_at(&mut pixels, (header.len() + start) as u64)?;
-        let mut px = from;
-        while px <= to {
-            let at = pixels_below(px) - start;
-            let crc = word(12 + 4 * px.trailing_zeros() as usize);
-            if crc32fast::hash(&pixels[at..at + pixels_at(px)]) != crc {
-                return Err(damaged("pixels do not match their checksum"));
-            }
-            px *= 2;
-        }
-        Ok(pixels)
-    }
 }
 
 /// Refuses cells that neither the pyramid nor the splice can have.
@@ -322,7 +260,7 @@ pub(super) fn spec_key(spec: &TileSpec) -> String {
         Fit::Letterbox => "letterbox",
     };
     let [r, g, b] = spec.background;
-    format!("v{VERSION}-{}-{fit}-{r:02x}{g:02x}{b:02x}", spec.px)
+    format!("v{PREPARED}-{}-{fit}-{r:02x}{g:02x}{b:02x}", spec.px)
 }
 
 /// Whether a folder name can have come from [`spec_key`], of this version or another.
@@ -337,16 +275,6 @@ fn is_spec_key(name: &str) -> bool {
         && background.is_some_and(|(_, colour)| {
             colour.len() == 6 && colour.bytes().all(|b| b.is_ascii_hexdigit())
         })
-}
-
-/// Bytes of a mip.
-fn pixels_at(px: u32) -> usize {
-    px as usize * px as usize * 3
-}
-
-/// Bytes of all mips smaller than a power of two `px`: 3 (1 + 4 + 16 + …) = px² − 1.
-fn pixels_below(px: u32) -> usize {
-    px as usize * px as usize - 1
 }
 
 fn io_error(action: Action, path: &Path) -> impl FnOnce(io::Error) -> PublishError {
@@ -393,6 +321,7 @@ fn sync_tree(folder: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::render::mips::mips;
 
     fn spec(px: u32) -> TileSpec {
         TileSpec {

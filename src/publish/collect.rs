@@ -130,6 +130,24 @@ pub(super) fn collect(
     Ok(collected)
 }
 
+/// Removes every retired file at once.
+pub(super) fn erase(folder: &Folder, retired: &mut Retired) -> Result<Collected, PublishError> {
+    let mut collected = Collected::default();
+    while let Some((name, since)) = retired.files.pop_first() {
+        match folder.remove(&name) {
+            Ok(bytes) => {
+                collected.bytes += bytes;
+                collected.files += 1;
+            }
+            Err(error) => {
+                retired.files.insert(name, since);
+                return Err(error);
+            }
+        }
+    }
+    Ok(collected)
+}
+
 /// Notes the tiles and whole-image files of the generation before that the new one does not name.
 pub(super) fn retire(
     retired: &mut Retired,

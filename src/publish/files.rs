@@ -86,6 +86,9 @@ struct Attempt {
     fresh: Vec<PathBuf>,
 }
 
+/// Numbers the temporary files of this process: several [`Folder`]s may write to one folder at the same time.
+static SEQUENCE: AtomicU64 = AtomicU64::new(0);
+
 /// The output folder.
 pub(super) struct Folder {
     root: PathBuf,
@@ -95,7 +98,6 @@ pub(super) struct Folder {
     unsynced: Option<Mutex<Vec<PathBuf>>>,
     folders: Mutex<HashSet<PathBuf>>,
     attempt: Mutex<Attempt>,
-    sequence: AtomicU64,
     bytes: AtomicU64,
 }
 
@@ -120,7 +122,6 @@ impl Folder {
             unsynced,
             folders: Mutex::default(),
             attempt: Mutex::default(),
-            sequence: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
         })
     }
@@ -241,7 +242,7 @@ impl Folder {
     pub(super) fn begin(&self, name: &str) -> Result<(Staged, File), PublishError> {
         let target = self.path(name);
         self.make_parent(&target)?;
-        let sequence = self.sequence.fetch_add(1, Ordering::Relaxed);
+        let sequence = SEQUENCE.fetch_add(1, Ordering::Relaxed);
         let temporary = target.with_file_name(names::temporary(sequence));
         let file = self.step(Action::Create, &temporary, || {
             self.create(&temporary)
@@ -265,6 +266,16 @@ impl Folder {
                 Err(error)
             }
         }
+    }
+
+    /// Appends to a file, making it if need be, without making it durable.
+    pub(super) fn append(&self, name: &str, bytes: &[u8]) -> Result<(), PublishError> {
+        let path = self.path(name);
+        let mut options = OpenOptions::new();
+        options.append(true).create(true).mode(0o644);
+        options.custom_flags(NO_FOLLOW);
+        let append = || options.open(&path)?.write_all(bytes);
+        self.step(Action::Write, &path, append)
     }
 
     /// Renames a staged file into place.
@@ -339,7 +350,7 @@ impl Folder {
             }
             Err(error) => return Err(error),
         }
-        let sequence = self.sequence.fetch_add(1, Ordering::Relaxed);
+        let sequence = SEQUENCE.fetch_add(1, Ordering::Relaxed);
         let temporary = target.with_file_name(names::temporary(sequence));
         self.step(Action::Link, &temporary, || {
             fs::hard_link(&source, &temporary)

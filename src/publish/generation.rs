@@ -8,14 +8,15 @@ use super::{
     collect::{self, Retired, retire},
     drawing::{Artist, Drawn, preview_px},
     files::{Folder, Staged},
-    manifest::{GridSize, Latest, Manifest, MosaicFile, Quality, SCHEMA, Work},
+    manifest::{GridSize, Manifest, MosaicFile, Quality, SCHEMA, Work},
     names::{self, Still},
+    notes::plain,
     placement::{Placement, listed},
+    pointers,
     pyramid::{self, Tiles},
     recover::{State, recover, render_key},
-    stable, stills,
+    regions, stable, stills,
 };
-use crate::viewer::{LATEST_CALL, MANIFEST_CALL};
 use crate::{
     artwork::ContentHash,
     render::{jpeg::mosaic_cell_px, pyramid::Pyramid},
@@ -30,27 +31,6 @@ pub struct Publisher {
     /// `None` after a failure, until the folder has been read again.
     state: Option<State>,
     retired: Retired,
-}
-
-/// Writes the small files beside the generations (`status.json`, `metrics.prom`), from any thread.
-pub struct Notes(Folder);
-
-impl Notes {
-    /// Opens the output folder.
-    pub fn open(output: &Path) -> Result<Self, PublishError> {
-        Folder::open(output, None).map(Self)
-    }
-
-    /// Replaces a file atomically, without making it durable. The name must be a plain one that no generation uses.
-    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), PublishError> {
-        if !plain(name) {
-            return Err(PublishError::ViewerName {
-                name: name.to_owned(),
-            });
-        }
-        let staged = self.0.stage(name, bytes)?;
-        self.0.commit(staged)
-    }
 }
 
 impl Publisher {
@@ -140,9 +120,7 @@ impl Publisher {
             manifest.quality = Some(quality);
             let bytes = serde_json::to_vec(manifest)?;
             let staged = self.folder.stage(names::MANIFEST, &bytes)?;
-            let script = self
-                .folder
-                .stage(names::MANIFEST_JS, &script(MANIFEST_CALL, &bytes))?;
+            let script = pointers::stage_script(&self.folder, &bytes)?;
             self.folder.sync()?;
             self.folder.commit(staged)?;
             self.folder.commit(script)?;
@@ -161,16 +139,12 @@ impl Publisher {
         collect::collect(&self.folder, &mut self.retired, now_ms, current, spec)
     }
 
-    /// Replaces a small file beside the generations (`status.json`, `metrics.prom`) atomically, without making it
-    /// durable. The name must be a plain one that no generation uses.
-    pub fn write_file(&self, name: &str, bytes: &[u8]) -> Result<(), PublishError> {
-        if !plain(name) {
-            return Err(PublishError::ViewerName {
-                name: name.to_owned(),
-            });
-        }
-        let staged = self.folder.stage(name, bytes)?;
-        self.folder.commit(staged)
+    /// Removes every file that the published generation does not name, without any grace: what left the mosaic is to
+    /// be seen nowhere any more.
+    pub fn erase(&mut self) -> Result<Collected, PublishError> {
+        let state = self.take_state()?;
+        self.state = Some(state);
+        collect::erase(&self.folder, &mut self.retired)
     }
 
     fn take_state(&mut self) -> Result<State, PublishError> {
@@ -251,12 +225,14 @@ impl Publisher {
             pyramid: None,
             background: format!("#{r:02x}{g:02x}{b:02x}"),
             link: self.spec.link.clone(),
+            folders: self.spec.folders.clone(),
             works,
             moves: generation.moves.clone(),
             quality: state.manifest.as_ref().and_then(|m| m.quality),
             preview: None,
             png: None,
             webp: None,
+            regions: Vec::new(),
             render_key: self.render_key.clone(),
             undrawn: Vec::new(),
         })
@@ -290,6 +266,9 @@ impl Publisher {
     ) -> Result<(State, Published), PublishError> {
         let mut elapsed = Elapsed::default();
         let folder = &self.folder;
+        let before = state.manifest.as_ref();
+        let regions_age =
+            regions::name(&mut manifest, before, state.regions_age, plan.changed.len());
         let artist = Artist::new(&self.spec, cells, &plan);
         let pyramid = self.pyramid_of(manifest.grid)?;
 
@@ -336,7 +315,7 @@ impl Publisher {
         let lost = manifest.works.iter().filter(|w| missing.contains(&w.hash));
         manifest.undrawn = lost.map(|work| work.id).collect();
         let document = serde_json::to_vec(&manifest)?;
-        let staged_pointers = stage_pointers(folder, &manifest, &document)?;
+        let staged_pointers = pointers::stage(folder, &manifest, &document)?;
         let staged_viewer = stable::stage_viewer(folder, &self.spec)?;
         let staged_manifest = folder.stage(names::MANIFEST, &document)?;
         elapsed.stage_ms = clock.lap();
@@ -392,6 +371,7 @@ impl Publisher {
             preview,
             stills: true,
             settled: true,
+            regions_age: Some(regions_age),
             manifest: Some(manifest),
         };
         Ok((state, published))
@@ -408,7 +388,7 @@ impl Publisher {
             return Ok(());
         };
         let folder = &self.folder;
-        let staged_pointers = stage_pointers(folder, manifest, &serde_json::to_vec(manifest)?)?;
+        let staged_pointers = pointers::stage(folder, manifest, &serde_json::to_vec(manifest)?)?;
         let artist = Artist::new(&self.spec, cells, plan);
         let staged_view = match &state.tiles {
             Some(tiles) if !state.view => self.stage_view(&artist, tiles, manifest.generation)?,
@@ -490,59 +470,13 @@ fn same(before: &Manifest, wanted: &Manifest) -> bool {
         && mosaic(before) == mosaic(wanted)
         && before.background == wanted.background
         && before.link == wanted.link
+        && before.folders == wanted.folders
         && before.works == wanted.works
-}
-
-/// Stages what tells pollers of a new manifest, in the order of the renames: the manifest as a script for pages opened
-/// straight from disk (they may not fetch files), then `latest` in both forms.
-fn stage_pointers(
-    folder: &Folder,
-    manifest: &Manifest,
-    document: &[u8],
-) -> Result<[Staged; 3], PublishError> {
-    let latest = latest(manifest)?;
-    Ok([
-        folder.stage(names::MANIFEST_JS, &script(MANIFEST_CALL, document))?,
-        folder.stage(names::LATEST, &latest)?,
-        folder.stage(names::LATEST_JS, &script(LATEST_CALL, &latest))?,
-    ])
-}
-
-/// A script that hands a JSON document to the viewer.
-fn script(call: &str, document: &[u8]) -> Vec<u8> {
-    [call.as_bytes(), b"(", document, b");\n"].concat()
-}
-
-fn latest(manifest: &Manifest) -> Result<Vec<u8>, PublishError> {
-    Ok(serde_json::to_vec(&Latest {
-        schema: SCHEMA,
-        generation: manifest.generation,
-        published_ms: manifest.published_ms,
-    })?)
 }
 
 /// Whether the numbers of the levels have moved.
 fn shifted(before: Option<&Tiles>, now: Option<&Tiles>) -> bool {
     before.map(|t| t.pyramid.max_level) != now.map(|t| t.pyramid.max_level)
-}
-
-/// A name for a file of the caller's in the output folder: plain, and none that a generation uses.
-fn plain(name: &str) -> bool {
-    let reserved = [
-        names::MANIFEST,
-        names::MANIFEST_JS,
-        names::LATEST,
-        names::LATEST_JS,
-        names::DZI,
-        names::DZI_TILES,
-        names::TILES,
-    ];
-    !name.is_empty()
-        && !name.starts_with('.')
-        && !name.contains(['/', '\0'])
-        && !reserved.contains(&name)
-        && Still::ALL.iter().all(|still| still.stable() != name)
-        && names::parse_still(name).is_none()
 }
 
 /// Measures steps one after another.

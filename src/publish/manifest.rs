@@ -32,6 +32,9 @@ pub struct Manifest {
     pub background: String,
     /// Pattern of a link to an original (`{path}` is replaced, URL-encoded); absent when originals are not served.
     pub link: Option<String>,
+    /// The watched folders, if there are several: every path begins with one's name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub folders: Vec<Folder>,
     /// Every artwork, ordered by id.
     pub works: Vec<Work>,
     /// What moved since the generation before.
@@ -47,6 +50,9 @@ pub struct Manifest {
     /// The mosaic as a lossless WebP; absent when it is switched off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webp: Option<MosaicFile>,
+    /// Parts of the mosaic that a word names, those with most works first; for readers to show, not to rely on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub regions: Vec<Region>,
     /// Everything besides the artworks that decides the pixels; a difference redraws all.
     #[serde(default)]
     pub render_key: String,
@@ -135,6 +141,42 @@ pub struct Work {
     pub added_ms: u64,
     /// Nearest artworks by embedding, nearest first.
     pub neighbours: Vec<ArtworkId>,
+    /// Title, where the owner gave one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Who made it, where the owner said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artist: Option<String>,
+    /// Where to read more of it: an `http(s)` or relative URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
+}
+
+/// One of several watched folders.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Folder {
+    /// First part of its works' paths.
+    pub name: String,
+    /// What visitors read.
+    pub title: String,
+}
+
+/// A part of the mosaic where most works bear a word.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Region {
+    /// The word, lower case; each region of a manifest has another one.
+    pub name: String,
+    /// Further words that tell what the works there show, the best first; absent where nothing is known but names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub words: Vec<String>,
+    /// Middle of the region, cells from the left edge of the grid.
+    pub col: f32,
+    /// Middle of the region, cells from the top edge of the grid.
+    pub row: f32,
+    /// About how far the region reaches from its middle, cells.
+    pub radius: f32,
+    /// Works there that bear the word.
+    pub works: u32,
 }
 
 /// What moved since the generation before.

@@ -20,16 +20,21 @@
 //! - Memory grows with the number of works (tens of bytes each, plus the manifest), not with the number of pixels,
 //!   but for caches with a budget and the opt-in WebP file.
 
+mod cell_file;
 pub mod cells;
+mod chronicle;
 mod collect;
 mod drawing;
 mod files;
 pub mod generation;
 pub mod manifest;
 pub mod names;
+mod notes;
 mod placement;
+mod pointers;
 mod pyramid;
 mod recover;
+mod regions;
 mod spliced;
 mod stable;
 mod stills;
@@ -41,9 +46,11 @@ use crate::{
 use std::{io, path::PathBuf};
 
 pub use cells::CellStore;
+pub use chronicle::Chronicle;
 pub use collect::Collected;
 pub use files::{Action, Failpoint, Step};
-pub use generation::{Notes, Publisher};
+pub use generation::Publisher;
+pub use notes::Notes;
 
 /// What to publish and how; fixed while a [`Publisher`] is open.
 #[derive(Clone, Debug)]
@@ -64,6 +71,8 @@ pub struct OutputSpec {
     pub preview: bool,
     /// Largest side of the single-file mosaic, pixels; its cell shrinks in steps of 16 px to stay within.
     pub max_side: u32,
+    /// The watched folders and their titles, if there are several.
+    pub folders: Vec<manifest::Folder>,
     /// Pattern of a link to an original; `None` when originals are not served.
     pub link: Option<String>,
     /// How long a file stays after the last generation that names it, milliseconds.
@@ -89,6 +98,7 @@ impl Default for OutputSpec {
             webp: false,
             preview: true,
             max_side: BROWSER_MAX_SIDE,
+            folders: Vec::new(),
             link: None,
             grace_ms: 600_000,
             keep: 2,

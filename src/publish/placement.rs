@@ -133,6 +133,9 @@ mod tests {
             size: 1,
             added_ms: 0,
             neighbours: Vec::new(),
+            title: None,
+            artist: None,
+            link: None,
         }
     }
 

@@ -41,6 +41,8 @@ pub(super) struct State {
     pub(super) stills: bool,
     /// Whether the stable names show the manifest.
     pub(super) settled: bool,
+    /// Cells changed since the manifest's regions were named; `None` if that is not known.
+    pub(super) regions_age: Option<usize>,
     /// Whether the Deep Zoom view is known to be what `tiles` says.
     pub(super) view: bool,
 }

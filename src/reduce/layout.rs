@@ -28,6 +28,8 @@ const ARRIVAL_EPOCHS: usize = 50;
 const NEIGHBOUR_MOBILITY: f32 = 0.2;
 /// What share of a move everybody else makes, in the few epochs in which `sgd` moves slow points.
 const REST_MOBILITY: f32 = 0.02;
+/// Most points that one call of [`Layout::settle`] moves.
+const SETTLED: usize = 10_000;
 /// A batch is small up to one in so many points.
 const SMALL_BATCH: usize = 5;
 /// A map of fewer points has no shape worth keeping.
@@ -41,7 +43,8 @@ pub struct Layout {
     knn: Knn,
     points: Vec<Point>,
     memberships: Memberships,
-    unsettled: bool,
+    /// How many points, the last of them, still have to follow arrivals.
+    unsettled: u32,
 }
 
 /// Everything of a [`Layout`] that is worth storing.
@@ -55,8 +58,8 @@ pub struct LayoutParts {
     pub distances: Vec<f32>,
     /// `N` points.
     pub points: Vec<Point>,
-    /// Whether [`Layout::settle`] has something to do.
-    pub unsettled: bool,
+    /// How many points [`Layout::settle`] still has to move.
+    pub unsettled: u32,
 }
 
 impl Layout {
@@ -72,7 +75,7 @@ impl Layout {
             knn,
             points,
             memberships,
-            unsettled: false,
+            unsettled: 0,
         })
     }
 
@@ -158,22 +161,28 @@ impl Layout {
     }
 
     /// Lets the rest of a large map follow the arrivals that [`Layout::insert`] has placed in it (above
-    /// `drift_limit`); for idle time. Says whether any point moved.
+    /// `drift_limit`), up to 10,000 points a call; for idle time, call after call, until it says that there was nothing
+    /// left to do. An insertion meanwhile begins the round anew. Says whether points were moved.
     pub fn settle(&mut self, p: &LayoutParams) -> bool {
-        let due =
-            std::mem::take(&mut self.unsettled) && p.method == Method::Umap && p.check().is_ok();
-        if due {
-            let mobility = vec![REST_MOBILITY; self.len()];
-            optimise(
-                &mut self.points,
-                &self.knn,
-                &mut self.memberships,
-                p,
-                ARRIVAL_EPOCHS,
-                Some(&mobility),
-            );
+        let n = self.len();
+        let left = std::mem::take(&mut self.unsettled).min(n as u32) as usize;
+        if left == 0 || p.method != Method::Umap || p.check().is_err() {
+            return false;
         }
-        due
+        let from = n - left;
+        let to = n.min(from + SETTLED);
+        self.unsettled = (n - to) as u32;
+        let mut mobility = vec![0.0; n];
+        mobility[from..to].fill(REST_MOBILITY);
+        optimise(
+            &mut self.points,
+            &self.knn,
+            &mut self.memberships,
+            p,
+            ARRIVAL_EPOCHS,
+            Some(&mobility),
+        );
+        true
     }
 
     /// Moves the map rigidly (rotation, reflection, shift; no scale) so that the points of the given indices come
@@ -234,7 +243,7 @@ impl Layout {
         if p.method == Method::Pca || old < SHAPELESS || new > ANEW * old {
             let fresh = cold_points(x, &knn, &mut self.memberships, p)?;
             self.realign(fresh);
-            self.unsettled = false;
+            self.unsettled = 0;
         } else if new * SMALL_BATCH > n {
             let mut points = self.points.clone();
             place(&mut points, &knn, x, p.seed);
@@ -247,7 +256,7 @@ impl Layout {
                 None,
             );
             self.realign(points);
-            self.unsettled = false;
+            self.unsettled = 0;
         } else {
             place(&mut self.points, &knn, x, p.seed);
             let drifting = n <= p.drift_limit;
@@ -261,7 +270,9 @@ impl Layout {
                 ARRIVAL_EPOCHS,
                 Some(&mobility),
             );
-            self.unsettled |= !drifting;
+            if !drifting {
+                self.unsettled = n as u32;
+            }
         }
         self.knn = knn;
         Ok(())

@@ -3,24 +3,38 @@
 //! Pure: the time is an argument. Text from outside is escaped.
 
 use super::escape::escaped;
-use super::status::{Progress, State, Status};
+use super::status::{Life, Progress, State, Status};
 use std::fmt::{self, Write};
 
-/// Renders `status` for a person at `now_ms` (milliseconds since the Unix epoch).
-pub fn render_human(status: &Status, now_ms: u64) -> String {
+/// Renders `status` for a person at `now_ms` (milliseconds since the Unix epoch); `life` says whether its daemon runs.
+pub fn render_human(status: &Status, life: Life, now_ms: u64) -> String {
     let mut text = String::new();
-    write(&mut text, status, now_ms).expect("writing to a string cannot fail");
+    write(&mut text, status, life, now_ms).expect("writing to a string cannot fail");
     text
 }
 
-fn write(out: &mut String, status: &Status, now_ms: u64) -> fmt::Result {
+fn write(out: &mut String, status: &Status, life: Life, now_ms: u64) -> fmt::Result {
     let ago = |then_ms: u64| format!("{} ago", span(now_ms.saturating_sub(then_ms)));
 
-    write!(out, "{:<9}{}", "state", state(status))?;
-    if let Some(progress) = &status.progress {
-        write!(out, ": {}", at_work(progress))?;
+    write!(out, "{:<9}", "state")?;
+    let since = ago(status.updated_ms);
+    match life {
+        Life::Running => {
+            write!(out, "{}", state(status))?;
+            if let Some(progress) = &status.progress {
+                write!(out, ": {}", at_work(progress))?;
+            }
+            writeln!(out, " (as of {since})")?;
+        }
+        Life::Stopped => writeln!(out, "not running: it ended in good order {since}")?,
+        Life::Silent => writeln!(
+            out,
+            "not running: killed or hung, last heard of {since} (it was {})\n{:<9}-> look at `journalctl -u mosaicd`, \
+             then `systemctl restart mosaicd`",
+            state(status),
+            ""
+        )?,
     }
-    writeln!(out, " (as of {})", ago(status.updated_ms))?;
 
     write!(out, "{:<9}", "mosaic")?;
     match status.published_ms {
@@ -49,6 +63,7 @@ fn write(out: &mut String, status: &Status, now_ms: u64) -> fmt::Result {
         (counts.pending, "pending"),
         (counts.failed, "failed"),
         (counts.skipped, "skipped"),
+        (counts.twins, "twins (see twins.json)"),
     ] {
         if count > 0 {
             write!(out, ", {} {what}", grouped(count))?;
@@ -121,9 +136,14 @@ fn write(out: &mut String, status: &Status, now_ms: u64) -> fmt::Result {
     }
     writeln!(
         out,
-        "{:<9}mosaicd {}, pid {}, started {}",
+        "{:<9}mosaicd {}, {} {}, started {}",
         "process",
         escaped(&status.version),
+        if life == Life::Running {
+            "pid"
+        } else {
+            "was pid"
+        },
         status.pid,
         ago(status.started_ms)
     )?;
@@ -174,6 +194,7 @@ fn state(status: &Status) -> &'static str {
         State::Idle => "idle",
         State::Degraded => "degraded",
         State::Stopping => "stopping",
+        State::Stopped => "stopped",
         State::Unknown => "unknown",
     }
 }
@@ -261,7 +282,7 @@ mod tests {
         let expected = "\
 state    degraded: embed 1 of 3 (33 %) (as of 0 s ago)
 mosaic   generation 42, published 16 min ago, 116 x 92 cells of 128 px
-works    10,578 in the mosaic, 3 pending, 2 failed, 1 skipped
+works    10,578 in the mosaic, 3 pending, 2 failed, 1 skipped, 2 twins (see twins.json)
 change   1 added, 0 removed, 4 moved
 quality  DPQ16 0.912, trustworthiness 0.987 (of generation 40)
 took     embed 1.2 s, scan 12 ms
@@ -279,14 +300,31 @@ Failed files (2):
   z\\u{1b}[31m\\n.png
     cut off after 12 of 40 rows (tried 10 s ago, again in 10 s)
 ";
-        assert_eq!(render_human(&status, 280_000_000), expected);
+        assert_eq!(render_human(&status, Life::Running, 280_000_000), expected);
+    }
+
+    #[test]
+    fn a_dead_daemon_is_called_dead_and_since_when() {
+        let status = full();
+        let later = status.updated_ms + 7_500_000;
+        let killed = render_human(&status, Life::Silent, later);
+        assert!(
+            killed.starts_with("state    not running: killed or hung, last heard of 2 h 5 min ago (it was degraded)"),
+            "{killed}"
+        );
+        assert!(killed.contains("was pid 4711"), "{killed}");
+        let ended = render_human(&status, Life::Stopped, later);
+        assert!(
+            ended.starts_with("state    not running: it ended in good order 2 h 5 min ago\n"),
+            "{ended}"
+        );
     }
 
     #[test]
     fn an_empty_status_and_a_clock_gone_back_are_fine() {
-        let text = render_human(&Status::default(), 0);
+        let text = render_human(&Status::default(), Life::Running, 0);
         assert!(text.contains("not published yet"), "{text}");
-        let text = render_human(&full(), 5);
+        let text = render_human(&full(), Life::Running, 5);
         assert!(text.contains("published 0 s ago"), "{text}");
         assert!(!text.chars().any(|c| c != '\n' && is_harmful(c)));
     }

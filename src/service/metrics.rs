@@ -24,16 +24,15 @@ pub struct Metrics {
     pub embedded: u64,
     /// Attempts to use a file that failed.
     pub file_failures: u64,
-    /// Scans of the artwork folder.
-    pub scans: u64,
-    /// Overflows of the watcher's queue, each healed by a scan.
-    pub watch_overflows: u64,
+    /// Scans that the watcher asked for: its queue overflowed, or a file of the owner's changed.
+    pub watch_rescans: u64,
     /// Stores set aside because they were damaged.
     pub store_quarantines: u64,
     /// Rebuilds that failed and are tried again.
     pub rebuild_failures: u64,
     /// Configurations refused at a reload.
     pub reload_failures: u64,
+    scans: u64,
     generations: u64,
     added: u64,
     removed: u64,
@@ -58,6 +57,12 @@ impl Metrics {
         self.removed += u64::from(moves.removed);
         self.moved += u64::from(moves.moved);
         self.grown += u64::from(moves.grown);
+    }
+
+    /// Counts a scan of the artwork folder.
+    pub fn scan(&mut self, took: Duration) {
+        self.scans += 1;
+        self.stage("scan", took);
     }
 
     /// Counts one run of a stage (`scan`, `embed`, ...).
@@ -107,6 +112,7 @@ fn write(out: &mut String, status: &Status, metrics: &Metrics) -> fmt::Result {
         ("degraded", State::Degraded),
         ("idle", State::Idle),
         ("starting", State::Starting),
+        ("stopped", State::Stopped),
         ("stopping", State::Stopping),
         ("working", State::Working),
     ] {
@@ -150,6 +156,11 @@ fn write(out: &mut String, status: &Status, metrics: &Metrics) -> fmt::Result {
             "mosaicd_status_timestamp_seconds",
             "When these figures were written.",
             seconds(status.updated_ms),
+        ),
+        (
+            "mosaicd_twin_artworks",
+            "Works in the mosaic whose picture is there already, in another encoding or size.",
+            counts.twins as f64,
         ),
         (
             "mosaicd_store_bytes",
@@ -247,9 +258,9 @@ fn write(out: &mut String, status: &Status, metrics: &Metrics) -> fmt::Result {
             metrics.removed,
         ),
         (
-            "mosaicd_watch_overflows_total",
-            "Overflows of the watcher's queue, each healed by a scan.",
-            metrics.watch_overflows,
+            "mosaicd_watch_rescans_total",
+            "Scans that the watcher asked for: its queue overflowed, or a file of the owner's changed.",
+            metrics.watch_rescans,
         ),
     ] {
         head(out, name, "counter", help)?;
@@ -262,7 +273,7 @@ fn write(out: &mut String, status: &Status, metrics: &Metrics) -> fmt::Result {
             out,
             name,
             "histogram",
-            "How long a stage of a rebuild took.",
+            "How long a stage took: the scan, and those of a rebuild.",
         )?;
         for (stage, histogram) in &metrics.stages {
             let stage = label(stage);

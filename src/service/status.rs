@@ -51,6 +51,38 @@ pub struct Status {
     pub stages_ms: BTreeMap<String, f64>,
 }
 
+/// A running daemon writes its status at least this often, as a sign of life.
+pub const LIFE_MS: u64 = 30_000;
+
+/// Whether the daemon that wrote a status still runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Life {
+    /// As far as can be told.
+    Running,
+    /// It ended in good order.
+    Stopped,
+    /// It was killed, or hangs: nothing was heard of it since its status was written.
+    Silent,
+}
+
+impl Status {
+    /// Whether the daemon still runs, told at `now_ms` by somebody who knows whether its process is there (`None`: he
+    /// cannot tell). A process may be another machine's or container's, so its absence alone proves nothing.
+    pub fn life(&self, now_ms: u64, process: Option<bool>) -> Life {
+        let silent_ms = now_ms.saturating_sub(self.updated_ms);
+        let patience_ms = match process {
+            Some(false) => LIFE_MS + 2_000,
+            _ => 3 * LIFE_MS,
+        };
+        match self.state {
+            State::Stopped => Life::Stopped,
+            _ if silent_ms > patience_ms => Life::Silent,
+            State::Stopping if process == Some(false) => Life::Stopped,
+            _ => Life::Running,
+        }
+    }
+}
+
 /// What the daemon does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -65,6 +97,8 @@ pub enum State {
     Degraded,
     /// Told to stop.
     Stopping,
+    /// Ended in good order; the last status of a process.
+    Stopped,
     /// Written by a version that knows more states.
     #[default]
     #[serde(other)]
@@ -83,6 +117,8 @@ pub struct Counts {
     pub failed: u64,
     /// Left out on purpose: ignored names, links, no image by its extension.
     pub skipped: u64,
+    /// In the mosaic though the same picture is there already, in another encoding or size; see `twins.json`.
+    pub twins: u64,
 }
 
 /// How far a stage is.
@@ -191,6 +227,7 @@ pub(crate) mod tests {
                 pending: 3,
                 failed: 2,
                 skipped: 1,
+                twins: 2,
             },
             progress: Some(Progress {
                 stage: "embed".into(),
@@ -250,6 +287,26 @@ pub(crate) mod tests {
         let text = full().to_json();
         assert_eq!(Status::from_json(&text).expect("readable"), expected);
         assert_eq!(text, expected.to_json(), "the order of failures is no news");
+    }
+
+    #[test]
+    fn a_daemon_is_dead_when_it_says_so_or_says_nothing() {
+        let mut status = full();
+        let at = |later_ms: u64| full().updated_ms + later_ms;
+        assert_eq!(status.life(at(89_000), None), Life::Running);
+        assert_eq!(status.life(at(91_000), Some(true)), Life::Silent);
+        assert_eq!(status.life(at(20_000), Some(false)), Life::Running);
+        assert_eq!(status.life(at(33_000), Some(false)), Life::Silent);
+        assert_eq!(
+            status.life(0, Some(true)),
+            Life::Running,
+            "a clock set back"
+        );
+        status.state = State::Stopping;
+        assert_eq!(status.life(at(1_000), Some(true)), Life::Running);
+        assert_eq!(status.life(at(1_000), Some(false)), Life::Stopped);
+        status.state = State::Stopped;
+        assert_eq!(status.life(at(0), None), Life::Stopped);
     }
 
     #[test]

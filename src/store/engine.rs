@@ -240,6 +240,36 @@ impl Engine {
         Ok(gone)
     }
 
+    /// Copies the state, and of the embeddings those that `keep` wants, into another, empty engine; durable when it
+    /// returns. Says how many embeddings were left out.
+    pub(super) fn copy_into(
+        &self,
+        other: &mut Self,
+        keep: &dyn Fn(&ContentHash, &ModelId) -> bool,
+    ) -> Result<u64, Fault> {
+        let mut left_out = 0;
+        for entry in self.db.scan_prefix([EMBEDDING_PREFIX]) {
+            let (key, value) = entry?;
+            match record::decode(&value) {
+                Ok(record) if keep(&record.hash, &record.model) => {
+                    other.db.insert(key, value)?;
+                }
+                Ok(record) if record.first > 0 => {}
+                _ => left_out += 1,
+            }
+        }
+        for digest in &self.chunks {
+            if let Some(chunk) = self.db.get(chunk_key(digest))? {
+                other.db.insert(chunk_key(digest), chunk)?;
+            }
+        }
+        if let Some(head) = self.db.get(HEAD_KEY)? {
+            other.db.insert(HEAD_KEY, head)?;
+        }
+        other.sync()?;
+        Ok(left_out)
+    }
+
     /// Adds one to the attempts on each of `hashes`, durably.
     pub(super) fn begin_attempts(&self, hashes: &BTreeSet<ContentHash>) -> Result<(), Fault> {
         for hash in hashes {

@@ -12,6 +12,7 @@
 //! What the sections of the state mean is left to the caller; what is worth keeping too ([`Store::collect`]).
 
 mod engine;
+mod erase;
 mod fault;
 mod memory;
 mod open;
@@ -66,6 +67,11 @@ pub trait Store: Send + Sync {
 
     /// Drops the embeddings that `keep` does not want and returns how many; damaged ones go too.
     fn collect(&self, keep: &dyn Fn(&ContentHash, &ModelId) -> bool) -> Result<u64, StoreError>;
+
+    /// [`Store::collect`], and no byte of what goes is left in any file of the store; durable when it returns.
+    fn erase(&self, keep: &dyn Fn(&ContentHash, &ModelId) -> bool) -> Result<u64, StoreError> {
+        self.collect(keep)
+    }
 
     /// Marks files whose decoding begins; durable when it returns, so that the mark outlives the process that the
     /// decoding may kill. A hash given twice counts once.

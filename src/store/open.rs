@@ -169,7 +169,7 @@ fn set_aside(folder: &Path) -> Result<(), Fault> {
 }
 
 /// The folders that [`set_aside`] made, oldest first.
-fn quarantines(folder: &Path) -> io::Result<Vec<PathBuf>> {
+pub(super) fn quarantines(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in folder.parent().unwrap_or(folder).read_dir()? {
         let path = entry?.path();

@@ -3,6 +3,7 @@
 use super::{
     Quarantine, Store, StoreError,
     engine::{self, Engine},
+    erase,
     fault::{self, Fault},
     open::{self, Chain, open_or_heal},
     state,
@@ -52,6 +53,7 @@ impl SledStore {
         let io = |source: io::Error| Fault::from(source).at(&folder);
         fs::create_dir_all(folder.join(SUBFOLDER)).map_err(io)?;
         let lock = lock(&folder)?;
+        erase::finish(&folder.join(SUBFOLDER)).map_err(|fault| fault.at(&folder))?;
         let (engine, healed) =
             open_or_heal(&folder.join(SUBFOLDER)).map_err(|fault| fault.at(&folder))?;
         let store = Self {
@@ -178,6 +180,22 @@ impl Store for SledStore {
 
     fn collect(&self, keep: &dyn Fn(&ContentHash, &ModelId) -> bool) -> Result<u64, StoreError> {
         self.write(|engine| engine.collect(keep))
+    }
+
+    fn erase(&self, keep: &dyn Fn(&ContentHash, &ModelId) -> bool) -> Result<u64, StoreError> {
+        let folder = self.folder.join(SUBFOLDER);
+        let mut slot = self.engine.write().unwrap_or_else(PoisonError::into_inner);
+        let erased = fault::guarded(&self.folder, || {
+            let old = match slot.take() {
+                Some(engine) => engine,
+                None => open_or_heal(&folder)?.0,
+            };
+            let gone = erase::rewrite(&folder, old, keep)?;
+            *slot = Some(open_or_heal(&folder)?.0);
+            Ok(gone)
+        });
+        drop(slot);
+        erased.map_err(|fault| self.report(fault))
     }
 
     fn begin_attempts(&self, hashes: &[ContentHash]) -> Result<(), StoreError> {

@@ -2,6 +2,7 @@
 //!
 //! Patterns are those of gitignore(5), from the configuration and from a file [`IGNORE_FILE`] in the artwork folder.
 
+use super::roots::DESCRIPTIONS_FILE;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use std::ffi::OsStr;
 use std::io::Read;
@@ -80,7 +81,22 @@ impl Ignore {
 
     /// Whether to leave out the entry at `path`, relative to the artwork folder, whose folders are not left out.
     pub(super) fn leaves_out(&self, path: &Path, is_dir: bool) -> bool {
-        path.file_name().is_some_and(is_litter) || self.rules.matched(path, is_dir).is_ignore()
+        path.file_name().is_some_and(is_litter)
+            || path == Path::new(DESCRIPTIONS_FILE)
+            || self.rules.matched(path, is_dir).is_ignore()
+    }
+
+    /// Whether a pattern names the file at `path` or a folder it is in; litter is named by nobody.
+    pub(super) fn names(&self, path: &Path) -> bool {
+        let mut within = path.ancestors().take_while(|p| !p.as_os_str().is_empty());
+        let named = |path: &Path, is_dir| self.rules.matched(path, is_dir).is_ignore();
+        within.next().is_some_and(|file| named(file, false)) || within.any(|dir| named(dir, true))
+    }
+
+    /// The patterns, without comments and empty lines.
+    pub(super) fn lines(&self) -> impl Iterator<Item = &str> {
+        let lines = self.patterns.iter().map(|line| line.trim());
+        lines.filter(|line| !line.is_empty() && !line.starts_with('#'))
     }
 
     /// Whether to leave out the entry at `path`, relative to the artwork folder, or one of the folders it is in.

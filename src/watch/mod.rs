@@ -2,7 +2,7 @@
 //!
 //! The door of the room. The scan is the truth and the events only say when and where to scan: a [`scan()`] gives
 //! every file's identity, a [`Watcher`] gives hints, [`Settle`] says when a file has been quiet long enough, and
-//! [`read_finished`] reads it only if it still is what the scan saw.
+//! [`read_finished`] reads it only if it still is what the scan saw. [`Roots`] does the same for several folders at once.
 //!
 //! Invariants:
 //! - Nothing is ever opened but in [`read_finished`], and nothing below the artwork folder is ever written.
@@ -13,6 +13,7 @@
 mod ignore;
 mod read;
 mod root;
+mod roots;
 mod scan;
 mod settle;
 mod watcher;
@@ -20,6 +21,7 @@ mod watcher;
 pub use ignore::{IGNORE_FILE, Ignore, IgnoreError};
 pub use read::{ReadError, read_finished};
 pub use root::{FsKind, RootId, fs_kind, root_id};
+pub use roots::{DESCRIPTIONS_FILE, Roots, Rules, Watchers};
 pub use scan::{Changes, Scan, ScanError, SkipReason, scan, scan_subtree};
 pub use settle::{Due, Quiet, Settle, Touch};
 pub use watcher::{WatchError, WatchEvent, Watcher};

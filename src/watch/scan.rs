@@ -1,7 +1,7 @@
 //! The scan: what is in the artwork folder, by stat alone. It opens folders but never a file.
 
 use super::{
-    Ignore,
+    Ignore, Rules,
     root::{self, RootId},
 };
 use crate::artwork::FileIdentity;
@@ -17,7 +17,7 @@ use std::path::{Component, Path, PathBuf};
 /// What a scan saw. All paths are relative to the artwork folder, in whatever bytes they have.
 #[derive(Clone, Debug)]
 pub struct Scan {
-    /// The folder that was scanned.
+    /// The folder that was scanned; of several, the first.
     pub root: RootId,
     /// Where the scan began: empty for the whole folder.
     pub start: PathBuf,
@@ -25,6 +25,8 @@ pub struct Scan {
     pub files: BTreeMap<PathBuf, FileIdentity>,
     /// What could have been an artwork and why it is none.
     pub skipped: Vec<(PathBuf, SkipReason)>,
+    /// The patterns in force.
+    pub rules: Rules,
 }
 
 /// Why an entry is not among the files.
@@ -138,6 +140,7 @@ pub fn scan_subtree(root: &Path, start: &Path, ignore: &Ignore) -> Result<Scan, 
             start: start.to_owned(),
             files: BTreeMap::new(),
             skipped: Vec::new(),
+            rules: Rules::default(),
         },
     };
     if start.as_os_str().is_empty() {

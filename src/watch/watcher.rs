@@ -8,7 +8,7 @@
 //! What no event tells (a replaced or unmounted root, other machines' writes, writes through a memory map) is left to
 //! the periodic scan and to [`super::root_id`].
 
-use super::{IGNORE_FILE, Touch, ignore::is_litter};
+use super::{DESCRIPTIONS_FILE, IGNORE_FILE, Touch, ignore::is_litter};
 use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind, RenameMode};
 use notify::{Config, Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use std::collections::HashMap;
@@ -39,7 +39,7 @@ pub enum WatchEvent {
     },
     /// A folder was made or moved here; it is watched now: scan it.
     Subtree(PathBuf),
-    /// Events were lost, or the ignore file changed: scan everything.
+    /// Events were lost, or a file of the owner's changed: scan everything.
     Rescan,
     /// The watcher sees not everything, or nothing any more: scan every few seconds, say so, and start another one
     /// when the cause may be gone.
@@ -196,7 +196,7 @@ fn take_note(
             }
             continue;
         }
-        if path == Path::new(IGNORE_FILE) {
+        if path == Path::new(IGNORE_FILE) || path == Path::new(DESCRIPTIONS_FILE) {
             note(notes, wake, |notes| notes.rescan = true);
         }
         if path.iter().any(is_litter) {

@@ -6,7 +6,9 @@ scaled by .7 to 1.07, hue shifted by any angle, saturation, gamma and brightness
 all with `mosaicd build` and `mosaicd export`, and prints the share of the 10 nearest pictures that are of the same
 family, for the pictures as drawn and as changed.
 
-usage: descriptors.py MOSAICD FOLDER [PER_FAMILY]     needs: pip install numpy pillow scikit-image imagehash
+The descriptor's weights were tuned on the demo's seed 2; judge it by others.
+
+usage: descriptors.py MOSAICD FOLDER [PER_FAMILY [SEED]]     needs: pip install numpy pillow scikit-image imagehash
 """
 import csv, pathlib, subprocess, sys
 import imagehash, numpy as np
@@ -15,6 +17,7 @@ from skimage.feature import hog
 
 MOSAICD, FOLDER = sys.argv[1], pathlib.Path(sys.argv[2])
 FAMILIES, PER_FAMILY = 18, int(sys.argv[3]) if len(sys.argv) > 3 else 30
+SEED = sys.argv[4] if len(sys.argv) > 4 else "1"
 
 def change(image, rng):
     image = image.rotate(rng.uniform(0, 360), Image.BICUBIC)
@@ -58,11 +61,11 @@ def agreement(vectors, labels):
     return (labels[nearest] == labels[:, None]).mean()
 
 drawn = FOLDER / "drawn"
-subprocess.run([MOSAICD, "demo", drawn, "--count", str(FAMILIES * PER_FAMILY), "--size", "512"], check=True,
-               capture_output=True)
+subprocess.run([MOSAICD, "demo", drawn, "--count", str(FAMILIES * PER_FAMILY), "--size", "512",
+                "--seed", SEED], check=True, capture_output=True)
 names = sorted(path.name for path in (drawn / "artworks").iterdir())
 families, labels = np.unique([name.rsplit("-", 1)[0] for name in names], return_inverse=True)
-print(f"{len(names)} pictures, {len(families)} families")
+print(f"{len(names)} pictures, {len(families)} families, seed {SEED}")
 print("| descriptor | values | as drawn | changed |\n| --- | --- | --- | --- |")
 table = {}
 for column, alter in enumerate([plain, change]):

@@ -81,10 +81,11 @@ fn score(x: &str, z: &str, points: &str, p: &GridParams) -> Result<(), Failure> 
     let cells: Vec<(u32, u32)> = grid.places().collect();
     let dpq = quality::dpq16(&x, &cells, None, 0).ok_or("no score")?;
     println!(
-        "items {} grid {}x{} wall_s {wall:.3} cpu_s {cpu:.3} dpq16 {dpq:.4}",
+        "items {} grid {}x{} wall_s {wall:.3} cpu_s {cpu:.3} dpq16 {dpq:.4} off_map {:.3}",
         grid.len(),
         grid.cols(),
-        grid.rows()
+        grid.rows(),
+        quality::off_map(&points, &grid, p)
     );
     Ok(())
 }

@@ -4,7 +4,8 @@
 //! cold VECTORS [POINTS.csv]         a layout from nothing; writes index,x,y for `peer_umap.py --layout`
 //! steps VECTORS [COUNT]             COUNT single arrivals, then COUNT single removals, at the size of VECTORS
 //! drift VECTORS START BATCH STEPS   arrivals in batches against a layout of all from nothing
-//! growth [N ...]                    cold time and peak memory against N, made-up vectors of 512 dimensions
+//! whole VECTORS [FIDELITY]          layout, components and grid from nothing, with the grid's scores
+//! growth [N ...]                    the same against N, made-up vectors of 512 dimensions, as a table for growth_plot.py
 //! ```
 //! VECTORS is a little-endian `f4` array in C order, NumPy format 1 to 3, or `synth:N` for N made-up ones. Wall time is
 //! given beside CPU time, as the machine may be busy; recall is the share of the 15 nearest that are also the 15 nearest
@@ -12,7 +13,9 @@
 
 #![allow(clippy::print_stdout)]
 
+use mosaicd::grid::{Grid, GridParams, quality};
 use mosaicd::matrix::Matrix;
+use mosaicd::rebuild;
 use mosaicd::reduce::{Layout, LayoutParams, Point, trustworthiness};
 use std::error::Error;
 use std::fmt::Write as _;
@@ -36,13 +39,17 @@ fn main() -> Result<(), Box<dyn Error>> {
             batch.parse()?,
             steps.parse()?,
         ),
+        ["whole", vectors] => whole(&read(vectors)?, GridParams::default().map_fidelity),
+        ["whole", vectors, fidelity] => whole(&read(vectors)?, fidelity.parse()?),
         ["growth"] => growth(&[1_000, 3_000, 10_000, 30_000, 100_000]),
         ["growth", sizes @ ..] => {
             let sizes: Result<Vec<usize>, _> = sizes.iter().map(|s| s.parse()).collect();
             growth(&sizes?)
         }
         _ => {
-            println!("usage: cargo bench --bench layout -- cold | steps | drift | growth ...");
+            println!(
+                "usage: cargo bench --bench layout -- cold | steps | drift | whole | growth ..."
+            );
             Ok(())
         }
     }
@@ -75,6 +82,14 @@ fn steps(x: Matrix, count: usize) -> Result<(), Box<dyn Error>> {
         layout.insert(&now, &p)?;
         arrivals.push(clock.stop());
     }
+    let mut rounds = Vec::new();
+    loop {
+        let clock = Clock::start();
+        if !layout.settle(&p) {
+            break;
+        }
+        rounds.push(clock.stop());
+    }
     let mut removals = Vec::new();
     for step in 0..count {
         let gone = (step * 7919) % now.rows();
@@ -83,15 +98,21 @@ fn steps(x: Matrix, count: usize) -> Result<(), Box<dyn Error>> {
         layout.remove(&now, &[gone])?;
         removals.push(clock.stop());
     }
-    for (name, times) in [("arrival", arrivals), ("removal", removals)] {
+    for (name, times) in [
+        ("arrival", arrivals),
+        ("settle", rounds),
+        ("removal", removals),
+    ] {
         let quantile = |pick: fn(&(Duration, Duration)) -> Duration, q: usize| {
             let mut sorted: Vec<Duration> = times.iter().map(pick).collect();
             sorted.sort_unstable();
-            sorted[(sorted.len() * q / 100).min(sorted.len() - 1)].as_secs_f64() * 1e3
+            let at = (sorted.len() * q / 100).min(sorted.len().saturating_sub(1));
+            sorted.get(at).map_or(0.0, Duration::as_secs_f64) * 1e3
         };
         println!(
-            "{name} at {} items, {count} times: wall_ms p50 {:.1} p95 {:.1} cpu_ms p50 {:.1} p95 {:.1} peak_mb {}",
+            "{name} at {} items, {} times: wall_ms p50 {:.1} p95 {:.1} cpu_ms p50 {:.1} p95 {:.1} peak_mb {}",
             x.rows(),
+            times.len(),
             quantile(|t| t.0, 50),
             quantile(|t| t.0, 95),
             quantile(|t| t.1, 50),
@@ -128,18 +149,36 @@ fn drift(x: &Matrix, start: usize, batch: usize, steps: usize) -> Result<(), Box
 }
 
 fn growth(sizes: &[usize]) -> Result<(), Box<dyn Error>> {
+    // The vectors themselves are part of the peak; the next size is larger, so the peak is this one's.
     for &n in sizes {
-        let x = synthetic(n, 512);
-        let clock = Clock::start();
-        let layout = Layout::cold(&x, &LayoutParams::default())?;
-        let spent = clock.to_string();
-        // The vectors themselves are part of the peak; the next size is larger, so the peak is this one's.
-        println!(
-            "items {n} {spent} peak_mb {} points {}",
-            peak_mb(),
-            layout.len()
-        );
+        whole(&synthetic(n, 512), GridParams::default().map_fidelity)?;
     }
+    Ok(())
+}
+
+fn whole(x: &Matrix, map_fidelity: f32) -> Result<(), Box<dyn Error>> {
+    let clock = Clock::start();
+    let layout = Layout::cold(x, &LayoutParams::default())?;
+    let layout_spent = clock.to_string();
+    let clock = Clock::start();
+    let z = rebuild::features(x)?.project(x);
+    let components_spent = clock.to_string();
+    let clock = Clock::start();
+    let p = GridParams {
+        map_fidelity,
+        ..GridParams::default()
+    };
+    let grid = Grid::arrange(&z, layout.points(), &p)?;
+    let grid_spent = clock.to_string();
+    let peak = peak_mb();
+    let cells: Vec<(u32, u32)> = grid.places().collect();
+    println!(
+        "items {} layout {layout_spent} components {} {components_spent} grid {grid_spent} peak_mb {peak} dpq16 {:.4} off_map {:.3}",
+        x.rows(),
+        z.dims(),
+        quality::dpq16(x, &cells, None, 0).unwrap_or(f64::NAN),
+        quality::off_map(layout.points(), &grid, &p),
+    );
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! How long a publish takes: `cargo bench --bench render`. Set `MOSAICD_BENCH=large` for the 16,384² mosaic as well,
 //! and `MOSAICD_BENCH_DIR` to a folder on the file system to measure (a `tmpfs` leaves the disk out).
+//! With `MOSAICD_BENCH_ARTWORKS=FOLDER` the cold render of those originals is measured instead (see `render.md`).
 //!
 //! Inputs are built outside the timed parts. Wall-clock time is noisy on a shared machine: the step times and the
 //! ratio to a whole encode of the same picture in the same run tell more.
@@ -8,11 +9,13 @@
 use mosaicd::{
     artwork::{
         ArtworkId, ContentHash,
-        tile::{Cell, Fit, TileSpec},
+        decode::{DecodeLimits, decode},
+        tile::{Cell, Fit, TileSpec, prepare},
     },
     publish::{CellStore, Elapsed, Generation, OutputSpec, Published, Publisher, manifest::Work},
     render::jpeg::{JpegSpec, encode_image},
 };
+use rayon::prelude::*;
 use rustix::time::{ClockId, clock_gettime};
 use std::time::Instant;
 
@@ -73,6 +76,9 @@ fn grid(cols: u32, rows: u32) -> Generation {
         size: 300_000,
         added_ms: 1_790_000_000_000,
         neighbours: (1..=8).map(|k| ArtworkId(u64::from(i + k))).collect(),
+        title: None,
+        artist: None,
+        link: None,
     });
     Generation {
         works: works.collect(),
@@ -187,10 +193,64 @@ fn case(dir: &std::path::Path, cells: &CellStore, side: u32, pyramid: bool, runs
     std::fs::remove_dir_all(&output).expect("removed");
 }
 
+/// From originals to a published mosaic, without watching, describing or arranging: what a cold start draws.
+fn cold(dir: &std::path::Path, folder: &str) {
+    let mut paths: Vec<_> = std::fs::read_dir(folder)
+        .expect("the folder of MOSAICD_BENCH_ARTWORKS")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    paths.sort();
+    let side = (paths.len() as f64).sqrt().ceil() as u32;
+    for pyramid in [false, true] {
+        let (begun, before) = (Instant::now(), cpu_ms());
+        let out = dir.join(format!("cold-{pyramid}"));
+        let cells = CellStore::open(&out.join("cells"), &spec(true).cell).expect("a store");
+        let hashes: Vec<_> = paths
+            .par_iter()
+            .map(|path| {
+                let bytes = std::fs::read(path).expect("a file");
+                let picture = decode(&bytes, &DecodeLimits::default()).expect("a picture");
+                let hash = ContentHash::of(&bytes);
+                cells
+                    .put(&hash, &prepare(&picture, &spec(true).cell))
+                    .expect("put");
+                hash
+            })
+            .collect();
+        cells.sync().expect("sync");
+        let drawn = cpu_ms() - before;
+        let mut generation = grid(side, side);
+        generation.works.truncate(hashes.len());
+        for (work, hash) in generation.works.iter_mut().zip(hashes) {
+            work.hash = hash;
+        }
+        let mut publisher = Publisher::open(&out.join("out"), spec(pyramid)).expect("a publisher");
+        let published = publisher
+            .publish(&generation, &cells, 1)
+            .expect("published");
+        println!(
+            "{:34} total {:8.1} ms, cpu {:8.1} (decode and prepare {drawn:.1}) | {} tiles, {:.1} MB, peak {} MB",
+            format!(
+                "cold, {} originals{}",
+                paths.len(),
+                if pyramid { ", pyramid" } else { "" }
+            ),
+            begun.elapsed().as_secs_f64() * 1e3,
+            cpu_ms() - before,
+            published.tiles_written,
+            published.bytes as f64 / 1e6,
+            peak_mb(),
+        );
+    }
+}
+
 fn main() {
     let place = std::env::var("MOSAICD_BENCH_DIR");
     let place = place.unwrap_or_else(|_| env!("CARGO_TARGET_TMPDIR").to_owned());
     let dir = tempfile::tempdir_in(place).expect("a folder");
+    if let Ok(folder) = std::env::var("MOSAICD_BENCH_ARTWORKS") {
+        return cold(dir.path(), &folder);
+    }
     let cells = CellStore::open(&dir.path().join("cells"), &spec(true).cell).expect("a store");
     (0..CONTENTS).for_each(|seed| cells.put(&hash(seed), &cell(seed)).expect("put"));
     cells.sync().expect("sync");

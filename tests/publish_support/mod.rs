@@ -62,6 +62,9 @@ pub fn work(id: u64, seed: u64, col: u32, row: u32) -> Work {
         size: 1000 + seed,
         added_ms: 5,
         neighbours: vec![ArtworkId(id + 1)],
+        title: None,
+        artist: None,
+        link: None,
     }
 }
 

@@ -531,6 +531,37 @@ test('chips dim what is not of a folder or not new', async () => {
   await close(page);
 });
 
+test('regions are named from afar, on and off by a key, and never from nonsense', async () => {
+  const regions = [{ name: 'spheres', col: 6, row: 4, radius: 3, works: 40 }, { name: 'hidden below', col: 6, row: 4.1, radius: 3, works: 9 },
+    null, { name: 7 }, { name: 'nowhere', col: 'x', row: 1, radius: 9 }, { name: '<b>\u202e', col: null, row: 0, radius: 1 }];
+  const out = output(null);
+  out.write(grid(12, 8), { change: { regions } });
+  const page = await open(out.url, { viewport: { width: 400, height: 800 } });
+  await ready(page);
+  /** Pixels in the colour of names around a place of the mosaic. */
+  const bright = () => page.evaluate(async () => {
+    const { app } = window.mosaicd;
+    app.requestFrame();
+    await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+    const at = app.camera.toScreen(6, 4);
+    const { data } = app.canvas.getContext('2d').getImageData(Math.round(at.x - 60), Math.round(at.y - 12), 120, 24);
+    let count = 0;
+    for (let i = 0; i < data.length; i += 4) count += data[i] > 250 && data[i + 1] > 248 && data[i + 2] > 240;
+    return count;
+  });
+  const before = await bright();
+  await page.keyboard.press('r');
+  const off = await bright();
+  await page.keyboard.press('r');
+  assert.ok(before > off + 60, `${before} bright pixels with names, ${off} without`);
+  assert.ok(await bright() > off + 60, 'and on again');
+  assert.deepEqual(await page.evaluate(() => window.mosaicd.app.model.regions.map((region) => region.label)), ['Spheres', 'Hidden below']);
+  await page.evaluate(() => { const { app } = window.mosaicd; app.flyTo(app.model.works[5], 300, 1); });
+  await settled(page);
+  assert.ok(await page.evaluate(() => window.mosaicd.app.camera.scale) > 72, 'so near that no name is drawn');
+  await close(page);
+});
+
 test('reduced motion turns flights into cuts', async () => {
   const page = await open(output().url, { reducedMotion: 'reduce' });
   await ready(page);

@@ -14,7 +14,10 @@ mod colour;
 mod jpeg;
 mod sniff;
 
-use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader};
+use image::{
+    ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader,
+    metadata::Orientation,
+};
 use std::{any::Any, error::Error, io::Cursor, panic};
 
 /// A decoded picture: sRGB, upright, 8 bits a channel, straight alpha.
@@ -219,23 +222,30 @@ fn decode_as(
     check_size(width, height, decoder_bytes, limits)?;
 
     // Neither an unreadable orientation nor an unreadable profile spoils the pixels.
-    let orientation = decoder
-        .orientation()
-        .unwrap_or(image::metadata::Orientation::NoTransforms);
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let grey = !decoder.color_type().has_color();
     let profile = decoder.icc_profile().ok().flatten();
-    let mut image = DynamicImage::from_decoder(decoder).map_err(refused)?;
-    image.apply_orientation(orientation);
-    let grey = !image.color().has_color();
-    let (width, height) = (image.width(), image.height());
-    let mut rgba = into_rgba(image);
+    let plain = orientation == Orientation::NoTransforms && decoder.color_type() == ColorType::Rgb8;
+    let mut picture = match plain {
+        true => Picture {
+            width,
+            height,
+            rgba: read_opaque(decoder).map_err(refused)?,
+        },
+        false => {
+            let mut image = DynamicImage::from_decoder(decoder).map_err(refused)?;
+            image.apply_orientation(orientation);
+            Picture {
+                width: image.width(),
+                height: image.height(),
+                rgba: into_rgba(image),
+            }
+        }
+    };
     if let Some(profile) = profile {
-        colour::convert_to_srgb(&mut rgba, &profile, grey);
+        colour::convert_to_srgb(&mut picture.rgba, &profile, grey);
     }
-    Ok(Picture {
-        width,
-        height,
-        rgba,
-    })
+    Ok(picture)
 }
 
 /// Holds a header's size, and what the decoder will allocate for it, against the limits.
@@ -287,6 +297,28 @@ fn into_rgba(image: DynamicImage) -> Vec<u8> {
             .collect(),
         DynamicImage::ImageRgba16(rgba) => rgba.as_raw().iter().copied().map(high).collect(),
         other => other.into_rgba8().into_raw(),
+    }
+}
+
+/// Decodes RGB, which most pictures are, into the buffer that will hold its RGBA, so that no second one is filled.
+fn read_opaque(decoder: impl ImageDecoder) -> Result<Vec<u8>, ImageError> {
+    let rgb_bytes = decoder.total_bytes() as usize;
+    let mut rgba = vec![0; rgb_bytes / 3 * 4];
+    decoder.read_image(&mut rgba[..rgb_bytes])?;
+    spread(&mut rgba);
+    Ok(rgba)
+}
+
+/// Makes opaque RGBA of the RGB that fills the first three quarters of the buffer, from the end, so that no pixel is
+/// overwritten before it was read.
+fn spread(rgba: &mut [u8]) {
+    for i in (0..rgba.len() / 4).rev() {
+        // The fourth byte is another pixel's, and becomes this one's alpha.
+        let Some(four) = rgba[3 * i..].first_chunk() else {
+            return;
+        };
+        let pixel = u32::from_le_bytes(*four) | 0xFF00_0000;
+        rgba[4 * i..4 * i + 4].copy_from_slice(&pixel.to_le_bytes());
     }
 }
 

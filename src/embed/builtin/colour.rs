@@ -79,7 +79,8 @@ pub(super) fn histogram(picture: &Working) -> Vec<f32> {
         }
     }
     let all = chromatic.iter().flatten().chain(&neutral);
-    all.map(|&sum| sum.sqrt()).collect()
+    let share = 1.0 / l.values.len() as f32;
+    all.map(|&sum| (sum * share).sqrt()).collect()
 }
 
 /// Adds `weight` to the two levels nearest to `l` in 0..=1, in proportion.

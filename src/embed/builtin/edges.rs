@@ -2,15 +2,16 @@
 //!
 //! - [`Edges::layout`]: orientations by place, as in HOG (Dalal & Triggs 2005);
 //! - [`Edges::polar`]: orientations against the direction to the centre, by ring: unchanged when the picture turns;
-//! - [`Edges::texture`]: orientation spectrum, strength distribution and second-order energies without place, in the
-//!   manner of scattering transforms (Bruna & Mallat 2013), unchanged when the picture turns.
+//! - [`Edges::energy`], [`Edges::spectrum`], [`Edges::texture`]: energy by scale, orientation spectrum, strength
+//!   distribution and second-order energies without place, in the manner of scattering transforms (Bruna & Mallat
+//!   2013), unchanged when the picture turns.
 //!
 //! All are divided by the picture's whole edge strength, so that light and contrast matter little. Angles never
 //! appear: an orientation is the doubled angle's vector, (gx² − gy², 2·gx·gy) over the squared length. Pure.
 
 use super::plane::Plane;
 
-/// Number of scales: sides of 96, 48, 24 and 12 pixels.
+/// Number of scales: sides of 128, 64, 32 and 16 pixels.
 const SCALES: usize = 4;
 /// Orientations of a histogram.
 const ORIENTATIONS: usize = 8;
@@ -21,14 +22,18 @@ const RINGS: usize = 3;
 /// Levels of edge strength.
 const STRENGTHS: usize = 6;
 /// Edge strength of the faintest visible edge, lightness a pixel.
-const FAINT: f32 = 0.004;
+pub(super) const FAINT: f32 = 0.004;
 
 /// Number of values of [`Edges::layout`].
 pub(super) const LAYOUT: usize = GRID * GRID * ORIENTATIONS;
 /// Number of values of [`Edges::polar`].
 pub(super) const POLAR: usize = SCALES * RINGS * ORIENTATIONS;
 /// Number of values of [`Edges::texture`].
-pub(super) const TEXTURE: usize = SCALES * (1 + 3 + STRENGTHS) + PAIRS * 3;
+pub(super) const TEXTURE: usize = SCALES * STRENGTHS + PAIRS * 3;
+/// Number of values of [`Edges::energy`].
+pub(super) const ENERGY: usize = SCALES;
+/// Number of values of [`Edges::spectrum`].
+pub(super) const SPECTRUM: usize = SCALES * 3;
 /// Pairs of a scale and a coarser one.
 const PAIRS: usize = SCALES * (SCALES - 1) / 2;
 
@@ -45,28 +50,31 @@ const DOUBLED: [(f32, f32); ORIENTATIONS] = [
 ];
 
 /// The gradients of one scale.
-struct Scale {
-    side: usize,
-    /// Strength, and the doubled angle's vector times the strength.
-    strength: Plane,
+pub(super) struct Scale {
+    pub(super) side: usize,
+    /// Strength, and the doubled angle's vector times the strength, less where lightness and colours disagree.
+    pub(super) strength: Plane,
     cos: Plane,
     sin: Plane,
+    /// The same vectors, of length 1 or 0.
+    pub(super) directions: Vec<(f32, f32)>,
 }
 
 /// Gradients of lightness and colour at all scales.
 pub(super) struct Edges {
-    scales: Vec<Scale>,
+    /// From the finest to the coarsest.
+    pub(super) scales: [Scale; SCALES],
 }
 
 impl Edges {
     /// Takes the gradients of a lightness plane and two colour planes.
     pub(super) fn new(lightness: &Plane, green_red: &Plane, blue_yellow: &Plane) -> Self {
         let mut planes = [lightness.clone(), green_red.clone(), blue_yellow.clone()];
-        let mut scales = Vec::with_capacity(SCALES);
-        for _ in 0..SCALES {
-            scales.push(gradients(&planes));
-            planes = planes.map(|plane| plane.halved());
-        }
+        let scales = std::array::from_fn(|_| {
+            let scale = gradients(&planes);
+            planes = [0, 1, 2].map(|i| planes[i].halved());
+            scale
+        });
         Self { scales }
     }
 
@@ -121,19 +129,23 @@ impl Edges {
         all
     }
 
-    /// Statistics without place: see the file's head.
+    /// Square roots of each scale's share of the edge strength.
+    pub(super) fn energy(&self) -> Vec<f32> {
+        let energy = self.scales.iter().map(|s| s.strength.mean());
+        let total: f32 = energy.clone().sum::<f32>() + FAINT;
+        energy.map(|energy| (energy / total).sqrt()).collect()
+    }
+
+    /// How far orientations agree over the whole picture, scale by scale.
+    pub(super) fn spectrum(&self) -> Vec<f32> {
+        self.scales.iter().flat_map(spectrum).collect()
+    }
+
+    /// Square roots of the distribution of strengths and of second-order energies.
     pub(super) fn texture(&self) -> Vec<f32> {
         let mut all = Vec::with_capacity(TEXTURE);
-        let energy: Vec<f32> = self
-            .scales
-            .iter()
-            .map(|s| mean(&s.strength.values))
-            .collect();
-        let total: f32 = energy.iter().sum::<f32>() + FAINT;
-        for (scale, &energy) in self.scales.iter().zip(&energy) {
-            all.push((energy / total).sqrt());
-            all.extend(spectrum(scale));
-            all.extend(strengths(scale, energy));
+        for scale in &self.scales {
+            all.extend(strengths(scale, scale.strength.mean()));
         }
         for (fine, scale) in self.scales.iter().enumerate() {
             let mut strength = scale.strength.clone();
@@ -141,7 +153,7 @@ impl Edges {
             for _ in fine + 1..SCALES {
                 strength = strength.halved();
                 (cos, sin) = (cos.halved(), sin.halved());
-                all.extend(second_order(&strength, &cos, &sin));
+                all.extend(second_order(&strength, &cos, &sin).map(signed_root));
             }
         }
         all
@@ -172,6 +184,12 @@ fn gradients(planes: &[Plane; 3]) -> Scale {
             }
         }
     }
+    let mut directions = Vec::with_capacity(side * side);
+    for (cos, sin) in cos.iter().zip(&sin) {
+        let length = (cos * cos + sin * sin).sqrt();
+        let scale = if length > 1e-12 { 1.0 / length } else { 0.0 };
+        directions.push((scale * cos, scale * sin));
+    }
     // From squared strength to strength; the vectors keep their direction.
     for ((strength, cos), sin) in strength.iter_mut().zip(&mut cos).zip(&mut sin) {
         let root = strength.sqrt();
@@ -186,10 +204,12 @@ fn gradients(planes: &[Plane; 3]) -> Scale {
         strength: plane(strength),
         cos: plane(cos),
         sin: plane(sin),
+        directions,
     }
 }
 
 /// Adds a doubled-angle vector to the orientations near it.
+#[inline]
 fn vote(bins: &mut [f32], cos: f32, sin: f32) {
     let square = cos * cos + sin * sin;
     if square < 1e-14 {
@@ -280,6 +300,7 @@ fn second_order(strength: &Plane, cos: &Plane, sin: &Plane) -> [f32; 3] {
     [varied / total, 0.5 * across / total, agree / total]
 }
 
-fn mean(values: &[f32]) -> f32 {
-    values.iter().sum::<f32>() / values.len() as f32
+/// The root of the magnitude, with the sign.
+fn signed_root(value: f32) -> f32 {
+    value.abs().sqrt().copysign(value)
 }

@@ -7,8 +7,8 @@
 use crate::artwork::decode::Picture;
 use std::sync::LazyLock;
 
-/// Side of the working picture, pixels: 12 times a power of two, so that it halves three times.
-pub(super) const SIDE: usize = 96;
+/// Side of the working picture, pixels: a power of two, so that it halves three times and more.
+pub(super) const SIDE: usize = 128;
 
 /// One channel, `side × side` values, row-major.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,8 +25,13 @@ pub(super) struct Working {
 }
 
 impl Plane {
+    #[inline]
     pub(super) fn at(&self, x: usize, y: usize) -> f32 {
         self.values[y * self.side + x]
+    }
+
+    pub(super) fn mean(&self) -> f32 {
+        self.values.iter().sum::<f32>() / self.values.len() as f32
     }
 
     /// Half the side, each value the mean of four.
@@ -36,7 +41,9 @@ impl Plane {
         for rows in self.values.chunks_exact(2 * self.side) {
             let (top, bottom) = rows.split_at(self.side);
             let pairs = top.chunks_exact(2).zip(bottom.chunks_exact(2));
-            values.extend(pairs.map(|(t, b)| 0.25 * ((t[0] + t[1]) + (b[0] + b[1]))));
+            for (t, b) in pairs {
+                values.push(0.25 * ((t[0] + t[1]) + (b[0] + b[1])));
+            }
         }
         Self { side, values }
     }
@@ -65,27 +72,31 @@ pub(super) fn working(picture: &Picture) -> Working {
     let mut line = vec![[0.0_f32; 3]; SIDE];
     for span in &rows {
         line.fill([0.0; 3]);
-        for (row, row_share) in span.iter() {
+        for (i, &row_share) in span.shares.iter().enumerate() {
+            let row = span.first + i;
             let pixels = &picture.rgba[4 * row * w..4 * (row + 1) * w];
             for (sum, span) in line.iter_mut().zip(&columns) {
                 let mut part = [0.0_f32; 3];
-                for (x, share) in span.iter() {
-                    let [r, g, b, a] = [0, 1, 2, 3].map(|c| f32::from(pixels[4 * x + c]));
+                for (i, &share) in span.shares.iter().enumerate() {
+                    let at = 4 * (span.first + i);
+                    let pixel = &pixels[at..at + 4];
                     // On white: c·a + 255·(1 − a).
-                    let (opaque, white) = (share * (a / 255.0), share * (255.0 - a));
-                    part[0] += r * opaque + white;
-                    part[1] += g * opaque + white;
-                    part[2] += b * opaque + white;
+                    let (opaque, white) = if pixel[3] == 255 {
+                        (share, 0.0)
+                    } else {
+                        let alpha = f32::from(pixel[3]);
+                        (share * (alpha / 255.0), share * (255.0 - alpha))
+                    };
+                    for c in 0..3 {
+                        part[c] += f32::from(pixel[c]) * opaque + white;
+                    }
                 }
                 for c in 0..3 {
                     sum[c] += row_share * part[c];
                 }
             }
         }
-        for rgb in &line {
-            let lab = oklab(rgb.map(|v| (v + 0.5) as usize));
-            planes.iter_mut().zip(lab).for_each(|(p, v)| p.push(v));
-        }
+        oklab(&line, &mut planes);
     }
     let [lightness, green_red, blue_yellow] = planes.map(|values| Plane { side: SIDE, values });
     Working {
@@ -99,13 +110,6 @@ pub(super) fn working(picture: &Picture) -> Working {
 struct Span {
     first: usize,
     shares: Vec<f32>,
-}
-
-impl Span {
-    fn iter(&self) -> impl Iterator<Item = (usize, f32)> + '_ {
-        let shares = self.shares.iter().enumerate();
-        shares.map(|(i, &share)| (self.first + i, share))
-    }
 }
 
 /// Averages of areas where the picture shrinks, straight lines between pixels where it grows.
@@ -132,17 +136,28 @@ fn spans(len: usize, offset: usize) -> Vec<Span> {
     (0..SIDE).map(span).collect()
 }
 
-fn oklab(rgb: [usize; 3]) -> [f32; 3] {
+/// Appends a line of sRGB pixels in 0..=255 to the planes. Cone by cone, so that roots are taken several at a time.
+fn oklab(line: &[[f32; 3]], planes: &mut [Vec<f32>; 3]) {
     static LINEAR: LazyLock<Vec<f32>> = LazyLock::new(|| (0..256).map(linear).collect());
-    let [r, g, b] = rgb.map(|v| LINEAR[v.min(255)]);
-    let l = cube_root(0.412_221_46 * r + 0.536_332_55 * g + 0.051_445_995 * b);
-    let m = cube_root(0.211_903_5 * r + 0.680_699_5 * g + 0.107_396_96 * b);
-    let s = cube_root(0.088_302_46 * r + 0.281_718_85 * g + 0.629_978_7 * b);
-    [
-        0.210_454_26 * l + 0.793_617_8 * m - 0.004_072_047 * s,
-        1.977_998_5 * l - 2.428_592_2 * m + 0.450_593_7 * s,
-        0.025_904_037 * l + 0.782_771_77 * m - 0.808_675_77 * s,
-    ]
+    let level = |v: f32| LINEAR[((v + 0.5) as usize).min(255)];
+    let mut cones = [(); 3].map(|()| Vec::with_capacity(line.len()));
+    for &[r, g, b] in line {
+        let (r, g, b) = (level(r), level(g), level(b));
+        cones[0].push(0.412_221_46 * r + 0.536_332_55 * g + 0.051_445_995 * b);
+        cones[1].push(0.211_903_5 * r + 0.680_699_5 * g + 0.107_396_96 * b);
+        cones[2].push(0.088_302_46 * r + 0.281_718_85 * g + 0.629_978_7 * b);
+    }
+    for cone in &mut cones {
+        for value in cone {
+            *value = cube_root(*value);
+        }
+    }
+    let [l, m, s] = &cones;
+    for ((&l, &m), &s) in l.iter().zip(m).zip(s) {
+        planes[0].push(0.210_454_26 * l + 0.793_617_8 * m - 0.004_072_047 * s);
+        planes[1].push(1.977_998_5 * l - 2.428_592_2 * m + 0.450_593_7 * s);
+        planes[2].push(0.025_904_037 * l + 0.782_771_77 * m - 0.808_675_77 * s);
+    }
 }
 
 /// The sRGB transfer function (IEC 61966-2-1) of a level.
@@ -163,16 +178,29 @@ fn linear(level: usize) -> f32 {
     root as f32
 }
 
-/// Newton's cube root of a value in 0..=1, from a guess by the exponent's third.
-fn cube_root(x: f32) -> f32 {
-    if x < 1e-9 {
-        return 0.0;
+/// Cosine and sine of an angle in −7..=7, by Taylor's series.
+pub(super) fn cis(angle: f64) -> (f64, f64) {
+    let (mut cos, mut sin, mut term) = (0.0, 0.0, 1.0);
+    for power in 0..40 {
+        match power % 4 {
+            0 => cos += term,
+            1 => sin += term,
+            2 => cos -= term,
+            _ => sin -= term,
+        }
+        term *= angle / f64::from(power + 1);
     }
+    (cos, sin)
+}
+
+/// Newton's cube root of a value in 0..=1, from a guess by the exponent's third.
+#[inline]
+fn cube_root(x: f32) -> f32 {
     let mut root = f32::from_bits(x.to_bits() / 3 + 0x2a51_37a0);
     for _ in 0..3 {
         root = (2.0 * root + x / (root * root)) / 3.0;
     }
-    root
+    if x < 1e-9 { 0.0 } else { root }
 }
 
 #[cfg(test)]
@@ -203,11 +231,13 @@ mod tests {
     fn oklab_meets_its_author_s_values() {
         // White, and sRGB red, from the source's reference implementation.
         for (rgb, expected) in [
-            ([255, 255, 255], [1.0, 0.0, 0.0]),
-            ([255, 0, 0], [0.627_955, 0.224_863, 0.125_846]),
-            ([0, 0, 0], [0.0, 0.0, 0.0]),
+            ([255.0, 255.0, 255.0], [1.0, 0.0, 0.0]),
+            ([255.0, 0.0, 0.0], [0.627_955, 0.224_863, 0.125_846]),
+            ([0.0, 0.0, 0.0], [0.0, 0.0, 0.0]),
         ] {
-            let ours = oklab(rgb);
+            let mut planes = [(); 3].map(|()| Vec::new());
+            oklab(&[rgb], &mut planes);
+            let ours = planes.concat();
             assert!(
                 ours.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-4),
                 "{ours:?}"

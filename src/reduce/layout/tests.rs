@@ -78,6 +78,77 @@ fn arrivals_find_their_place_and_the_others_stay() {
 }
 
 #[test]
+fn a_round_of_settling_takes_bounded_calls_and_reaches_everybody() {
+    let x = clustered(10_301, 4, 8, 5);
+    let p = LayoutParams {
+        drift_limit: 100,
+        ..LayoutParams::default()
+    };
+    // Two components stand for a map; only who moves matters here.
+    let mut layout = Layout::cold(
+        &head(&x, 10_300),
+        &LayoutParams {
+            method: Method::Pca,
+            ..p
+        },
+    )
+    .expect("finite rows");
+    layout.insert(&x, &p).expect("finite rows");
+    let mut moved = vec![false; x.rows()];
+    let mut calls = 0;
+    loop {
+        let before = layout.points().to_vec();
+        if !layout.settle(&p) {
+            assert_eq!(before, layout.points());
+            break;
+        }
+        calls += 1;
+        let mut now = 0;
+        for (moved, (p, q)) in moved.iter_mut().zip(before.iter().zip(layout.points())) {
+            *moved |= p != q;
+            now += usize::from(p != q);
+        }
+        assert!((1..=10_000).contains(&now), "{now} points in one call");
+        // What is left to do survives a restart.
+        layout = Layout::from_parts(layout.to_parts()).expect("sound parts");
+    }
+    assert_eq!(calls, 2);
+    let still = moved.iter().filter(|m| !**m).count();
+    assert!(still < 100, "{still} points never moved");
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(24))]
+    #[test]
+    fn neighbours_after_any_changes_equal_a_rebuild(
+        start in 0usize..80,
+        steps in proptest::collection::vec((0usize..12, proptest::collection::vec(0usize..1000, 0..6)), 1..8),
+        seed in 0u64..100,
+    ) {
+        let pool = clustered(200, 12, 5, seed);
+        let p = LayoutParams::default();
+        let mut x = head(&pool, start);
+        let mut next = start;
+        let mut layout = Layout::cold(&x, &p).expect("finite rows");
+        for (arrivals, mut gone) in steps {
+            gone.iter_mut().for_each(|i| *i %= x.rows().max(1));
+            gone.sort_unstable_by(|a, b| b.cmp(a));
+            gone.dedup();
+            gone.retain(|&i| i < x.rows());
+            gone.iter().for_each(|&i| { x.swap_remove(i); });
+            layout.remove(&x, &gone).expect("valid indices");
+            (next..next + arrivals).for_each(|i| x.push(pool.row(i % 200)));
+            next += arrivals;
+            layout.insert(&x, &p).expect("finite rows");
+            let (kept, fresh) = (layout.to_parts(), Layout::cold(&x, &p).expect("finite rows"));
+            proptest::prop_assert_eq!(kept.ids, fresh.to_parts().ids);
+            proptest::prop_assert_eq!(kept.distances, fresh.to_parts().distances);
+            proptest::prop_assert!(finite(layout.points()) && layout.len() == x.rows());
+        }
+    }
+}
+
+#[test]
 fn large_batches_keep_the_map_upright() {
     let x = clustered(900, 32, 8, 3);
     let p = LayoutParams::default();

@@ -19,13 +19,15 @@
     frames: [],
     /** Every work is of this week, so being new tells nothing. */
     allNew: false,
+    /** Whether regions are named. */
+    names: true,
   };
   const tiles = app.tiles = m.createTiles({
     onLoad() { app.minimap.invalidate(); app.thumbs.refresh(false); checkPending(); requestFrame(); },
     onFail() { app.source.poll(); },
   });
   const scene = {
-    model: null, camera, tiles, spare: null, veil: { now: null, before: null, since: -1e9 }, rings: [],
+    model: null, camera, tiles, spare: null, veil: { now: null, before: null, since: -1e9 }, rings: [], names: true,
     transition: null, theme: null, reduced: false,
   };
   let pending = null; // A generation whose tiles are being loaded: {model, view, shift, deadline}
@@ -51,6 +53,7 @@
     setDetail(pace.detail(camera.dpr, moved(now, moving) && !scene.transition && !pending, now));
     if (moving && scene.transition && scene.transition.still) endTransition();
     scene.rings = rings();
+    scene.names = app.names && !filtered() && !app.wander.on;
     tiles.begin();
     let again = painter.draw(scene, now);
     if (scene.transition && !again) endTransition();
@@ -197,6 +200,7 @@
         before, after: model, diff, level, tiles, now: performance.now(), snapshot: () => picture });
     }
     announceArrivals(before, model);
+    m.sinceLastVisit(model, m.remembered);
     requestFrame();
   }
 
@@ -217,7 +221,12 @@
       camera.home = true;
       camera.fit();
       address.follow(true);
-    }
+      const since = m.sinceLastVisit(model, m.remembered);
+      if (since.length && since.length < model.works.length) {
+        const text = `${since.length.toLocaleString()} new since your last visit`;
+        app.notify(text, { label: 'Show', run: () => showArrivals(since) });
+      }
+    } else m.sinceLastVisit(model, m.remembered);
     requestFrame();
   }
 
@@ -435,6 +444,7 @@
   const hover = m.createHover(app);
   app.search = m.createSearch(app);
   app.wander = m.createWander(app);
+  app.film = m.createFilm(app, scene);
   app.help = m.createHelp();
   app.toggleFullscreen = m.attachFullscreen();
   const showChips = m.createChips(filter, () => filterChanged(false));
@@ -461,6 +471,7 @@
     wake() { wake(); app.wander.stop(); },
   }, requestFrame);
   for (const [id, action] of [['home', app.home], ['search-open', () => app.search.open()], ['wander', () => app.wander.start()],
+    ['film-start', () => app.film.start()],
     ['reload', () => location.reload()]]) byId(id).addEventListener('click', action);
   addEventListener('resize', resize);
   resize();

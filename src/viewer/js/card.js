@@ -42,6 +42,11 @@
       document.body.classList.add('card-open');
       byId('card-name').textContent = m.nameOf(work);
       byId('card-path').textContent = m.pathOf(work);
+      byId('card-artist').textContent = m.artistOf(work);
+      const page = m.linkOf(work);
+      byId('card-page').hidden = !page;
+      if (page) byId('card-page').setAttribute('href', page);
+      else byId('card-page').removeAttribute('href');
       const added = new Date(work.added_ms);
       const known = !Number.isNaN(added.getTime());
       byId('card-added').textContent = known ? m.formatAgo(work.added_ms, Date.now()) : '';

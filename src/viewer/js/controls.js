@@ -8,7 +8,7 @@
   const THEMES = ['auto', 'light', 'dark'];
   const byId = (id) => document.getElementById(id);
 
-  const remembered = {
+  const remembered = m.remembered = {
     // From file: or with storage switched off, there is nothing to remember with.
     get(key) { try { return localStorage.getItem(`mosaicd.${key}`); } catch { return null; } },
     set(key, value) { try { localStorage.setItem(`mosaicd.${key}`, value); } catch { /* kept for this visit only */ } },

@@ -12,13 +12,22 @@
   // Control characters and bidirectional overrides, which a file name could use to disturb the line it is shown in.
   const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]+/g;
 
-  const printable = (text) => text.replace(UNPRINTABLE, ' ').trim();
+  /** Text from outside, fit to be shown in a line. */
+  m.printable = (text) => text.replace(UNPRINTABLE, ' ').trim();
+  const { printable } = m;
 
-  /** The file name without folder and extension, fit to be shown. */
+  const textOf = (value) => (typeof value === 'string' ? printable(value) : '');
+
+  /** The owner's title, or the file name without folder and extension, fit to be shown. */
   m.nameOf = function (work) {
+    const title = textOf(work.title);
+    if (title) return title;
     const file = work.path.slice(work.path.lastIndexOf('/') + 1);
     return printable(file.replace(/(.)\.[^.]{1,5}$/, '$1')) || 'Untitled';
   };
+
+  /** Who made it, or ''. */
+  m.artistOf = (work) => textOf(work.artist);
 
   /** The whole path, fit to be shown. */
   m.pathOf = (work) => printable(work.path);
@@ -50,6 +59,7 @@
       indexAt(col, row) {
         return col >= 0 && row >= 0 && col < cols && row < rows ? cellOf[row * cols + col] : -1;
       },
+      regions: m.regionsOf(manifest),
       folders: null,
       search: null,
     };
@@ -118,13 +128,20 @@
     const pattern = model.manifest.link;
     if (typeof pattern !== 'string' || !pattern) return null;
     const path = work.path.split('/').map(encodeURIComponent).join('/');
+    return harmless(pattern.split('{path}').join(path));
+  };
+
+  /** Where to read more of a work, or null. */
+  m.linkOf = (work) => (typeof work.link === 'string' && work.link ? harmless(work.link) : null);
+
+  function harmless(address) {
     try {
-      const url = new URL(pattern.split('{path}').join(path), location.href);
+      const url = new URL(address, location.href);
       return ['http:', 'https:', 'file:'].includes(url.protocol) ? url.href : null;
     } catch {
       return null;
     }
-  };
+  }
 
   /**
    * The folders a visitor may filter by: `[{name, label, count}]`, largest first, and `folderOf[index]` → position or -1.
@@ -139,7 +156,9 @@
       depth += 1;
       counts = countFolders(model, depth);
     }
-    const list = [...counts].map(([name, count]) => ({ name, count, label: printable(name) || 'Unnamed' }))
+    // Folders that are watched on their own may have titles.
+    const titles = new Map(depth ? [] : (model.manifest.folders || []).map(({ name, title }) => [name, textOf(title)]));
+    const list = [...counts].map(([name, count]) => ({ name, count, label: titles.get(name) || printable(name) || 'Unnamed' }))
       .sort((a, b) => b.count - a.count || (a.name < b.name ? -1 : 1));
     const position = new Map(list.map((folder, i) => [folder.name, i]));
     const folderOf = new Int32Array(model.works.length);
@@ -162,8 +181,14 @@
     return counts;
   }
 
+  /** What search compares: all that is known of a work, and last, after a slash, what it is called. */
+  function searched(work) {
+    const [artist, title] = [m.artistOf(work), textOf(work.title)];
+    return m.fold((title ? [work.path, artist, title] : [artist, work.path]).filter(Boolean).join('/'));
+  }
+
   /**
-   * Works whose path holds every word of `text`: `{total, best, all}`, `best` at most `limit` indices, best first.
+   * Works whose path, title or artist holds every word of `text`: `{total, best, all}`, `best` at most `limit` indices, best first.
    *
    * A name that starts with the text comes before one with a word that does, and that before any other.
    */
@@ -172,7 +197,7 @@
     const all = [];
     if (!query) return { all, best: [], total: 0 };
     // Folding 60,000 names takes a tenth of a second: done once, when somebody first searches.
-    model.search = model.search || model.works.map((work) => m.fold(work.path));
+    model.search = model.search || model.works.map(searched);
     const words = query.split(/\s+/);
     const ranked = [[], [], []];
     model.search.forEach((path, i) => {

@@ -1,0 +1,114 @@
+//! The sections about places and the page: `[folders]`, `[[folder]]`, `[page]`, and which folders are watched.
+
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// The three folders; relative ones start at the configuration file's folder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Folders {
+    /// Watched, never written; stands alone, see [`Folder`] for several.
+    pub artworks: PathBuf,
+    /// Published: mosaic, manifest, viewer.
+    pub output: PathBuf,
+    /// Private: store, prepared cells.
+    pub state: PathBuf,
+}
+
+impl Default for Folders {
+    fn default() -> Self {
+        Self {
+            artworks: "artworks".into(),
+            output: "output".into(),
+            state: "state".into(),
+        }
+    }
+}
+
+/// One of several watched folders, instead of `folders.artworks`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Folder {
+    /// Watched, never written.
+    pub path: PathBuf,
+    /// First part of its works' paths in the manifest; empty: the last part of `path`.
+    pub name: String,
+    /// What visitors read; empty: the name.
+    pub title: String,
+}
+
+impl Folder {
+    /// The first part of its works' paths: `name`, or the last part of `path`; empty if that is no text.
+    pub fn prefix(&self) -> &str {
+        match self.name.as_str() {
+            "" => self
+                .path
+                .file_name()
+                .and_then(|name| name.to_str())
+                .unwrap_or(""),
+            name => name,
+        }
+    }
+
+    /// What visitors read.
+    pub fn shown(&self) -> &str {
+        match self.title.as_str() {
+            "" => self.prefix(),
+            title => title,
+        }
+    }
+}
+
+/// The page around the mosaic.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Page {
+    /// Title of the page.
+    pub title: String,
+    /// URL pattern of an original, `{path}` replaced; empty: originals are not linked.
+    pub link: String,
+    /// Where visitors find the page; empty: unknown, and the feeds have no links.
+    pub url: String,
+}
+
+impl Default for Page {
+    fn default() -> Self {
+        Self {
+            title: "Mosaic".into(),
+            link: String::new(),
+            url: String::new(),
+        }
+    }
+}
+
+impl super::Config {
+    /// The watched folders: (first part of their works' paths, folder). A single one has no first part.
+    pub fn watched(&self) -> Vec<(&str, &Path)> {
+        match self.folder.as_slice() {
+            [] => vec![("", &self.folders.artworks)],
+            [alone] => vec![("", &alone.path)],
+            several => several
+                .iter()
+                .map(|folder| (folder.prefix(), folder.path.as_path()))
+                .collect(),
+        }
+    }
+
+    /// Watches this folder alone, whatever the file says.
+    pub fn watch_only(&mut self, artworks: &Path) {
+        self.folders.artworks = artworks.to_owned();
+        self.folder.clear();
+    }
+
+    /// Every path in the configuration that names a folder.
+    pub(super) fn folder_paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        let folders = &mut self.folders;
+        [
+            &mut folders.artworks,
+            &mut folders.output,
+            &mut folders.state,
+        ]
+        .into_iter()
+        .chain(self.folder.iter_mut().map(|folder| &mut folder.path))
+    }
+}

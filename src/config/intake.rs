@@ -1,0 +1,119 @@
+//! The sections about what comes in: `[watch]`, `[decode]`, `[embed]`. Their bounds are `check`'s.
+
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// How changes are noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WatchMode {
+    /// The kernel's events; scans alone on network file systems.
+    Auto,
+    /// The kernel's events always.
+    Events,
+    /// Scans alone.
+    Scan,
+}
+
+/// What happens when more than half of the works vanish without a deletion having been seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MassRemoval {
+    /// The last good mosaic stays until confirmed or the grace has passed.
+    Hold,
+    /// The works go at once.
+    Apply,
+}
+
+/// Noticing changes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Watch {
+    /// Events, scans or both.
+    pub mode: WatchMode,
+    /// Quiet time after a file was closed or renamed into place, milliseconds.
+    pub settle_ms: u64,
+    /// Time a file must stay the same when nobody said that it is finished, milliseconds.
+    pub stable_ms: u64,
+    /// A full scan at least this often, seconds.
+    pub rescan_s: u64,
+    /// Patterns of files to leave alone, as in a `.gitignore`.
+    pub ignore: Vec<String>,
+    /// More than half vanished at once.
+    pub mass_removal: MassRemoval,
+    /// How long a held removal waits before it is believed, hours.
+    pub removal_grace_h: u64,
+}
+
+impl Default for Watch {
+    fn default() -> Self {
+        Self {
+            mode: WatchMode::Auto,
+            settle_ms: 300,
+            stable_ms: 2_000,
+            rescan_s: 300,
+            ignore: Vec::new(),
+            mass_removal: MassRemoval::Hold,
+            removal_grace_h: 24,
+        }
+    }
+}
+
+/// Decoding limits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Decode {
+    /// Largest file read, megabytes.
+    pub max_file_mb: u64,
+    /// Largest picture decoded, megapixels.
+    pub max_megapixels: u64,
+    /// Threads that read and decode; 0: as many as there are processors.
+    pub threads: usize,
+}
+
+impl Default for Decode {
+    fn default() -> Self {
+        Self {
+            max_file_mb: 256,
+            max_megapixels: 100,
+            threads: 0,
+        }
+    }
+}
+
+/// What an ONNX model runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Device {
+    /// CUDA where library and machine have it, else the CPU.
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// CUDA; the CPU, with a warning, if that is not possible.
+    Cuda,
+}
+
+/// The encoder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Embed {
+    /// `builtin`, or a folder or file with an ONNX image encoder.
+    pub model: String,
+    /// The onnxruntime library; empty: searched.
+    pub library: PathBuf,
+    /// Threads of one inference; 0: as many as there are processors.
+    pub threads: usize,
+    /// What inference runs on.
+    pub device: Device,
+}
+
+impl Default for Embed {
+    fn default() -> Self {
+        Self {
+            model: "builtin".into(),
+            library: PathBuf::new(),
+            threads: 0,
+            device: Device::Auto,
+        }
+    }
+}

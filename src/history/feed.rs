@@ -1,0 +1,297 @@
+//! Arrivals as a feed: Atom (RFC 4287) and JSON Feed 1.1, made from a manifest alone.
+//!
+//! Each entry is a work with the works it arrived beside. Equal manifests give equal bytes.
+
+use crate::{
+    artwork::ArtworkId,
+    publish::manifest::{Manifest, Work},
+};
+use serde_json::{Value, json};
+use std::{collections::HashMap, fmt::Write};
+
+/// Arrivals in a feed.
+const ENTRIES: usize = 50;
+/// Neighbours that an entry names.
+const BESIDE: usize = 2;
+
+/// One arrival.
+struct Entry<'a> {
+    work: &'a Work,
+    id: String,
+    title: String,
+    /// Names of the nearest works.
+    beside: Vec<String>,
+}
+
+impl Entry<'_> {
+    fn summary(&self) -> String {
+        let by = self
+            .work
+            .artist
+            .as_deref()
+            .map_or(String::new(), |artist| format!(" by {artist}"));
+        let beside = match self.beside.as_slice() {
+            [] => String::new(),
+            names => format!(" beside {}", names.join(" and ")),
+        };
+        format!("{}{by} arrived{beside}.", self.title)
+    }
+}
+
+/// The feed in Atom's format. `url` is the page's address, empty if it is not known.
+pub fn atom(manifest: &Manifest, url: &str) -> String {
+    let entries = entries(manifest);
+    let mut out = String::from(
+        "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<feed xmlns=\"http://www.w3.org/2005/Atom\">\n",
+    );
+    let updated = entries
+        .first()
+        .map_or(manifest.published_ms, |entry| entry.work.added_ms);
+    let _ = writeln!(out, "<id>{}</id>", xml(&feed_id(manifest, url)));
+    let _ = writeln!(out, "<title>{}</title>", xml(&manifest.title));
+    let _ = writeln!(out, "<updated>{}</updated>", rfc3339(updated));
+    let _ = writeln!(
+        out,
+        "<author><name>{}</name></author>",
+        xml(&manifest.title)
+    );
+    out.push_str("<generator>mosaicd</generator>\n");
+    if !url.is_empty() {
+        let _ = writeln!(out, "<link rel=\"alternate\" href=\"{}\"/>", xml(url));
+        let _ = writeln!(
+            out,
+            "<link rel=\"self\" href=\"{}\"/>",
+            xml(&join(url, "feed.atom"))
+        );
+    }
+    for entry in &entries {
+        out.push_str("<entry>\n");
+        let _ = writeln!(out, "<id>{}</id>", entry.id);
+        let _ = writeln!(out, "<title>{}</title>", xml(&entry.title));
+        let added = rfc3339(entry.work.added_ms);
+        let _ = writeln!(
+            out,
+            "<published>{added}</published>\n<updated>{added}</updated>"
+        );
+        if let Some(artist) = &entry.work.artist {
+            let _ = writeln!(out, "<author><name>{}</name></author>", xml(artist));
+        }
+        if let Some(link) = page_of(entry.work, url) {
+            let _ = writeln!(out, "<link rel=\"alternate\" href=\"{}\"/>", xml(&link));
+        }
+        let _ = writeln!(out, "<summary>{}</summary>", xml(&entry.summary()));
+        out.push_str("</entry>\n");
+    }
+    out.push_str("</feed>\n");
+    out
+}
+
+/// The feed as JSON Feed 1.1.
+pub fn json(manifest: &Manifest, url: &str) -> String {
+    let mut feed = json!({
+        "version": "https://jsonfeed.org/version/1.1",
+        "title": manifest.title,
+        "items": entries(manifest).iter().map(|entry| item(entry, url)).collect::<Vec<_>>(),
+    });
+    if !url.is_empty() {
+        feed["home_page_url"] = url.into();
+        feed["feed_url"] = join(url, "feed.json").into();
+    }
+    let mut text = feed.to_string();
+    text.push('\n');
+    text
+}
+
+fn item(entry: &Entry<'_>, url: &str) -> Value {
+    let work = entry.work;
+    let mut item = json!({
+        "id": entry.id,
+        "title": entry.title,
+        "content_text": entry.summary(),
+        "date_published": rfc3339(work.added_ms),
+        "_mosaicd": {"work": work.id, "path": work.path, "beside": work.neighbours.iter().take(BESIDE).collect::<Vec<_>>()},
+    });
+    if let Some(link) = page_of(work, url) {
+        item["url"] = link.into();
+    }
+    if let Some(artist) = &work.artist {
+        item["authors"] = json!([{"name": artist}]);
+    }
+    item
+}
+
+fn entries(manifest: &Manifest) -> Vec<Entry<'_>> {
+    let by_id: HashMap<ArtworkId, &Work> = manifest.works.iter().map(|w| (w.id, w)).collect();
+    let mut newest: Vec<&Work> = manifest.works.iter().collect();
+    newest.sort_by_key(|work| std::cmp::Reverse((work.added_ms, work.id)));
+    newest.truncate(ENTRIES);
+    let entry = |work: &'_ Work| {
+        let near = work.neighbours.iter().filter_map(|id| by_id.get(id));
+        near.take(BESIDE).map(|near| name(near)).collect::<Vec<_>>()
+    };
+    newest
+        .into_iter()
+        .map(|work| Entry {
+            beside: entry(work),
+            id: entry_id(work),
+            title: name(work),
+            work,
+        })
+        .collect()
+}
+
+/// A work's title, or its file name without folder and extension.
+pub fn name(work: &Work) -> String {
+    let file = work.path.rsplit('/').next().unwrap_or("");
+    let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
+    let shown = work
+        .title
+        .as_deref()
+        .unwrap_or(if stem.is_empty() { file } else { stem });
+    shown
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}
+
+/// The same for a work as long as it keeps its number, and another one for every other work anywhere.
+fn entry_id(work: &Work) -> String {
+    uuid(&format!("{} {} {}", work.id.0, work.added_ms, "work"))
+}
+
+fn feed_id(manifest: &Manifest, url: &str) -> String {
+    match url {
+        "" => uuid(&format!("{} feed", manifest.title)),
+        url => url.to_owned(),
+    }
+}
+
+/// A UUID of a text, version 8 (RFC 9562: custom).
+fn uuid(text: &str) -> String {
+    let hash = blake3::hash(text.as_bytes());
+    let mut b = [0; 16];
+    b.copy_from_slice(&hash.as_bytes()[..16]);
+    b[6] = b[6] & 0x0f | 0x80;
+    b[8] = b[8] & 0x3f | 0x80;
+    let hex: String = b.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!(
+        "urn:uuid:{}-{}-{}-{}-{}",
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..]
+    )
+}
+
+fn page_of(work: &Work, url: &str) -> Option<String> {
+    (!url.is_empty()).then(|| join(url, &format!("#work={}", work.id.0)))
+}
+
+fn join(url: &str, name: &str) -> String {
+    let slash = if url.ends_with('/') || url.ends_with(".html") && name.starts_with('#') {
+        ""
+    } else {
+        "/"
+    };
+    format!("{url}{slash}{name}")
+}
+
+/// Text for an XML element or attribute; what XML 1.0 cannot hold is left out.
+fn xml(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\t' | '\n' | '\r' => out.push(' '),
+            c if (c as u32) < 0x20 || ('\u{fffe}'..='\u{ffff}').contains(&c) => {}
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// Milliseconds since the Unix epoch as RFC 3339 in UTC, to the second.
+fn rfc3339(ms: u64) -> String {
+    let (days, second) = (ms / 86_400_000, ms / 1_000 % 86_400);
+    // Howard Hinnant's civil_from_days, http://howardhinnant.github.io/date_algorithms.html, for days after 1970.
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let march_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * march_month + 2) / 5 + 1;
+    let month = if march_month < 10 {
+        march_month + 3
+    } else {
+        march_month - 9
+    };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    format!(
+        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z",
+        second / 3600,
+        second / 60 % 60,
+        second % 60
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::journal::tests::manifest;
+    use super::*;
+
+    fn sample() -> Manifest {
+        let mut manifest = manifest(7, &[(1, 0, 0), (2, 1, 0), (3, 2, 0)]);
+        manifest.works[2].neighbours = vec![ArtworkId(1), ArtworkId(9), ArtworkId(2)];
+        manifest.works[2].title = Some("A <b> & \"c\"\u{1}".into());
+        manifest.works[2].artist = Some("N. N.".into());
+        manifest
+    }
+
+    #[test]
+    fn arrivals_come_newest_first_with_their_neighbours() {
+        let atom = atom(&sample(), "https://x.org/m/");
+        let first = atom.split("<entry>").nth(1).expect("an entry");
+        for part in [
+            "<title>A &lt;b&gt; &amp; &quot;c&quot; </title>",
+            "by N. N. arrived beside 1 and 2.</summary>",
+            "<published>1970-01-01T00:00:03Z</published>",
+            "href=\"https://x.org/m/#work=3\"",
+        ] {
+            assert!(first.contains(part), "{part} is not in {first}");
+        }
+        let json: Value = serde_json::from_str(&json(&sample(), "")).expect("JSON");
+        assert_eq!(json["items"].as_array().map(Vec::len), Some(3));
+        assert_eq!(json["items"][0]["_mosaicd"]["path"], "3.png");
+        assert!(json.get("feed_url").is_none() && json["items"][0].get("url").is_none());
+    }
+
+    #[test]
+    fn numbers_of_entries_are_of_their_works_alone() {
+        let before = sample();
+        let mut after = sample();
+        after.generation += 1;
+        after.works[0].col = 5;
+        let ids = |m: &Manifest| entries(m).into_iter().map(|e| e.id).collect::<Vec<_>>();
+        assert_eq!(ids(&before), ids(&after));
+        let unique: std::collections::BTreeSet<_> = ids(&before).into_iter().collect();
+        assert_eq!(unique.len(), 3);
+    }
+
+    #[test]
+    fn days_are_those_of_the_calendar() {
+        for (ms, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_400_000, "2000-02-29T00:00:00Z"),
+            (951_868_800_000, "2000-03-01T00:00:00Z"),
+            (1_735_689_599_999, "2024-12-31T23:59:59Z"),
+            (4_102_444_800_000, "2100-01-01T00:00:00Z"),
+        ] {
+            assert_eq!(rfc3339(ms), text);
+        }
+    }
+}

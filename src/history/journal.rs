@@ -1,0 +1,321 @@
+//! The journal: what each generation moved, one line a generation.
+//!
+//! A line is `mosaicd.past("<CRC-32 of the JSON>",<JSON>);`, so that the page can read the file line by line, or, opened
+//! straight from disk where it may not fetch files, run it as a script. The JSON: `g` generation, `t` milliseconds since
+//! the Unix epoch, `c` columns and rows, `p` works placed or moved as `id,col,row` triples, `r` ids that left; a base
+//! (`"b":true`) begins anew: `p` is then everything.
+//!
+//! The file is bounded: when it has grown too long, its older half becomes one base.
+
+use crate::{artwork::ArtworkId, publish::manifest::Manifest};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What the journal's lines call.
+pub const CALL: &str = "mosaicd.past";
+
+/// The journal may always have this many bytes,
+const BYTES: usize = 2 << 20;
+/// or this many for each work, if that is more.
+const BYTES_PER_WORK: usize = 64;
+
+/// One generation.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Line {
+    g: u64,
+    t: u64,
+    c: (u32, u32),
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    b: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    p: Vec<u64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    r: Vec<u64>,
+}
+
+/// What a journal's lines add up to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Past {
+    generation: u64,
+    grid: (u32, u32),
+    cells: BTreeMap<u64, (u32, u32)>,
+}
+
+impl Past {
+    /// Reads a journal. Also says whether every line was good; `None` if the text is not empty and no line is ours.
+    pub fn read(text: &str) -> Option<(Self, bool)> {
+        let mut past = Self::default();
+        let (mut good, mut bad) = (0, 0);
+        for line in text.split_inclusive('\n') {
+            match parse(line) {
+                Some(line) => {
+                    past.apply(&line);
+                    good += 1;
+                }
+                None => bad += 1,
+            }
+        }
+        (good > 0 || text.is_empty()).then_some((past, bad == 0))
+    }
+
+    /// The last generation that was noted.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The line that takes the past to a manifest, and takes it there; `None` if it is there already.
+    pub fn note(&mut self, manifest: &Manifest) -> Option<String> {
+        if manifest.generation == self.generation {
+            return None;
+        }
+        let mut line = Line {
+            g: manifest.generation,
+            t: manifest.published_ms,
+            c: (manifest.grid.cols, manifest.grid.rows),
+            b: self.cells.is_empty(),
+            ..Line::default()
+        };
+        let now: BTreeMap<u64, (u32, u32)> = manifest
+            .works
+            .iter()
+            .map(|work| (work.id.0, (work.col, work.row)))
+            .collect();
+        for (id, &(col, row)) in &now {
+            if self.cells.get(id) != Some(&(col, row)) {
+                line.p.extend([*id, u64::from(col), u64::from(row)]);
+            }
+        }
+        line.r = self
+            .cells
+            .keys()
+            .filter(|id| !now.contains_key(id))
+            .copied()
+            .collect();
+        let still = line.p.is_empty() && line.r.is_empty() && line.c == self.grid;
+        self.apply(&line);
+        (!still).then(|| text(&line))
+    }
+
+    /// Whether a journal of `bytes` is too long for the works there are.
+    pub fn is_too_long(&self, bytes: usize) -> bool {
+        bytes > BYTES.max(BYTES_PER_WORK * self.cells.len())
+    }
+
+    /// The journal with its older half as one base line, and without damaged lines.
+    pub fn fold(journal: &str) -> String {
+        let lines: Vec<Line> = journal.split_inclusive('\n').filter_map(parse).collect();
+        let mut past = Self::default();
+        let mut kept = String::new();
+        let mut begun = 0;
+        for line in &lines {
+            let old = begun < journal.len() / 2;
+            begun += text(line).len();
+            past.apply(line);
+            if old {
+                kept = text(&past.base(line.t));
+            } else {
+                kept.push_str(&text(line));
+            }
+        }
+        kept
+    }
+
+    /// The journal without the works that `keep` does not want.
+    pub fn forget(journal: &str, keep: impl Fn(ArtworkId) -> bool) -> String {
+        let lines = journal.split_inclusive('\n').filter_map(parse);
+        let without = |mut line: Line| {
+            let triples = line.p.chunks_exact(3).filter(|p| keep(ArtworkId(p[0])));
+            line.p = triples.flatten().copied().collect();
+            line.r.retain(|id| keep(ArtworkId(*id)));
+            text(&line)
+        };
+        lines.map(without).collect()
+    }
+
+    fn apply(&mut self, line: &Line) {
+        if line.b {
+            self.cells.clear();
+        }
+        (self.generation, self.grid) = (line.g, line.c);
+        for id in &line.r {
+            self.cells.remove(id);
+        }
+        for p in line.p.chunks_exact(3) {
+            let side = |at: u64| u32::try_from(at).unwrap_or(u32::MAX);
+            self.cells.insert(p[0], (side(p[1]), side(p[2])));
+        }
+    }
+
+    fn base(&self, at_ms: u64) -> Line {
+        let cells = self.cells.iter();
+        Line {
+            g: self.generation,
+            t: at_ms,
+            c: self.grid,
+            b: true,
+            p: cells
+                .flat_map(|(id, (col, row))| [*id, u64::from(*col), u64::from(*row)])
+                .collect(),
+            r: Vec::new(),
+        }
+    }
+}
+
+fn text(line: &Line) -> String {
+    let json = serde_json::to_string(line).expect("numbers serialise");
+    format!(
+        "{CALL}(\"{:08x}\",{json});\n",
+        crc32fast::hash(json.as_bytes())
+    )
+}
+
+fn parse(line: &str) -> Option<Line> {
+    let rest = line.strip_prefix(CALL)?.strip_prefix("(\"")?;
+    let (crc, rest) = rest.split_once("\",")?;
+    let json = rest.strip_suffix(");\n")?;
+    let sound = crc == format!("{:08x}", crc32fast::hash(json.as_bytes()));
+    sound.then(|| serde_json::from_str(json).ok())?
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::{
+        artwork::ContentHash,
+        publish::manifest::{GridSize, MosaicFile, Moves, Work},
+    };
+    use proptest::prelude::*;
+
+    pub(crate) fn manifest(generation: u64, works: &[(u64, u32, u32)]) -> Manifest {
+        let work = |&(id, col, row): &(u64, u32, u32)| Work {
+            id: ArtworkId(id),
+            path: format!("{id}.png"),
+            col,
+            row,
+            x: 0.0,
+            y: 0.0,
+            hash: ContentHash::of(&id.to_le_bytes()),
+            size: 1,
+            added_ms: 1_000 * id,
+            neighbours: Vec::new(),
+            title: None,
+            artist: None,
+            link: None,
+        };
+        Manifest {
+            schema: 1,
+            generation,
+            published_ms: 1_000 + generation,
+            model: "m".into(),
+            title: "t".into(),
+            grid: GridSize {
+                cols: 9,
+                rows: 9,
+                cell_px: 32,
+            },
+            mosaic: MosaicFile {
+                file: String::new(),
+                cell_px: 32,
+                width: 1,
+                height: 1,
+            },
+            pyramid: None,
+            background: String::new(),
+            link: None,
+            folders: Vec::new(),
+            works: works.iter().map(work).collect(),
+            regions: Vec::new(),
+            moves: Moves::default(),
+            quality: None,
+            preview: None,
+            png: None,
+            webp: None,
+            render_key: String::new(),
+            undrawn: Vec::new(),
+        }
+    }
+
+    /// A journal of generations 1, 2, …, and its past.
+    fn kept(generations: &[Vec<(u64, u32, u32)>]) -> (String, Past) {
+        let (mut journal, mut past) = (String::new(), Past::default());
+        for (i, works) in generations.iter().enumerate() {
+            journal += &past
+                .note(&manifest(i as u64 + 1, works))
+                .unwrap_or_default();
+        }
+        (journal, past)
+    }
+
+    fn generations() -> impl Strategy<Value = Vec<Vec<(u64, u32, u32)>>> {
+        let works = prop::collection::btree_map(0u64..12, (0u32..9, 0u32..9), 0..8);
+        let list = |works: std::collections::BTreeMap<u64, (u32, u32)>| {
+            works
+                .into_iter()
+                .map(|(id, (col, row))| (id, col, row))
+                .collect()
+        };
+        prop::collection::vec(works.prop_map(list), 1..12)
+    }
+
+    fn cells(works: &[(u64, u32, u32)]) -> BTreeMap<u64, (u32, u32)> {
+        works
+            .iter()
+            .map(|&(id, col, row)| (id, (col, row)))
+            .collect()
+    }
+
+    proptest! {
+        #[test]
+        fn the_lines_add_up_to_the_last_generation(generations in generations()) {
+            let (journal, past) = kept(&generations);
+            let last = generations.last().expect("one at least");
+            prop_assert_eq!(&past.cells, &cells(last));
+            if !journal.is_empty() {
+                let (read, good) = Past::read(&journal).expect("ours");
+                prop_assert!(good);
+                prop_assert_eq!(&read.cells, &past.cells);
+                let folded = Past::fold(&journal);
+                let (again, good) = Past::read(&folded).expect("ours");
+                prop_assert!(good);
+                prop_assert_eq!(&again, &read);
+            }
+        }
+
+        #[test]
+        fn a_forgotten_work_is_in_no_line(generations in generations(), id in 0u64..12) {
+            let (journal, past) = kept(&generations);
+            let without = Past::forget(&journal, |other| other.0 != id);
+            let mut expected = past.cells;
+            expected.remove(&id);
+            let (read, _) = Past::read(&without).unwrap_or_default();
+            prop_assert_eq!(read.cells, expected);
+            for line in without.split_inclusive('\n').filter_map(parse) {
+                prop_assert!(line.p.chunks(3).all(|p| p[0] != id) && !line.r.contains(&id));
+            }
+        }
+
+        #[test]
+        fn any_damage_costs_lines_and_nothing_else(generations in generations(), at in 0usize..4_000, bit in 0u8..7) {
+            let (journal, _) = kept(&generations);
+            let mut bytes = journal.clone().into_bytes();
+            let n = bytes.len();
+            if n > 0 {
+                bytes[at % n] ^= 1 << bit;
+                let damaged = String::from_utf8_lossy(&bytes).into_owned();
+                let lines = |text: &str| text.split_inclusive('\n').filter_map(parse).count();
+                prop_assert!(lines(&damaged) + 2 >= lines(&journal));
+                prop_assert!(lines(&damaged) < lines(&journal));
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_new_is_no_line_and_foreign_text_is_not_ours() {
+        let (_, mut past) = kept(&[vec![(1, 0, 0)]]);
+        assert_eq!(past.note(&manifest(2, &[(1, 0, 0)])), None);
+        assert_eq!(past.generation(), 2);
+        assert!(Past::read("alert(1)\n").is_none());
+        assert!(Past::read("").is_some());
+        assert!(past.is_too_long(3 << 20) && !past.is_too_long(1 << 20));
+    }
+}

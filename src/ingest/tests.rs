@@ -1,0 +1,166 @@
+use super::*;
+use crate::{
+    artwork::{decode::Picture, tile::Fit},
+    embed::ModelId,
+    store::SledStore,
+};
+use crossbeam_channel::{Receiver, unbounded};
+use std::{fs, os::unix::fs::MetadataExt, time::Duration};
+
+/// Nothing here takes this long unless it is broken.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// An encoder that embeds a picture's width, refuses inputs as told, and may hold up large pictures.
+struct Fake {
+    model: ModelId,
+    /// Widths whose embedding is not finite.
+    bad: Vec<u32>,
+    /// A picture wider than 100 waits for this in `prepare`.
+    gate: Option<Receiver<()>>,
+}
+
+impl Encoder for Fake {
+    fn model(&self) -> &ModelId {
+        &self.model
+    }
+
+    fn name(&self) -> &str {
+        "fake"
+    }
+
+    fn dims(&self) -> usize {
+        2
+    }
+
+    fn max_batch(&self) -> usize {
+        4
+    }
+
+    fn prepare(&self, picture: &Picture) -> Vec<f32> {
+        if let (101.., Some(gate)) = (picture.width, &self.gate) {
+            gate.recv_timeout(PATIENCE).expect("the others went on");
+        }
+        vec![picture.width as f32]
+    }
+
+    fn encode(&self, inputs: &[Vec<f32>]) -> Result<Vec<Vec<f32>>, EncodeError> {
+        assert!(
+            (1..=4).contains(&inputs.len()),
+            "a batch of {}",
+            inputs.len()
+        );
+        let bad = |input: &Vec<f32>| self.bad.contains(&(input[0] as u32));
+        match inputs.iter().position(bad) {
+            Some(index) => Err(EncodeError::NotFinite { index }),
+            None => Ok(inputs.iter().map(|_| vec![1.0, 0.0]).collect()),
+        }
+    }
+}
+
+/// Ingests one grey picture of each width, in order, on `threads` threads; `seen` is called at each outcome.
+fn ingest(fake: Fake, widths: &[u32], threads: usize, mut seen: impl FnMut(&Outcome)) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (root, state) = (folder.path().join("art"), folder.path().join("state"));
+    fs::create_dir_all(&root).expect("writable");
+    let tile = TileSpec {
+        px: 16,
+        fit: Fit::Cover,
+        background: [0; 3],
+    };
+    let jobs: Vec<Job> = widths
+        .iter()
+        .map(|width| {
+            let path = PathBuf::from(format!("{width}.png"));
+            image::GrayImage::new(*width, 8)
+                .save(root.join(&path))
+                .expect("writable");
+            let metadata = fs::metadata(root.join(&path)).expect("it is there");
+            let identity = FileIdentity {
+                dev: metadata.dev(),
+                ino: metadata.ino(),
+                size: metadata.size(),
+                mtime_ns: metadata.mtime() * 1_000_000_000 + metadata.mtime_nsec(),
+                ctime_ns: metadata.ctime() * 1_000_000_000 + metadata.ctime_nsec(),
+            };
+            Job { path, identity }
+        })
+        .collect();
+    let ingest = Ingest {
+        roots: Roots::new([(PathBuf::new(), root)]),
+        memory: Arc::new(Memory::default()),
+        max_file_bytes: 1 << 20,
+        limits: DecodeLimits::default(),
+        encoder: Arc::new(fake),
+        next: None,
+        store: Arc::new(SledStore::open(&state).expect("a store").store),
+        cells: Arc::new(CellStore::open(&state.join("cells"), &tile).expect("cells")),
+        attempts: Arc::new(Attempts::open(&state.join("attempting")).expect("a folder")),
+        tile,
+        stop: Arc::default(),
+    };
+    let (send, outcomes) = unbounded();
+    let (inbox, handles) = ingest
+        .start(threads, move |outcome| drop(send.send(outcome)))
+        .expect("threads");
+    jobs.into_iter()
+        .for_each(|job| inbox.send(job).expect("they listen"));
+    for _ in widths {
+        seen(&outcomes.recv_timeout(PATIENCE).expect("one outcome a job"));
+    }
+    drop(inbox);
+    for handle in handles {
+        handle.join().expect("no thread panicked");
+    }
+    assert!(outcomes.recv().is_err(), "one outcome a job");
+}
+
+fn fake() -> Fake {
+    Fake {
+        model: ModelId("fake".into()),
+        bad: Vec::new(),
+        gate: None,
+    }
+}
+
+#[test]
+fn a_picture_without_an_embedding_does_not_take_its_batch_with_it() {
+    let widths: Vec<u32> = (1..40).collect();
+    let bad = vec![3, 4, 7, 20];
+    let fake = Fake {
+        bad: bad.clone(),
+        ..fake()
+    };
+    let mut refused = Vec::new();
+    ingest(fake, &widths, 2, |outcome| match &outcome.result {
+        Ok(_) => assert!(outcome.embedded),
+        Err(refusal) => {
+            assert!(matches!(refusal, Refusal::Encode(_)), "{refusal}");
+            assert_eq!(refusal.retry(), Retry::WhenChanged);
+            let stem = outcome.job.path.file_stem().and_then(|stem| stem.to_str());
+            refused.push(stem.and_then(|stem| stem.parse().ok()).unwrap_or(0));
+        }
+    });
+    refused.sort_unstable();
+    assert_eq!(refused, bad);
+}
+
+#[test]
+fn a_huge_picture_holds_up_no_other() {
+    // The huge one comes first and is not done before all others are; one configured thread must do too.
+    for threads in [1, 4] {
+        let (open, gate) = unbounded();
+        let fake = Fake {
+            gate: Some(gate),
+            ..fake()
+        };
+        let widths: Vec<u32> = std::iter::once(200).chain(1..60).collect();
+        let mut done = 0;
+        ingest(fake, &widths, threads, |outcome| {
+            assert!(outcome.result.is_ok());
+            done += 1;
+            if done == widths.len() - 1 {
+                open.send(()).expect("the huge one waits");
+            }
+        });
+    }
+}

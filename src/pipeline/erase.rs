@@ -1,0 +1,118 @@
+//! Leaving no trace: when the owner's patterns name a work, it goes not only out of the mosaic but off the disk.
+//!
+//! Ordinary removals keep the embedding (the work may come back) and the old tiles (readers may hold an old manifest).
+//! Here nothing is kept: tiles, whole-image files and cells that no placed work needs are deleted, and the store is
+//! written anew. It is due whenever the patterns are others than at the last erasing; their digest is kept in the state
+//! folder and written last, so that an erasing that was cut short is done again.
+
+use crate::{
+    artwork::ContentHash,
+    publish::{CellStore, Chronicle, PublishError, Publisher},
+    store::{Store, StoreError},
+    watch::Rules,
+};
+use std::{
+    collections::HashSet,
+    fs::{self, File},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+/// Name of the file with the digest of the patterns that were in force at the last erasing.
+const FILE: &str = "erased-for";
+
+/// Something could not be erased yet.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum EraseError {
+    /// In the output, or a cell.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    /// In the store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// It is done and cannot be noted.
+    #[error("cannot write {}: {source}", path.display())]
+    Note {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// What was erased.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Erased {
+    /// Embeddings.
+    pub(super) embeddings: u64,
+    /// Files of the output and cells.
+    pub(super) files: usize,
+}
+
+/// Which patterns are in force, and for which the last erasing was.
+#[derive(Debug)]
+pub(super) struct Erasing {
+    path: PathBuf,
+    rules: Rules,
+    /// Digest of the patterns at the last erasing; `None` if there was none.
+    done_for: Option<String>,
+}
+
+impl Erasing {
+    pub(super) fn open(state: &Path) -> Self {
+        let path = state.join(FILE);
+        let done_for = fs::read_to_string(&path).ok();
+        Self {
+            done_for: done_for.map(|text| text.trim().to_owned()),
+            path,
+            rules: Rules::default(),
+        }
+    }
+
+    pub(super) fn forbid(&mut self, rules: Rules) {
+        self.rules = rules;
+    }
+
+    /// Whether the patterns changed since the last erasing, and none of the `placed` paths is named by them any more.
+    pub(super) fn is_due<'a>(&self, mut placed: impl Iterator<Item = &'a Path>) -> bool {
+        let current = match &self.done_for {
+            None => self.rules.is_empty(),
+            Some(digest) => *digest == self.rules.digest(),
+        };
+        !current && !placed.any(|path| self.rules.name(path))
+    }
+
+    /// Notes durably that the erasing is done.
+    pub(super) fn done(&mut self) -> Result<(), EraseError> {
+        let digest = self.rules.digest();
+        let temporary = self.path.with_extension("tmp");
+        let written = File::create(&temporary)
+            .and_then(|mut file| writeln!(file, "{digest}").and_then(|()| file.sync_all()))
+            .and_then(|()| fs::rename(&temporary, &self.path));
+        written.map_err(|source| EraseError::Note {
+            path: self.path.clone(),
+            source,
+        })?;
+        self.done_for = Some(digest);
+        Ok(())
+    }
+}
+
+/// Erases everything that belongs to none of the `used` contents.
+pub(super) fn erase(
+    (publisher, chronicle): (&mut Publisher, &mut Chronicle),
+    cells: &CellStore,
+    store: &dyn Store,
+    used: &HashSet<ContentHash>,
+) -> Result<Erased, EraseError> {
+    let collected = publisher.erase()?;
+    if let Some(manifest) = publisher.manifest() {
+        chronicle.forget(manifest)?;
+    }
+    let cells = cells.retain(|hash| used.contains(hash))?;
+    let embeddings = store.erase(&|hash, _| used.contains(hash))?;
+    Ok(Erased {
+        embeddings,
+        files: collected.files + cells,
+    })
+}

@@ -1,0 +1,55 @@
+//! The small files beside the generations: `status.json`, `metrics.prom`.
+//!
+//! They are replaced atomically but not made durable: the next one comes soon. Invariant: a note never takes a name
+//! that a generation uses.
+
+use super::{
+    PublishError,
+    files::Folder,
+    names::{self, Still},
+};
+use std::path::Path;
+
+/// Writes the small files beside the generations, from any thread.
+pub struct Notes(Folder);
+
+impl Notes {
+    /// Opens the output folder.
+    pub fn open(output: &Path) -> Result<Self, PublishError> {
+        Folder::open(output, None).map(Self)
+    }
+
+    /// Replaces a file atomically, without making it durable. The name must be a plain one that no generation uses.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), PublishError> {
+        if !plain(name) {
+            return Err(PublishError::ViewerName {
+                name: name.to_owned(),
+            });
+        }
+        let staged = self.0.stage(name, bytes)?;
+        self.0.commit(staged)
+    }
+}
+
+/// A name for a file of the caller's in the output folder: plain, and none that a generation uses.
+pub(super) fn plain(name: &str) -> bool {
+    let reserved = [
+        names::MANIFEST,
+        names::MANIFEST_JS,
+        names::LATEST,
+        names::LATEST_JS,
+        names::DZI,
+        names::DZI_TILES,
+        names::TILES,
+        super::chronicle::JOURNAL,
+        super::chronicle::FEED_ATOM,
+        super::chronicle::FEED_JSON,
+        super::chronicle::TWINS,
+    ];
+    !name.is_empty()
+        && !name.starts_with('.')
+        && !name.contains(['/', '\0'])
+        && !reserved.contains(&name)
+        && Still::ALL.iter().all(|still| still.stable() != name)
+        && names::parse_still(name).is_none()
+}

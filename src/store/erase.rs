@@ -1,0 +1,51 @@
+//! Erasing for good: the database is written anew without what goes, and takes the old one's place.
+//!
+//! sled appends, so a removed value stays in its file until something else is written there. What must leave no byte
+//! is therefore not removed but left behind: everything else is copied into a new database beside the old one, the two
+//! folders are exchanged in one step, and the old one is deleted, with every damaged one that was set aside before.
+//!
+//! Invariant: a stop at any moment leaves a whole database at its place; the leftover is removed at the next opening.
+
+use super::{engine::Engine, fault::Fault, open};
+use crate::{artwork::ContentHash, embed::ModelId};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use std::{
+    fs::{self, File},
+    io::{self, ErrorKind},
+    path::{Path, PathBuf},
+};
+
+/// Writes the database in `folder`, open as `old`, anew without the embeddings that `keep` does not want, and closes
+/// it. Says how many went.
+pub(super) fn rewrite(
+    folder: &Path,
+    old: Engine,
+    keep: &dyn Fn(&ContentHash, &ModelId) -> bool,
+) -> Result<u64, Fault> {
+    finish(folder)?;
+    let beside = beside(folder);
+    let mut new = Engine::open(&beside)?;
+    let gone = old.copy_into(&mut new, keep)?;
+    drop((old, new));
+    renameat_with(CWD, &beside, CWD, folder, RenameFlags::EXCHANGE).map_err(io::Error::from)?;
+    if let Some(parent) = folder.parent() {
+        File::open(parent)?.sync_all()?;
+    }
+    finish(folder)?;
+    for quarantine in open::quarantines(folder)? {
+        fs::remove_dir_all(quarantine)?;
+    }
+    Ok(gone)
+}
+
+/// Removes what a rewriting left beside the database: the old one, or a new one that was never finished.
+pub(super) fn finish(folder: &Path) -> Result<(), Fault> {
+    match fs::remove_dir_all(beside(folder)) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+fn beside(folder: &Path) -> PathBuf {
+    folder.with_extension("rewriting")
+}
