@@ -30,7 +30,7 @@ fn samples() -> BTreeMap<&'static str, Vec<Vec<u8>>> {
         .to_vec();
     let mut splices = Vec::new();
     for (shape, width, height, block) in
-        [(80u8, 63u8, 63u8, 0u8), (81, 127, 31, 1), (30, 40, 200, 3)]
+        [(80u8, 63u8, 63u8, 0u8), (81, 127, 31, 1), (30, 127, 190, 3)]
     {
         let frame_px = (u32::from(width) + 1, u32::from(height) + 1);
         let mut bytes = vec![shape, width, height, block];
