@@ -76,8 +76,10 @@ fn head_of(stream: &TcpStream) -> String {
 fn says(head: impl Into<String>, body: &[u8]) -> Answer {
     let (head, body) = (head.into(), body.to_vec());
     Box::new(move |_, stream| {
-        // The client may have hung up already.
-        let _ = stream.write_all(format!("HTTP/1.1 {head}\r\n\r\n").as_bytes());
+        // Said, so that the client does not ask again on a connection that is just being closed. It may have hung up
+        // already.
+        let head = format!("HTTP/1.1 {head}\r\nConnection: close\r\n\r\n");
+        let _ = stream.write_all(head.as_bytes());
         let _ = stream.write_all(&body);
     })
 }
