@@ -74,6 +74,8 @@ pub struct Report {
     pub tiles: usize,
     /// Size of the store, bytes.
     pub store_bytes: u64,
+    /// Whether the store was damaged and rebuilt since the last report.
+    pub store_healed: bool,
     /// Placed files whose prepared cell is missing, so that they must be read again.
     pub missing: Vec<PathBuf>,
     /// How long each stage took.
@@ -331,6 +333,9 @@ impl Pipeline {
         };
         stages.done("layout");
         self.unpublished = self.unpublished.and(rebuilt);
+        // A store that was rebuilt while in use may have lost what was saved last.
+        let store_healed = self.store.take_healed().is_some();
+        self.unsaved |= store_healed;
         if self.unsaved {
             self.save()?;
             stages.done("store");
@@ -356,6 +361,7 @@ impl Pipeline {
             moves,
             tiles: published.tiles_written,
             store_bytes: self.store.size_on_disk().unwrap_or(0),
+            store_healed,
             missing: undrawn.chain(unembedded).collect(),
             stages: stages.list,
         })

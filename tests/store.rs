@@ -160,13 +160,6 @@ fn both_stores_answer_alike() {
         assert!(store.has_embedding(&hash(4), &one).expect("read"));
         assert_eq!(store.collect(&|_, _| true).expect("collect"), 0);
 
-        store
-            .begin_attempts(&[hash(1), hash(2), hash(1)])
-            .expect("begin");
-        store.begin_attempts(&[hash(1)]).expect("begin");
-        store.end_attempts(&[hash(2), hash(7)]).expect("end");
-        let attempts = [1, 2, 7].map(|i| store.attempts(&hash(i)).expect("read"));
-        assert_eq!(attempts, [2, 0, 0]);
         assert!(store.take_healed().is_none());
     }
 }
@@ -184,12 +177,10 @@ fn everything_is_there_after_a_restart() {
         }
         let state = store.load_state().expect("load");
         assert_eq!(state.as_ref().map(generation), round.checked_sub(1));
-        assert_eq!(store.attempts(&hash(0)).expect("read"), round);
         store
             .put_embeddings(&model(), &batch(round * 100..(round + 1) * 100))
             .expect("put");
         save(&store, round).expect("save");
-        store.begin_attempts(&[hash(0)]).expect("begin");
         assert!(store.size_on_disk().expect("size") > 0);
     }
 }
@@ -261,12 +252,9 @@ fn child_writer() {
         .expect("load")
         .map_or(0, |state| generation(&state));
     for round in kept + 1.. {
-        let hashes: Vec<_> = (round * 20..(round + 1) * 20).map(hash).collect();
-        store.begin_attempts(&hashes).expect("begin");
         store
             .put_embeddings(&model(), &batch(round * 20..(round + 1) * 20))
             .expect("put");
-        store.end_attempts(&hashes).expect("end");
         println!("put {round}");
         save(&store, round).expect("save");
         println!("saved {round}");
@@ -587,10 +575,10 @@ fn run(command: &str) -> bool {
 struct Mounted(tempfile::TempDir);
 
 impl Mounted {
-    fn tmpfs(size: &str) -> Option<Self> {
+    fn tmpfs(mb: u32) -> Option<Self> {
         let folder = tempfile::tempdir().expect("folder");
         let mounted = run(&format!(
-            "mount -t tmpfs -o size={size} tmpfs {}",
+            "mount -t tmpfs -o size={mb}m tmpfs {}",
             folder.path().display()
         ));
         if !mounted {
@@ -608,18 +596,21 @@ impl Drop for Mounted {
 
 #[test]
 fn a_full_disk_is_waited_out_and_never_taken_for_damage() {
-    let Some(disk) = Mounted::tmpfs("128m") else {
+    let rounds = faults(3);
+    // What each round stores stays.
+    let Some(disk) = Mounted::tmpfs(100 + 20 * rounds) else {
         return;
     };
     let path = disk.0.path();
     let store = open(path);
     let mut acknowledged = 0;
-    for _ in 0..faults(3) {
+    for _ in 0..rounds {
         let before = acknowledged;
         let filler = path.join("filler");
         let mut file = File::create(&filler).expect("file");
         // Fill it to the brim, then leave 6 MB.
-        let _ = file.write_all(&vec![1; 128 << 20]);
+        let block = vec![1; 1 << 20];
+        while file.write_all(&block).is_ok() {}
         let len = file.metadata().expect("size").len();
         file.set_len(len.saturating_sub(6 << 20))
             .expect("truncated");
@@ -692,6 +683,48 @@ fn a_power_cut_loses_nothing_acknowledged() {
         saved = assert_nothing_lost(&store, put, saved);
     }
     println!("{rounds} power cuts, {put} rounds of 20 embeddings, slowest opening {slowest:?}");
+}
+
+/// `cargo test --release --test store -- --ignored --nocapture memory`
+#[test]
+#[ignore = "a measurement"]
+fn memory_of_opening_again_and_again() {
+    let folder = tempfile::tempdir().expect("folder");
+    let store = open(folder.path());
+    for i in 0..25 {
+        let batch = batch(i * 200..(i + 1) * 200);
+        store.put_embeddings(&model(), &batch).expect("put");
+    }
+    let knn: Vec<u8> = (0..2_400_000u32)
+        .map(|i| (i / 7) as u8 ^ (i >> 13) as u8)
+        .collect();
+    store.save_state(&[("knn", &knn)]).expect("save");
+    drop(store);
+    let rss = || {
+        let status = fs::read_to_string("/proc/self/status").expect("status");
+        let line = status.lines().find(|line| line.starts_with("VmRSS"));
+        line.expect("a line").to_owned()
+    };
+    println!("before: {}", rss());
+    for i in 0..30 {
+        let store = open(folder.path());
+        store.load_state().expect("load");
+        if i % 3 == 0 {
+            println!("opened {i} times: {}", rss());
+        }
+    }
+    let store = open(folder.path());
+    for i in 0..30u32 {
+        let mut knn = knn.clone();
+        for (k, byte) in knn.iter_mut().enumerate() {
+            *byte ^= (i as usize + k / 4096) as u8;
+        }
+        (0..3).for_each(|_| store.save_state(&[("knn", &knn)]).expect("save"));
+        store.erase(&|_, _| true).expect("rewrite");
+        if i % 3 == 0 {
+            println!("rewritten {i} times: {}", rss());
+        }
+    }
 }
 
 /// `cargo test --release --test store -- --ignored --nocapture`

@@ -139,6 +139,9 @@ impl<'a> Reporter<'a> {
             cell_px: report.cell_px,
         });
         status.store_bytes = report.store_bytes;
+        if report.store_healed {
+            self.store_healed();
+        }
     }
 
     /// Brings the status up to date with the plan, and writes it if it is time to, or `now`.

@@ -24,7 +24,7 @@ pub const CONFIRMATION: &str = "confirm-removal";
 const BEAT: Duration = Duration::from_secs(1);
 /// Without events, scans come this often, and at most a tenth of the time is spent scanning.
 const POLL: Duration = Duration::from_secs(3);
-/// A watcher that failed is started again this often.
+/// A watcher that failed is started again this often, and any other asked whether it still answers.
 const WATCH_AGAIN: Duration = Duration::from_secs(60);
 /// In a single pass, files still being written are waited for this long.
 const LINGER_MS: u64 = 30_000;
@@ -458,6 +458,18 @@ impl Loop<'_, '_> {
                 }
             }
             if self.scan_asked.elapsed() > POLL.max(10 * self.scan_took) {
+                self.plan_on(Input::Rescan);
+            }
+        } else if let Some(watcher) = &self.watcher
+            && self.watch_tried.elapsed() > WATCH_AGAIN
+        {
+            self.watch_tried = Instant::now();
+            if !watcher.are_alive() {
+                self.warn(
+                    "watcher",
+                    "the watcher does not answer; watching and scanning anew",
+                );
+                self.watch();
                 self.plan_on(Input::Rescan);
             }
         }

@@ -48,6 +48,7 @@ fn report() -> Report {
         moves: Moves::default(),
         tiles: 0,
         store_bytes: 0,
+        store_healed: false,
         missing: Vec::new(),
         stages: Vec::new(),
     }

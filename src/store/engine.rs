@@ -2,7 +2,7 @@
 //!
 //! One keyspace; the first byte of a key says what it is:
 //! `v` version mark · `e` + content hash + model digest + part → record · `c` + digest → chunk of the state ·
-//! `h` → head of the state · `a` + content hash → number of unfinished attempts.
+//! `h` → head of the state.
 //!
 //! No write here needs to be atomic with another one: records and chunks stand for themselves, and sled recovers a
 //! prefix of the writes in their order, so a head is never there without its chunks.
@@ -31,7 +31,6 @@ const SCHEMA: &[u8] = b"mosaicd store 1";
 const HEAD_KEY: &[u8] = b"h";
 const CHUNK_PREFIX: u8 = b'c';
 const EMBEDDING_PREFIX: u8 = b'e';
-const ATTEMPT_PREFIX: u8 = b'a';
 
 /// An embedding as its records.
 pub(super) type Encoded = (ContentHash, Vec<Vec<u8>>);
@@ -270,30 +269,6 @@ impl Engine {
         Ok(left_out)
     }
 
-    /// Adds one to the attempts on each of `hashes`, durably.
-    pub(super) fn begin_attempts(&self, hashes: &BTreeSet<ContentHash>) -> Result<(), Fault> {
-        for hash in hashes {
-            let count = self.attempts(hash)?.saturating_add(1);
-            self.db.insert(attempt_key(hash), &count.to_le_bytes())?;
-        }
-        self.sync()
-    }
-
-    /// Forgets the attempts on `hashes`, durably.
-    pub(super) fn end_attempts(&self, hashes: &[ContentHash]) -> Result<(), Fault> {
-        for hash in hashes {
-            self.db.remove(attempt_key(hash))?;
-        }
-        self.sync()
-    }
-
-    /// Attempts on `hash` that never ended.
-    pub(super) fn attempts(&self, hash: &ContentHash) -> Result<u32, Fault> {
-        let count = self.db.get(attempt_key(hash))?;
-        let count = count.and_then(|bytes| Some(u32::from_le_bytes(*bytes.first_chunk()?)));
-        Ok(count.unwrap_or(0))
-    }
-
     /// Whether the files take up more than three times what is stored, and `spare_bytes`.
     pub(super) fn is_bloated(&self, spare_bytes: u64) -> Result<bool, Fault> {
         let size = self.size_on_disk()?;
@@ -309,16 +284,6 @@ impl Engine {
         }
         self.live.store(live, Ordering::Relaxed);
         Ok(size > enough(live))
-    }
-
-    /// Copies everything into a new database in `folder`, durably.
-    pub(super) fn copy_to(&self, folder: &Path) -> Result<(), Fault> {
-        let copy = Self::open(folder)?;
-        for entry in self.db.iter() {
-            let (key, value) = entry?;
-            copy.db.insert(key, value)?;
-        }
-        copy.sync()
     }
 
     /// Bytes on disk.
@@ -376,11 +341,5 @@ fn part_key(hash: &ContentHash, model: &ModelId, first: usize) -> Vec<u8> {
 fn chunk_key(digest: &Digest) -> [u8; 17] {
     let mut key = [CHUNK_PREFIX; 17];
     key[1..].copy_from_slice(digest);
-    key
-}
-
-fn attempt_key(hash: &ContentHash) -> [u8; 33] {
-    let mut key = [ATTEMPT_PREFIX; 33];
-    key[1..].copy_from_slice(&hash.0);
     key
 }

@@ -2,7 +2,7 @@
 
 use super::{Store, StoreError, record, state};
 use crate::{artwork::ContentHash, embed::ModelId};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Keeps everything in memory.
@@ -13,7 +13,6 @@ pub struct MemoryStore(Mutex<Kept>);
 struct Kept {
     embeddings: BTreeMap<(ContentHash, ModelId), Vec<f32>>,
     state: Option<BTreeMap<String, Vec<u8>>>,
-    attempts: BTreeMap<ContentHash, u32>,
 }
 
 impl MemoryStore {
@@ -66,27 +65,6 @@ impl Store for MemoryStore {
         let before = kept.embeddings.len();
         kept.embeddings.retain(|(hash, model), _| keep(hash, model));
         Ok((before - kept.embeddings.len()) as u64)
-    }
-
-    fn begin_attempts(&self, hashes: &[ContentHash]) -> Result<(), StoreError> {
-        let mut kept = self.kept();
-        for hash in hashes.iter().collect::<BTreeSet<_>>() {
-            let count = kept.attempts.entry(*hash).or_default();
-            *count = count.saturating_add(1);
-        }
-        Ok(())
-    }
-
-    fn end_attempts(&self, hashes: &[ContentHash]) -> Result<(), StoreError> {
-        let mut kept = self.kept();
-        for hash in hashes {
-            kept.attempts.remove(hash);
-        }
-        Ok(())
-    }
-
-    fn attempts(&self, hash: &ContentHash) -> Result<u32, StoreError> {
-        Ok(self.kept().attempts.get(hash).copied().unwrap_or(0))
     }
 
     fn compact(&self, _: u64) -> Result<bool, StoreError> {

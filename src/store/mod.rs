@@ -1,7 +1,8 @@
-//! What must not be lost: embeddings by content and model, the placed state, and the marks of the crash-loop guard.
+//! What must not be lost: embeddings by content and model, and the placed state.
 //!
 //! The door of the room. [`record`] and `state` are pure codecs; [`SledStore`] keeps them in sled 0.34.7, heals a
-//! damaged database (`open`, `fault`) and makes every write durable; [`MemoryStore`] is for tests.
+//! damaged database (`open`, `fault`, `salvage`), writes it anew where bytes must go (`rewrite`), and makes every write
+//! durable; [`MemoryStore`] is for tests.
 //!
 //! Invariants:
 //! - What a writing call has returned `Ok` for survives `kill -9` and a power cut.
@@ -12,11 +13,11 @@
 //! What the sections of the state mean is left to the caller; what is worth keeping too ([`Store::collect`]).
 
 mod engine;
-mod erase;
 mod fault;
 mod memory;
 mod open;
 pub mod record;
+mod rewrite;
 mod salvage;
 mod sled_store;
 mod state;
@@ -72,17 +73,6 @@ pub trait Store: Send + Sync {
     fn erase(&self, keep: &dyn Fn(&ContentHash, &ModelId) -> bool) -> Result<u64, StoreError> {
         self.collect(keep)
     }
-
-    /// Marks files whose decoding begins; durable when it returns, so that the mark outlives the process that the
-    /// decoding may kill. A hash given twice counts once.
-    fn begin_attempts(&self, hashes: &[ContentHash]) -> Result<(), StoreError>;
-
-    /// Takes the marks off again, whether decoding went well or badly; durable when it returns.
-    fn end_attempts(&self, hashes: &[ContentHash]) -> Result<(), StoreError>;
-
-    /// How often an attempt on this file began and never ended. Files at 1 or more are best tried one at a time, so
-    /// that the innocent ones of their batch are cleared.
-    fn attempts(&self, hash: &ContentHash) -> Result<u32, StoreError>;
 
     /// Gives room back if the files take up more than three times what is stored, and `spare_bytes`; whether it did.
     /// Nothing else is read or written meanwhile.

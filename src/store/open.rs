@@ -4,9 +4,8 @@ use super::{
     Damage, Quarantine,
     engine::Engine,
     fault::{self, Fault},
-    salvage,
+    rewrite, salvage,
 };
-use rustix::fs::{CWD, RenameFlags};
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -29,7 +28,7 @@ const SALVAGED_MARK: &str = "salvaged";
 /// Only one process may call this for a folder at a time.
 pub(super) fn open_or_heal(folder: &Path) -> Result<(Engine, Option<Quarantine>), Fault> {
     fs::create_dir_all(folder)?;
-    remove(&copy_of(folder))?;
+    rewrite::finish(folder)?;
     let (mut engine, reason) = match open_within(folder, open_limit(folder)) {
         Err(Fault::Damaged(reason)) => {
             tracing::error!(path = %folder.display(), error = %Chain(&reason), "the store is damaged and set aside");
@@ -68,37 +67,6 @@ pub(super) fn open_or_heal(folder: &Path) -> Result<(Engine, Option<Quarantine>)
         state_salvaged,
     };
     Ok((engine, Some(healed)))
-}
-
-/// Replaces the database in `folder` by a fresh copy of it, which takes up less room, and opens that.
-///
-/// The two change places in one step; whenever it is interrupted, `folder` holds one of them whole.
-pub(super) fn compact(folder: &Path, engine: Engine) -> Result<Engine, Fault> {
-    let copy = copy_of(folder);
-    remove(&copy)?;
-    engine.copy_to(&copy)?;
-    drop(engine);
-    rustix::fs::renameat_with(CWD, &copy, CWD, folder, RenameFlags::EXCHANGE)
-        .map_err(io::Error::from)?;
-    if let Some(parent) = folder.parent() {
-        sync_folder(parent)?;
-    }
-    remove(&copy)?;
-    open_within(folder, open_limit(folder))
-}
-
-/// Where a copy is made; what is left there by an interrupted run is of no use.
-fn copy_of(folder: &Path) -> PathBuf {
-    let mut copy = folder.as_os_str().to_owned();
-    copy.push(".copy");
-    copy.into()
-}
-
-fn remove(folder: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
 }
 
 /// An error with its causes, in one line.
@@ -168,8 +136,13 @@ fn set_aside(folder: &Path) -> Result<(), Fault> {
         .map_or(Ok(()), |parent| Ok(sync_folder(parent)?))
 }
 
+/// Removes every damaged database that was set aside.
+pub(super) fn remove_quarantines(folder: &Path) -> io::Result<()> {
+    quarantines(folder)?.iter().try_for_each(fs::remove_dir_all)
+}
+
 /// The folders that [`set_aside`] made, oldest first.
-pub(super) fn quarantines(folder: &Path) -> io::Result<Vec<PathBuf>> {
+fn quarantines(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in folder.parent().unwrap_or(folder).read_dir()? {
         let path = entry?.path();

@@ -32,7 +32,7 @@ enum Piece<'a> {
 /// Searches `file` from its start: passes every record to `keep`, and returns the newest state that is whole.
 ///
 /// # Errors
-/// Reading failed, or `keep` did. A region that cannot be read ends the search.
+/// Reading failed, or `keep` did: what is left unsearched is searched by the next try.
 pub(super) fn search<E: From<io::Error>>(
     mut file: impl Read,
     mut keep: impl FnMut(Record) -> Result<(), E>,

@@ -3,14 +3,13 @@
 use super::{
     Quarantine, Store, StoreError,
     engine::{self, Engine},
-    erase,
     fault::{self, Fault},
     open::{self, Chain, open_or_heal},
-    state,
+    rewrite, state,
 };
 use crate::{artwork::ContentHash, embed::ModelId};
 use rustix::fs::FlockOperation;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -53,7 +52,6 @@ impl SledStore {
         let io = |source: io::Error| Fault::from(source).at(&folder);
         fs::create_dir_all(folder.join(SUBFOLDER)).map_err(io)?;
         let lock = lock(&folder)?;
-        erase::finish(&folder.join(SUBFOLDER)).map_err(|fault| fault.at(&folder))?;
         let (engine, healed) =
             open_or_heal(&folder.join(SUBFOLDER)).map_err(|fault| fault.at(&folder))?;
         let store = Self {
@@ -89,13 +87,7 @@ impl SledStore {
         let done = fault::guarded(&self.folder, || {
             let engine = match &mut *slot {
                 Some(engine) => engine,
-                closed => {
-                    let (engine, healed) = open_or_heal(&self.folder.join(SUBFOLDER))?;
-                    if healed.is_some() {
-                        *self.healed.lock().unwrap_or_else(PoisonError::into_inner) = healed;
-                    }
-                    closed.insert(engine)
-                }
+                closed => closed.insert(self.open_again()?),
             };
             work(engine)
         });
@@ -104,6 +96,32 @@ impl SledStore {
             self.close();
             self.report(fault)
         })
+    }
+
+    /// Opens a database that was closed after an error; a healing is noted for [`Store::take_healed`].
+    fn open_again(&self) -> Result<Engine, Fault> {
+        let (engine, healed) = open_or_heal(&self.folder.join(SUBFOLDER))?;
+        if healed.is_some() {
+            *self.healed.lock().unwrap_or_else(PoisonError::into_inner) = healed;
+        }
+        Ok(engine)
+    }
+
+    /// Writes the database anew without the embeddings that `keep` does not want; says how many went.
+    fn rewrite(&self, keep: &dyn Fn(&ContentHash, &ModelId) -> bool) -> Result<u64, StoreError> {
+        let mut slot = self.engine.write().unwrap_or_else(PoisonError::into_inner);
+        // An error on the way leaves it closed, and the next call opens what is there.
+        let done = fault::guarded(&self.folder, || {
+            let old = match slot.take() {
+                Some(engine) => engine,
+                None => self.open_again()?,
+            };
+            let gone = rewrite::rewrite(&self.folder.join(SUBFOLDER), old, keep)?;
+            *slot = Some(self.open_again()?);
+            Ok(gone)
+        });
+        drop(slot);
+        done.map_err(|fault| self.report(fault))
     }
 
     fn report(&self, fault: Fault) -> StoreError {
@@ -183,48 +201,18 @@ impl Store for SledStore {
     }
 
     fn erase(&self, keep: &dyn Fn(&ContentHash, &ModelId) -> bool) -> Result<u64, StoreError> {
-        let folder = self.folder.join(SUBFOLDER);
-        let mut slot = self.engine.write().unwrap_or_else(PoisonError::into_inner);
-        let erased = fault::guarded(&self.folder, || {
-            let old = match slot.take() {
-                Some(engine) => engine,
-                None => open_or_heal(&folder)?.0,
-            };
-            let gone = erase::rewrite(&folder, old, keep)?;
-            *slot = Some(open_or_heal(&folder)?.0);
-            Ok(gone)
-        });
-        drop(slot);
-        erased.map_err(|fault| self.report(fault))
-    }
-
-    fn begin_attempts(&self, hashes: &[ContentHash]) -> Result<(), StoreError> {
-        let hashes: BTreeSet<_> = hashes.iter().copied().collect();
-        self.write(|engine| engine.begin_attempts(&hashes))
-    }
-
-    fn end_attempts(&self, hashes: &[ContentHash]) -> Result<(), StoreError> {
-        self.write(|engine| engine.end_attempts(hashes))
-    }
-
-    fn attempts(&self, hash: &ContentHash) -> Result<u32, StoreError> {
-        self.read(|engine| engine.attempts(hash))
+        let gone = self.rewrite(keep)?;
+        let removed = open::remove_quarantines(&self.folder.join(SUBFOLDER));
+        removed.map_err(|error| Fault::from(error).at(&self.folder))?;
+        Ok(gone)
     }
 
     fn compact(&self, spare_bytes: u64) -> Result<bool, StoreError> {
         if !self.read(|engine| engine.is_bloated(spare_bytes))? {
             return Ok(false);
         }
-        let mut slot = self.engine.write().unwrap_or_else(PoisonError::into_inner);
-        let done = fault::guarded(&self.folder, || {
-            let Some(engine) = slot.take() else {
-                return Ok(false);
-            };
-            *slot = Some(open::compact(&self.folder.join(SUBFOLDER), engine)?);
-            Ok(true)
-        });
-        drop(slot);
-        done.map_err(|fault| self.report(fault))
+        self.rewrite(&|_, _| true)?;
+        Ok(true)
     }
 
     fn size_on_disk(&self) -> Result<u64, StoreError> {

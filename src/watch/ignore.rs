@@ -2,13 +2,12 @@
 //!
 //! Patterns are those of gitignore(5), from the configuration and from a file [`IGNORE_FILE`] in the artwork folder.
 
-use super::roots::DESCRIPTIONS_FILE;
+use super::{read::read_small, roots::DESCRIPTIONS_FILE};
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use std::ffi::OsStr;
-use std::io::Read;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::{fs::File, io};
 
 /// Name of the file of patterns in the artwork folder.
 pub const IGNORE_FILE: &str = ".mosaicignore";
@@ -57,7 +56,8 @@ impl Ignore {
     /// Malformed lines are left out and returned.
     pub fn with_file(&self, root: &Path) -> (Self, Vec<IgnoreError>) {
         let text = match read_file(root) {
-            Ok(text) => text,
+            Ok(Some(text)) => text,
+            Ok(None) => return (self.clone(), vec![]),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return (self.clone(), vec![]),
             Err(error) => return (self.clone(), vec![IgnoreError::File(error)]),
         };
@@ -146,20 +146,13 @@ pub(super) fn is_litter(name: &OsStr) -> bool {
         || NAMES.contains(&name.as_slice())
 }
 
-fn read_file(root: &Path) -> io::Result<String> {
-    let path = root.join(IGNORE_FILE);
-    // A FIFO of this name must not block us.
-    if !std::fs::symlink_metadata(&path)?.is_file() {
-        return Err(io::ErrorKind::InvalidInput.into());
-    }
-    let mut text = String::new();
-    File::open(path)?
-        .take(MAX_FILE_BYTES + 1)
-        .read_to_string(&mut text)?;
-    if text.len() as u64 > MAX_FILE_BYTES {
-        return Err(io::ErrorKind::FileTooLarge.into());
-    }
-    Ok(text)
+fn read_file(root: &Path) -> io::Result<Option<String>> {
+    let Some(bytes) = read_small(root, IGNORE_FILE, MAX_FILE_BYTES)? else {
+        return Ok(None);
+    };
+    let text = String::from_utf8(bytes);
+    let text = text.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+    Ok(Some(text))
 }
 
 #[cfg(test)]

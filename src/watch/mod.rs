@@ -1,11 +1,11 @@
 //! Noticing what is in the artwork folder and what happens there.
 //!
-//! The door of the room. The scan is the truth and the events only say when and where to scan: a [`scan()`] gives
+//! The door of the room. The scan is the truth and the events only say when and where to scan: a [`Scan`] gives
 //! every file's identity, a [`Watcher`] gives hints, [`Settle`] says when a file has been quiet long enough, and
 //! [`read_finished`] reads it only if it still is what the scan saw. [`Roots`] does the same for several folders at once.
 //!
 //! Invariants:
-//! - Nothing is ever opened but in [`read_finished`], and nothing below the artwork folder is ever written.
+//! - No file is ever opened but in `read`, and nothing below the artwork folder is ever written.
 //! - Symbolic links are not followed, neither to folders nor to files.
 //! - A folder that cannot be read is reported; its files are unknown, not gone.
 //! - Bytes are handed on only if the file did not change while they were read.
@@ -22,6 +22,6 @@ pub use ignore::{IGNORE_FILE, Ignore, IgnoreError};
 pub use read::{ReadError, read_finished};
 pub use root::{FsKind, RootId, fs_kind, root_id};
 pub use roots::{DESCRIPTIONS_FILE, Roots, Rules, Watchers};
-pub use scan::{Changes, Scan, ScanError, SkipReason, scan, scan_subtree};
-pub use settle::{Due, Quiet, Settle, Touch};
+pub use scan::{Scan, ScanError, SkipReason, scan_subtree};
+pub use settle::{Quiet, Settle, Touch};
 pub use watcher::{WatchError, WatchEvent, Watcher};

@@ -7,7 +7,9 @@
 
 use super::{
     FsKind, Ignore, IgnoreError, ReadError, RootId, Scan, ScanError, SkipReason, WatchError,
-    WatchEvent, Watcher, fs_kind, read_finished, root_id, scan_subtree,
+    WatchEvent, Watcher, fs_kind,
+    read::{read_finished, read_small},
+    root_id, scan_subtree,
 };
 use crate::{
     artwork::FileIdentity,
@@ -15,8 +17,7 @@ use crate::{
 };
 use rustix::io::Errno;
 use std::{
-    fs::{self, File},
-    io::{self, Read},
+    fs, io,
     path::{Path, PathBuf},
     sync::Arc,
     thread,
@@ -246,7 +247,7 @@ impl Roots {
                 true => DESCRIPTIONS_FILE.to_owned(),
                 false => format!("{}/{DESCRIPTIONS_FILE}", root.name.display()),
             };
-            match read_settled(&root.folder.join(DESCRIPTIONS_FILE), quiet) {
+            match read_settled(&root.folder, quiet) {
                 Ok(None) => {}
                 Ok(Some(bytes)) => {
                     let name = root.name.to_str().unwrap_or("");
@@ -289,6 +290,11 @@ impl Watchers {
         });
         events.collect()
     }
+
+    /// Whether all of them still answer, see [`Watcher::is_alive`].
+    pub fn are_alive(&self) -> bool {
+        self.0.iter().all(|(_, watcher)| watcher.is_alive())
+    }
 }
 
 fn errno_of(error: &ScanError) -> Errno {
@@ -301,36 +307,26 @@ fn errno_of(error: &ScanError) -> Errno {
     }
 }
 
-/// Reads a file of the owner's once nothing has been written to it for `quiet`; `None` if there is none.
-fn read_settled(path: &Path, quiet: Duration) -> io::Result<Option<Vec<u8>>> {
+/// Reads the descriptions in a folder once nothing has been written to them for `quiet`; `None` if there are none.
+fn read_settled(folder: &Path, quiet: Duration) -> io::Result<Option<Vec<u8>>> {
+    let path = folder.join(DESCRIPTIONS_FILE);
     let mut waited = Duration::ZERO;
-    loop {
-        // A FIFO of this name must not block us, and a link not lead out of the folder.
-        let metadata = match fs::symlink_metadata(path) {
-            Ok(metadata) if metadata.is_file() => metadata,
-            Ok(_) => return Err(io::ErrorKind::InvalidInput.into()),
+    while waited < WRITING {
+        let changed = match fs::symlink_metadata(&path) {
+            Ok(metadata) => metadata.modified()?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        let age = SystemTime::now().duration_since(metadata.modified()?);
         // A time in the future tells nothing.
-        let young = age.ok().and_then(|age| quiet.checked_sub(age));
-        match young.filter(|_| waited < WRITING) {
-            Some(rest) => {
-                thread::sleep(rest.max(Duration::from_millis(1)));
-                waited += rest;
-            }
-            None => break,
-        }
+        let age = SystemTime::now().duration_since(changed).ok();
+        let Some(rest) = age.and_then(|age| quiet.checked_sub(age)) else {
+            break;
+        };
+        let rest = rest.max(Duration::from_millis(1));
+        thread::sleep(rest);
+        waited += rest;
     }
-    let mut bytes = Vec::new();
-    File::open(path)?
-        .take(MAX_DESCRIPTIONS_BYTES + 1)
-        .read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_DESCRIPTIONS_BYTES {
-        return Err(io::ErrorKind::FileTooLarge.into());
-    }
-    Ok(Some(bytes))
+    read_small(folder, DESCRIPTIONS_FILE, MAX_DESCRIPTIONS_BYTES)
 }
 
 #[cfg(test)]

@@ -73,15 +73,6 @@ pub enum ScanError {
     },
 }
 
-/// What a scan says about files known before.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Changes {
-    /// New files, and files whose identity differs.
-    pub seen: Vec<PathBuf>,
-    /// Files that are not there any more.
-    pub gone: Vec<PathBuf>,
-}
-
 impl Scan {
     /// Whether the scan can tell that `path` is not there: it lies below the scan's start, and not in a folder that
     /// could not be read.
@@ -91,31 +82,11 @@ impl Scan {
         };
         path.starts_with(&self.start) && !self.skipped.iter().any(unknown)
     }
-
-    /// Compares with the files known before.
-    pub fn changes(&self, known: &BTreeMap<PathBuf, FileIdentity>) -> Changes {
-        let differs =
-            |(path, identity): &(&PathBuf, &FileIdentity)| known.get(*path) != Some(identity);
-        let gone = |path: &&PathBuf| !self.files.contains_key(*path) && self.covers(path);
-        Changes {
-            seen: self
-                .files
-                .iter()
-                .filter(differs)
-                .map(|(path, _)| path.clone())
-                .collect(),
-            gone: known.keys().filter(gone).cloned().collect(),
-        }
-    }
 }
 
-/// Scans the whole artwork folder `root`; 60,000 files take well under a second.
-pub fn scan(root: &Path, ignore: &Ignore) -> Result<Scan, ScanError> {
-    scan_subtree(root, Path::new(""), ignore)
-}
-
-/// Scans what is at `start`, relative to `root`: a folder with everything in it, one file, or nothing
-/// (any more). Nothing is found at a path with `..` in it or beyond a symbolic link.
+/// Scans what is at `start`, relative to `root`: a folder with everything in it (the whole one if it is empty), one
+/// file, or nothing (any more). 60,000 files take well under a second. Nothing is found at a path with `..` in it or
+/// beyond a symbolic link.
 pub fn scan_subtree(root: &Path, start: &Path, ignore: &Ignore) -> Result<Scan, ScanError> {
     let failed = |errno: Errno| match errno {
         Errno::NOENT => ScanError::RootMissing(root.to_owned()),

@@ -50,9 +50,6 @@ pub enum Touch {
     Closed,
 }
 
-/// Files to look at now.
-pub type Due = Vec<PathBuf>;
-
 /// The quiet table.
 #[derive(Clone, Debug, Default)]
 pub struct Settle {
@@ -141,7 +138,7 @@ impl Settle {
 
     /// The files to look at now. Each must be stated and reported through [`Settle::observed`] or
     /// [`Settle::removed`]; one that is not will be due again.
-    pub fn due(&mut self, now_ms: u64) -> Due {
+    pub fn due(&mut self, now_ms: u64) -> Vec<PathBuf> {
         let mut due = Vec::new();
         while let Some((look_at_ms, _)) = self.by_time.first()
             && *look_at_ms <= now_ms

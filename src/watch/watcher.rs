@@ -16,7 +16,7 @@ use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 use std::thread;
 
 /// Paths noted at most; beyond it they are dropped for one [`WatchEvent::Rescan`]. 100,000 hold some 20 MB.
@@ -66,7 +66,6 @@ pub enum WatchError {
 
 /// Watches the artwork folder with everything in it until it is dropped.
 pub struct Watcher {
-    root: PathBuf,
     notes: Arc<Mutex<Notes>>,
     /// `None` only while being dropped.
     inner: Option<Arc<Mutex<RecommendedWatcher>>>,
@@ -106,7 +105,6 @@ impl Watcher {
         watch(&inner, root)?;
         let (weak, root) = (Arc::downgrade(&inner), root.to_owned());
         let watcher = Self {
-            root: root.clone(),
             notes: Arc::clone(&notes),
             inner: Some(inner),
         };
@@ -138,11 +136,19 @@ impl Watcher {
         events
     }
 
-    /// Whether the watcher still answers. May wait while it is busy; ask every minute or so.
+    /// Whether notify's thread still answers; one that is busy adding watches counts as alive.
     pub fn is_alive(&self) -> bool {
-        self.inner
-            .as_ref()
-            .is_some_and(|inner| watch(inner, &self.root).is_ok())
+        let Some(inner) = &self.inner else {
+            return false;
+        };
+        let mut inner = match inner.try_lock() {
+            Ok(inner) => inner,
+            Err(TryLockError::WouldBlock) => return true,
+            Err(TryLockError::Poisoned(inner)) => inner.into_inner(),
+        };
+        // Says that there is nothing to configure, and goes all the way to the thread and back.
+        let asked = catch_unwind(AssertUnwindSafe(|| inner.configure(Config::default())));
+        asked.is_ok_and(|answer| answer.is_ok())
     }
 }
 

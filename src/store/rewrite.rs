@@ -1,12 +1,12 @@
-//! Erasing for good: the database is written anew without what goes, and takes the old one's place.
+//! Writing the database anew without what is not wanted any more; the copy takes the old one's place.
 //!
-//! sled appends, so a removed value stays in its file until something else is written there. What must leave no byte
-//! is therefore not removed but left behind: everything else is copied into a new database beside the old one, the two
-//! folders are exchanged in one step, and the old one is deleted, with every damaged one that was set aside before.
+//! sled appends: a removed or overwritten value stays in its file until something else is written there. What must
+//! leave no byte, or give its room back, is therefore left behind: everything else is copied into a new database beside
+//! the old one, the two folders are exchanged in one step, and the old one is deleted.
 //!
 //! Invariant: a stop at any moment leaves a whole database at its place; the leftover is removed at the next opening.
 
-use super::{engine::Engine, fault::Fault, open};
+use super::{engine::Engine, fault::Fault};
 use crate::{artwork::ContentHash, embed::ModelId};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use std::{
@@ -32,16 +32,13 @@ pub(super) fn rewrite(
         File::open(parent)?.sync_all()?;
     }
     finish(folder)?;
-    for quarantine in open::quarantines(folder)? {
-        fs::remove_dir_all(quarantine)?;
-    }
     Ok(gone)
 }
 
 /// Removes what a rewriting left beside the database: the old one, or a new one that was never finished.
-pub(super) fn finish(folder: &Path) -> Result<(), Fault> {
+pub(super) fn finish(folder: &Path) -> io::Result<()> {
     match fs::remove_dir_all(beside(folder)) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error.into()),
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
 }
