@@ -78,7 +78,7 @@ impl Nginx {
             .spawn()
             .unwrap();
         let mut nginx = Self { child, port };
-        let deadline = Instant::now() + common::PATIENCE;
+        let deadline = Instant::now() + common::patience();
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             let log = fs::read_to_string(dir.join("error.log")).unwrap_or_default();
             assert!(
@@ -114,7 +114,7 @@ struct Answer {
 impl Reader {
     fn connect(port: u16) -> Self {
         let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-        stream.set_read_timeout(Some(common::PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(common::patience())).unwrap();
         stream.set_nodelay(true).unwrap();
         Self(BufReader::new(stream))
     }
@@ -240,7 +240,7 @@ fn a_reader_behind_nginx_sees_whole_generations_only() {
                 number += 1;
                 arrived.fetch_add(1, Ordering::Relaxed);
                 // The next work comes when this one is shown, so that each makes a generation of its own.
-                let deadline = Instant::now() + common::PATIENCE;
+                let deadline = Instant::now() + common::patience();
                 while reading.load(Ordering::Relaxed)
                     && site.try_manifest().is_none_or(|m| m.works.len() < number)
                 {
@@ -250,7 +250,7 @@ fn a_reader_behind_nginx_sees_whole_generations_only() {
             }
         });
         let mut reader = Reader::connect(nginx.port);
-        let deadline = Instant::now() + 4 * common::PATIENCE;
+        let deadline = Instant::now() + 4 * common::patience();
         while (reads < READS || last - first < GENERATIONS) && Instant::now() < deadline {
             let (generation, read) = read_all(&mut reader, last, &mut faults);
             last = generation.max(last);

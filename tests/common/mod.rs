@@ -10,8 +10,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Nothing in these stories takes this long unless it is broken.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+/// Nothing in these stories takes this long unless it is broken, or the machine is busy with other things:
+/// `MOSAICD_PATIENCE=10` waits ten times as long.
+pub fn patience() -> Duration {
+    let factor = std::env::var("MOSAICD_PATIENCE").map_or(1, |n| n.parse().expect("a number"));
+    Duration::from_secs(60) * factor
+}
 
 pub struct Site {
     pub dir: tempfile::TempDir,
@@ -140,7 +144,7 @@ impl Site {
 
     /// Waits until `look` finds something.
     pub fn wait<T>(&self, what: &str, look: impl Fn() -> Option<T>) -> T {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + patience();
         loop {
             if let Some(found) = look() {
                 return found;
@@ -185,7 +189,7 @@ impl Daemon<'_> {
     }
 
     pub fn exit_code(&mut self) -> i32 {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + patience();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status.code().unwrap_or(-1);

@@ -2,7 +2,7 @@
 
 use crate::{
     album::Album,
-    common::{Daemon, PATIENCE, Site, mosaic, placed},
+    common::{self, Daemon, Site, mosaic, placed},
     publish_support,
 };
 use mosaicd::{
@@ -73,11 +73,9 @@ pub fn agree(site: &Site, album: &Album) -> Manifest {
     manifest
 }
 
-/// How long anything may take: unless it is broken it does not take nearly as long, but a machine may be busy with
-/// other things (`MOSAICD_PATIENCE=10` waits ten times as long).
+/// How long anything may take here, where the machine is kept busy on purpose.
 pub fn patience() -> Duration {
-    let factor = std::env::var("MOSAICD_PATIENCE").map_or(1, |n| n.parse().expect("a number"));
-    3 * PATIENCE * factor
+    3 * common::patience()
 }
 
 /// What differs between the folder and the manifest, as a person would say it.
@@ -129,12 +127,16 @@ pub fn until_same(site: &Site) -> (Manifest, Duration) {
             (Some(manifest), Some(wrong)) if wrong.is_empty() => {
                 return (manifest, began.elapsed());
             }
-            (_, wrong) => assert!(
-                began.elapsed() < patience(),
-                "never became the same: {:?}; log:\n{}",
-                wrong.map(|mut wrong| wrong.drain(..wrong.len().min(9)).collect::<Vec<_>>()),
-                tail(&site.log())
-            ),
+            (manifest, wrong) => {
+                let works =
+                    manifest.map_or(0, |m| m.works.len()) + wrong.as_ref().map_or(0, Vec::len);
+                assert!(
+                    began.elapsed() < patience() * (1 + works as u32 / 1_000),
+                    "never became the same: {:?}; log:\n{}",
+                    wrong.map(|mut wrong| wrong.drain(..wrong.len().min(9)).collect::<Vec<_>>()),
+                    tail(&site.log())
+                );
+            }
         }
         // Reading a large folder again and again would keep the daemon from its work.
         std::thread::sleep(looking.elapsed().max(Duration::from_millis(50)));
@@ -249,6 +251,18 @@ pub fn start_ready<'a>(site: &'a Site, env: &[(&str, &str)]) -> (Daemon<'a>, Dur
             return (daemon, began.elapsed());
         }
     }
+}
+
+/// How long things took: the median, the 95th percentile and the slowest.
+pub fn spread(mut times: Vec<Duration>) -> String {
+    times.sort();
+    let at = |percent: usize| times[(times.len() * percent / 100).min(times.len() - 1)];
+    format!(
+        "median {:.1?}, 95 % within {:.1?}, slowest {:.1?}",
+        at(50),
+        at(95),
+        at(100)
+    )
 }
 
 /// Runs a command; `false` if it cannot be run or fails.

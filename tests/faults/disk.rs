@@ -25,6 +25,11 @@ impl Mounted {
         Self::by(&format!("mount -t tmpfs -o size={mb}m tmpfs"), at)
     }
 
+    /// A folder shown at another place by a file system in user space.
+    pub fn fuse(from: &Path, at: &Path) -> Option<Self> {
+        Self::by(&format!("bindfs {}", from.display()), at)
+    }
+
     /// One folder shown at another place too.
     pub fn bound(from: &Path, at: &Path) -> Option<Self> {
         Self::by(&format!("mount --bind {}", from.display()), at)

@@ -4,12 +4,14 @@
  * FAULT_AT      the number of the step that fails, from 0; -1: none
  * FAULT_TIMES   how many steps fail from there on
  * FAULT_ERRNO   how
+ * FAULT_SIGNAL  a signal that the process gets at that step instead, which does not fail then
  * FAULT_COUNT   a file that gets the number of steps when the process ends
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +36,11 @@ static int struck(const char *path) {
   if (!below(path)) return 0;
   long at = setting("FAULT_AT", -1), step = atomic_fetch_add(&steps, 1);
   if (at < 0 || step < at || step >= at + setting("FAULT_TIMES", 1)) return 0;
+  long signal = setting("FAULT_SIGNAL", 0);
+  if (signal) {
+    kill(getpid(), (int)signal);
+    return 0;
+  }
   errno = (int)setting("FAULT_ERRNO", EIO);
   return 1;
 }

@@ -4,7 +4,7 @@
 
 use crate::{
     album::Editor,
-    check::{agree, configure, start_ready, until_same},
+    check::{agree, configure, start_ready, tail, until_same},
     common::Site,
 };
 use std::{
@@ -71,6 +71,10 @@ fn soak() {
         slowest = slowest.max(took);
         rests += 1;
         agree(&site, &editor.album);
+        let ended = daemon
+            .as_mut()
+            .map(|daemon| daemon.child.try_wait().unwrap());
+        assert_eq!(ended, Some(None), "it ended; log:\n{}", tail(&site.log()));
         if let (Some(daemon), Some(run)) = (&daemon, samples.last_mut()) {
             run.push(sample(&site, daemon.child.id(), began));
         }

@@ -2,8 +2,10 @@
 
 use crate::{
     album::Editor,
-    check::{agree, configure, count, patience, run, skip, start_ready, tail, until_same},
-    common::Site,
+    check::{
+        agree, configure, copy_folder, count, patience, run, skip, start_ready, tail, until_same,
+    },
+    common::{Site, placed},
     disk::Mounted,
 };
 use std::{
@@ -21,7 +23,7 @@ fn a_burst_is_taken_whole() {
     configure(&site, "");
     let mut editor = Editor::new(&site.artworks(), 20, 1_000_000);
     let (daemon, _) = start_ready(&site, &[]);
-    let files = count(1_000, 20_000) as usize;
+    let files = count(1_000, 50_000) as usize;
     editor.add(files);
     // So many works take more than one patience to lay out on a small machine.
     let began = Instant::now();
@@ -103,6 +105,23 @@ fn a_folder_that_goes_away_keeps_its_mosaic_and_comes_back() {
     until_same(&site);
     editor.step();
     until_same(&site);
+
+    // Gone for good, which its old watches tell under its old name, and restored from a copy: the same works.
+    let (before, copy) = (site.manifest(), site.path("copy"));
+    copy_folder(&root, &copy);
+    fs::rename(&root, &away).unwrap();
+    fs::remove_dir_all(&away).unwrap();
+    site.wait("the folder that is gone", || {
+        is_told(&site, "cannot be scanned")
+    });
+    assert_eq!(site.manifest().works.len(), before.works.len());
+    copy_folder(&copy, &root);
+    editor.add(2);
+    let (after, _) = until_same(&site);
+    let (before, after) = (placed(&before), placed(&after));
+    for (path, (id, _)) in &before {
+        assert_eq!(after[path].0, *id, "{path} is another work now");
+    }
 
     // Mounted over by an empty file system, and unmounted.
     if let Some(mount) = Mounted::tmpfs(&root, 8) {
@@ -186,6 +205,32 @@ fn scans_alone_find_everything() {
     agree(&site, &editor.album);
 }
 
+/// A file system that others write to: FUSE, whose files change below without an event.
+#[test]
+fn changes_behind_a_network_file_system_are_found() {
+    let site = Site::new();
+    configure(&site, "");
+    let behind = site.path("behind");
+    fs::create_dir(&behind).unwrap();
+    let Some(mount) = Mounted::fuse(&behind, &site.artworks()) else {
+        return skip("needs root, bindfs and /dev/fuse");
+    };
+    let mut editor = Editor::new(&behind, 26, 40);
+    editor.add(20);
+    let (daemon, _) = start_ready(&site, &[]);
+    until_same(&site);
+    site.wait("the condition", || is_told(&site, "noticed by scans alone"));
+    let (rounds, mut slowest) = (count(2, 20), Duration::ZERO);
+    for _ in 0..rounds {
+        (0..20).for_each(|_| editor.step());
+        slowest = slowest.max(until_same(&site).1);
+    }
+    println!("{rounds} times 20 changes behind a FUSE: shown after {slowest:.1?} at most");
+    assert_eq!(daemon.stop(), 0);
+    agree(&site, &editor.album);
+    drop(mount);
+}
+
 /// Writes a file in pieces with pauses between them.
 fn write_slowly(path: &Path, bytes: &[u8], pieces: usize, pause: Duration) {
     let mut file = File::create(path).unwrap();
@@ -195,6 +240,9 @@ fn write_slowly(path: &Path, bytes: &[u8], pieces: usize, pause: Duration) {
     }
 }
 
+/// The ways that uploads come.
+const WAYS: u64 = 6;
+
 /// Uploads as people and tools do them; whatever is shown must be a whole picture, which [`agree`] and the album tell.
 #[test]
 fn no_half_upload_is_ever_shown() {
@@ -202,80 +250,78 @@ fn no_half_upload_is_ever_shown() {
     configure(&site, "");
     let mut editor = Editor::new(&site.artworks(), 25, 0);
     let (daemon, _) = start_ready(&site, &[]);
-    let rounds = u64::from(count(12, 100));
-    let has_rsync = run("rsync --version");
-    if !has_rsync {
+    let rsync = run("rsync --version");
+    if !rsync {
         skip("rsync is not installed");
     }
     let source = site.path("source");
     fs::create_dir(&source).unwrap();
-    let uploads: Vec<_> = (0..rounds)
-        .map(|i| (i, editor.album.hand_out(50_000 + i)))
-        .collect();
-    let root = site.artworks();
-    thread::scope(|scope| {
-        for (i, bytes) in &uploads {
-            let (i, root, source) = (*i, &root, &source);
-            let pause = Duration::from_millis(30 + 7 * (i % 5));
-            scope.spawn(move || {
-                let (name, original) = (format!("{i}.png"), source.join(format!("{i}.png")));
-                let target = root.join(&name);
-                fs::write(&original, bytes).unwrap();
-                let copied = |tool: &str| {
-                    assert!(
-                        run(&format!(
-                            "{tool} {} {}",
-                            original.display(),
-                            target.display()
-                        )),
-                        "{tool}"
-                    );
-                };
-                match i % 6 {
-                    0 => write_slowly(&target, bytes, 10, pause),
-                    // Broken off, and begun anew later.
-                    1 => {
-                        fs::write(&target, &bytes[..bytes.len() / 2]).unwrap();
-                        thread::sleep(10 * pause);
-                        write_slowly(&target, bytes, 5, pause);
-                    }
-                    2 => {
-                        let hidden = root.join(format!(".{name}.Xy12z"));
-                        write_slowly(&hidden, bytes, 5, pause);
-                        fs::rename(hidden, &target).unwrap();
-                    }
-                    3 if has_rsync => copied("rsync -a --bwlimit=8"),
-                    4 => copied("scp -q"),
-                    // Allotted whole first, then filled, as some tools and network file systems do.
-                    _ => {
-                        let file = File::create(&target).unwrap();
-                        file.set_len(bytes.len() as u64).unwrap();
-                        for (at, piece) in (0u64..).zip(bytes.chunks(64)) {
-                            std::os::unix::fs::FileExt::write_all_at(&file, piece, at * 64)
-                                .unwrap();
-                            thread::sleep(Duration::from_millis(15));
-                        }
-                    }
+    let (each, mut looks, mut slowest) = (u64::from(count(3, 100)), 0, Duration::ZERO);
+    let numbers: Vec<u64> = (0..each * WAYS).collect();
+    // So many at a time.
+    for wave in numbers.chunks(60) {
+        let uploads: Vec<_> = wave
+            .iter()
+            .map(|i| (*i, editor.album.hand_out(50_000 + i)))
+            .collect();
+        thread::scope(|scope| {
+            let start = |(i, bytes): &(u64, Vec<u8>)| {
+                let (i, bytes, root, source) = (*i, bytes.clone(), site.artworks(), &source);
+                scope.spawn(move || upload(i, &bytes, &root, source, rsync))
+            };
+            let running: Vec<_> = uploads.iter().map(start).collect();
+            while running.iter().any(|upload| !upload.is_finished()) {
+                if site.output().join("manifest.json").exists() {
+                    agree(&site, &editor.album);
+                    looks += 1;
                 }
-            });
-        }
-        let deadline = Instant::now() + patience();
-        while Instant::now() < deadline
-            && site
-                .try_manifest()
-                .is_none_or(|m| (m.works.len() as u64) < rounds)
-        {
-            if site.output().join("manifest.json").exists() {
-                agree(&site, &editor.album);
+                thread::sleep(Duration::from_millis(20));
             }
-            thread::sleep(Duration::from_millis(20));
-        }
-    });
-    let (manifest, took) = until_same(&site);
-    assert_eq!(manifest.works.len() as u64, rounds);
+        });
+        slowest = slowest.max(until_same(&site).1);
+    }
+    let (manifest, _) = until_same(&site);
+    assert_eq!(manifest.works.len() as u64, each * WAYS);
     println!(
-        "{rounds} uploads, no half of one was shown; all were {took:.1?} after the last began"
+        "{each} uploads in each of {WAYS} ways, looked at {looks} times, no half of one shown; all shown {slowest:.1?} \
+         after the last ended"
     );
     assert_eq!(daemon.stop(), 0);
     agree(&site, &editor.album);
+}
+
+fn upload(i: u64, bytes: &[u8], root: &Path, source: &Path, rsync: bool) {
+    let pause = Duration::from_millis(30 + 7 * (i % 5));
+    let (name, original) = (format!("{i}.png"), source.join(format!("{i}.png")));
+    let target = root.join(&name);
+    fs::write(&original, bytes).unwrap();
+    let copied = |tool: &str| {
+        let command = format!("{tool} {} {}", original.display(), target.display());
+        assert!(run(&command), "{tool}");
+    };
+    match i % WAYS {
+        0 => write_slowly(&target, bytes, 10, pause),
+        // Broken off, and begun anew later.
+        1 => {
+            fs::write(&target, &bytes[..bytes.len() / 2]).unwrap();
+            thread::sleep(10 * pause);
+            write_slowly(&target, bytes, 5, pause);
+        }
+        2 => {
+            let hidden = root.join(format!(".{name}.Xy12z"));
+            write_slowly(&hidden, bytes, 5, pause);
+            fs::rename(hidden, &target).unwrap();
+        }
+        3 if rsync => copied("rsync -a --bwlimit=8"),
+        4 => copied("scp -q"),
+        // Allotted whole first, then filled, as some tools and network file systems do.
+        _ => {
+            let file = File::create(&target).unwrap();
+            file.set_len(bytes.len() as u64).unwrap();
+            for (at, piece) in (0u64..).zip(bytes.chunks(64)) {
+                std::os::unix::fs::FileExt::write_all_at(&file, piece, at * 64).unwrap();
+                thread::sleep(Duration::from_millis(15));
+            }
+        }
+    }
 }
