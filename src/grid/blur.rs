@@ -26,8 +26,8 @@ impl<const D: usize> Sum<D> {
 
     #[inline(always)]
     fn add(&mut self, features: &[f32; D], count: f32, sign: f32) {
-        for k in 0..D {
-            self.features[k] += sign * features[k];
+        for (sum, value) in self.features.iter_mut().zip(features) {
+            *sum += sign * value;
         }
         self.count += sign * count;
     }
@@ -149,8 +149,8 @@ impl<const D: usize> Band<'_, D> {
                 } else {
                     0.0
                 };
-                for k in 0..D {
-                    mean[k] = sum.features[k] * share;
+                for (mean, sum) in mean.iter_mut().zip(&sum.features) {
+                    *mean = sum * share;
                 }
             }
             if y + 1 < height {
