@@ -7,6 +7,7 @@
 //! ratio to a whole encode of the same picture in the same run tell more.
 #![allow(clippy::print_stdout, missing_docs)]
 
+use image::{ImageDecoder, ImageReader};
 use mosaicd::{
     artwork::{
         ArtworkId, ContentHash,
@@ -18,7 +19,7 @@ use mosaicd::{
 };
 use rayon::prelude::*;
 use rustix::time::{ClockId, clock_gettime};
-use std::time::Instant;
+use std::{io::Cursor, time::Instant};
 
 const PX: u32 = 128;
 /// Works share this many contents, so that the inputs stay small.
@@ -213,6 +214,19 @@ fn case(dir: &std::path::Path, cells: &CellStore, side: u32, kind: Kind, runs: &
     std::fs::remove_dir_all(&output).expect("removed");
 }
 
+/// CPU milliseconds of the bare decoders, the least that any reader of whole pictures can take with them.
+fn decoders(paths: &[std::path::PathBuf]) -> f64 {
+    let before = cpu_ms();
+    paths.par_iter().for_each_init(Vec::new, |pixels, path| {
+        let bytes = std::fs::read(path).expect("a file");
+        let reader = ImageReader::new(Cursor::new(&bytes)).with_guessed_format();
+        let decoder = reader.expect("read").into_decoder().expect("a picture");
+        pixels.resize(decoder.total_bytes() as usize, 0);
+        decoder.read_image(pixels).expect("decoded");
+    });
+    cpu_ms() - before
+}
+
 /// From originals to a published mosaic, without watching, describing or arranging: what a cold start draws.
 fn cold(dir: &std::path::Path, folder: &str) {
     let mut paths: Vec<_> = std::fs::read_dir(folder)
@@ -221,6 +235,11 @@ fn cold(dir: &std::path::Path, folder: &str) {
         .collect();
     paths.sort();
     let side = (paths.len() as f64).sqrt().ceil() as u32;
+    println!(
+        "{:34} cpu {:.1}",
+        "reading and the bare decoders",
+        decoders(&paths)
+    );
     for kind in [Kind::File, Kind::All] {
         let (begun, before) = (Instant::now(), cpu_ms());
         let out = dir.join(format!("cold-{}", kind.name()));
