@@ -48,7 +48,7 @@ fn the_mosaic_shows_each_work_in_its_cell() {
     }
     let manifest = site.build();
     let picture = mosaic(&site, &manifest);
-    let px = manifest.mosaic.cell_px;
+    let px = manifest.grid.cell_px;
     for work in &manifest.works {
         let colour = colours[work.path[..1].parse::<usize>().unwrap()];
         let seen = picture
