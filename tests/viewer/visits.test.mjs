@@ -184,7 +184,7 @@ test('a page from before an erasure finds no tiles, asks for the manifest at onc
   const works = grid(24, 16);
   const out = createOutput(stage, works, { cols: 24, rows: 16 });
   // Without its five-second timer the page does not look for a new generation: only a missing tile can tell it.
-  const page = await stage.open(out.url, { init() {
+  const page = await stage.open(out.url, { init: () => {
     const { setTimeout } = window;
     window.setTimeout = (run, ms, ...rest) => (ms === 5000 ? 0 : setTimeout(run, ms, ...rest));
   } });
