@@ -316,7 +316,12 @@ fn systemd_is_told_of_every_step() {
     expect("READY=1");
     daemon.signal("TERM");
     expect("STOPPING=1");
+    // Whoever stops reading blocks those who write.
+    let (left, end) = (socket.try_clone().unwrap(), Duration::from_secs(2));
+    left.set_read_timeout(Some(end)).unwrap();
+    let reader = std::thread::spawn(move || while left.recv(&mut [0; 4096]).is_ok() {});
     assert_eq!(daemon.stop(), 0);
+    reader.join().unwrap();
 }
 
 #[test]
