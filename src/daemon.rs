@@ -33,6 +33,9 @@ use std::{
 use threads::Hands;
 use tokio::sync::mpsc;
 
+mod conditions;
+mod noticing;
+mod reload;
 mod report;
 mod rooms;
 mod serve;
