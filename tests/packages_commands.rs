@@ -115,8 +115,9 @@ fn embeddings_travel_by_export_and_import() {
     assert!(
         String::from_utf8_lossy(&here.mosaicd(&arguments).stderr).contains("different exports")
     );
+    fs::write(here.art("new.png"), common::png(100)).unwrap();
     let daemon = here.start();
-    here.until("published", |m| m.works.len() == 11);
+    here.until("published", |m| m.works.len() == 12);
     fs::write(&csv, &table).unwrap();
     let locked = here.mosaicd(&arguments);
     let said = String::from_utf8_lossy(&locked.stderr).into_owned();

@@ -30,6 +30,9 @@ use tokio::sync::mpsc::UnboundedSender;
 /// layout, is left behind: nothing of it was acknowledged.
 pub(super) const STOP: Duration = Duration::from_secs(15);
 
+/// How often the service manager hears meanwhile that all is well. Its socket holds few messages, and a full one blocks.
+const ALIVE: Duration = Duration::from_secs(1);
+
 /// Up to this many works quality is computed from all of them.
 const QUALITY_SAMPLE: usize = 4_096;
 /// Rows that the grid's quality is computed from in larger collections; they err by .0003 at most.
@@ -153,7 +156,7 @@ impl Hands {
         self.handles.iter().any(JoinHandle::is_finished)
     }
 
-    /// Lets every thread finish what it is at, drops what is left, and waits, calling `alive` often; for ever without
+    /// Lets every thread finish what it is at, drops what is left, and waits, calling `alive` meanwhile; for ever without
     /// a `limit`.
     pub(super) fn end(self, limit: Option<Duration>, alive: impl Fn()) {
         let Self {
@@ -165,10 +168,14 @@ impl Hands {
         } = self;
         stop.store(true, Ordering::Relaxed);
         drop((scans, jobs, orders));
-        let deadline = limit.map(|limit| Instant::now() + limit);
+        let mut said = Instant::now();
+        let deadline = limit.map(|limit| said + limit);
         for handle in handles {
             while !handle.is_finished() && deadline.is_none_or(|at| Instant::now() < at) {
-                alive();
+                if said.elapsed() >= ALIVE {
+                    said = Instant::now();
+                    alive();
+                }
                 thread::sleep(Duration::from_millis(2));
             }
             if handle.is_finished() {

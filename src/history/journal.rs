@@ -182,7 +182,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::{
         artwork::ContentHash,
-        publish::manifest::{GridSize, MosaicFile, Moves, Work},
+        publish::manifest::{GridSize, Moves, Work},
     };
     use proptest::prelude::*;
 
@@ -213,12 +213,7 @@ pub(crate) mod tests {
                 rows: 9,
                 cell_px: 32,
             },
-            mosaic: MosaicFile {
-                file: String::new(),
-                cell_px: 32,
-                width: 1,
-                height: 1,
-            },
+            mosaic: None,
             pyramid: None,
             background: String::new(),
             link: None,
