@@ -15,13 +15,14 @@ use crate::{
     ingest::Job,
     publish::{CellStore, Chronicle, PublishError, Published, Publisher, manifest},
     rebuild::{self, ChangeSet, Collection, Params, RebuildError, Rebuilt, Work},
+    service::limit::Complaints,
     snapshot::{self, SnapshotError},
     store::{Store, StoreError},
     vectors::VectorFile,
 };
 use erase::Erasing;
 use load::{arrivals_of, load, vectors_of};
-use shown::{generation, moves};
+use shown::generation;
 use stages::Stages;
 use std::{
     collections::HashSet,
@@ -60,6 +61,8 @@ pub struct Report {
     pub rebuilt: Rebuilt,
     /// The generation readers see now.
     pub generation: u64,
+    /// Whether this task published it; otherwise there was nothing new for readers.
+    pub changed: bool,
     /// When it was published, milliseconds since the Unix epoch.
     pub published_ms: u64,
     /// Works placed.
@@ -142,6 +145,8 @@ pub struct Pipeline {
     erasing: Erasing,
     /// The embeddings for `export` and `similar`; opened at the first publication and after an error.
     shared: Option<VectorFile>,
+    /// What could not be done beside the task itself, and is tried again.
+    complaints: Complaints,
 }
 
 impl Pipeline {
@@ -179,6 +184,7 @@ impl Pipeline {
             described: Descriptions::default(),
             erasing: Erasing::open(state),
             shared: None,
+            complaints: Complaints::default(),
         })
     }
 
@@ -275,9 +281,10 @@ impl Pipeline {
             self.save()?;
             stages.done("store");
         }
-        let moves = moves(self.unpublished);
         let published = self.publish(now_ms)?;
-        stages.done("publish");
+        let drawing = &published.elapsed;
+        let drawing_ms = drawing.tiles_ms + drawing.mosaic_ms + drawing.stills_ms;
+        stages.split("render", drawing_ms, "publish");
         self.erase();
         let missing: HashSet<ContentHash> = published.missing.into_iter().collect();
         let works = &self.collection.works;
@@ -289,11 +296,12 @@ impl Pipeline {
         Ok(Report {
             rebuilt,
             generation: published.generation,
+            changed: published.changed,
             published_ms: manifest.map_or(now_ms, |manifest| manifest.published_ms),
             works: works.len(),
             grid: (self.collection.grid.cols(), self.collection.grid.rows()),
             cell_px: self.cells.px(),
-            moves,
+            moves: manifest.map_or_else(Default::default, |manifest| manifest.moves.clone()),
             tiles: published.tiles_written,
             store_bytes: self.store.size_on_disk().unwrap_or(0),
             missing: undrawn.chain(unembedded).collect(),
@@ -365,7 +373,8 @@ impl Pipeline {
         if let Some(manifest) = self.publisher.manifest()
             && let Err(error) = self.chronicle.note(manifest)
         {
-            tracing::warn!(%error, "the history could not be written; the next generation catches up");
+            let what = "the history could not be written; the next generation catches up";
+            self.complaints.warn(what, &error);
         }
         Ok(published)
     }
@@ -389,7 +398,8 @@ impl Pipeline {
         match shared {
             Ok(file) => self.shared = Some(file),
             Err(error) => {
-                tracing::warn!(%error, "the embeddings for export could not be written");
+                let what = "the embeddings for export could not be written";
+                self.complaints.warn(what, &error);
             }
         }
     }

@@ -247,7 +247,9 @@ impl Plan {
             }
             Input::Relayout => self.relayout = true,
             Input::Confirm => {
-                self.confirmed = true;
+                // Said when nothing is held, it must not lie in wait for the next removal; before the first scan it is
+                // meant for what that finds.
+                self.confirmed = self.held.is_some() || self.scans == 0;
                 self.scan_at = Some(now_ms);
             }
             Input::Tick => {}

@@ -4,6 +4,7 @@ use super::{Mode, chain, rooms};
 use crate::{
     config::{Change, Config, changes},
     embed::Encoder,
+    service::telemetry,
     watch::Ignore,
 };
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 /// # Errors
 /// Why it is refused: the old one stays in force.
 pub(super) fn prove(old: &Config, mode: &Mode) -> Result<(Config, Arc<dyn Encoder>), String> {
-    let Mode::Watch { reload, level } = mode else {
+    let Mode::Watch { reload, .. } = mode else {
         return Err("a single pass keeps its configuration".to_owned());
     };
     let mut config = reload().map_err(|error| error.to_string())?;
@@ -24,10 +25,7 @@ pub(super) fn prove(old: &Config, mode: &Mode) -> Result<(Config, Arc<dyn Encode
     rooms::check_folders(&config).map_err(|error| error.to_string())?;
     Ignore::new(&config.watch.ignore).map_err(|error| chain(&error))?;
     let encoder = rooms::open_encoder(&config).map_err(|error| error.to_string())?;
-    if let Some(level) = level {
-        let set = level.set(&config.log.level);
-        set.map_err(|error| error.to_string())?;
-    }
+    telemetry::check_level(&config.log.level).map_err(|error| error.to_string())?;
     report(&changes(old, &wanted));
     Ok((config, encoder))
 }

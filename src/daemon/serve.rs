@@ -14,7 +14,7 @@ use crate::{
     ingest::{Refusal, Retry},
     pipeline::{PipelineError, Report},
     plan::{Command, Input, Plan},
-    service::{limit::Limited, progress::Progress, signals::Signal, systemd::Notifier},
+    service::{limit::Complaints, progress::Progress, signals::Signal, systemd::Notifier},
     watch::WatchEvent,
 };
 use std::{
@@ -52,7 +52,7 @@ pub(super) struct Loop<'a, 'b> {
     hands: Hands,
     started: Instant,
     noticing: Noticing,
-    limited: Limited,
+    complaints: Complaints,
     generation: u64,
     published: Instant,
     measured: u64,
@@ -89,7 +89,7 @@ impl<'a, 'b> Loop<'a, 'b> {
             hands,
             started: now,
             noticing: Noticing::new(config, matches!(mode, Mode::Once)),
-            limited: Limited::new(3, 600_000),
+            complaints: Complaints::default(),
             generation: 0,
             published: now,
             measured: 0,
@@ -189,7 +189,7 @@ impl Loop<'_, '_> {
                 }
                 if let Err(error) = &scan {
                     self.warn(
-                        "scan",
+                        "not scanned",
                         &format!("the artwork folder cannot be scanned: {error}"),
                     );
                 }
@@ -214,9 +214,11 @@ impl Loop<'_, '_> {
             }
             Event::Done(result) => self.done(result),
             Event::Settled(more) => self.unsettled |= more,
-            Event::Measured(quality, twins) => {
+            Event::Measured(found) => {
                 self.measuring = false;
-                self.hands.grade(quality, twins);
+                if let Some((quality, twins)) = found {
+                    self.hands.grade(quality, twins);
+                }
             }
         }
     }
@@ -270,7 +272,7 @@ impl Loop<'_, '_> {
         self.tasks = (false, self.tasks.1 + 1);
         let result = match result {
             Ok(report) => {
-                if report.generation != self.generation {
+                if report.changed {
                     tracing::info!(
                         generation = report.generation,
                         artworks = report.works,
@@ -283,6 +285,8 @@ impl Loop<'_, '_> {
                         elapsed_ms = report.elapsed().as_millis() as u64,
                         "published"
                     );
+                }
+                if report.changed || self.generation == 0 {
                     self.generation = report.generation;
                     self.published = Instant::now();
                     self.unsettled = true;
@@ -294,7 +298,7 @@ impl Loop<'_, '_> {
                 let text = chain(&error);
                 tracing::debug!(error = text, "not published");
                 self.warn(
-                    "rebuild",
+                    "not published",
                     &format!("{text}; the last good mosaic stays, trying again"),
                 );
                 Err(text)
@@ -334,7 +338,7 @@ impl Loop<'_, '_> {
                 tracing::info!("laying everything out afresh");
                 self.plan_on(Input::Relayout);
             }
-            Signal::Dump => tracing::info!(status = %self.reporter.json(), "status"),
+            Signal::Dump => tracing::info!(status = %self.reporter.digest(), "status"),
         }
         None
     }
@@ -357,6 +361,7 @@ impl Loop<'_, '_> {
     /// Everything that no event tells.
     fn beat(&mut self) {
         self.blocked = self.plan.is_blocked();
+        self.complaints.tell_held_back();
         let confirmation = self.config.folders.state.join(CONFIRMATION);
         if fs::remove_file(&confirmation).is_ok() {
             tracing::info!("the removal was confirmed");
@@ -370,7 +375,7 @@ impl Loop<'_, '_> {
             Outlook::Scan => self.plan_on(Input::Rescan),
             Outlook::OtherRoot => {
                 self.warn(
-                    "root",
+                    "another artwork folder",
                     "an artwork folder is another one now, or gone; watching and scanning anew",
                 );
                 self.plan_on(Input::Rescan);
@@ -403,11 +408,10 @@ impl Loop<'_, '_> {
 
     /// Says that a file is left out: the first ones by name, the rest by their number.
     fn refused(&mut self, path: &Path, refusal: &Refusal) {
-        let now = self.now_ms();
         let kind = match refusal.retry() {
             // It is being written, or gone: no news.
             Retry::Look => None,
-            _ => self.limited.admit("refused", now),
+            _ => self.complaints.admit("files left out"),
         };
         match kind {
             Some(suppressed) => tracing::warn!(
@@ -421,8 +425,7 @@ impl Loop<'_, '_> {
     }
 
     fn warn(&mut self, kind: &str, text: &str) {
-        let now = self.now_ms();
-        if let Some(suppressed) = self.limited.admit(kind, now) {
+        if let Some(suppressed) = self.complaints.admit(kind) {
             tracing::warn!(suppressed, "{text}");
         }
     }

@@ -48,7 +48,7 @@ pub(super) fn generation(collection: &Collection, model: &str, rebuilt: Rebuilt)
     }
 }
 
-pub(super) fn moves(rebuilt: Rebuilt) -> manifest::Moves {
+fn moves(rebuilt: Rebuilt) -> manifest::Moves {
     let Rebuilt {
         added,
         removed,

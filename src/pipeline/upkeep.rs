@@ -14,7 +14,8 @@ impl Pipeline {
     pub fn collect(&mut self, now_ms: u64) {
         self.erase();
         if let Err(error) = self.publisher.collect(now_ms) {
-            tracing::warn!(%error, "old generations could not be removed");
+            self.complaints
+                .warn("old generations could not be removed", &error);
         }
         if self.collected == self.publisher.generation() {
             return;
@@ -23,17 +24,22 @@ impl Pipeline {
         let used: HashSet<ContentHash> =
             self.collection.works.iter().map(|work| work.hash).collect();
         if let Err(error) = self.cells.retain(|hash| used.contains(hash)) {
-            tracing::warn!(%error, "unneeded cells could not be removed");
+            self.complaints
+                .warn("unneeded cells could not be removed", &error);
         }
         match self.forget.collect(&*self.store, &used) {
             Ok(0) => {}
             Ok(gone) => tracing::info!(gone, "forgot embeddings of works that are gone"),
-            Err(error) => tracing::warn!(%error, "unneeded embeddings could not be removed"),
+            Err(error) => self
+                .complaints
+                .warn("unneeded embeddings could not be removed", &error),
         }
         match self.store.compact(SPARE_BYTES) {
             Ok(false) => {}
             Ok(true) => tracing::info!("the store gave room back"),
-            Err(error) => tracing::warn!(%error, "the store could not give room back"),
+            Err(error) => self
+                .complaints
+                .warn("the store could not give room back", &error),
         }
     }
 
@@ -65,7 +71,8 @@ impl Pipeline {
                 "what the ignore patterns name is erased"
             ),
             Err(error) => {
-                tracing::warn!(%error, "what the ignore patterns name is not erased yet; trying again")
+                let what = "what the ignore patterns name is not erased yet; trying again";
+                self.complaints.warn(what, &error);
             }
         }
     }

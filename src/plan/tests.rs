@@ -8,7 +8,7 @@ use crate::{
     store::StoreError,
     watch::{Quiet, ReadError, RootId, Rules},
 };
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 mod shadow;
 
@@ -43,6 +43,7 @@ fn report() -> Report {
     Report {
         rebuilt: Rebuilt::default(),
         generation: 1,
+        changed: true,
         published_ms: 0,
         works: 0,
         grid: (0, 0),
@@ -123,7 +124,7 @@ impl House {
                     self.on(Input::Ingested(Outcome {
                         job,
                         result,
-                        embedded: true,
+                        embedded: Some(Duration::ZERO),
                         next_error: None,
                     }))
                 }
@@ -195,7 +196,7 @@ fn a_folder_that_leaves_while_its_works_are_being_placed_is_looked_at_again() {
                 let outcome = Outcome {
                     job,
                     result: Ok(hash("b")),
-                    embedded: true,
+                    embedded: Some(Duration::ZERO),
                     next_error: None,
                 };
                 commands.extend(house.on(Input::Ingested(outcome)));
@@ -284,7 +285,7 @@ fn a_failed_task_is_tried_again_with_the_same_files() {
                 let outcome = Outcome {
                     job,
                     result: Ok(hash("b")),
-                    embedded: true,
+                    embedded: Some(Duration::ZERO),
                     next_error: None,
                 };
                 commands.extend(house.on(Input::Ingested(outcome)));
@@ -313,7 +314,7 @@ fn a_refused_file_is_tried_again_when_it_changes() {
                     let outcome = Outcome {
                         job,
                         result: Err(Refusal::Crashes(2)),
-                        embedded: false,
+                        embedded: None,
                         next_error: None,
                     };
                     commands.extend(house.on(Input::Ingested(outcome)));
@@ -380,7 +381,7 @@ fn files_that_wait_for_room_all_come_in_soon_after_there_is_some() {
             open.extend(house.on(Input::Ingested(Outcome {
                 job,
                 result,
-                embedded: room,
+                embedded: room.then_some(Duration::ZERO),
                 next_error: None,
             })));
         }

@@ -22,7 +22,7 @@ fn read_well(job: Job) -> Input {
     Input::Ingested(Outcome {
         result: Ok(hash(&job.path.to_string_lossy())),
         job,
-        embedded: true,
+        embedded: Some(Duration::ZERO),
         next_error: None,
     })
 }
@@ -74,7 +74,7 @@ fn a_work_that_changes_while_it_is_read_in_shadow_is_read_for_the_mosaic() {
     let commands = house.on(Input::Ingested(Outcome {
         job,
         result: Err(Refusal::Read(ReadError::Changed)),
-        embedded: false,
+        embedded: None,
         next_error: None,
     }));
     assert_eq!(commands, [Command::Look("a.png".into())]);
@@ -91,7 +91,7 @@ fn a_model_that_fails_does_not_take_over_and_says_why() {
         house.on(Input::Ingested(Outcome {
             result: Ok(hash("a")),
             job,
-            embedded: false,
+            embedded: None,
             next_error: Some("out of memory".into()),
         }));
     }
@@ -112,7 +112,7 @@ fn a_full_disk_makes_the_shadow_wait() {
     let commands = house.on(Input::Ingested(Outcome {
         job: job.clone(),
         result: Err(Refusal::Store(Arc::new(full))),
-        embedded: false,
+        embedded: None,
         next_error: None,
     }));
     assert_eq!(commands, []);
