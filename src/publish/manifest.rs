@@ -262,7 +262,7 @@ mod tests {
                 size: id,
                 added_ms: 5,
                 neighbours: (0..id % 9).map(ArtworkId).collect(),
-                title: Some(title.clone()).filter(|_| id % 3 == 0),
+                title: Some(title.clone()).filter(|_| id.is_multiple_of(3)),
                 artist: None,
                 link: None,
             };

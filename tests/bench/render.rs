@@ -291,7 +291,8 @@ fn main() {
     cells.sync().expect("sync");
 
     let large = std::env::var("MOSAICD_BENCH").is_ok_and(|size| size == "large");
-    let cases: [(u32, Kind, &[(usize, u64)]); 5] = [
+    type Runs = &'static [(usize, u64)];
+    let cases: [(u32, Kind, Runs); 5] = [
         (32, Kind::File, &[(1, 15)]),
         (32, Kind::All, &[(1, 15), (100, 5)]),
         (100, Kind::Pyramid, &[(1, 25), (100, 9)]),
