@@ -97,7 +97,7 @@ enum Command {
         /// Where to write `index,x,y,col,row`.
         #[arg(long)]
         out: PathBuf,
-        /// How far the grid keeps to the map: 8 keeps to it, 2 forgets it and scores best.
+        /// How far the grid keeps to the map: 8 keeps to it, 2 hardly, 0 takes no notice of it.
         #[arg(long)]
         map_fidelity: Option<f32>,
     },

@@ -43,7 +43,7 @@ fn titles_artists_and_links_reach_the_manifest_and_follow_the_table() {
     let second = site.until("the new title", |m| about(m).0 == some("By day"));
     assert_eq!(about(&second), (some("By day"), None, None));
     assert_eq!(placed(&second), placed(&first), "nothing moves");
-    assert_eq!(second.mosaic.file, first.mosaic.file, "nothing is drawn");
+    assert_eq!(second.mosaic, first.mosaic, "nothing is drawn");
     let mistake = site.wait("the mistake", || {
         site.status()
             .failures

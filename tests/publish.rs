@@ -3,7 +3,11 @@
 mod publish_support;
 
 use mosaicd::{
-    publish::{Notes, PublishError, Publisher, manifest::Quality, names},
+    publish::{
+        Notes, OutputSpec, PublishError, Publisher,
+        manifest::{Manifest, Quality},
+        names,
+    },
     render::jpeg::encode_image,
 };
 use proptest::prelude::*;
@@ -12,7 +16,7 @@ use std::{
     collections::BTreeMap,
     fs,
     os::unix::fs::MetadataExt,
-    path::Path,
+    path::{Path, PathBuf},
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
@@ -26,6 +30,11 @@ fn fingerprint(output: &Path) -> BTreeMap<String, (u64, i64, i64)> {
             (name, stamp)
         })
         .collect()
+}
+
+/// The mosaic that a manifest names.
+fn mosaic_of(output: &Path, manifest: &Manifest) -> PathBuf {
+    output.join(&manifest.mosaic.as_ref().expect("a mosaic").file)
 }
 
 fn decode(path: &Path) -> image::RgbImage {
@@ -300,7 +309,7 @@ fn readers_never_miss_a_file_nor_see_a_torn_or_mixed_generation() {
                     let manifest = read_all(&output);
                     assert!(manifest.generation >= last, "time runs forwards");
                     last = manifest.generation;
-                    let mosaic = decode(&output.join(&manifest.mosaic.file));
+                    let mosaic = decode(&mosaic_of(&output, &manifest));
                     for work in &manifest.works {
                         let mosaicd::artwork::ContentHash(bytes) = work.hash;
                         let at = (work.col * 32 + 16, work.row * 32 + 16);
@@ -478,7 +487,7 @@ fn damage_to_the_published_mosaic_is_not_copied_on() {
         .publish(&generation, &store, 1)
         .expect("published");
     for (step, restart) in [(1, false), (2, true)] {
-        let mosaic = output.join(manifest(&output).mosaic.file);
+        let mosaic = mosaic_of(&output, &manifest(&output));
         let mut bytes = fs::read(&mosaic).expect("the mosaic");
         let middle = bytes.len() / 2;
         bytes[middle] ^= 0x20;
@@ -507,7 +516,7 @@ fn lost_files_come_back() {
     let lost: [&dyn Fn(); 6] = [
         &|| fs::remove_dir_all(output.join("t")).expect("removed"),
         &|| fs::remove_dir_all(output.join("mosaic_files")).expect("removed"),
-        &|| fs::remove_file(output.join(manifest(&output).mosaic.file)).expect("removed"),
+        &|| fs::remove_file(mosaic_of(&output, &manifest(&output))).expect("removed"),
         &|| fs::remove_file(output.join("mosaic.jpg")).expect("removed"),
         &|| fs::remove_file(output.join("manifest.json")).expect("removed"),
         &|| fs::write(output.join("manifest.json"), b"{\"schema\":1,").expect("damaged"),
@@ -554,6 +563,43 @@ fn another_quality_draws_all_anew_and_only_that() {
         .publish(&rows_of(35, 6, 6), &store, 3)
         .expect("published");
     assert!(publisher.collect(1_000_000).expect("collected").files > 0);
+    assert_settled(&output);
+}
+
+#[test]
+fn without_a_mosaic_file_the_pyramid_is_kept_and_the_file_comes_and_goes() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let output = dir.path().join("out");
+    let store = cells(&dir.path().join("cells"), &spec(), 40);
+    let mut generation = rows_of(36, 6, 6);
+    let without = OutputSpec {
+        mosaic: false,
+        ..spec()
+    };
+    for (step, spec) in [&without, &spec(), &without].into_iter().enumerate() {
+        let mut publisher = Publisher::open(&output, spec.clone()).expect("a publisher");
+        let published = publisher
+            .publish(&generation, &store, 1)
+            .expect("published");
+        assert!(published.changed);
+        let tiles = if step == 0 {
+            tiles(&manifest(&output)).len()
+        } else {
+            0
+        };
+        assert_eq!(published.tiles_written, tiles, "step {step}");
+        assert_settled(&output);
+        assert_eq!(manifest(&output).mosaic.is_some(), spec.mosaic);
+        let again = publisher
+            .publish(&generation, &store, 2)
+            .expect("published");
+        assert!(!again.changed, "step {step}");
+    }
+    generation.works[0].hash = hash(37);
+    let mut publisher = Publisher::open(&output, without).expect("a publisher");
+    publisher
+        .publish(&generation, &store, 3)
+        .expect("published");
     assert_settled(&output);
 }
 

@@ -48,7 +48,7 @@ fn the_mosaic_shows_each_work_in_its_cell() {
     }
     let manifest = site.build();
     let picture = mosaic(&site, &manifest);
-    let px = manifest.mosaic.cell_px;
+    let px = manifest.grid.cell_px;
     for work in &manifest.works {
         let colour = colours[work.path[..1].parse::<usize>().unwrap()];
         let seen = picture
@@ -316,7 +316,12 @@ fn systemd_is_told_of_every_step() {
     expect("READY=1");
     daemon.signal("TERM");
     expect("STOPPING=1");
+    // Whoever stops reading blocks those who write.
+    let (left, end) = (socket.try_clone().unwrap(), Duration::from_secs(2));
+    left.set_read_timeout(Some(end)).unwrap();
+    let reader = std::thread::spawn(move || while left.recv(&mut [0; 4096]).is_ok() {});
     assert_eq!(daemon.stop(), 0);
+    reader.join().unwrap();
 }
 
 #[test]

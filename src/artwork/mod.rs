@@ -8,7 +8,7 @@
 pub mod decode;
 pub mod tile;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::Error};
 use std::{fmt, str::FromStr};
 
 /// BLAKE3 of a file's bytes: the same picture under two names is embedded once.
@@ -22,16 +22,22 @@ impl ContentHash {
     }
 }
 
+impl ContentHash {
+    /// Its hexadecimal digits. Digit by digit: a manifest of 10,000 works holds 320,000 bytes of hashes, too many to
+    /// format one by one.
+    fn digits(&self) -> [u8; 64] {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut text = [0; 64];
+        for (two, byte) in text.as_chunks_mut::<2>().0.iter_mut().zip(self.0) {
+            *two = [byte >> 4, byte & 15].map(|digit| DIGITS[usize::from(digit)]);
+        }
+        text
+    }
+}
+
 impl fmt::Display for ContentHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Digit by digit: a manifest of 10,000 works holds 320,000 bytes of hashes, too many to format one by one.
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let digits = self.0.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-        let mut text = [0; 64];
-        for (to, digit) in text.iter_mut().zip(digits) {
-            *to = DIGITS[usize::from(digit)];
-        }
-        std::str::from_utf8(&text).map_or(Err(fmt::Error), |text| f.write_str(text))
+        std::str::from_utf8(&self.digits()).map_or(Err(fmt::Error), |text| f.write_str(text))
     }
 }
 
@@ -65,7 +71,8 @@ impl FromStr for ContentHash {
 impl Serialize for ContentHash {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
-            serializer.collect_str(self)
+            let digits = self.digits();
+            serializer.serialize_str(std::str::from_utf8(&digits).map_err(S::Error::custom)?)
         } else {
             self.0.serialize(serializer)
         }

@@ -6,8 +6,9 @@
 
 use super::decode::Picture;
 use fast_image_resize::{
-    FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer,
-    images::{CroppedImage, Image, ImageRef},
+    FilterType, ResizeAlg, ResizeOptions, Resizer,
+    images::{TypedCroppedImage, TypedImage, TypedImageRef},
+    pixels::U8x4,
 };
 use serde::{Deserialize, Serialize};
 
@@ -140,28 +141,35 @@ fn resized(
             window.width / scale,
             window.height / scale,
         );
-    let mut target = Image::new(width, height, PixelType::U8x4);
-    let (size, bytes) = match &reduced {
-        Some(reduced) => (reduced.size, &reduced.bytes),
-        None => ((picture.width, picture.height), &picture.rgba),
+    // The filter must not see what the cell does not show.
+    let (size, bytes, seen) = match &reduced {
+        Some(Rgbx { size, bytes }) => (*size, bytes, Part::whole(*size)),
+        None => ((picture.width, picture.height), &picture.rgba, part),
     };
-    let source = ImageRef::new(size.0, size.1, bytes, PixelType::U8x4).ok()?;
-    let resized = match &reduced {
-        Some(_) => Resizer::new().resize(&source, &mut target, &options),
-        None => {
-            // The filter must not see what the cell does not show, hence a view of the part alone.
-            let Part {
-                left,
-                top,
-                width,
-                height,
-            } = part;
-            let view = CroppedImage::new(&source, left, top, width, height).ok()?;
-            Resizer::new().resize(&view, &mut target, &options)
-        }
-    };
-    resized.ok()?;
-    Some(rgb(target.buffer()))
+    resample(bytes, size, seen, (width, height), &options)
+}
+
+/// Filters `seen` of four-byte pixels down or up to `to`, width and height; the fourth byte is ignored. RGB, `None` if
+/// anything does not fit.
+///
+/// The only place that does: each kind of picture and view that the library is asked for takes seconds to compile.
+pub(crate) fn resample(
+    bytes: &[u8],
+    (width, height): (u32, u32),
+    seen: Part,
+    to: (u32, u32),
+    options: &ResizeOptions,
+) -> Option<Vec<u8>> {
+    let source = TypedImageRef::<U8x4>::from_buffer(width, height, bytes).ok()?;
+    let view = TypedCroppedImage::from_ref(&source, seen.left, seen.top, seen.width, seen.height);
+    let mut target = TypedImage::<U8x4>::new(to.0, to.1);
+    Resizer::new()
+        .resize_typed(&view.ok()?, &mut target, options)
+        .ok()?;
+    let mut rgb = vec![0; target.pixels().len() * 3];
+    let pixels = rgb.as_chunks_mut::<3>().0.iter_mut().zip(target.pixels());
+    pixels.for_each(|(to, pixel)| to.copy_from_slice(&pixel.0[..3]));
+    Some(rgb)
 }
 
 /// Opaque pixels, four bytes each, row-major.
@@ -172,7 +180,7 @@ struct Rgbx {
 }
 
 /// A rectangle of whole pixels within a picture.
-struct Part {
+pub(crate) struct Part {
     left: u32,
     top: u32,
     width: u32,
@@ -180,6 +188,16 @@ struct Part {
 }
 
 impl Part {
+    /// All of a picture.
+    pub(crate) const fn whole((width, height): (u32, u32)) -> Self {
+        Self {
+            left: 0,
+            top: 0,
+            width,
+            height,
+        }
+    }
+
     /// The RGBA rows of the rectangle.
     fn rows<'a>(&self, picture: &'a Picture) -> impl Iterator<Item = &'a [u8]> {
         let line = 4 * picture.width as usize;
@@ -192,7 +210,10 @@ impl Part {
     /// Whether no pixel of the rectangle lets the background through.
     fn opaque(&self, picture: &Picture) -> bool {
         // Without a branch per pixel, so that a row is compared many pixels at a time.
-        let opaque = |row: &[u8]| row.chunks_exact(4).fold(255, |all, pixel| all & pixel[3]) == 255;
+        let opaque = |row: &[u8]| {
+            let pixels = row.as_chunks::<4>().0.iter();
+            pixels.fold(u32::MAX, |all, pixel| all & u32::from_le_bytes(*pixel)) >> 24 == 255
+        };
         self.rows(picture).all(opaque)
     }
 
@@ -222,11 +243,7 @@ fn halve<'a>(mut rows: impl Iterator<Item = &'a [u8]>, width: u32, height: u32) 
         let (bottom, bottom_rest) = bottom.as_chunks::<8>();
         let (to, _) = to.as_chunks_mut::<4>();
         for ((to, top), bottom) in to.iter_mut().zip(top).zip(bottom) {
-            for c in 0..4 {
-                let upper = u16::from(top[c]) + u16::from(top[c + 4]);
-                let lower = u16::from(bottom[c]) + u16::from(bottom[c + 4]);
-                to[c] = ((upper + lower + 2) / 4) as u8;
-            }
+            *to = mean(u64::from_le_bytes(*top), u64::from_le_bytes(*bottom));
         }
         if let (Some(to), [_, _, _, _]) = (to.last_mut(), top_rest) {
             for c in 0..4 {
@@ -238,6 +255,18 @@ fn halve<'a>(mut rows: impl Iterator<Item = &'a [u8]>, width: u32, height: u32) 
     Rgbx { size, bytes }
 }
 
+/// The rounded mean of two pixels and the two below them, all four channels at once: every other byte has room to
+/// grow into its neighbour's place.
+fn mean(upper: u64, lower: u64) -> [u8; 4] {
+    const EVEN: u64 = 0x00FF_00FF_00FF_00FF;
+    let quarter = |upper: u64, lower: u64| {
+        let sums = (upper & EVEN) + (lower & EVEN);
+        ((sums + (sums >> 32) + 0x0002_0002) >> 2) as u32 & EVEN as u32
+    };
+    let (even, odd) = (quarter(upper, lower), quarter(upper >> 8, lower >> 8));
+    (even | odd << 8).to_le_bytes()
+}
+
 /// A pixel over an opaque background.
 fn over([r, g, b, alpha]: [u8; 4], background: [u8; 3]) -> [u8; 4] {
     let alpha = u32::from(alpha);
@@ -247,18 +276,6 @@ fn over([r, g, b, alpha]: [u8; 4], background: [u8; 3]) -> [u8; 4] {
     };
     let [behind_r, behind_g, behind_b] = background;
     [mix(r, behind_r), mix(g, behind_g), mix(b, behind_b), 255]
-}
-
-/// Drops the fourth byte of every pixel.
-fn rgb(rgbx: &[u8]) -> Vec<u8> {
-    let mut rgb = vec![0; rgbx.len() / 4 * 3];
-    let pixels = rgb
-        .as_chunks_mut::<3>()
-        .0
-        .iter_mut()
-        .zip(rgbx.as_chunks::<4>().0);
-    pixels.for_each(|(to, &[r, g, b, _])| *to = [r, g, b]);
-    rgb
 }
 
 /// Puts `width × height` pixels in the middle of a cell of background.
@@ -310,6 +327,13 @@ mod tests {
     fn at(cell: &Cell, x: u32, y: u32) -> [u8; 3] {
         let i = 3 * (y * cell.px + x) as usize;
         [cell.rgb[i], cell.rgb[i + 1], cell.rgb[i + 2]]
+    }
+
+    /// Drops the fourth byte of every pixel.
+    fn rgb(rgbx: &[u8]) -> Vec<u8> {
+        rgbx.chunks_exact(4)
+            .flat_map(|p| [p[0], p[1], p[2]])
+            .collect()
     }
 
     #[test]
@@ -379,6 +403,17 @@ mod tests {
         assert_eq!(over([9, 8, 7, 255], GREY), [9, 8, 7, 255]);
     }
 
+    proptest! {
+        #[test]
+        fn four_channels_at_once_have_the_means_of_each(a: [u8; 8], b: [u8; 8]) {
+            let at = |c: usize| {
+                let sum = [a[c], a[c + 4], b[c], b[c + 4]].map(u16::from).iter().sum::<u16>();
+                ((sum + 2) / 4) as u8
+            };
+            prop_assert_eq!(mean(u64::from_le_bytes(a), u64::from_le_bytes(b)), [0, 1, 2, 3].map(at));
+        }
+    }
+
     #[test]
     fn halves_are_rounded_means_of_what_there_is() {
         let pixel = |v: u8| [v, v + 1, v + 2, 255];
@@ -406,16 +441,13 @@ mod tests {
             width: 1029.0,
             height: 1029.0,
         };
-        let source = ImageRef::new(width, height, &bands.rgba, PixelType::U8x4).expect("an image");
-        let mut target = Image::new(64, 64, PixelType::U8x4);
         let options = ResizeOptions::new()
             .resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))
             .use_alpha(false)
             .crop(window.left, window.top, window.width, window.height);
-        Resizer::new()
-            .resize(&source, &mut target, &options)
-            .expect("resized");
-        let alone = rgb(target.buffer());
+        let size = (width, height);
+        let alone = resample(&bands.rgba, size, Part::whole(size), (64, 64), &options);
+        let alone = alone.expect("resized");
         let halved = resized(&bands, window, (64, 64), GREY).expect("resized");
         let squares = |(a, b): (&u8, &u8)| f64::from(a.abs_diff(*b)).powi(2);
         let mean = alone.iter().zip(&halved).map(squares).sum::<f64>() / alone.len() as f64;

@@ -35,7 +35,7 @@ const PATIENCE: usize = 25;
 
 /// `mosaicd arrange`: lays out any `N × D` float32 vectors and writes `index,x,y,col,row`.
 ///
-/// `fidelity` is the grid's map fidelity: 8 keeps to the map, 2 forgets it and scores best.
+/// `fidelity` is the grid's map fidelity: 8 keeps to the map, 2 hardly, 0 takes no notice of it.
 pub(crate) fn arrange(
     config: &Config,
     vectors: &Path,

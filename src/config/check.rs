@@ -82,6 +82,10 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
         "mosaic.quality must be 1 to 100",
     );
     need(
+        config.mosaic.pyramid || config.mosaic.jpg,
+        "mosaic.pyramid and mosaic.jpg must not both be false: the page shows one of them",
+    );
+    need(
         page.link.is_empty() || page.link.contains("{path}"),
         "page.link must contain {path}, as in \"https://example.org/art/{path}\"",
     );

@@ -78,6 +78,8 @@ pub struct Mosaic {
     pub quality: u8,
     /// JPEG chroma subsampling.
     pub subsampling: Subsampling,
+    /// Write `mosaic.jpg`.
+    pub jpg: bool,
     /// Write the Deep Zoom pyramid.
     pub pyramid: bool,
     /// Write `mosaic.png` too.
@@ -91,6 +93,7 @@ impl Default for Mosaic {
         Self {
             quality: 85,
             subsampling: Subsampling::S420,
+            jpg: true,
             pyramid: true,
             png: false,
             webp: false,

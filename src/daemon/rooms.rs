@@ -300,6 +300,7 @@ fn output_spec(config: &Config) -> OutputSpec {
                 config::Subsampling::S444 => Subsampling::S444,
             },
         },
+        mosaic: mosaic.jpg,
         pyramid: mosaic.pyramid,
         png: mosaic.png,
         webp: mosaic.webp,

@@ -3,18 +3,43 @@
 use super::anneal::{self, Rules};
 use super::board::{BORDER, Board};
 use super::features::{self, Features};
+use super::rng::Rng;
 use super::sort::{self, Schedule};
 use super::{Grid, GridError, GridParams, Method, bisect, rows, shape};
 use crate::matrix::Matrix;
 
-/// Proposals of the annealing, an item: beyond it each doubling gives less than .003 DPQ16.
-const PROPOSALS: usize = 400;
-/// First temperature of the annealing, in mean distances of neighbours.
-const HEAT: f32 = 0.1;
 /// Most cells of one assignment, as in FLAS' high-quality setting.
 const WINDOW: usize = 49;
-/// Factor between FLAS rounds.
-const DECAY: f32 = 0.98;
+/// First temperature of the annealing, in mean distances of neighbours.
+const HEAT: f32 = 0.1;
+/// Number of the random stream that takes the map's place.
+const SHUFFLE: u64 = 1 << 63;
+
+/// How long to work, by the number of values of a feature.
+///
+/// Where there are many, single neighbours leave much to gain: beyond 400 proposals an item each doubling gives less
+/// than .003 DPQ16, and a slower sort gives nothing. Colours and the like have few local optima: the sort does it, the
+/// slower the better at large radii, and more than 100 proposals gave nothing (random RGB).
+struct Effort {
+    /// Factor between FLAS rounds, far out and near.
+    decay: [f32; 2],
+    /// Proposals of the annealing, an item.
+    proposals: usize,
+}
+
+const fn effort(dims: usize) -> Effort {
+    if dims <= 4 {
+        Effort {
+            decay: [0.983, 0.97],
+            proposals: 100,
+        }
+    } else {
+        Effort {
+            decay: [0.98, 0.98],
+            proposals: 400,
+        }
+    }
+}
 
 impl Grid {
     /// Arranges all items from scratch.
@@ -32,8 +57,16 @@ impl Grid {
         }
         let (cols, rows) = shape::size(points.len(), p);
         let capacity = shape::capacity(points.len(), (cols, rows), p);
-        let mut cells = bisect::bisect(points, cols, rows, capacity);
-        let radius = cols.max(rows) as f32 / p.map_fidelity;
+        let side = cols.max(rows) as f32;
+        let (mut cells, radius) = if p.map_fidelity == 0.0 {
+            let mut rng = Rng::new(p.seed, SHUFFLE);
+            let mut place = || rng.next() as f32;
+            let places: Vec<_> = points.iter().map(|_| [place(), place()]).collect();
+            (bisect::bisect(&places, cols, rows, capacity), side / 2.0)
+        } else {
+            let cells = bisect::bisect(points, cols, rows, capacity);
+            (cells, side / p.map_fidelity)
+        };
         by_dimensions!(z.dims(), D => {
             let features = Features::<D>::new(z, points.len());
             settle(&features.rows, cols, &mut cells, radius, p.seed);
@@ -52,7 +85,7 @@ pub(super) fn settle<const D: usize>(
 ) {
     let schedule = Schedule {
         radius,
-        decay: DECAY,
+        decay: effort(D).decay,
         window: WINDOW,
         seed,
     };
@@ -65,6 +98,6 @@ pub(super) fn settle<const D: usize>(
         homes: None,
         anchor: 0.0,
     };
-    anneal::anneal(features, &mut board, PROPOSALS, &rules, seed);
+    anneal::anneal(features, &mut board, effort(D).proposals, &rules, seed);
     board.copy_to(cells);
 }

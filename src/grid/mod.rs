@@ -118,7 +118,8 @@ pub struct GridParams {
     /// columns or rows at its edge). Beyond 1,000 items it weighs `N/1000` as much around an arrival.
     pub lambda: f32,
     /// How far a batch arrangement keeps to the map: the radius it starts to sort at is the longer side divided by
-    /// this. 8 keeps items within a few cells of the map's place, 2 forgets the map and scores best.
+    /// this. 8 keeps items within a few cells of the map's place, 2 lets it go nearly. 0 takes no notice of the map:
+    /// right for vectors that have none, like colours.
     pub map_fidelity: f32,
     /// Seed of every random choice.
     pub seed: u64,

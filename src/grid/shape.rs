@@ -28,8 +28,8 @@ pub(super) fn check(p: &GridParams) -> Result<(), GridError> {
     if p.lambda.is_nan() || p.lambda < 0.0 {
         return refuse("lambda", p.lambda.into(), "0 or more");
     }
-    if !(p.map_fidelity >= 1.0 && p.map_fidelity <= 1e6) {
-        return refuse("map_fidelity", p.map_fidelity.into(), "1 to 1000000");
+    if p.map_fidelity != 0.0 && !(p.map_fidelity >= 1.0 && p.map_fidelity <= 1e6) {
+        return refuse("map_fidelity", p.map_fidelity.into(), "0, or 1 to 1000000");
     }
     match p.columns {
         Some(c) if c == 0 || c > MAX_COLUMNS => refuse("columns", c.into(), "1 to 1048576"),
@@ -136,6 +136,6 @@ mod tests {
         assert!(with(|p| p.reserve = -0.1).is_err());
         assert!(with(|p| p.reserve = f32::NAN).is_err());
         assert!(with(|p| p.columns = Some(0)).is_err());
-        assert!(with(|p| p.map_fidelity = 0.0).is_err());
+        assert!(with(|p| p.map_fidelity = 0.5).is_err());
     }
 }

@@ -111,6 +111,23 @@ fn sorting_beats_the_map_and_the_map_beats_chance() {
 }
 
 #[test]
+fn without_fidelity_the_map_makes_no_difference() {
+    let (x, points) = sample(200, 3, 5);
+    let mirrored: Vec<[f32; 2]> = points.iter().map(|p| [-p[1], p[0]]).collect();
+    let places = |points: &[[f32; 2]], map_fidelity| {
+        let p = GridParams {
+            map_fidelity,
+            ..params(0.06)
+        };
+        let grid = Grid::arrange(&x, points, &p).expect("arranged");
+        grid.check().expect("an assignment");
+        grid.places().collect::<Vec<_>>()
+    };
+    assert_eq!(places(&points, 0.0), places(&mirrored, 0.0));
+    assert_ne!(places(&points, 2.0), places(&mirrored, 2.0));
+}
+
+#[test]
 fn tiny_and_identical_collections_are_arranged() {
     for n in 0..6 {
         for dims in [0, 1, 3, 17, 48] {

@@ -9,19 +9,20 @@
 use super::{
     Action, PublishError,
     cell_file::{self, pixels_at, pixels_below},
+    durable::{flush, syncfs_flushes},
 };
 use crate::artwork::{
     ContentHash,
     tile::{Cell, Fit, TileSpec},
 };
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
     sync::{
-        PoisonError, RwLock,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
     },
 };
 
@@ -44,7 +45,8 @@ pub struct CellStore {
     cache: RwLock<Cache>,
     /// Held shared while a cell is put, alone while unused ones are collected.
     collecting: RwLock<()>,
-    unsynced: AtomicBool,
+    /// Files and folders that came to be since the last [`CellStore::sync`].
+    unsynced: Mutex<HashSet<PathBuf>>,
     sequence: AtomicU64,
 }
 
@@ -67,7 +69,7 @@ impl CellStore {
             budget: CACHE_BYTES,
             cache: RwLock::default(),
             collecting: RwLock::default(),
-            unsynced: AtomicBool::new(false),
+            unsynced: Mutex::default(),
             sequence: AtomicU64::new(0),
             key,
         };
@@ -113,7 +115,7 @@ impl CellStore {
             }
             return Err(io_error(Action::Write, &path)(source));
         }
-        self.unsynced.store(true, Ordering::Release);
+        self.unsynced().extend([folder, path]);
         let mut cache = self.cache.write().unwrap_or_else(PoisonError::into_inner);
         cache.mips.remove(hash);
         Ok(())
@@ -187,14 +189,19 @@ impl CellStore {
 
     /// Makes every cell put so far durable.
     pub fn sync(&self) -> Result<(), PublishError> {
-        if !self.unsynced.swap(false, Ordering::AcqRel) {
+        let paths: Vec<_> = self.unsynced().drain().collect();
+        if paths.is_empty() {
             return Ok(());
         }
-        let synced = sync_tree(&self.folder());
+        let folder = self.folder();
+        let parents = paths.iter().filter_map(|path| path.parent());
+        let parents = parents.map(Path::to_owned).collect();
+        let flush = |root: File| flush(&root, syncfs_flushes(&root), &paths, &parents);
+        let synced = File::open(&folder).and_then(flush);
         if synced.is_err() {
-            self.unsynced.store(true, Ordering::Release);
+            self.unsynced().extend(paths);
         }
-        synced.map_err(io_error(Action::Sync, &self.folder()))
+        synced.map_err(io_error(Action::Sync, &folder))
     }
 
     /// Removes the cells that `keep` does not want, leftovers of a crash, and the folders of other specs. Says how
@@ -232,6 +239,10 @@ impl CellStore {
         cache.mips.retain(|hash, _| keep(hash));
         cache.mips.shrink_to_fit();
         Ok(removed)
+    }
+
+    fn unsynced(&self) -> MutexGuard<'_, HashSet<PathBuf>> {
+        self.unsynced.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn folder(&self) -> PathBuf {
@@ -299,23 +310,6 @@ fn list(folder: &Path) -> Result<Vec<fs::DirEntry>, PublishError> {
         }
         Err(e) => Err(io_error(Action::Read, folder)(e)),
     }
-}
-
-#[cfg(target_os = "linux")]
-fn sync_tree(folder: &Path) -> io::Result<()> {
-    rustix::fs::syncfs(File::open(folder)?).map_err(io::Error::from)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn sync_tree(folder: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        match path.is_dir() {
-            true => sync_tree(&path)?,
-            false => File::open(path)?.sync_all()?,
-        }
-    }
-    File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]

@@ -131,7 +131,6 @@ impl Chronicle {
     }
 
     fn replace(&self, name: &str, text: &str) -> Result<(), PublishError> {
-        let staged = self.folder.stage(name, text.as_bytes())?;
-        self.folder.commit(staged)
+        self.folder.replace(name, text.as_bytes())
     }
 }

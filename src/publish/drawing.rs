@@ -7,10 +7,10 @@
 use super::{
     CellStore, OutputSpec, PublishError,
     files::Folder,
-    generation::Plan,
     manifest::{GridSize, Manifest, MosaicFile},
     names::Still,
     placement::{Placement, Shown},
+    plan::Plan,
     spliced::{self, Job, Source, Spliced},
 };
 use crate::{
@@ -109,9 +109,17 @@ impl<'a> Artist<'a> {
         manifest: &mut Manifest,
         changed: &[(u32, u32)],
         old: Drawn<'_>,
-    ) -> Result<(Spliced, Option<Spliced>), PublishError> {
-        let mosaic = self.mosaic(folder, manifest, changed, old.mosaic, old.placement)?;
-        manifest.mosaic.file.clone_from(&mosaic.name);
+    ) -> Result<(Option<Spliced>, Option<Spliced>), PublishError> {
+        let generation = manifest.generation;
+        let mosaic = match &mut manifest.mosaic {
+            Some(file) => {
+                let (old, drawn) = (old.mosaic, old.placement);
+                let mosaic = self.mosaic(folder, generation, file, changed, old, drawn)?;
+                file.file.clone_from(&mosaic.name);
+                Some(mosaic)
+            }
+            None => None,
+        };
         let preview = match preview_px(manifest.grid).filter(|_| self.spec.preview) {
             Some(px) => {
                 let preview = self.preview(folder, manifest, px, changed, old.preview)?;
@@ -131,14 +139,14 @@ impl<'a> Artist<'a> {
     fn mosaic(
         &self,
         folder: &Folder,
-        manifest: &Manifest,
+        generation: u64,
+        wanted: &MosaicFile,
         changed: &[(u32, u32)],
         old: Option<Spliced>,
         drawn: &Placement,
     ) -> Result<Spliced, PublishError> {
-        let (px, spec) = (manifest.mosaic.cell_px, self.spec.jpeg);
-        let (width, height) = (manifest.mosaic.width, manifest.mosaic.height);
-        let frame = Frame::new(width, height, px, spec.subsampling)?;
+        let (px, spec) = (wanted.cell_px, self.spec.jpeg);
+        let frame = Frame::new(wanted.width, wanted.height, px, spec.subsampling)?;
         let mut old = old.filter(|old| old.frame.block_px == px);
         if let Some(old) = old.take_if(|old| changed.is_empty() && old.frame == frame) {
             return Ok(old);
@@ -161,7 +169,7 @@ impl<'a> Artist<'a> {
         };
         let job = Job {
             still: Still::Mosaic,
-            generation: manifest.generation,
+            generation,
             frame,
             spec,
             sources: &sources,

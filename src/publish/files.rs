@@ -6,70 +6,23 @@
 //! Invariants: a reader never sees a file in the making under a name it may know; files are 0644 and folders 0755
 //! whatever the umask, an existing folder's mode is left alone.
 
-use super::{PublishError, names};
+use super::{
+    PublishError,
+    durable::{flush, syncfs_flushes},
+    names,
+    step::{Action, Failpoint, Step},
+};
 use std::{
     collections::HashSet,
-    fmt,
     fs::{self, File, OpenOptions, Permissions},
     io::{self, Write},
     os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
-
-/// One kind of step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Action {
-    /// Open or list a folder or a file.
-    Read,
-    /// Make a folder.
-    MakeFolder,
-    /// Create a file.
-    Create,
-    /// Write to a file.
-    Write,
-    /// Rename a file into place.
-    Rename,
-    /// Give a file a second name.
-    Link,
-    /// Remove a file.
-    Remove,
-    /// Flush everything written so far.
-    Sync,
-    /// Flush the names in a folder.
-    SyncFolder,
-}
-
-impl fmt::Display for Action {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Read => "read",
-            Self::MakeFolder => "make the folder",
-            Self::Create => "create",
-            Self::Write => "write",
-            Self::Rename => "rename into place",
-            Self::Link => "link",
-            Self::Remove => "remove",
-            Self::Sync => "flush",
-            Self::SyncFolder => "flush the folder",
-        })
-    }
-}
-
-/// A step that is about to be taken.
-#[derive(Clone, Copy, Debug)]
-pub struct Step<'a> {
-    /// What.
-    pub action: Action,
-    /// On which path (a rename's or link's new name).
-    pub path: &'a Path,
-}
-
-/// Is asked before every step; an error stops it. For tests of faults only.
-pub type Failpoint = Arc<dyn Fn(Step<'_>) -> io::Result<()> + Send + Sync>;
 
 /// A complete file that waits under a temporary name for its rename.
 #[derive(Debug)]
@@ -94,8 +47,10 @@ pub(super) struct Folder {
     root: PathBuf,
     handle: File,
     failpoint: Option<Failpoint>,
-    /// Files to flush one by one, where `syncfs` cannot be trusted with it; `None` where it can.
-    unsynced: Option<Mutex<Vec<PathBuf>>>,
+    /// Whether one `syncfs` suffices.
+    syncfs: bool,
+    /// Files and folders that came to be since the last [`Folder::sync`].
+    unsynced: Mutex<HashSet<PathBuf>>,
     folders: Mutex<HashSet<PathBuf>>,
     attempt: Mutex<Attempt>,
     bytes: AtomicU64,
@@ -114,12 +69,12 @@ impl Folder {
             widen(root).map_err(|e| io(Action::MakeFolder, e))?;
         }
         let handle = File::open(root).map_err(|e| io(Action::Read, e))?;
-        let unsynced = (!syncfs_flushes(&handle)).then(Mutex::default);
         Ok(Self {
             root: root.to_owned(),
+            syncfs: syncfs_flushes(&handle),
             handle,
             failpoint,
-            unsynced,
+            unsynced: Mutex::default(),
             folders: Mutex::default(),
             attempt: Mutex::default(),
             bytes: AtomicU64::new(0),
@@ -184,6 +139,7 @@ impl Folder {
                     Ok(()) => widen(parent),
                 }
             })?;
+            self.unsynced().insert(parent.to_owned());
         }
         let mut folders = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
         folders.insert(parent.to_owned());
@@ -200,10 +156,7 @@ impl Folder {
             .custom_flags(NO_FOLLOW)
             .open(path)?;
         file.set_permissions(Permissions::from_mode(0o644))?;
-        if let Some(unsynced) = &self.unsynced {
-            let mut unsynced = unsynced.lock().unwrap_or_else(PoisonError::into_inner);
-            unsynced.push(path.to_owned());
-        }
+        self.unsynced().insert(path.to_owned());
         Ok(file)
     }
 
@@ -229,7 +182,11 @@ impl Folder {
                 self.count_bytes(bytes.len() as u64);
                 Ok(true)
             }
-            None if fs::read(&path).is_ok_and(|there| there == bytes) => Ok(false),
+            None if fs::read(&path).is_ok_and(|there| there == bytes) => {
+                // A run that was stopped may have left it unflushed.
+                self.include(name);
+                Ok(false)
+            }
             None => {
                 let staged = self.stage(name, bytes)?;
                 self.commit(staged)?;
@@ -254,11 +211,17 @@ impl Folder {
 
     /// Writes a file that will be renamed to `name`.
     pub(super) fn stage(&self, name: &str, bytes: &[u8]) -> Result<Staged, PublishError> {
+        self.stage_joined(name, &[bytes])
+    }
+
+    /// Writes a file of several parts that will be renamed to `name`.
+    pub(super) fn stage_joined(&self, name: &str, parts: &[&[u8]]) -> Result<Staged, PublishError> {
         let (staged, mut file) = self.begin(name)?;
-        let written = self.step(Action::Write, &staged.temporary, || file.write_all(bytes));
-        match written {
+        let mut write = || parts.iter().try_for_each(|part| file.write_all(part));
+        match self.step(Action::Write, &staged.temporary, &mut write) {
             Ok(()) => {
-                self.count_bytes(bytes.len() as u64);
+                let lengths = parts.iter().map(|part| part.len() as u64);
+                self.count_bytes(lengths.sum());
                 Ok(staged)
             }
             Err(error) => {
@@ -284,6 +247,19 @@ impl Folder {
             fs::rename(&staged.temporary, &staged.target)
         })?;
         self.attempt().temporaries.remove(&staged.temporary);
+        let mut unsynced = self.unsynced();
+        if unsynced.remove(&staged.temporary) {
+            unsynced.insert(staged.target);
+        }
+        Ok(())
+    }
+
+    /// Replaces a file atomically, without making it durable.
+    pub(super) fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), PublishError> {
+        let staged = self.stage(name, bytes)?;
+        let target = staged.target.clone();
+        self.commit(staged)?;
+        self.unsynced().remove(&target);
         Ok(())
     }
 
@@ -388,26 +364,27 @@ impl Folder {
 
     /// Makes everything written so far durable.
     pub(super) fn sync(&self) -> Result<(), PublishError> {
-        self.step(Action::Sync, &self.root, || match &self.unsynced {
-            None => syncfs(&self.handle),
-            Some(unsynced) => {
-                let mut unsynced = unsynced.lock().unwrap_or_else(PoisonError::into_inner);
-                let mut folders = HashSet::new();
-                for path in unsynced.drain(..) {
-                    match File::open(&path) {
-                        Ok(file) => file.sync_all()?,
-                        // Renamed or removed since; its new name is flushed with its folder.
-                        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-                        Err(e) => return Err(e),
-                    }
-                    folders.extend(path.parent().map(Path::to_owned));
-                }
-                for folder in folders {
-                    File::open(folder)?.sync_all()?;
-                }
-                Ok(())
-            }
+        let paths: Vec<_> = self.unsynced().drain().collect();
+        // A temporary name needs not last.
+        let lasting = |path: &&PathBuf| {
+            let name = path.file_name().and_then(|name| name.to_str());
+            !name.is_some_and(names::is_temporary)
+        };
+        let named = paths.iter().filter(lasting);
+        let folders = named.filter_map(|path| path.parent().map(Path::to_owned));
+        let folders = folders.collect();
+        self.step(Action::Sync, &self.root, || {
+            flush(&self.handle, self.syncfs, &paths, &folders)
         })
+    }
+
+    /// Has the next [`Folder::sync`] include a file that was there before.
+    pub(super) fn include(&self, name: &str) {
+        self.unsynced().insert(self.path(name));
+    }
+
+    fn unsynced(&self) -> MutexGuard<'_, HashSet<PathBuf>> {
+        self.unsynced.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes the names in the output folder itself durable.
@@ -474,32 +451,34 @@ fn cannot_link(error: &io::Error) -> bool {
     )
 }
 
-/// Whether one `syncfs` makes files on this file system durable. FUSE ignores it, and on network file systems it
-/// does not reach the server's disk for files that were closed.
-#[cfg(target_os = "linux")]
-fn syncfs_flushes(folder: &File) -> bool {
-    const FUSE: u64 = 0x6573_5546;
-    const NFS: u64 = 0x6969;
-    const CIFS: u64 = 0xFF53_4D42;
-    const SMB2: u64 = 0xFE53_4D42;
-    const V9FS: u64 = 0x0102_1997;
-    rustix::fs::fstatfs(folder).is_ok_and(|stat| {
-        let kind = stat.f_type as u64 & 0xFFFF_FFFF;
-        ![FUSE, NFS, CIFS, SMB2, V9FS].contains(&kind)
-    })
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-#[cfg(not(target_os = "linux"))]
-fn syncfs_flushes(_: &File) -> bool {
-    false
-}
-
-#[cfg(target_os = "linux")]
-fn syncfs(folder: &File) -> io::Result<()> {
-    rustix::fs::syncfs(folder).map_err(io::Error::from)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn syncfs(folder: &File) -> io::Result<()> {
-    folder.sync_all()
+    #[test]
+    fn a_file_renamed_before_the_sync_is_flushed_under_its_new_name_and_a_passing_one_is_not() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let folder = Folder::open(dir.path(), None).expect("the folder");
+        let staged = folder.stage("mosaic.jpg", b"pixels").expect("staged");
+        folder
+            .commit_as(staged, "mosaic-1-00000000.jpg")
+            .expect("renamed");
+        folder
+            .write_new("t/8/0_0-00000000.jpg", b"tile")
+            .expect("written");
+        folder.replace("status.json", b"{}").expect("replaced");
+        let mut waiting: Vec<_> = folder.unsynced().iter().cloned().collect();
+        waiting.sort();
+        let names = ["mosaic-1-00000000.jpg", "t", "t/8", "t/8/0_0-00000000.jpg"];
+        assert_eq!(waiting, names.map(|name| folder.path(name)));
+        folder.sync().expect("flushed");
+        assert!(folder.unsynced().is_empty());
+        // A file that an earlier run left may not be on the disk yet.
+        assert!(
+            !folder
+                .write_new("t/8/0_0-00000000.jpg", b"tile")
+                .expect("there")
+        );
+        assert_eq!(folder.unsynced().len(), 1);
+    }
 }

@@ -12,16 +12,14 @@ use super::{
     names::{self, Still},
     notes::plain,
     placement::{Placement, listed},
+    plan::{Plan, same, shifted},
     pointers,
     pyramid::{self, Tiles},
     recover::{State, recover, render_key},
     regions, stable, stills,
 };
-use crate::{
-    artwork::ContentHash,
-    render::{jpeg::mosaic_cell_px, pyramid::Pyramid},
-};
-use std::{collections::BTreeSet, path::Path, time::Instant};
+use crate::render::{jpeg::mosaic_cell_px, pyramid::Pyramid};
+use std::{path::Path, time::Instant};
 
 /// Writes generations to one output folder. It expects to be the only one that does.
 pub struct Publisher {
@@ -118,7 +116,7 @@ impl Publisher {
             && manifest.quality != Some(quality)
         {
             manifest.quality = Some(quality);
-            let bytes = serde_json::to_vec(manifest)?;
+            let bytes = manifest.document()?;
             let staged = self.folder.stage(names::MANIFEST, &bytes)?;
             let script = pointers::stage_script(&self.folder, &bytes)?;
             self.folder.sync()?;
@@ -202,8 +200,13 @@ impl Publisher {
     ) -> Result<Manifest, PublishError> {
         let (cols, rows) = (plan.wanted.cols, plan.wanted.rows);
         let cell_px = self.spec.cell.px;
-        let mosaic_px = mosaic_cell_px(cols, rows, cell_px, self.spec.max_side)
-            .ok_or(PublishError::GridTooLarge { cols, rows })?;
+        let mosaic = match self.spec.mosaic {
+            true => Some(
+                mosaic_cell_px(cols, rows, cell_px, self.spec.max_side)
+                    .ok_or(PublishError::GridTooLarge { cols, rows })?,
+            ),
+            false => None,
+        };
         let [r, g, b] = self.spec.cell.background;
         Ok(Manifest {
             schema: SCHEMA,
@@ -216,12 +219,12 @@ impl Publisher {
                 rows,
                 cell_px,
             },
-            mosaic: MosaicFile {
+            mosaic: mosaic.map(|px| MosaicFile {
                 file: String::new(),
-                cell_px: mosaic_px,
-                width: cols * mosaic_px,
-                height: rows * mosaic_px,
-            },
+                cell_px: px,
+                width: cols * px,
+                height: rows * px,
+            }),
             pyramid: None,
             background: format!("#{r:02x}{g:02x}{b:02x}"),
             link: self.spec.link.clone(),
@@ -245,8 +248,9 @@ impl Publisher {
         };
         let preview = self.spec.preview && preview_px(manifest.grid).is_some();
         state.reusable
-            && state.mosaic.is_some()
             && state.stills
+            && manifest.mosaic.is_some() == self.spec.mosaic
+            && state.mosaic.is_some() == self.spec.mosaic
             && manifest.png.is_some() == self.spec.png
             && manifest.webp.is_some() == self.spec.webp
             && manifest.preview.is_some() == preview
@@ -314,7 +318,7 @@ impl Publisher {
         let missing = artist.into_missing();
         let lost = manifest.works.iter().filter(|w| missing.contains(&w.hash));
         manifest.undrawn = lost.map(|work| work.id).collect();
-        let document = serde_json::to_vec(&manifest)?;
+        let document = manifest.document()?;
         let staged_pointers = pointers::stage(folder, &manifest, &document)?;
         let staged_viewer = stable::stage_viewer(folder, &self.spec)?;
         let staged_manifest = folder.stage(names::MANIFEST, &document)?;
@@ -367,7 +371,7 @@ impl Publisher {
             drawn,
             view: tiles.is_some(),
             tiles,
-            mosaic: Some(mosaic),
+            mosaic,
             preview,
             stills: true,
             settled: true,
@@ -384,11 +388,12 @@ impl Publisher {
         plan: &Plan,
         cells: &CellStore,
     ) -> Result<(), PublishError> {
-        let Some(manifest) = &state.manifest else {
+        let Some(manifest) = &mut state.manifest else {
             return Ok(());
         };
         let folder = &self.folder;
-        let staged_pointers = pointers::stage(folder, manifest, &serde_json::to_vec(manifest)?)?;
+        let document = manifest.document()?;
+        let staged_pointers = pointers::stage(folder, manifest, &document)?;
         let artist = Artist::new(&self.spec, cells, plan);
         let staged_view = match &state.tiles {
             Some(tiles) if !state.view => self.stage_view(&artist, tiles, manifest.generation)?,
@@ -426,57 +431,16 @@ impl Publisher {
     ) -> Result<Vec<Staged>, PublishError> {
         let mut staged = Vec::new();
         for (number, bytes) in pyramid::low_levels(artist, &tiles.pyramid)? {
-            staged.push(self.folder.stage(&names::dzi_tile(number, 0, 0), &bytes)?);
+            staged.extend(stable::stage_changed(
+                &self.folder,
+                &names::dzi_tile(number, 0, 0),
+                &bytes,
+            )?);
         }
         let dzi = stable::dzi(tiles, generation);
         staged.push(self.folder.stage(names::DZI, dzi.as_bytes())?);
         Ok(staged)
     }
-}
-
-/// What a publish has to draw.
-pub(super) struct Plan {
-    pub(super) wanted: Placement,
-    /// Cells that differ from what is drawn.
-    pub(super) changed: Vec<(u32, u32)>,
-    /// Contents whose prepared cell is missing.
-    pub(super) missing: BTreeSet<ContentHash>,
-}
-
-impl Plan {
-    fn of(drawn: &Placement, mut wanted: Placement, cells: &CellStore) -> Self {
-        let differing = wanted.changed_since(drawn);
-        let hashes = differing
-            .iter()
-            .filter_map(|&(col, row)| wanted.artwork(col, row));
-        let missing: BTreeSet<_> = hashes.filter(|hash| !cells.contains(hash)).collect();
-        // A cell that was missing and still is has not changed.
-        wanted.without(|hash| missing.contains(hash));
-        Self {
-            changed: wanted.changed_since(drawn),
-            wanted,
-            missing,
-        }
-    }
-}
-
-/// Whether two manifests say the same of everything but their number, time, moves and files.
-fn same(before: &Manifest, wanted: &Manifest) -> bool {
-    let mosaic = |m: &Manifest| (m.mosaic.cell_px, m.mosaic.width, m.mosaic.height);
-    before.render_key == wanted.render_key
-        && before.model == wanted.model
-        && before.title == wanted.title
-        && before.grid == wanted.grid
-        && mosaic(before) == mosaic(wanted)
-        && before.background == wanted.background
-        && before.link == wanted.link
-        && before.folders == wanted.folders
-        && before.works == wanted.works
-}
-
-/// Whether the numbers of the levels have moved.
-fn shifted(before: Option<&Tiles>, now: Option<&Tiles>) -> bool {
-    before.map(|t| t.pyramid.max_level) != now.map(|t| t.pyramid.max_level)
 }
 
 /// Measures steps one after another.

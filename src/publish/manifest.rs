@@ -4,6 +4,7 @@
 //! the manifest is renamed into place last.
 
 use crate::artwork::{ArtworkId, ContentHash};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// The schema's version; a reader refuses a higher major number.
@@ -24,8 +25,10 @@ pub struct Manifest {
     pub title: String,
     /// The grid's size in cells and a cell's size in pixels.
     pub grid: GridSize,
-    /// The single-file mosaic of exactly this generation; its cell may be smaller near size limits.
-    pub mosaic: MosaicFile,
+    /// The single-file mosaic of exactly this generation, its cell smaller near size limits; absent when it is
+    /// switched off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mosaic: Option<MosaicFile>,
     /// The Deep Zoom pyramid; absent when it is switched off.
     pub pyramid: Option<Pyramid>,
     /// Background of spare cells and letterboxes, `#rrggbb`.
@@ -59,6 +62,42 @@ pub struct Manifest {
     /// Works shown as background because their prepared cell was missing when they were drawn.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub undrawn: Vec<ArtworkId>,
+}
+
+/// Works that are serialised in one piece.
+const WORKS_A_PIECE: usize = 512;
+
+impl Manifest {
+    /// The document as JSON: what `serde_json::to_vec` gives, with the works, which are nearly all of it, serialised on
+    /// all cores.
+    pub(super) fn document(&mut self) -> serde_json::Result<Vec<u8>> {
+        const EMPTY: &[u8] = b"\"works\":[]";
+        let works = std::mem::take(&mut self.works);
+        let frame = serde_json::to_vec(self);
+        self.works = works;
+        let (frame, works) = (frame?, &self.works);
+        // Within a string of the document the quotes would be escaped.
+        let Some(at) = frame.windows(EMPTY.len()).position(|part| part == EMPTY) else {
+            return serde_json::to_vec(self);
+        };
+        let pieces = works
+            .par_chunks(WORKS_A_PIECE)
+            .map(serde_json::to_vec)
+            .collect::<serde_json::Result<Vec<_>>>()?;
+        let (before, after) = frame.split_at(at + EMPTY.len() - 1);
+        let bytes = pieces.iter().map(Vec::len).sum::<usize>() + frame.len();
+        let mut document = Vec::with_capacity(bytes);
+        document.extend_from_slice(before);
+        for (i, piece) in pieces.iter().enumerate() {
+            if i > 0 {
+                document.push(b',');
+            }
+            // Without the brackets of its own list.
+            document.extend_from_slice(&piece[1..piece.len() - 1]);
+        }
+        document.extend_from_slice(after);
+        Ok(document)
+    }
 }
 
 /// `latest.json`: tells a poller in a few bytes whether `manifest.json` is worth fetching.
@@ -201,4 +240,42 @@ pub struct Quality {
     pub dpq16: Option<f64>,
     /// Trustworthiness of the 2-D layout, k = 15 (Venna & Kaski 2001), 1 is perfect.
     pub trustworthiness: Option<f64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+        #[test]
+        fn a_document_is_what_serde_json_writes(works in 0..1_600_u64, title in ".*") {
+            let work = |id: u64| Work {
+                id: ArtworkId(id),
+                path: format!("{title} \"works\":[] {id}"),
+                col: 1,
+                row: id as u32,
+                x: id as f32 / 7.0,
+                y: -0.25,
+                hash: ContentHash::of(&id.to_le_bytes()),
+                size: id,
+                added_ms: 5,
+                neighbours: (0..id % 9).map(ArtworkId).collect(),
+                title: Some(title.clone()).filter(|_| id.is_multiple_of(3)),
+                artist: None,
+                link: None,
+            };
+            let mut manifest: Manifest = serde_json::from_str(EMPTY).expect("a manifest");
+            manifest.title = title.clone() + "\"works\":[]";
+            manifest.works = (0..works).map(work).collect();
+            let whole = serde_json::to_vec(&manifest).expect("serialised");
+            prop_assert!(manifest.document().expect("serialised") == whole);
+            prop_assert_eq!(manifest.works.len() as u64, works);
+        }
+    }
+
+    const EMPTY: &str = r##"{"schema":1,"generation":1,"published_ms":1,"model":"m","title":"","grid":
+        {"cols":1,"rows":1,"cell_px":16},"pyramid":null,"background":"#000000","link":null,"works":[],
+        "moves":{"added":0,"removed":0,"moved":0,"grown":0},"quality":null}"##;
 }

@@ -6,7 +6,7 @@
 //! # Order of a generation
 //! 1. tiles under names that carry their content's hash, the single-file mosaic and its preview likewise, everything
 //!    else as temporary files beside its target;
-//! 2. one `syncfs`;
+//! 2. all of it made durable: a few files one by one, many by one `syncfs`;
 //! 3. `manifest.json` renamed into place, the folder synced: from here on the generation is the published one;
 //! 4. `latest.json`, then the stable names (`mosaic.jpg`, `preview.jpg`, `mosaic_files/`, `mosaic.dzi`, the viewer),
 //!    each by rename;
@@ -25,18 +25,21 @@ pub mod cells;
 mod chronicle;
 mod collect;
 mod drawing;
+mod durable;
 mod files;
 pub mod generation;
 pub mod manifest;
 pub mod names;
 mod notes;
 mod placement;
+mod plan;
 mod pointers;
 mod pyramid;
 mod recover;
 mod regions;
 mod spliced;
 mod stable;
+mod step;
 mod stills;
 
 use crate::{
@@ -48,9 +51,9 @@ use std::{io, path::PathBuf};
 pub use cells::CellStore;
 pub use chronicle::Chronicle;
 pub use collect::Collected;
-pub use files::{Action, Failpoint, Step};
 pub use generation::Publisher;
 pub use notes::Notes;
+pub use step::{Action, Failpoint, Step};
 
 /// What to publish and how; fixed while a [`Publisher`] is open.
 #[derive(Clone, Debug)]
@@ -61,6 +64,8 @@ pub struct OutputSpec {
     pub cell: TileSpec,
     /// How tiles and the mosaic are encoded.
     pub jpeg: JpegSpec,
+    /// Whether to write `mosaic.jpg`, which every change writes anew; the viewer needs it where there is no pyramid.
+    pub mosaic: bool,
     /// Whether to keep the Deep Zoom pyramid.
     pub pyramid: bool,
     /// Whether to write `mosaic.png` as well (up to 16,384 px; rewritten whole with every change).
@@ -93,6 +98,7 @@ impl Default for OutputSpec {
                 background: [0x11; 3],
             },
             jpeg: JpegSpec::default(),
+            mosaic: true,
             pyramid: true,
             png: false,
             webp: false,

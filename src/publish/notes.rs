@@ -26,8 +26,7 @@ impl Notes {
                 name: name.to_owned(),
             });
         }
-        let staged = self.0.stage(name, bytes)?;
-        self.0.commit(staged)
+        self.0.replace(name, bytes)
     }
 }
 

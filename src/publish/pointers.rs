@@ -23,16 +23,21 @@ pub(super) fn stage(
     Ok([
         stage_script(folder, document)?,
         folder.stage(names::LATEST, &latest)?,
-        folder.stage(names::LATEST_JS, &script(LATEST_CALL, &latest))?,
+        script(folder, names::LATEST_JS, LATEST_CALL, &latest)?,
     ])
 }
 
 /// Stages the manifest as a script.
 pub(super) fn stage_script(folder: &Folder, document: &[u8]) -> Result<Staged, PublishError> {
-    folder.stage(names::MANIFEST_JS, &script(MANIFEST_CALL, document))
+    script(folder, names::MANIFEST_JS, MANIFEST_CALL, document)
 }
 
-/// A script that hands a JSON document to the viewer.
-fn script(call: &str, document: &[u8]) -> Vec<u8> {
-    [call.as_bytes(), b"(", document, b");\n"].concat()
+/// Stages a script that hands a JSON document to the viewer.
+fn script(
+    folder: &Folder,
+    name: &str,
+    call: &str,
+    document: &[u8],
+) -> Result<Staged, PublishError> {
+    folder.stage_joined(name, &[call.as_bytes(), b"(", document, b");\n"])
 }

@@ -270,7 +270,7 @@ fn keep(
         let from = names::tile(number, col, row, hash);
         let to = names::tile(level.number, col, row, hash);
         match folder.point(&from, &to) {
-            Ok(()) => {}
+            Ok(()) => folder.include(&to),
             Err(PublishError::Io { source, .. })
                 if source.kind() == std::io::ErrorKind::NotFound =>
             {

@@ -101,7 +101,7 @@ pub(super) fn recover(
             let file = file.as_ref().filter(|file| exists(&file.file))?;
             spliced(file, spec.jpeg.subsampling)
         };
-        state.mosaic = spliced(&Some(manifest.mosaic.clone()));
+        state.mosaic = spliced(&manifest.mosaic);
         state.preview = spliced(&manifest.preview);
         let stills = [&manifest.png, &manifest.webp];
         state.stills = stills.into_iter().flatten().all(|file| exists(&file.file));

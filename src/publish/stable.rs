@@ -43,7 +43,7 @@ pub(super) fn dzi_generation(folder: &Folder) -> Option<u64> {
 /// The files of a manifest and their stable names.
 pub(super) fn stills(manifest: &Manifest) -> [(Still, Option<&MosaicFile>); 4] {
     [
-        (Still::Mosaic, Some(&manifest.mosaic)),
+        (Still::Mosaic, manifest.mosaic.as_ref()),
         (Still::Preview, manifest.preview.as_ref()),
         (Still::Png, manifest.png.as_ref()),
         (Still::Webp, manifest.webp.as_ref()),
@@ -145,13 +145,22 @@ pub(super) fn stage_viewer(
     folder: &Folder,
     spec: &OutputSpec,
 ) -> Result<Vec<Staged>, PublishError> {
-    let differing = spec
-        .viewer
-        .iter()
-        .filter(|(name, bytes)| !is(folder, name, bytes));
-    differing
-        .map(|(name, bytes)| folder.stage(name, bytes))
+    let staged = spec.viewer.iter();
+    staged
+        .filter_map(|(name, bytes)| stage_changed(folder, name, bytes).transpose())
         .collect()
+}
+
+/// Stages a file unless it is there with the same bytes.
+pub(super) fn stage_changed(
+    folder: &Folder,
+    name: &str,
+    bytes: &[u8],
+) -> Result<Option<Staged>, PublishError> {
+    match is(folder, name, bytes) {
+        true => Ok(None),
+        false => folder.stage(name, bytes).map(Some),
+    }
 }
 
 /// Whether every stable name shows `manifest`, as far as can be told without reading pictures.

@@ -2,11 +2,8 @@
 //!
 //! Halving is exact integer arithmetic (mean of four, rounded), so a pyramid built in any order has the same bits.
 
-use crate::artwork::tile::Cell;
-use fast_image_resize::{
-    FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer,
-    images::{Image, ImageRef},
-};
+use crate::artwork::tile::{Cell, Part, resample};
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions};
 
 /// All mips of a cell from 1 px up to its own side, each `side × side × 3` bytes; the side must be a power of two.
 pub fn mips(cell: &Cell) -> Vec<Vec<u8>> {
@@ -49,14 +46,17 @@ pub fn resize(cell: &Cell, px: u32) -> Option<Cell> {
     if px == cell.px {
         return Some(cell.clone());
     }
-    let source = ImageRef::new(cell.px, cell.px, &cell.rgb, PixelType::U8x3).ok()?;
-    let mut target = Image::new(px, px, PixelType::U8x3);
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3));
-    Resizer::new().resize(&source, &mut target, &options).ok()?;
-    Some(Cell {
-        px,
-        rgb: target.into_vec(),
-    })
+    let side = (cell.px, cell.px);
+    let rgbx: Vec<u8> = cell
+        .rgb
+        .chunks_exact(3)
+        .flat_map(|p| [p[0], p[1], p[2], 255])
+        .collect();
+    let options = ResizeOptions::new()
+        .resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))
+        .use_alpha(false);
+    let rgb = resample(&rgbx, side, Part::whole(side), (px, px), &options)?;
+    Some(Cell { px, rgb })
 }
 
 #[cfg(test)]

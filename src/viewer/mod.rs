@@ -9,7 +9,8 @@
 //! - From `file:` URLs, where browsers block such reads, `latest.js` and `manifest.js` instead: the same documents as
 //!   scripts, `mosaicd.latest({...});` and `mosaicd.manifest({...});`, see [`LATEST_CALL`] and [`MANIFEST_CALL`].
 //! - `t/<level>/<col>_<row>-<hash>.<format>`; without a pyramid `preview.jpg` and the generation's mosaic file.
-//! - `history.js`, when a visitor asks for the film: the journal of moves, read as text, or run as a script from disk.
+//! - `history.js`, when a visitor asks for the film or for what changed since the last visit, never before: the journal
+//!   of moves, read as text, or run as a script from disk.
 //! - An original through the manifest's `link`, only when a visitor opens a work.
 //!
 //! # Invariants
@@ -47,6 +48,7 @@ const VIEWER_JS: &str = concat!(
     include_str!("js/search.js"),
     include_str!("js/minimap.js"),
     include_str!("js/wander.js"),
+    include_str!("js/past.js"),
     include_str!("js/film.js"),
     include_str!("js/controls.js"),
     include_str!("js/keys.js"),

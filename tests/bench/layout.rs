@@ -4,6 +4,7 @@
 //! cold VECTORS [POINTS.csv]         a layout from nothing; writes index,x,y for `peer_umap.py --layout`
 //! steps VECTORS [COUNT]             COUNT single arrivals, then COUNT single removals, at the size of VECTORS
 //! drift VECTORS START BATCH STEPS   arrivals in batches against a layout of all from nothing
+//! changes VECTORS COUNT             COUNT arrivals, removals and changes in turn, then as drift
 //! whole VECTORS [FIDELITY]          layout, components and grid from nothing, with the grid's scores
 //! growth [N ...]                    the same against N, made-up vectors of 512 dimensions, as a table for growth_plot.py
 //! ```
@@ -39,6 +40,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             batch.parse()?,
             steps.parse()?,
         ),
+        ["changes", vectors, count] => changes(&read(vectors)?, count.parse()?),
         ["whole", vectors] => whole(&read(vectors)?, GridParams::default().map_fidelity),
         ["whole", vectors, fidelity] => whole(&read(vectors)?, fidelity.parse()?),
         ["growth"] => growth(&[1_000, 3_000, 10_000, 30_000, 100_000]),
@@ -120,6 +122,34 @@ fn steps(x: Matrix, count: usize) -> Result<(), Box<dyn Error>> {
             peak_mb()
         );
     }
+    Ok(())
+}
+
+/// Every third step an arrival, a removal, and a change, which is both.
+fn changes(x: &Matrix, count: usize) -> Result<(), Box<dyn Error>> {
+    let p = LayoutParams::default();
+    let mut now = head(x, x.rows().saturating_sub(count));
+    let mut new = now.rows()..x.rows();
+    let mut layout = Layout::cold(&now, &p)?;
+    for step in 0..count {
+        if step % 3 > 0 {
+            let gone = (step * 7919) % now.rows();
+            now.swap_remove(gone);
+            layout.remove(&now, &[gone])?;
+        }
+        if step % 3 != 1
+            && let Some(i) = new.next()
+        {
+            now.push(x.row(i));
+            layout.insert(&now, &p)?;
+        }
+    }
+    println!(
+        "{count} changes, {} items: {}",
+        now.rows(),
+        judge(&now, &layout)
+    );
+    println!("from nothing: {}", judge(&now, &Layout::cold(&now, &p)?));
     Ok(())
 }
 

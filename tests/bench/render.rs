@@ -1,11 +1,13 @@
 //! How long a publish takes: `cargo bench --bench render`. Set `MOSAICD_BENCH=large` for the 16,384² mosaic as well,
 //! and `MOSAICD_BENCH_DIR` to a folder on the file system to measure (a `tmpfs` leaves the disk out).
-//! With `MOSAICD_BENCH_ARTWORKS=FOLDER` the cold render of those originals is measured instead (see `render.md`).
+//! `MOSAICD_BENCH_ONLY=pyramid,12800` runs one case. With `MOSAICD_BENCH_ARTWORKS=FOLDER` the cold render of those
+//! originals is measured instead.
 //!
 //! Inputs are built outside the timed parts. Wall-clock time is noisy on a shared machine: the step times and the
 //! ratio to a whole encode of the same picture in the same run tell more.
 #![allow(clippy::print_stdout, missing_docs)]
 
+use image::{ImageDecoder, ImageReader};
 use mosaicd::{
     artwork::{
         ArtworkId, ContentHash,
@@ -17,21 +19,40 @@ use mosaicd::{
 };
 use rayon::prelude::*;
 use rustix::time::{ClockId, clock_gettime};
-use std::time::Instant;
+use std::{io::Cursor, time::Instant};
 
 const PX: u32 = 128;
 /// Works share this many contents, so that the inputs stay small.
 const CONTENTS: u64 = 1024;
 
-fn spec(pyramid: bool) -> OutputSpec {
+/// What a case writes.
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    File,
+    Pyramid,
+    All,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::File => "mosaic.jpg",
+            Self::Pyramid => "pyramid",
+            Self::All => "all",
+        }
+    }
+}
+
+fn spec(kind: Kind) -> OutputSpec {
     OutputSpec {
         cell: TileSpec {
             px: PX,
             fit: Fit::Cover,
             background: [17; 3],
         },
-        pyramid,
-        preview: pyramid,
+        mosaic: kind != Kind::Pyramid,
+        pyramid: kind != Kind::File,
+        preview: kind == Kind::All,
         ..OutputSpec::default()
     }
 }
@@ -152,16 +173,16 @@ fn updates(
     );
 }
 
-fn case(dir: &std::path::Path, cells: &CellStore, side: u32, pyramid: bool, runs: &[(usize, u64)]) {
-    let kind = if pyramid { "all" } else { "mosaic.jpg" };
-    let output = dir.join(format!("{kind}-{side}"));
+fn case(dir: &std::path::Path, cells: &CellStore, side: u32, kind: Kind, runs: &[(usize, u64)]) {
+    let (name, spec) = (kind.name(), spec(kind));
+    let output = dir.join(format!("{name}-{side}"));
     let mut generation = grid(side, side);
-    let mut publisher = Publisher::open(&output, spec(pyramid)).expect("a publisher");
+    let mut publisher = Publisher::open(&output, spec.clone()).expect("a publisher");
     let (begun, before) = (Instant::now(), cpu_ms());
     let first = publisher.publish(&generation, cells, 1).expect("published");
     println!(
         "{:34} total {:8.1} ms, cpu {:8.1} | {} tiles, {:.1} MB, peak {} MB",
-        format!("{kind}, {}², from scratch", side * PX),
+        format!("{name}, {}², from scratch", side * PX),
         begun.elapsed().as_secs_f64() * 1e3,
         cpu_ms() - before,
         first.tiles_written,
@@ -169,7 +190,7 @@ fn case(dir: &std::path::Path, cells: &CellStore, side: u32, pyramid: bool, runs
         peak_mb(),
     );
     for &(changed, rounds) in runs {
-        let label = format!("{kind}, {}², {changed} changed", side * PX);
+        let label = format!("{name}, {}², {changed} changed", side * PX);
         updates(
             &label,
             &mut publisher,
@@ -181,7 +202,7 @@ fn case(dir: &std::path::Path, cells: &CellStore, side: u32, pyramid: bool, runs
     }
     drop(publisher);
     let begun = Instant::now();
-    let mut publisher = Publisher::open(&output, spec(pyramid)).expect("a publisher");
+    let mut publisher = Publisher::open(&output, spec.clone()).expect("a publisher");
     let again = publisher
         .publish(&generation, cells, 9_000)
         .expect("published");
@@ -193,6 +214,19 @@ fn case(dir: &std::path::Path, cells: &CellStore, side: u32, pyramid: bool, runs
     std::fs::remove_dir_all(&output).expect("removed");
 }
 
+/// CPU milliseconds of the bare decoders, the least that any reader of whole pictures can take with them.
+fn decoders(paths: &[std::path::PathBuf]) -> f64 {
+    let before = cpu_ms();
+    paths.par_iter().for_each_init(Vec::new, |pixels, path| {
+        let bytes = std::fs::read(path).expect("a file");
+        let reader = ImageReader::new(Cursor::new(&bytes)).with_guessed_format();
+        let decoder = reader.expect("read").into_decoder().expect("a picture");
+        pixels.resize(decoder.total_bytes() as usize, 0);
+        decoder.read_image(pixels).expect("decoded");
+    });
+    cpu_ms() - before
+}
+
 /// From originals to a published mosaic, without watching, describing or arranging: what a cold start draws.
 fn cold(dir: &std::path::Path, folder: &str) {
     let mut paths: Vec<_> = std::fs::read_dir(folder)
@@ -201,10 +235,15 @@ fn cold(dir: &std::path::Path, folder: &str) {
         .collect();
     paths.sort();
     let side = (paths.len() as f64).sqrt().ceil() as u32;
-    for pyramid in [false, true] {
+    println!(
+        "{:34} cpu {:.1}",
+        "reading and the bare decoders",
+        decoders(&paths)
+    );
+    for kind in [Kind::File, Kind::All] {
         let (begun, before) = (Instant::now(), cpu_ms());
-        let out = dir.join(format!("cold-{pyramid}"));
-        let cells = CellStore::open(&out.join("cells"), &spec(true).cell).expect("a store");
+        let out = dir.join(format!("cold-{}", kind.name()));
+        let cells = CellStore::open(&out.join("cells"), &spec(Kind::All).cell).expect("a store");
         let hashes: Vec<_> = paths
             .par_iter()
             .map(|path| {
@@ -212,7 +251,7 @@ fn cold(dir: &std::path::Path, folder: &str) {
                 let picture = decode(&bytes, &DecodeLimits::default()).expect("a picture");
                 let hash = ContentHash::of(&bytes);
                 cells
-                    .put(&hash, &prepare(&picture, &spec(true).cell))
+                    .put(&hash, &prepare(&picture, &spec(Kind::All).cell))
                     .expect("put");
                 hash
             })
@@ -224,17 +263,13 @@ fn cold(dir: &std::path::Path, folder: &str) {
         for (work, hash) in generation.works.iter_mut().zip(hashes) {
             work.hash = hash;
         }
-        let mut publisher = Publisher::open(&out.join("out"), spec(pyramid)).expect("a publisher");
+        let mut publisher = Publisher::open(&out.join("out"), spec(kind)).expect("a publisher");
         let published = publisher
             .publish(&generation, &cells, 1)
             .expect("published");
         println!(
             "{:34} total {:8.1} ms, cpu {:8.1} (decode and prepare {drawn:.1}) | {} tiles, {:.1} MB, peak {} MB",
-            format!(
-                "cold, {} originals{}",
-                paths.len(),
-                if pyramid { ", pyramid" } else { "" }
-            ),
+            format!("cold, {} originals, {}", paths.len(), kind.name()),
             begun.elapsed().as_secs_f64() * 1e3,
             cpu_ms() - before,
             published.tiles_written,
@@ -251,15 +286,27 @@ fn main() {
     if let Ok(folder) = std::env::var("MOSAICD_BENCH_ARTWORKS") {
         return cold(dir.path(), &folder);
     }
-    let cells = CellStore::open(&dir.path().join("cells"), &spec(true).cell).expect("a store");
+    let cells = CellStore::open(&dir.path().join("cells"), &spec(Kind::All).cell).expect("a store");
     (0..CONTENTS).for_each(|seed| cells.put(&hash(seed), &cell(seed)).expect("put"));
     cells.sync().expect("sync");
 
-    case(dir.path(), &cells, 32, false, &[(1, 15)]);
-    case(dir.path(), &cells, 32, true, &[(1, 15), (100, 5)]);
-    case(dir.path(), &cells, 100, true, &[(1, 9), (100, 5)]);
-    if std::env::var("MOSAICD_BENCH").is_ok_and(|size| size == "large") {
-        case(dir.path(), &cells, 128, false, &[(1, 5), (100, 3)]);
+    let large = std::env::var("MOSAICD_BENCH").is_ok_and(|size| size == "large");
+    type Runs = &'static [(usize, u64)];
+    let cases: [(u32, Kind, Runs); 5] = [
+        (32, Kind::File, &[(1, 15)]),
+        (32, Kind::All, &[(1, 15), (100, 5)]),
+        (100, Kind::Pyramid, &[(1, 25), (100, 9)]),
+        (100, Kind::All, &[(1, 9), (100, 5)]),
+        (128, Kind::File, &[(1, 5), (100, 3)]),
+    ];
+    let only = std::env::var("MOSAICD_BENCH_ONLY");
+    for (side, kind, runs) in cases {
+        let wanted = only.as_ref().map_or(side <= 100 || large, |only| {
+            *only == format!("{},{}", kind.name(), side * PX)
+        });
+        if wanted {
+            case(dir.path(), &cells, side, kind, runs);
+        }
     }
 
     let side = 32 * PX;

@@ -247,7 +247,7 @@ pub fn placed(manifest: &Manifest) -> BTreeMap<String, (u64, (u32, u32))> {
 
 /// Decodes the published mosaic of a manifest and checks its size.
 pub fn mosaic(site: &Site, manifest: &Manifest) -> image::RgbImage {
-    let file = &manifest.mosaic;
+    let file = manifest.mosaic.as_ref().expect("a mosaic");
     let image = image::open(site.output().join(&file.file))
         .unwrap()
         .to_rgb8();

@@ -46,7 +46,7 @@ pub fn agree(site: &Site, album: &Album) -> Manifest {
     let manifest = publish_support::read_all(&site.output());
     placed(&manifest);
     let picture = mosaic(site, &manifest);
-    let px = manifest.mosaic.cell_px;
+    let px = manifest.grid.cell_px;
     let spec = TileSpec {
         px,
         fit: Fit::Cover,

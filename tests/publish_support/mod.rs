@@ -107,7 +107,7 @@ pub fn manifest(output: &Path) -> Manifest {
 pub fn read_all(output: &Path) -> Manifest {
     let manifest = manifest(output);
     for file in [
-        Some(&manifest.mosaic),
+        manifest.mosaic.as_ref(),
         manifest.preview.as_ref(),
         manifest.png.as_ref(),
     ]
@@ -152,10 +152,14 @@ pub fn assert_settled(output: &Path) {
         let read = |name: &str| fs::read(output.join(name)).expect("a stable file");
         assert!(read(a) == read(b), "{a} is not {b}");
     };
-    same("mosaic.jpg", &manifest.mosaic.file);
-    match &manifest.preview {
-        Some(preview) => same("preview.jpg", &preview.file),
-        None => assert!(!output.join("preview.jpg").exists()),
+    for (name, file) in [
+        ("mosaic.jpg", &manifest.mosaic),
+        ("preview.jpg", &manifest.preview),
+    ] {
+        match file {
+            Some(file) => same(name, &file.file),
+            None => assert!(!output.join(name).exists()),
+        }
     }
     let latest = fs::read(output.join(names::LATEST)).expect("latest.json");
     let latest: Latest = serde_json::from_slice(&latest).expect("whole");

@@ -3,83 +3,44 @@
 //   MOSAICD_BIN=target/release/mosaicd node --test tests/viewer/published.test.mjs   (tests/viewer/run.sh sets it all up)
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { createServer } from 'node:http';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, extname, join, normalize } from 'node:path';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { launch } from './browser.mjs';
+import { createStage, settled } from './stage.mjs';
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const BINARY = process.env.MOSAICD_BIN || join(HERE, '../../target/release/mosaicd');
 const PYTHON = process.env.MOSAICD_PYTHON || '/usr/bin/python3';
 const WORKS = 150;
-const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.json': 'application/json',
-  '.jpg': 'image/jpeg', '.png': 'image/png', '.dzi': 'application/xml' };
+const OSD = join(HERE, 'node_modules/openseadragon/build/openseadragon');
 const OSD_PAGE = `<!doctype html><title>OpenSeadragon</title><link rel="icon" href="data:,"><style>html,body,#v{margin:0;width:100%;height:100%}</style>
   <div id="v"></div><script src="/osd/openseadragon.min.js"></script>`;
 
-let root;
+let stage;
 let output;
-let manifest;
-let browser;
-let server;
 let base;
-let missed = [];
+let manifest;
+const open = (...rest) => stage.open(...rest);
+const close = (page) => stage.close(page);
+
+/** Runs the real binary. */
+function mosaicd(...args) {
+  const run = spawnSync(BINARY, args, { encoding: 'utf8' });
+  assert.equal(run.status, 0, `mosaicd ${args[0]} ended with ${run.signal || run.error || run.status}: ${run.stderr}`);
+  manifest = JSON.parse(readFileSync(join(output, 'manifest.json'), 'utf8'));
+}
 
 before(async () => {
-  root = mkdtempSync(join(tmpdir(), 'mosaicd-published-'));
-  output = join(root, 'output');
-  const demo = spawnSync(BINARY, ['demo', root, '-n', String(WORKS), '--size', '128'], { encoding: 'utf8' });
-  assert.equal(demo.status, 0, `mosaicd demo ended with ${demo.signal || demo.error || demo.status}: ${demo.stderr}`);
-  manifest = JSON.parse(readFileSync(join(output, 'manifest.json'), 'utf8'));
-  server = createServer((request, response) => {
-    const path = decodeURIComponent(request.url.split('?')[0]);
-    const file = path.startsWith('/osd/')
-      ? join(HERE, 'node_modules/openseadragon/build/openseadragon', normalize(path.slice(5)))
-      : join(output, normalize(path.endsWith('/') ? `${path}index.html` : path));
-    try {
-      const body = path === '/osd.html' ? OSD_PAGE : readFileSync(file);
-      response.writeHead(200, { 'Content-Type': TYPES[extname(file)] || 'application/octet-stream' });
-      response.end(body);
-    } catch {
-      missed.push(path);
-      response.writeHead(404);
-      response.end();
-    }
-  });
-  await new Promise((resolve) => { server.listen(0, '127.0.0.1', resolve); });
-  base = `http://127.0.0.1:${server.address().port}`;
-  browser = await launch();
+  stage = await createStage({ strict: true, fileOf(path) {
+    if (path === '/osd.html') return { body: OSD_PAGE };
+    return path.startsWith('/osd/') ? join(OSD, normalize(path.slice(5))) : join(output, normalize(path));
+  } });
+  ({ base } = stage);
+  output = join(stage.root, 'output');
+  mosaicd('demo', stage.root, '-n', String(WORKS), '--size', '128');
 });
-after(async () => {
-  await browser?.close();
-  server?.close();
-  rmSync(root, { recursive: true, force: true });
-});
-
-async function open(url, options = {}) {
-  const context = await browser.newContext({ viewport: { width: 1200, height: 800 }, ...options });
-  const page = await context.newPage();
-  page.problems = [];
-  page.on('pageerror', (error) => page.problems.push(error.message));
-  page.on('console', (message) => { if (message.type() === 'error') page.problems.push(message.text()); });
-  missed = [];
-  await page.goto(url);
-  return page;
-}
-const close = async (page) => {
-  assert.deepEqual(page.problems, []);
-  assert.deepEqual(missed, []);
-  await page.context().close();
-};
-const settled = (page) => page.waitForFunction(() => {
-  const { app } = window.mosaicd;
-  if (!app || !app.model) return false;
-  const { loading, wanted } = app.tiles.stats();
-  return !app.camera.moving() && !loading && !wanted;
-}, null, { polling: 50 });
+after(() => stage?.end());
 
 /** Makes `decode(url)` in a page: pixels of an image, RGBA. */
 const addDecode = (page) => page.evaluate(() => {
@@ -262,5 +223,25 @@ test('each work is drawn where the manifest says, and its card names it', async 
     assert.equal(await page.textContent('#card-path'), work.path);
     assert.equal(await page.locator('#card-like button').count(), Math.min(8, work.neighbours.length));
   }
+  await close(page);
+});
+
+test('titles, artists and links of artworks.csv are on the card, as text', async () => {
+  const [work, other] = manifest.works;
+  const hostile = '<img src=x onerror=window.hacked=1> & "Söhne"';
+  writeFileSync(join(stage.root, 'artworks', 'artworks.csv'), 'path,title,artist,link\n'
+    + `"${work.path}","${hostile.replaceAll('"', '""')}",Ada & Grace,https://example.org/a?b=1&c=2\n`
+    + `"${other.path}",Plain,,javascript:window.hacked=1\n`);
+  mosaicd('build', '--artworks', join(stage.root, 'artworks'), '--output', output, '--state', join(stage.root, 'state'));
+  assert.equal(manifest.works.find(({ id }) => id === work.id).title, hostile);
+  const page = await open(`${base}/#work=${work.id}`);
+  await page.waitForSelector('#card:not([hidden])');
+  assert.equal(await page.textContent('#card-name'), hostile);
+  assert.equal(await page.textContent('#card-artist'), 'Ada & Grace');
+  assert.equal(await page.getAttribute('#card-page', 'href'), 'https://example.org/a?b=1&c=2');
+  await page.evaluate((id) => window.mosaicd.app.open(id), other.id);
+  assert.equal(await page.textContent('#card-name'), 'Plain');
+  assert.equal(await page.isVisible('#card-page'), false);
+  assert.equal(await page.evaluate(() => window.hacked), undefined);
   await close(page);
 });

@@ -30,4 +30,4 @@ if [ ! -x "$MOSAICD_BIN" ]; then
     (cd "$root" && cargo build --release --bin mosaicd)
 fi
 export MOSAICD_BIN MOSAICD_CHROMIUM="$chromium" MOSAICD_PYTHON="$python"
-exec timeout 600 node --test --test-concurrency=1 viewer.test.mjs published.test.mjs
+exec timeout 600 node --test --test-concurrency=1 viewer.test.mjs visits.test.mjs published.test.mjs

@@ -4,16 +4,10 @@
 //
 // Works here are flat colours, so that one pixel of the canvas tells which work is drawn there.
 import assert from 'node:assert/strict';
-import { createServer } from 'node:http';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { extname, join, normalize } from 'node:path';
 import { after, before, test } from 'node:test';
-import { launch } from './browser.mjs';
-import { Pictures, publish, writeGeneration, writePage } from './fake_output.mjs';
+import { centreOf, click, colourOf, createOutput, createStage, DAY, grid, near, pictures, pixel, poll, settled } from './stage.mjs';
+import { publish } from './fake_output.mjs';
 
-const DAY = 86400000;
-const CELL = 64;
 const HOSTILE = [
   '<img src=x onerror="window.hacked=1">.png',
   '"><script>window.hacked=1</script>\'`${1}`.png',
@@ -25,116 +19,19 @@ const HOSTILE = [
   '</script><b>bold&amp;.png',
 ];
 
-let browser;
-let root;
-let server;
-let base;
-const requests = [];
+let stage;
+const output = (...rest) => createOutput(stage, ...rest);
+const open = (...rest) => stage.open(...rest);
+const close = (page) => stage.close(page);
 
-const colourOf = (key) => [60 + (key * 37) % 180, 60 + (key * 71) % 180, 60 + (key * 113) % 180];
-const pictures = new Pictures(CELL, (key, px) => {
-  const rgb = Buffer.alloc(px * px * 3);
-  for (let i = 0; i < rgb.length; i += 1) rgb[i] = colourOf(key)[i % 3];
-  return rgb;
-});
-
-/** A grid of works, `cols` × `rows`, less the last `spare` cells; picture = id. */
-function grid(cols, rows, { spare = 0, now = Date.now() } = {}) {
-  const works = [];
-  for (let i = 0; i < cols * rows - spare; i += 1) {
-    const [col, row] = [i % cols, Math.floor(i / cols)];
-    const folder = i % 2 ? 'evens & odds' : 'spheres';
-    works.push({ id: 100 + i, picture: 100 + i, path: `${folder}/work-${String(i).padStart(3, '0')}.png`, col, row,
-      size: 1234 + i, added_ms: now - (i < 5 ? 2 : 90) * DAY,
-      neighbours: [1, 2, 3].map((step) => 100 + ((i + step) % (cols * rows - spare))) });
-  }
-  return works;
-}
-
-let folders = 0;
-/** A fresh output folder with the page and, unless `works` is null, one generation. */
-function output(works = grid(12, 8), { cols = 12, rows = 8, ...rest } = {}) {
-  folders += 1;
-  const name = `out-${folders}`;
-  const dir = join(root, name);
-  writePage(dir);
-  const state = { dir, url: `${base}/${name}/`, generation: 1 };
-  state.write = (list, more = {}) => writeGeneration(dir, { works: list, cols, rows, pictures, title: 'Test mosaic',
-    published: 1_700_000_000_000 + state.generation, generation: state.generation++, ...rest, ...more });
-  if (works) state.write(works);
-  return state;
-}
-
-async function open(url, options = {}) {
-  const context = await browser.newContext({ viewport: { width: 1200, height: 800 }, ...options });
-  const page = await context.newPage();
-  page.problems = [];
-  page.on('pageerror', (error) => page.problems.push(error.message));
-  page.on('console', (message) => {
-    if (message.type() === 'error' && !/404/.test(message.text())) page.problems.push(message.text());
-  });
-  await page.goto(url);
-  return page;
-}
-const ready = async (page) => {
-  await page.waitForFunction(() => window.mosaicd.app && window.mosaicd.app.model);
-  await settled(page);
-};
-/** Waits until nothing moves and no tile is on its way. */
-const settled = (page) => page.waitForFunction(() => {
-  const { app } = window.mosaicd;
-  const { loading, wanted } = app.tiles.stats();
-  return !app.camera.moving() && !loading && !wanted;
-}, null, { polling: 50 });
-const centreOf = (page, id) => page.evaluate((id) => {
-  const { app } = window.mosaicd;
-  const work = app.model.works[app.model.byId.get(id)];
-  return app.camera.toScreen(work.col + 0.5, work.row + 0.5);
-}, id);
-const pixel = (page, { x, y }) => page.evaluate(([x, y]) => {
-  const { app } = window.mosaicd;
-  const { dpr } = app.camera;
-  return [...app.canvas.getContext('2d').getImageData(Math.round(x * dpr), Math.round(y * dpr), 1, 1).data.slice(0, 3)];
-}, [x, y]);
-const near = (a, b) => a.every((value, i) => Math.abs(value - b[i]) <= 4);
-const click = async (page, id) => { const at = await centreOf(page, id); await page.mouse.click(at.x, at.y); };
-const poll = (page) => page.evaluate(() => window.mosaicd.app.source.poll());
-const close = async (page) => {
-  assert.deepEqual(page.problems, []);
-  await page.context().close();
-};
-
-before(async () => {
-  root = mkdtempSync(join(tmpdir(), 'mosaicd-viewer-'));
-  const kinds = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.json': 'application/json', '.png': 'image/png', '.jpg': 'image/jpeg' };
-  server = createServer((request, response) => {
-    const path = decodeURIComponent(request.url.split('?')[0]);
-    requests.push(path);
-    try {
-      const file = normalize(join(root, path.endsWith('/') ? `${path}index.html` : path));
-      const body = readFileSync(file);
-      response.writeHead(200, { 'Content-Type': kinds[extname(file)] || 'application/octet-stream' });
-      response.end(body);
-    } catch {
-      response.writeHead(404);
-      response.end();
-    }
-  });
-  await new Promise((resolve) => { server.listen(0, '127.0.0.1', resolve); });
-  base = `http://127.0.0.1:${server.address().port}`;
-  browser = await launch();
-});
-after(async () => {
-  await browser?.close();
-  server?.close();
-  rmSync(root, { recursive: true, force: true });
-});
+before(async () => { stage = await createStage(); });
+after(() => stage?.end());
 
 test('draws every work in its cell, at any pixel ratio', async () => {
   const { url } = output();
   for (const deviceScaleFactor of [1, 2, 2.625]) {
     const page = await open(url, { deviceScaleFactor });
-    await ready(page);
+    await settled(page);
     await page.waitForTimeout(250);
     for (const id of [100, 111, 140, 195]) {
       const seen = await pixel(page, await centreOf(page, id));
@@ -146,19 +43,54 @@ test('draws every work in its cell, at any pixel ratio', async () => {
 
 test('hovering names the work', async () => {
   const page = await open(output().url);
-  await ready(page);
+  await settled(page);
   const at = await centreOf(page, 117);
   await page.mouse.move(at.x, at.y);
   await page.waitForSelector('#label.shown');
   assert.equal(await page.textContent('#label-name'), 'work-017');
+  // The mosaic moves below a pointer that rests: the label names what is there now.
+  await page.evaluate(() => {
+    const { app } = window.mosaicd;
+    app.camera.fly({ x: 3.5, y: 5.5, scale: 90 }, performance.now());
+    app.requestFrame();
+  });
+  await settled(page);
+  const [named, there] = await page.evaluate(({ x, y }) => {
+    const { app } = window.mosaicd;
+    const world = app.camera.toWorld(x, y);
+    const work = app.model.works[app.model.indexAt(Math.floor(world.x), Math.floor(world.y))];
+    return [document.getElementById('label-name').textContent, window.mosaicd.nameOf(work)];
+  }, at);
+  assert.notEqual(there, 'work-017', 'another work is there');
+  assert.equal(named, there);
   await page.mouse.move(2, 400);
   await page.waitForSelector('#label:not(.shown)', { state: 'attached' });
   await close(page);
 });
 
+test('the mosaic\'s own background shows nowhere on light paper', async () => {
+  const works = grid(12, 8).filter((work, i) => i % 5 !== 2);
+  const { url } = output(works);
+  for (const viewport of [{ width: 1200, height: 800 }, { width: 1013, height: 701 }, { width: 391, height: 844 }]) {
+    const page = await open(url, { viewport });
+    await settled(page);
+    await page.waitForTimeout(250);
+    const dark = await page.evaluate(() => {
+      const { canvas } = window.mosaicd.app;
+      const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+      let count = 0;
+      // Works are 60 and lighter in every channel, the background is 24; half of it in a pixel is a line one sees.
+      for (let i = 0; i < data.length; i += 4) count += Math.max(data[i], data[i + 1], data[i + 2]) < 50;
+      return count;
+    });
+    assert.equal(dark, 0, `${dark} pixels at ${viewport.width} × ${viewport.height}`);
+    await close(page);
+  }
+});
+
 test('a click opens the card, a like flies there, Escape closes', async () => {
   const page = await open(output().url);
-  await ready(page);
+  await settled(page);
   await click(page, 102);
   await page.waitForSelector('#card:not([hidden])');
   assert.equal(await page.textContent('#card-name'), 'work-002');
@@ -184,7 +116,7 @@ test('a click opens the card, a like flies there, Escape closes', async () => {
 
 test('a double click zooms and opens no card', async () => {
   const page = await open(output().url);
-  await ready(page);
+  await settled(page);
   const before = await page.evaluate(() => window.mosaicd.app.camera.scale);
   const at = await centreOf(page, 150);
   await page.mouse.dblclick(at.x, at.y);
@@ -197,7 +129,7 @@ test('a double click zooms and opens no card', async () => {
 
 test('the wheel zooms about the pointer, a drag moves by as much as the hand', async () => {
   const page = await open(output().url);
-  await ready(page);
+  await settled(page);
   const at = await centreOf(page, 130);
   await page.mouse.move(at.x, at.y);
   await page.mouse.wheel(0, -300);
@@ -219,7 +151,7 @@ test('the wheel zooms about the pointer, a drag moves by as much as the hand', a
 
 test('search finds by name, with the keyboard, and flies there', async () => {
   const page = await open(output().url);
-  await ready(page);
+  await settled(page);
   await page.keyboard.press('/');
   await page.keyboard.type('WÓRK-07');
   assert.equal(await page.textContent('#search-status'), '10 works');
@@ -245,7 +177,7 @@ test('search finds by name, with the keyboard, and flies there', async () => {
 test('links lead to a work, a path and a view', async () => {
   const { url } = output();
   const page = await open(`${url}#work=133`);
-  await ready(page);
+  await settled(page);
   assert.equal(await page.textContent('#card-name'), 'work-033');
   await page.evaluate(() => { location.hash = `#path=${encodeURIComponent('evens & odds/work-005.png')}`; });
   await page.waitForFunction(() => document.getElementById('card-name').textContent === 'work-005');
@@ -261,7 +193,7 @@ test('links lead to a work, a path and a view', async () => {
   const link = page.url();
   const seen = await page.evaluate(() => { const { x, y, scale } = window.mosaicd.app.camera; return { x, y, scale }; });
   const other = await open(link);
-  await ready(other);
+  await settled(other);
   const got = await other.evaluate(() => { const { x, y, scale } = window.mosaicd.app.camera; return { x, y, scale }; });
   assert.ok(Math.abs(got.x - seen.x) < 0.01 && Math.abs(got.y - seen.y) < 0.01 && Math.abs(got.scale / seen.scale - 1) < 0.01);
   await other.evaluate(() => { location.hash = '#work=999999'; });
@@ -278,7 +210,7 @@ test('an inserted column leaves what the visitor looks at where it is, and nothi
   const works = grid(12, 8);
   const out = output(works);
   const page = await open(`${out.url}#view=140,0.5,0.5,4`);
-  await ready(page);
+  await settled(page);
   await page.waitForTimeout(300);
   const was = await centreOf(page, 140);
   // The same work's pixel in every frame from here on.
@@ -311,7 +243,7 @@ test('moved, new, changed and removed works end in the right cells', async () =>
   const works = grid(12, 8, { spare: 6 });
   const out = output(works);
   const page = await open(out.url);
-  await ready(page);
+  await settled(page);
   await page.waitForTimeout(300);
   const next = works.filter(({ id }) => id !== 120).map((work) => {
     if (work.id === 100) return { ...work, col: 11, row: 7 };
@@ -335,7 +267,7 @@ test('moved, new, changed and removed works end in the right cells', async () =>
     return at;
   });
   assert.ok(near(await pixel(page, gone), [0xf3, 0xf1, 0xec]), 'the removed work leaves paper');
-  assert.equal(requests.filter((path) => path.includes('/t/') && path.includes('undefined')).length, 0);
+  assert.equal(stage.requests.filter((path) => path.includes('/t/') && path.includes('undefined')).length, 0);
   await close(page);
 });
 
@@ -343,7 +275,7 @@ test('the last frame of a glide is the mosaic itself', async () => {
   const works = grid(12, 8);
   const out = output(works);
   const page = await open(`${out.url}#view=140,0.5,0.5,3`);
-  await ready(page);
+  await settled(page);
   // 111 comes in from outside the screen, so only a coarse picture of it is at hand; 140 goes there.
   const swap = { 111: works[40], 140: works[11] };
   out.write(works.map((work) => (swap[work.id] ? { ...work, col: swap[work.id].col, row: swap[work.id].row } : work)));
@@ -367,7 +299,7 @@ test('the open card follows its work and says when it has left', async () => {
   const works = grid(12, 8);
   const out = output(works);
   const page = await open(`${out.url}#work=150`);
-  await ready(page);
+  await settled(page);
   out.write(works.map((work) => (work.id === 150 ? { ...work, path: 'spheres/renamed.png' } : work)));
   await poll(page);
   await page.waitForFunction(() => document.getElementById('card-name').textContent === 'renamed');
@@ -383,12 +315,12 @@ test('asks for latest alone while nothing changes, and only in its own folder', 
   const page = await open(out.url);
   const outside = [];
   page.on('request', (request) => { if (!request.url().startsWith(out.url) && !request.url().startsWith('data:')) outside.push(request.url()); });
-  await ready(page);
-  requests.length = 0;
+  await settled(page);
+  stage.requests.length = 0;
   await poll(page);
   await poll(page);
   await page.waitForTimeout(200);
-  assert.deepEqual([...new Set(requests.map((path) => path.split('/').pop()))], ['latest.json']);
+  assert.deepEqual([...new Set(stage.requests.map((path) => path.split('/').pop()))], ['latest.json']);
   assert.deepEqual(outside, []);
   await close(page);
 });
@@ -397,7 +329,7 @@ test('works straight from disk, updates included', async () => {
   const works = grid(12, 8);
   const out = output(works);
   const page = await open(`file://${out.dir}/index.html`);
-  await ready(page);
+  await settled(page);
   await page.waitForTimeout(300);
   const at = await centreOf(page, 117);
   const shot = await page.screenshot({ clip: { x: at.x - 1, y: at.y - 1, width: 2, height: 2 } });
@@ -415,7 +347,7 @@ test('works straight from disk, updates included', async () => {
 
 test('the keyboard reaches everything and is never trapped', async () => {
   const page = await open(output().url);
-  await ready(page);
+  await settled(page);
   await page.keyboard.press('Tab');
   assert.equal(await page.evaluate(() => document.activeElement.id), 'mosaic');
   const start = await page.evaluate(() => window.mosaicd.app.cursor);
@@ -455,7 +387,7 @@ test('hostile names are text', async () => {
   const out = output(works, { cols: 4, rows: 2, link: 'https://example.invalid/o/{path}' });
   const page = await open(out.url);
   await page.route('https://example.invalid/**', (route) => route.abort());
-  await ready(page);
+  await settled(page);
   for (const { id } of works) {
     await page.evaluate((id) => window.mosaicd.app.open(id), id);
     const href = await page.getAttribute('#card-link', 'href');
@@ -484,7 +416,7 @@ test('hostile names are text', async () => {
 
 test('a link pattern that is no web address is ignored', async () => {
   const page = await open(output(grid(4, 2), { cols: 4, rows: 2, link: 'javascript:alert(1)//{path}' }).url);
-  await ready(page);
+  await settled(page);
   await page.evaluate(() => window.mosaicd.app.open(100));
   assert.equal(await page.getAttribute('#card-link', 'href'), null);
   await close(page);
@@ -512,7 +444,7 @@ test('says so when there is nothing yet, nothing at all, or something newer', as
 
 test('chips dim what is not of a folder or not new', async () => {
   const page = await open(output().url);
-  await ready(page);
+  await settled(page);
   assert.deepEqual(await page.$$eval('.chip', (chips) => chips.map((chip) => chip.textContent)),
     ['New this week 5', 'evens & odds 48', 'spheres 48']);
   await page.click('.chip.folder >> nth=1');
@@ -537,7 +469,7 @@ test('regions are named from afar, on and off by a key, and never from nonsense'
   const out = output(null);
   out.write(grid(12, 8), { change: { regions } });
   const page = await open(out.url, { viewport: { width: 400, height: 800 } });
-  await ready(page);
+  await settled(page);
   /** Pixels in the colour of names around a place of the mosaic. */
   const bright = () => page.evaluate(async () => {
     const { app } = window.mosaicd;
@@ -564,7 +496,7 @@ test('regions are named from afar, on and off by a key, and never from nonsense'
 
 test('reduced motion turns flights into cuts', async () => {
   const page = await open(output().url, { reducedMotion: 'reduce' });
-  await ready(page);
+  await settled(page);
   const moving = await page.evaluate(() => {
     const { app } = window.mosaicd;
     app.flyTo(app.model.works[90]);
@@ -578,13 +510,13 @@ test('without a pyramid the mosaic file is shown', async () => {
   const page = await open(output(grid(4, 2), { cols: 4, rows: 2, change: { pyramid: null } }).url);
   await page.waitForFunction(() => window.mosaicd.app && window.mosaicd.app.model);
   await page.waitForTimeout(300);
-  assert.ok(requests.some((path) => path.endsWith('/mosaic-1.jpg')));
+  assert.ok(stage.requests.some((path) => path.endsWith('/mosaic-1.jpg')));
   await close(page);
 });
 
 test('a finger pinches, drags and taps; the card is a sheet', async () => {
   const page = await open(output().url, { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true, deviceScaleFactor: 3 });
-  await ready(page);
+  await settled(page);
   const client = await page.context().newCDPSession(page);
   const touch = (type, points) => client.send('Input.dispatchTouchEvent', { type, touchPoints: points.map(([x, y], id) => ({ x, y, id })) });
   const before = await page.evaluate(() => window.mosaicd.app.camera.scale);
@@ -608,7 +540,7 @@ test('a finger pinches, drags and taps; the card is a sheet', async () => {
 test('the large view shows the open work, leads on by arrows, and Escape leads back to its card', async () => {
   const out = output();
   const page = await open(out.url);
-  await ready(page);
+  await settled(page);
   await click(page, 120);
   await page.click('#card-picture');
   assert.equal(await page.evaluate(() => document.getElementById('large').open), true);
@@ -632,7 +564,7 @@ test('the large view shows the open work, leads on by arrows, and Escape leads b
 
 test('a slow machine draws coarser while moving, and in full at rest', async () => {
   const page = await open(output().url, { deviceScaleFactor: 2 });
-  await ready(page);
+  await settled(page);
   const widths = await page.evaluate(async () => {
     const { app } = window.mosaicd;
     const pace = window.mosaicd.createPace();

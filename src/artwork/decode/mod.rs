@@ -12,6 +12,7 @@
 
 mod colour;
 mod jpeg;
+mod opaque;
 mod sniff;
 
 use image::{
@@ -230,7 +231,11 @@ fn decode_as(
         true => Picture {
             width,
             height,
-            rgba: read_opaque(decoder).map_err(refused)?,
+            rgba: match format {
+                ImageFormat::Png => opaque::read_png(bytes, limits),
+                _ => opaque::read(decoder),
+            }
+            .map_err(refused)?,
         },
         false => {
             let mut image = DynamicImage::from_decoder(decoder).map_err(refused)?;
@@ -297,28 +302,6 @@ fn into_rgba(image: DynamicImage) -> Vec<u8> {
             .collect(),
         DynamicImage::ImageRgba16(rgba) => rgba.as_raw().iter().copied().map(high).collect(),
         other => other.into_rgba8().into_raw(),
-    }
-}
-
-/// Decodes RGB, which most pictures are, into the buffer that will hold its RGBA, so that no second one is filled.
-fn read_opaque(decoder: impl ImageDecoder) -> Result<Vec<u8>, ImageError> {
-    let rgb_bytes = decoder.total_bytes() as usize;
-    let mut rgba = vec![0; rgb_bytes / 3 * 4];
-    decoder.read_image(&mut rgba[..rgb_bytes])?;
-    spread(&mut rgba);
-    Ok(rgba)
-}
-
-/// Makes opaque RGBA of the RGB that fills the first three quarters of the buffer, from the end, so that no pixel is
-/// overwritten before it was read.
-fn spread(rgba: &mut [u8]) {
-    for i in (0..rgba.len() / 4).rev() {
-        // The fourth byte is another pixel's, and becomes this one's alpha.
-        let Some(four) = rgba[3 * i..].first_chunk() else {
-            return;
-        };
-        let pixel = u32::from_le_bytes(*four) | 0xFF00_0000;
-        rgba[4 * i..4 * i + 4].copy_from_slice(&pixel.to_le_bytes());
     }
 }
 

@@ -427,18 +427,3 @@ proptest! {
         }
     }
 }
-
-#[test]
-fn rgb_of_any_length_spreads_to_opaque_rgba() {
-    for pixels in 0..20_u8 {
-        let rgb: Vec<u8> = (1..=3 * pixels).collect();
-        let naive: Vec<u8> = rgb
-            .chunks(3)
-            .flat_map(|p| [p[0], p[1], p[2], 255])
-            .collect();
-        let mut rgba = rgb;
-        rgba.resize(naive.len(), 0);
-        spread(&mut rgba);
-        assert_eq!(rgba, naive);
-    }
-}

@@ -221,10 +221,10 @@
       camera.home = true;
       camera.fit();
       address.follow(true);
-      const since = m.sinceLastVisit(model, m.remembered);
-      if (since.length && since.length < model.works.length) {
-        const text = `${since.length.toLocaleString()} new since your last visit`;
-        app.notify(text, { label: 'Show', run: () => showArrivals(since) });
+      const { arrived, generation } = m.sinceLastVisit(model, m.remembered);
+      if (arrived.length && arrived.length < model.works.length) {
+        const text = `${arrived.length.toLocaleString()} new since your last visit`;
+        app.notify(text, { label: 'Show', run: () => { showArrivals(arrived); offerMoves(generation); } });
       }
     } else m.sinceLastVisit(model, m.remembered);
     requestFrame();
@@ -264,6 +264,14 @@
     const text = arrived.length === 1 ? '1 new work' : `${arrived.length.toLocaleString()} new works`;
     app.notify(text, { label: 'Show', run: () => showArrivals(arrived) });
     announce(text);
+  }
+
+  /** Says how many works have moved since a generation, if the journal goes back that far, and offers to play it. */
+  async function offerMoves(generation) {
+    const moved = generation ? m.movedSince(await m.readPast().catch(() => []), generation) : [];
+    if (!moved.length) return;
+    const text = moved.length === 1 ? '1 work has moved' : `${moved.length.toLocaleString()} works have moved`;
+    app.notify(text, { label: 'Watch', run: () => app.film.start(generation) });
   }
 
   function showArrivals(ids) {
@@ -427,12 +435,12 @@
 
   // ---- captions ----
 
-  /** The museum label of the work that wandering shows. */
-  app.setCaption = (work) => {
-    byId('caption').textContent = work ? m.nameOf(work) : '';
-    document.body.classList.toggle('captioned', Boolean(work));
-    if (work) announce(m.nameOf(work));
+  /** A line below the mosaic: the museum label of the work that wandering shows, the film's date. Null for none. */
+  app.setCaption = (text) => {
+    byId('caption').textContent = text || '';
+    document.body.classList.toggle('captioned', Boolean(text));
   };
+  app.announce = announce;
 
   // ---- start ----
 

@@ -1,49 +1,18 @@
-// The film: how the mosaic grew, from its journal `history.js`, played over the page until somebody touches anything.
+// The film: how the mosaic grew, from its journal, played over the page until somebody touches anything.
 //
-// A journal line is `mosaicd.past("<crc>",{...});` and holds numbers alone: `g` generation, `t` time, `c` grid, `p`
-// id, col, row triples placed or moved, `r` ids that left, `b` a base that begins anew. Works are cut from the mosaic as
-// it is now; one that has left it since is an empty place.
+// Works are cut from the mosaic as it is now; one that has left it since is an empty place. Works that rest are kept in
+// one picture, so that a frame costs what moves, not what is there.
 (function (m) {
   'use strict';
 
   const STEP_MS = 700; // One generation, unless there are many:
   const FILM_MS = 30000; // the whole film takes no longer.
   const FIRST_SHARE = 0.25; // How much of it the first generation may take, when works come one by one.
+  const ALL_THERE = 0.85; // The share of that after which it is complete.
   const END_MS = 1500;
-  const STATES = 60; // Generations shown: each is kept whole.
+  const SHEET_PX = 4096; // Longest side of the pictures that works are cut from and kept in.
 
-  /** The lines of a journal; a damaged or torn one is left out. */
-  m.parsePast = function (text) {
-    const lines = [];
-    for (const line of text.split('\n')) {
-      const match = /^mosaicd\.past\("[0-9a-f]{8}",(\{.*\})\);$/.exec(line);
-      if (!match) continue;
-      try { lines.push(JSON.parse(match[1])); } catch { /* torn */ }
-    }
-    return lines;
-  };
-
-  /**
-   * Generations as full states: `[{time, cols, rows, cells: Map(id → {x, y})}]`, oldest first. Of many, every second,
-   * third, ... is taken, and always the last.
-   */
-  m.statesOf = function (lines) {
-    const states = [];
-    const cells = new Map();
-    const every = Math.ceil(lines.length / STATES);
-    lines.forEach((line, n) => {
-      if (line.b) cells.clear();
-      for (const id of line.r || []) cells.delete(id);
-      const placed = line.p || [];
-      for (let i = 0; i + 2 < placed.length; i += 3) cells.set(placed[i], { x: placed[i + 1], y: placed[i + 2] });
-      const [cols, rows] = line.c;
-      const taken = n % every === 0 || n === lines.length - 1;
-      if (taken && cells.size && cols > 0 && rows > 0) states.push({ time: line.t, cols, rows, cells: new Map(cells) });
-    });
-    return states;
-  };
-
-  /** Where the film is at `ms`: `{index, t}`, between state `index - 1` and `index`; null after its end. */
+  /** Where the film is at `ms`: `{index, t}`, on the way from step `index - 1` to `index`; null after its end. */
   m.filmAt = function (count, ms) {
     const whole = Math.min(FILM_MS, (count + 2) * STEP_MS);
     const first = count === 1 ? whole : Math.max(whole / count, whole * FIRST_SHARE);
@@ -54,32 +23,20 @@
     return ms < whole + END_MS ? { index: count - 1, t: 1 } : null;
   };
 
-  async function readPast() {
-    if (location.protocol !== 'file:') {
-      const answer = await fetch('history.js', { cache: 'no-cache', credentials: 'same-origin' });
-      return answer.ok ? m.parsePast(await answer.text()) : [];
-    }
-    return new Promise((resolve) => {
-      const lines = [];
-      const script = document.createElement('script');
-      m.past = (_, line) => { lines.push(line); };
-      script.onload = script.onerror = () => { script.remove(); delete m.past; resolve(lines); };
-      script.src = `history.js?${Date.now()}`;
-      document.head.append(script);
-    });
-  }
-
   const ease = (t) => t * t * (3 - 2 * t);
+  const mix = (a, b, t) => a + (b - a) * t;
 
   m.createFilm = function (app, scene) {
-    const film = { on: false };
+    const film = { on: false, paused: false };
     let canvas = null;
 
-    film.start = async () => {
+    /** Plays the whole journal, or what came after generation `since`. */
+    film.start = async (since = 0) => {
       if (film.on || !app.model || !app.model.works.length) return;
       film.on = true;
-      const states = m.statesOf(await readPast().catch(() => []));
-      if (!states.length) { film.on = false; app.notify('No history yet'); return; }
+      const steps = m.stepsOf(await m.readPast().catch(() => []), since);
+      if (!film.on) return; // Left while it loaded.
+      if (!steps.length) { film.on = false; app.notify('No history yet'); return; }
       app.close();
       app.wander.stop();
       canvas = document.createElement('canvas');
@@ -87,83 +44,132 @@
       [canvas.width, canvas.height] = [app.canvas.width, app.canvas.height];
       document.body.append(canvas);
       document.body.classList.add('filming');
-      const sheet = sheetOf(app.model);
-      const began = performance.now();
+      const reel = createReel(steps, app, since > 0);
+      let [last, played] = [performance.now(), since ? m.filmAt.startOf(steps.length) : 0];
       const draw = (now) => {
-        const at = film.on && m.filmAt(states.length, now - began);
+        if (!film.on) return;
+        if (!film.paused) played += now - last;
+        last = now;
+        const at = m.filmAt(steps.length, played);
         if (!at) { film.stop(); return; }
-        paint(states, at, sheet);
+        reel.turn(at);
+        paint(reel, at);
         requestAnimationFrame(draw);
       };
       requestAnimationFrame(draw);
     };
     film.stop = () => {
-      film.on = false;
+      Object.assign(film, { on: false, paused: false });
       if (!canvas) return;
       canvas.remove();
       canvas = null;
       document.body.classList.remove('filming');
       app.setCaption(null);
+      app.requestFrame();
     };
-    for (const kind of ['pointerdown', 'keydown', 'wheel']) {
-      addEventListener(kind, (event) => { if (canvas) { film.stop(); event.stopPropagation(); } }, { capture: true });
-    }
+    const touched = (event) => {
+      if (!film.on) return;
+      event.stopPropagation();
+      if (event.key === ' ') { event.preventDefault(); film.paused = !film.paused; } else film.stop();
+    };
+    for (const kind of ['pointerdown', 'keydown', 'wheel']) addEventListener(kind, touched, { capture: true });
 
-    /** The mosaic as it is now, small enough to be cut up every frame: `{picture, k}`, k pixels a cell. */
-    function sheetOf(model) {
-      const k = Math.max(1, Math.min(64, Math.floor(Math.min(canvas.width / model.cols, canvas.height / model.rows))));
-      const picture = document.createElement('canvas');
-      [picture.width, picture.height] = [model.cols * k, model.rows * k];
-      const view = m.frameOf(model, { ox: 0, oy: 0, k, width: picture.width, height: picture.height });
-      m.paintTiles(picture.getContext('2d'), model, app.tiles, view, { want() {} });
-      return { picture, k, model };
-    }
-
-    function paint(states, { index, t }, { picture, k, model }) {
+    function paint(reel, { index, t }) {
       const context = canvas.getContext('2d');
-      const [to, from] = [states[index], states[Math.max(0, index - 1)]];
-      const glide = index === 0 ? 1 : scene.reduced ? 1 : ease(t);
-      const mix = (a, b) => a + (b - a) * glide;
-      const [cols, rows] = [mix(from.cols, to.cols), mix(from.rows, to.rows)];
+      const [to, from] = [reel.steps[index], reel.steps[Math.max(0, index - 1)]];
+      const glide = index === 0 || scene.reduced ? 1 : ease(t);
+      const [cols, rows] = [mix(from.cols, to.cols, glide), mix(from.rows, to.rows, glide)];
       const side = 0.92 * Math.min(canvas.width / cols, canvas.height / rows);
       const [ox, oy] = [(canvas.width - cols * side) / 2, (canvas.height - rows * side) / 2];
       context.fillStyle = `rgb(${scene.theme.rgb.join(',')})`;
       context.fillRect(0, 0, canvas.width, canvas.height);
-      context.imageSmoothingEnabled = true;
-      let shown = 0;
-      const ids = index === 0 ? [...to.cells.keys()].sort((a, b) => a - b).slice(0, Math.ceil(t * to.cells.size)) : to.cells.keys();
-      for (const id of ids) {
-        const end = to.cells.get(id);
-        const start = index === 0 ? end : from.cells.get(id);
+      const { resting, sheet, k } = reel;
+      context.drawImage(resting, ox, oy, resting.width / k * side, resting.height / k * side);
+      for (const { work, from: start, to: end } of reel.moving) {
         context.globalAlpha = start ? 1 : glide;
-        const [x, y] = start ? [mix(start.x, end.x), mix(start.y, end.y)] : [end.x, end.y];
-        const work = model.works[model.byId.get(id)];
-        if (work) context.drawImage(picture, work.col * k, work.row * k, k, k, ox + x * side, oy + y * side, side, side);
-        shown += 1;
+        const [x, y] = start ? [mix(start.x, end.x, glide), mix(start.y, end.y, glide)] : [end.x, end.y];
+        context.drawImage(sheet, work.col * k, work.row * k, k, k, ox + x * side, oy + y * side, side, side);
       }
       context.globalAlpha = 1;
       const day = new Date(to.time);
-      byCaption(`${Number.isNaN(day.getTime()) ? '' : `${day.toLocaleDateString()} · `}${shown.toLocaleString()} works`);
-    }
-
-    function byCaption(text) {
-      const caption = document.getElementById('caption');
-      caption.textContent = text;
-      document.body.classList.add('captioned');
+      app.setCaption(`${Number.isNaN(day.getTime()) ? '' : `${day.toLocaleDateString()} · `}${reel.shown.toLocaleString()} works`);
     }
 
     return film;
   };
 
-  /**
-   * Works that came since the visitor was here last; remembers this visit. Numbers only ever grow, so the highest one
-   * seen says it all. Nothing on a first visit.
-   */
-  m.sinceLastVisit = function (model, memory) {
-    const key = `seen:${location.pathname}`;
-    const highest = model.works.reduce((max, work) => Math.max(max, work.id), 0);
-    const seen = Number(memory.get(key));
-    memory.set(key, String(Math.max(highest, seen || 0)));
-    return seen > 0 ? model.works.filter((work) => work.id > seen).map((work) => work.id) : [];
+  /** When the second of `count` steps begins, for a film that does not begin with nothing. */
+  m.filmAt.startOf = (count) => {
+    const whole = Math.min(FILM_MS, (count + 2) * STEP_MS);
+    return count === 1 ? 0 : Math.max(0, Math.max(whole / count, whole * FIRST_SHARE) - STEP_MS);
   };
+
+  /**
+   * Turns the steps, the first one work by work or `atOnce`: `resting` is a picture of all works that do not move at
+   * the moment, `k` pixels a cell, `moving` the others, `[{work, from, to}]` in cells, `shown` how many works there are.
+   */
+  function createReel(steps, app, atOnce) {
+    const { model } = app;
+    const cols = Math.max(model.cols, ...steps.map((step) => step.cols));
+    const rows = Math.max(model.rows, ...steps.map((step) => step.rows));
+    const k = Math.max(1, Math.min(64, Math.floor(SHEET_PX / Math.max(cols, rows)),
+      Math.ceil(Math.min(app.canvas.width / model.cols, app.canvas.height / model.rows))));
+    const picture = (width, height) => Object.assign(document.createElement('canvas'), { width: width * k, height: height * k });
+    const resting = picture(cols, rows);
+    const sheet = picture(model.cols, model.rows);
+    const context = resting.getContext('2d');
+    const cells = new Map();
+    const reel = { steps, resting, sheet, k, moving: [], shown: 0 };
+    const first = [...steps[0].placed.keys()].sort((a, b) => a - b);
+    let index = 0;
+    let crisp = false;
+
+    const workOf = (id) => model.works[model.byId.get(id)];
+    const put = (id, { x, y }) => {
+      const work = workOf(id);
+      if (work) context.drawImage(sheet, work.col * k, work.row * k, k, k, x * k, y * k, k, k);
+    };
+    const clear = ({ x, y }) => context.clearRect(x * k, y * k, k, k);
+
+    /** The mosaic as it is now; what is not loaded yet is asked for, and painted when it is here. */
+    function paintSheet() {
+      const view = m.frameOf(model, { ox: 0, oy: 0, k, width: sheet.width, height: sheet.height });
+      crisp = true;
+      m.paintTiles(sheet.getContext('2d'), model, app.tiles, view, {
+        want(url, distance) { crisp = app.tiles.settled(url) && crisp; app.tiles.want(url, distance); } });
+      app.tiles.pump();
+      for (const [id, cell] of cells) put(id, cell);
+    }
+
+    /** Brings what moved to rest and sets the next step in motion. */
+    function next() {
+      for (const [id, cell] of steps[index].placed) { cells.set(id, cell); put(id, cell); }
+      index += 1;
+      const { placed, gone } = steps[index];
+      reel.moving = [];
+      for (const id of gone) if (cells.has(id)) { clear(cells.get(id)); cells.delete(id); }
+      for (const [id, to] of placed) {
+        const from = cells.get(id);
+        if (from) { clear(from); cells.delete(id); }
+        const work = workOf(id);
+        if (work) reel.moving.push({ work, from, to });
+      }
+      reel.shown = cells.size + placed.size;
+    }
+
+    /** Turns to where the film is. */
+    reel.turn = (at) => {
+      if (!crisp) paintSheet();
+      while (index < at.index) next();
+      if (index > 0) return;
+      // The first step: works come in the order of their numbers.
+      const until = atOnce ? first.length : Math.ceil(Math.min(1, at.t / ALL_THERE) * first.length);
+      for (let i = cells.size; i < until; i += 1) {
+        cells.set(first[i], steps[0].placed.get(first[i]));
+        put(first[i], cells.get(first[i]));
+      }
+      reel.shown = cells.size;
+    };
+    return reel;
+  }
 })(window.mosaicd = window.mosaicd || {});

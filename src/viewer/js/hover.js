@@ -12,6 +12,7 @@
     const name = byId('label-name');
     const picture = byId('label-picture');
     let labelled = null;
+    let pointer = null;
     const hover = { at: null };
 
     /** The work under a point of the window, or null. */
@@ -23,15 +24,22 @@
 
     /** The pointer is at a point, or has left (x null). */
     hover.move = (x, y) => {
-      const work = x === null ? null : hover.workAt(x, y);
-      hover.at = work ? { id: work.id, x, y } : null;
-      canvas.classList.toggle('over', Boolean(work));
-      if (work) app.cursorShown = false;
+      pointer = x === null ? null : { x, y };
+      follow();
+      if (hover.at) app.cursorShown = false;
       app.requestFrame();
     };
 
+    /** The work that is under the pointer now: the mosaic may have moved below it. */
+    function follow() {
+      const work = pointer && hover.workAt(pointer.x, pointer.y);
+      hover.at = work ? { id: work.id, ...pointer } : null;
+      canvas.classList.toggle('over', Boolean(work));
+    }
+
     /** Puts the label where it belongs in this frame. */
     hover.place = () => {
+      if (!(hover.at && hover.at.byKey)) follow();
       const { at } = hover;
       const work = at && app.model && app.model.works[app.model.byId.get(at.id)];
       const show = Boolean(work) && !camera.moving() && !app.wander.on && at.id !== app.card.id;

@@ -133,13 +133,22 @@
     return any ? canvas : null;
   };
 
-  function paintVeil(context, view, veil, alpha) {
+  /**
+   * The veil over spare cells. Where a cell is no whole number of pixels, a scaled tile lets the background that it has
+   * there into the next pixel to the right and below: a second veil, one pixel over, covers that seam.
+   */
+  function paintSpare(context, view, veil) {
+    paintVeil(context, view, veil, 1);
+    if (!Number.isInteger(view.k)) paintVeil(context, view, veil, 1, 1);
+  }
+
+  function paintVeil(context, view, veil, alpha, shift = 0) {
     const [w, h] = [Math.min(view.c1, veil.width) - view.c0, Math.min(view.r1, veil.height) - view.r0];
     if (w <= 0 || h <= 0 || alpha <= 0) return;
     context.globalAlpha = alpha;
     context.imageSmoothingEnabled = false;
     const [x, y] = [view.x(view.c0), view.y(view.r0)];
-    context.drawImage(veil, view.c0, view.r0, w, h, x, y, view.x(view.c0 + w) - x, view.y(view.r0 + h) - y);
+    context.drawImage(veil, view.c0, view.r0, w, h, x + shift, y + shift, view.x(view.c0 + w) - x, view.y(view.r0 + h) - y);
     context.globalAlpha = 1;
   }
 
@@ -201,7 +210,7 @@
       let again = m.paintTiles(context, model, tiles, view, {
         want: tiles.want, now: scene.reduced ? Infinity : now,
       });
-      if (scene.spare) paintVeil(context, view, scene.spare, 1);
+      if (scene.spare) paintSpare(context, view, scene.spare);
       again = paintFilter(scene, view, now) || again;
       context.fillStyle = theme.background;
       if (scene.transition) again = scene.transition.paint(context, view, now, theme.background) || again;

@@ -42,7 +42,8 @@
         if (recent.length > REMEMBERED) recent.shift();
         const { width, height } = app.camera.open();
         app.flyTo(work, Math.min(width, height) * 0.55, 2.2);
-        app.setCaption(work);
+        app.setCaption(m.nameOf(work));
+        app.announce(m.nameOf(work));
       }
       timer = setTimeout(step, REST_MS);
     }
