@@ -33,6 +33,10 @@ use std::{
 use threads::Hands;
 use tokio::sync::mpsc;
 
+mod conditions;
+mod noticing;
+mod quality;
+mod reload;
 mod report;
 mod rooms;
 mod serve;
@@ -148,8 +152,8 @@ enum Event {
     Ingested(Outcome),
     /// The pipeline did what it was asked.
     Done(Result<Report, PipelineError>),
-    /// The quality of a generation was computed, and which works are one picture.
-    Measured(Quality, Groups),
+    /// The quality of a generation was computed, and which works are one picture; `None`: it could not be.
+    Measured(Option<(Quality, Groups)>),
     /// A large map has followed its arrivals a bit further; whether some of it may be left.
     Settled(bool),
 }
@@ -237,6 +241,13 @@ pub fn run(
             }
             (Err(error), None) => return Err(error),
         };
+        if let Mode::Watch {
+            level: Some(level), ..
+        } = &mode
+            && let Err(error) = level.set(&config.log.level)
+        {
+            tracing::warn!(%error, "the log level stays");
+        }
         reporter.configure(&config, &encoders);
         encoders.remember(&config);
         let shadow = encoders.next.as_ref().map(|next| {

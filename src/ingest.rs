@@ -27,6 +27,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
+    time::{Duration, Instant},
 };
 
 mod attempts;
@@ -85,8 +86,8 @@ pub struct Outcome {
     pub job: Job,
     /// The content's hash, once its embedding and cell are durable.
     pub result: Result<ContentHash, Refusal>,
-    /// Whether it had to be embedded: its content was new to the store.
-    pub embedded: bool,
+    /// How long reading, decoding and embedding it took, waiting apart; `None` if its content was embedded before.
+    pub embedded: Option<Duration>,
     /// Why the next encoder could not embed it; the file has its place all the same.
     pub next_error: Option<String>,
 }
@@ -155,6 +156,8 @@ struct Decoded {
 struct Inputs {
     input: Option<Vec<f32>>,
     next: Option<Vec<f32>>,
+    /// How long it took to make them.
+    took: Duration,
 }
 
 struct Encoded {
@@ -162,6 +165,7 @@ struct Encoded {
     hash: ContentHash,
     embedded: Embedded,
     next: Embedded,
+    took: Duration,
 }
 
 /// An embedding, or why there is none; `None` if none was wanted.
@@ -198,7 +202,7 @@ impl Ingest {
                         Err(refusal) => deliver(Outcome {
                             job,
                             result: Err(refusal),
-                            embedded: false,
+                            embedded: None,
                             next_error: None,
                         }),
                     }
@@ -224,6 +228,7 @@ impl Ingest {
     /// Reads a file and makes its cell and the encoders' inputs, each only if it is not there already.
     fn decode(&self, job: &Job) -> Result<(ContentHash, Inputs), Refusal> {
         let _file = self.memory.files.take(job.identity.size);
+        let began = Instant::now();
         let bytes = self
             .roots
             .read_finished(&job.path, &job.identity, self.max_file_bytes)?;
@@ -252,6 +257,7 @@ impl Ingest {
         let inputs = Inputs {
             input: fresh.then(|| self.encoder.prepare(&picture)),
             next: next.map(|next| next.prepare(&picture)),
+            took: began.elapsed(),
         };
         attempt.end();
         Ok((hash, inputs))
@@ -280,12 +286,13 @@ impl Ingest {
     }
 
     fn encode(&self, mut group: Vec<Decoded>) -> Vec<Encoded> {
-        let (inputs, next_inputs) = group
+        let (inputs, next_inputs): (Vec<_>, Vec<_>) = group
             .iter_mut()
-            .map(|decoded| std::mem::take(&mut decoded.inputs))
-            .map(|Inputs { input, next }| (input, next))
+            .map(|Decoded { inputs, .. }| (inputs.input.take(), inputs.next.take()))
             .unzip();
+        let (fresh, began) = (inputs.iter().flatten().count(), Instant::now());
         let embedded = embed(&*self.encoder, inputs);
+        let share = began.elapsed() / u32::try_from(fresh.max(1)).unwrap_or(u32::MAX);
         let next = match &self.next {
             Some(next) => embed(&**next, next_inputs),
             None => group.iter().map(|_| None).collect(),
@@ -296,6 +303,7 @@ impl Ingest {
             hash: decoded.hash,
             embedded,
             next,
+            took: decoded.inputs.took + share,
         };
         group.into_iter().zip(answers).map(encoded).collect()
     }
@@ -334,7 +342,7 @@ impl Ingest {
             let next_error = encoded.next.and_then(Result::err);
             Outcome {
                 job: encoded.job,
-                embedded: result.is_ok() && fresh,
+                embedded: (result.is_ok() && fresh).then_some(encoded.took),
                 result,
                 next_error: next_error.map(|error| error.to_string()),
             }

@@ -7,10 +7,31 @@
 //! ```
 //! Events only *schedule* scans; the scan is the truth. A start is a scan, so recovery is no special case.
 //!
+//! # The walk from file to tile
+//! One file, in the order in which its code is called; each stop is a file that can be read on its own.
+//!
+//! 1. [`watch`]: the kernel says that something happened (`watcher`); `settle` waits until the file is quiet.
+//! 2. [`daemon`]: the select loop (`serve`) hands every event to the plan and carries its commands out, on threads
+//!    (`threads`) that only ever send events back.
+//! 3. [`plan`]: pure. `files` follows the file from noticed to ready or refused, `scans` says which works are gone,
+//!    `tasks` when it is time to rebuild, and with what.
+//! 4. [`ingest`]: threads read the file (`watch::read`), decode it ([`artwork::decode`]), prepare its cell
+//!    ([`artwork::tile`]) and its embedding ([`embed`]), and make both durable ([`store`]). From here on it is a hash.
+//! 5. [`pipeline`]: one task at a time on a thread of its own: fetch the embeddings (`load`), rebuild, save
+//!    ([`snapshot`]), publish.
+//! 6. [`rebuild`]: pure. Renames, edits, removals and news are told apart (`changes`); the neighbour graph and the map
+//!    take the newcomers in ([`reduce`]), the grid gives them cells ([`grid`]), and every move is counted.
+//! 7. [`publish`]: `generation` keeps the order. `placement` says which cells changed, `pyramid` and `spliced` redo what
+//!    shows them ([`render`] draws), `files` syncs, and the manifest is renamed into place. The page ([`viewer`]) polls
+//!    `latest.json` and sees the tile.
+//! 8. Afterwards: the past is noted ([`history`]), quality is measured and old generations are collected, when nothing
+//!    else is going on (`daemon::serve`).
+//!
 //! # Rooms
-//! A folder under `src/` is a room; its `mod.rs` is the door. Pure rooms (`reduce`, `grid`, `render`, most of
-//! `artwork`) import no file system, clock, database or thread; the shells around them (`watch`, `store`, `embed`,
-//! `publish`, `service`) do, and they meet only in `daemon` and `rebuild`.
+//! A folder under `src/` is a room; its `mod.rs` (or the file of its name) is the door. Pure rooms (`reduce`, `grid`,
+//! `render`, `rebuild`, `plan`, `history`, most of `artwork`) import no file system, clock, database or thread; the
+//! shells around them (`watch`, `store`, `embed`, `publish`, `service`) do, and they meet only in `daemon`, `ingest` and
+//! `pipeline`.
 //!
 //! # Invariants
 //! - Every artwork has exactly one cell and every cell holds at most one artwork.

@@ -8,36 +8,37 @@
 //! into step with the collection.
 
 use crate::{
-    artwork::{ArtworkId, ContentHash, FileIdentity},
+    artwork::{ContentHash, FileIdentity},
     describe::Descriptions,
     embed::{Encoder, ModelId},
     history::twins::Groups,
     ingest::Job,
-    matrix::Matrix,
-    publish::{CellStore, Chronicle, Generation, PublishError, Published, Publisher, manifest},
-    rebuild::{self, Arrival, ChangeSet, Collection, Params, RebuildError, Rebuilt, Work},
-    snapshot::{self, Snapshot, SnapshotError},
+    publish::{CellStore, Chronicle, PublishError, Published, Publisher, manifest},
+    rebuild::{self, ChangeSet, Collection, Params, RebuildError, Rebuilt, Work},
+    service::limit::Complaints,
+    snapshot::{self, SnapshotError},
     store::{Store, StoreError},
     vectors::VectorFile,
-    watch::Rules,
 };
 use erase::Erasing;
+use load::{arrivals_of, load, vectors_of};
+use shown::generation;
+use stages::Stages;
 use std::{
     collections::HashSet,
-    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 mod erase;
 mod forget;
+mod load;
+mod shown;
+mod stages;
+mod upkeep;
 
-/// Neighbours of a work that the manifest names.
-const NEIGHBOURS: usize = 12;
-
-/// The store's files may be this much larger than they need to be.
-const SPARE_BYTES: u64 = 8 << 20;
+pub use shown::portable;
 
 /// What the pipeline can be asked to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,6 +61,8 @@ pub struct Report {
     pub rebuilt: Rebuilt,
     /// The generation readers see now.
     pub generation: u64,
+    /// Whether this task published it; otherwise there was nothing new for readers.
+    pub changed: bool,
     /// When it was published, milliseconds since the Unix epoch.
     pub published_ms: u64,
     /// Works placed.
@@ -142,6 +145,8 @@ pub struct Pipeline {
     erasing: Erasing,
     /// The embeddings for `export` and `similar`; opened at the first publication and after an error.
     shared: Option<VectorFile>,
+    /// What could not be done beside the task itself, and is tried again.
+    complaints: Complaints,
 }
 
 impl Pipeline {
@@ -179,6 +184,7 @@ impl Pipeline {
             described: Descriptions::default(),
             erasing: Erasing::open(state),
             shared: None,
+            complaints: Complaints::default(),
         })
     }
 
@@ -209,71 +215,9 @@ impl Pipeline {
         &self.cells
     }
 
-    /// Removes files of old generations, cells that no work needs, and embeddings beyond those that may come back.
-    ///
-    /// Called when nothing is being read; what was made meanwhile is found missing and made again.
-    pub fn collect(&mut self, now_ms: u64) {
-        self.erase();
-        if let Err(error) = self.publisher.collect(now_ms) {
-            tracing::warn!(%error, "old generations could not be removed");
-        }
-        if self.collected == self.publisher.generation() {
-            return;
-        }
-        self.collected = self.publisher.generation();
-        let used: HashSet<ContentHash> =
-            self.collection.works.iter().map(|work| work.hash).collect();
-        if let Err(error) = self.cells.retain(|hash| used.contains(hash)) {
-            tracing::warn!(%error, "unneeded cells could not be removed");
-        }
-        match self.forget.collect(&*self.store, &used) {
-            Ok(0) => {}
-            Ok(gone) => tracing::info!(gone, "forgot embeddings of works that are gone"),
-            Err(error) => tracing::warn!(%error, "unneeded embeddings could not be removed"),
-        }
-        match self.store.compact(SPARE_BYTES) {
-            Ok(false) => {}
-            Ok(true) => tracing::info!("the store gave room back"),
-            Err(error) => tracing::warn!(%error, "the store could not give room back"),
-        }
-    }
-
     /// Takes over what the owner says of the works; the next publication shows it.
     pub fn describe(&mut self, described: Descriptions) {
         self.described = described;
-    }
-
-    /// Takes over the owner's patterns. What they name is taken out by the next task, which then erases it from disk;
-    /// what of it was placed once and is not any more is erased now.
-    pub fn forbid(&mut self, rules: Rules) {
-        self.erasing.forbid(rules);
-        self.erase();
-    }
-
-    /// Erases what the patterns took out, once no placed work bears such a name. A failure is tried again.
-    fn erase(&mut self) {
-        let works = &self.collection.works;
-        if !self
-            .erasing
-            .is_due(works.iter().map(|work| work.path.as_path()))
-        {
-            return;
-        }
-        let used: HashSet<ContentHash> = works.iter().map(|work| work.hash).collect();
-        let chronicle = &mut self.chronicle;
-        let output = (&mut self.publisher, chronicle);
-        let erased = erase::erase(output, &self.cells, &*self.store, &used)
-            .and_then(|erased| self.erasing.done().map(|()| erased));
-        match erased {
-            Ok(erased) => tracing::info!(
-                embeddings = erased.embeddings,
-                files = erased.files,
-                "what the ignore patterns name is erased"
-            ),
-            Err(error) => {
-                tracing::warn!(%error, "what the ignore patterns name is not erased yet; trying again")
-            }
-        }
     }
 
     /// The placed works.
@@ -320,8 +264,10 @@ impl Pipeline {
             }
             Task::Apply { arrivals, gone } => {
                 self.forget.arrived(arrivals.len());
-                let (changes, lost) = self.gather(arrivals, gone)?;
+                let (model, dims) = (self.encoder.model(), self.encoder.dims());
+                let (arrivals, lost) = arrivals_of(&*self.store, arrivals, model, dims)?;
                 unembedded = lost;
+                let changes = ChangeSet { arrivals, gone };
                 let _span = tracing::info_span!("layout").entered();
                 self.rebuild(|collection, params| {
                     rebuild::apply(collection, changes, now_ms, params)
@@ -335,9 +281,10 @@ impl Pipeline {
             self.save()?;
             stages.done("store");
         }
-        let moves = moves(self.unpublished);
         let published = self.publish(now_ms)?;
-        stages.done("publish");
+        let drawing = &published.elapsed;
+        let drawing_ms = drawing.tiles_ms + drawing.mosaic_ms + drawing.stills_ms;
+        stages.split("render", drawing_ms, "publish");
         self.erase();
         let missing: HashSet<ContentHash> = published.missing.into_iter().collect();
         let works = &self.collection.works;
@@ -349,11 +296,12 @@ impl Pipeline {
         Ok(Report {
             rebuilt,
             generation: published.generation,
+            changed: published.changed,
             published_ms: manifest.map_or(now_ms, |manifest| manifest.published_ms),
             works: works.len(),
             grid: (self.collection.grid.cols(), self.collection.grid.rows()),
             cell_px: self.cells.px(),
-            moves,
+            moves: manifest.map_or_else(Default::default, |manifest| manifest.moves.clone()),
             tiles: published.tiles_written,
             store_bytes: self.store.size_on_disk().unwrap_or(0),
             missing: undrawn.chain(unembedded).collect(),
@@ -385,33 +333,6 @@ impl Pipeline {
                 Err(error.into())
             }
         }
-    }
-
-    /// Fetches the arrivals' embeddings; files whose embedding is damaged are named, to be embedded again.
-    fn gather(
-        &mut self,
-        arrivals: Vec<(Job, ContentHash)>,
-        gone: Vec<PathBuf>,
-    ) -> Result<(ChangeSet, Vec<PathBuf>), PipelineError> {
-        let mut lost = Vec::new();
-        let mut changes = ChangeSet {
-            arrivals: Vec::with_capacity(arrivals.len()),
-            gone,
-        };
-        for (Job { path, identity }, hash) in arrivals {
-            match self.store.embedding(&hash, self.encoder.model())? {
-                Some(vector) if vector.len() == self.encoder.dims() => {
-                    changes.arrivals.push(Arrival {
-                        path,
-                        hash,
-                        identity,
-                        vector,
-                    });
-                }
-                _ => lost.push(path),
-            }
-        }
-        Ok((changes, lost))
     }
 
     /// Brings the whole collection over to the encoder's model.
@@ -452,7 +373,8 @@ impl Pipeline {
         if let Some(manifest) = self.publisher.manifest()
             && let Err(error) = self.chronicle.note(manifest)
         {
-            tracing::warn!(%error, "the history could not be written; the next generation catches up");
+            let what = "the history could not be written; the next generation catches up";
+            self.complaints.warn(what, &error);
         }
         Ok(published)
     }
@@ -476,151 +398,9 @@ impl Pipeline {
         match shared {
             Ok(file) => self.shared = Some(file),
             Err(error) => {
-                tracing::warn!(%error, "the embeddings for export could not be written");
+                let what = "the embeddings for export could not be written";
+                self.complaints.warn(what, &error);
             }
         }
     }
-}
-
-/// The stages of one task and how long each took.
-struct Stages {
-    since: Instant,
-    list: Vec<(&'static str, Duration)>,
-}
-
-impl Default for Stages {
-    fn default() -> Self {
-        Self {
-            since: Instant::now(),
-            list: Vec::new(),
-        }
-    }
-}
-
-impl Stages {
-    fn done(&mut self, stage: &'static str) {
-        self.list.push((stage, self.since.elapsed()));
-        self.since = Instant::now();
-    }
-}
-
-/// Loads the saved collection and the key of the parameters it was made with; `None` if there is none or (logged) if
-/// its sections do not fit together.
-fn load(store: &dyn Store) -> Result<Option<(Collection, String)>, PipelineError> {
-    let Some(sections) = store.load_state()? else {
-        return Ok(None);
-    };
-    let snapshot = match snapshot::decode(&sections) {
-        Ok(snapshot) => snapshot,
-        Err(error) => {
-            tracing::error!(%error, "the placed works cannot be restored; they are placed anew");
-            return Ok(None);
-        }
-    };
-    let Snapshot {
-        model,
-        dims,
-        works,
-        layout,
-        grid,
-        basis,
-        next_id,
-        made_with,
-    } = snapshot;
-    let (vectors, stale) = vectors_of(store, &works, &model, dims)?;
-    let mut collection =
-        Collection::assemble(model, works, vectors, (layout, grid), basis, next_id);
-    collection.stale = stale;
-    Ok(Some((collection, made_with)))
-}
-
-/// The works' embeddings, `N × dims`; a work whose embedding is missing has a zero row and is listed.
-fn vectors_of(
-    store: &dyn Store,
-    works: &[Work],
-    model: &ModelId,
-    dims: usize,
-) -> Result<(Matrix, HashSet<ArtworkId>), StoreError> {
-    let (mut vectors, mut stale) = (Matrix::new(dims), HashSet::new());
-    let zero = vec![0.0; dims];
-    for work in works {
-        match store.embedding(&work.hash, model)? {
-            Some(vector) if vector.len() == dims => vectors.push(&vector),
-            _ => {
-                stale.insert(work.id);
-                vectors.push(&zero);
-            }
-        }
-    }
-    Ok((vectors, stale))
-}
-
-/// What readers are to see of a collection.
-fn generation(collection: &Collection, model: &str, rebuilt: Rebuilt) -> Generation {
-    let ids: Vec<ArtworkId> = collection.works.iter().map(|work| work.id).collect();
-    let work = |(i, work): (usize, &Work)| {
-        let (col, row) = collection.cell(i);
-        let [x, y] = collection.layout.points()[i];
-        let (near, _) = collection.layout.neighbours(i);
-        manifest::Work {
-            id: work.id,
-            path: portable(&work.path),
-            col,
-            row,
-            x,
-            y,
-            hash: work.hash,
-            size: work.identity.size,
-            added_ms: work.added_ms,
-            neighbours: near
-                .iter()
-                .take(NEIGHBOURS)
-                .map(|&j| ids[j as usize])
-                .collect(),
-            title: None,
-            artist: None,
-            link: None,
-        }
-    };
-    let mut works: Vec<manifest::Work> = collection.works.iter().enumerate().map(work).collect();
-    works.sort_by_key(|work| work.id);
-    Generation {
-        works,
-        cols: collection.grid.cols(),
-        rows: collection.grid.rows(),
-        model: model.to_owned(),
-        moves: moves(rebuilt),
-    }
-}
-
-fn moves(rebuilt: Rebuilt) -> manifest::Moves {
-    let Rebuilt {
-        added,
-        removed,
-        moved,
-        grown,
-        ..
-    } = rebuilt;
-    manifest::Moves {
-        added,
-        removed,
-        moved,
-        grown,
-    }
-}
-
-/// A path as the manifest writes it: UTF-8 as it is, other bytes percent-encoded (then `%` itself too).
-pub fn portable(path: &Path) -> String {
-    if let Some(text) = path.to_str() {
-        return text.to_owned();
-    }
-    let mut text = String::new();
-    for chunk in path.as_os_str().as_bytes().utf8_chunks() {
-        text.push_str(&chunk.valid().replace('%', "%25"));
-        chunk
-            .invalid()
-            .iter()
-            .for_each(|byte| text.push_str(&format!("%{byte:02X}")));
-    }
-    text
 }

@@ -9,83 +9,23 @@
 //! an edit. Same collection and same changes give the same bits.
 
 use crate::{
-    artwork::{ArtworkId, ContentHash, FileIdentity},
+    artwork::ArtworkId,
     embed::ModelId,
     grid::{Grid, GridError, GridParams},
     matrix::Matrix,
-    reduce::{Layout, LayoutParams, Pca, Point, ReduceError},
+    reduce::{Layout, LayoutParams, Point, ReduceError},
 };
-use std::{
-    collections::{BTreeMap, HashMap, HashSet},
-    path::PathBuf,
-};
+use changes::{match_changes, placed};
+use features::follow_features;
+use std::collections::{HashMap, HashSet};
 
-/// The grid sorts by as many principal components as hold this share of the variance, within these bounds: fewer lose
-/// quality (48 of a 512-d mixture hold 70 %, and .02 DPQ16 less), more cost time and gain nothing.
-const FEATURE_SHARE: f32 = 0.9;
-const FEATURES: (usize, usize) = (16, 128);
+mod changes;
+mod collection;
+mod features;
 
-/// The feature basis is fitted anew when the collection has grown by half since the last fit, or shrunk to half.
-const REFIT: f64 = 1.5;
-
-/// One placed artwork.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Work {
-    /// Number kept through rename and edit.
-    pub id: ArtworkId,
-    /// Path below the artwork folder.
-    pub path: PathBuf,
-    /// Content.
-    pub hash: ContentHash,
-    /// What the file system said of the file when it was read.
-    pub identity: FileIdentity,
-    /// When it was first placed, milliseconds since the Unix epoch.
-    pub added_ms: u64,
-}
-
-/// All placed works; every field in one dense index order.
-#[derive(Clone, Debug)]
-pub struct Collection {
-    /// The encoder of every embedding.
-    pub model: ModelId,
-    /// The works.
-    pub works: Vec<Work>,
-    /// Embeddings, `N × D`.
-    pub vectors: Matrix,
-    /// Points and nearest neighbours.
-    pub layout: Layout,
-    /// Cells.
-    pub grid: Grid,
-    /// Projection onto the grid's features, and the number of works it was fitted to.
-    pub basis: Option<(Pca, usize)>,
-    /// The id that the next new work gets.
-    pub next_id: u64,
-    /// Works whose embedding must be made anew (damaged record, other model); their row is zero.
-    pub stale: HashSet<ArtworkId>,
-    features: Matrix,
-}
-
-/// A file that was read, embedded and stored.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Arrival {
-    /// Path below the artwork folder.
-    pub path: PathBuf,
-    /// Content.
-    pub hash: ContentHash,
-    /// What the file system says of the file.
-    pub identity: FileIdentity,
-    /// Its embedding, `D` values, unit length.
-    pub vector: Vec<f32>,
-}
-
-/// What changed in the folder.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct ChangeSet {
-    /// New and changed files.
-    pub arrivals: Vec<Arrival>,
-    /// Paths that are no more.
-    pub gone: Vec<PathBuf>,
-}
+pub use changes::{Arrival, ChangeSet};
+pub use collection::{Collection, Work};
+pub use features::features;
 
 /// Everything that [`apply`] needs to know besides the collection and the changes.
 #[derive(Clone, Debug, PartialEq)]
@@ -137,11 +77,6 @@ impl Rebuilt {
             grown: self.grown + next.grown,
         }
     }
-
-    /// Whether readers would see no difference.
-    pub fn is_nothing(&self) -> bool {
-        *self == Self::default()
-    }
 }
 
 /// The layout or the grid could not be made. The collection is then half changed: load it anew.
@@ -153,75 +88,6 @@ pub enum RebuildError {
     /// The grid.
     #[error("grid: {0}")]
     Grid(#[from] GridError),
-}
-
-impl Collection {
-    /// A collection without works.
-    pub fn empty(model: ModelId, dims: usize, params: &Params) -> Result<Self, RebuildError> {
-        let vectors = Matrix::new(dims);
-        Ok(Self {
-            model,
-            works: Vec::new(),
-            layout: Layout::cold(&vectors, &params.layout)?,
-            grid: Grid::arrange(&Matrix::new(0), &[], &params.grid)?,
-            vectors,
-            basis: None,
-            next_id: 1,
-            stale: HashSet::new(),
-            features: Matrix::new(0),
-        })
-    }
-
-    /// Puts loaded parts together. `features` are derived, so they are never stored.
-    pub fn assemble(
-        model: ModelId,
-        works: Vec<Work>,
-        vectors: Matrix,
-        (layout, grid): (Layout, Grid),
-        basis: Option<(Pca, usize)>,
-        next_id: u64,
-    ) -> Self {
-        let features = basis
-            .as_ref()
-            .map_or(Matrix::new(0), |(pca, _)| pca.project(&vectors));
-        Self {
-            model,
-            works,
-            vectors,
-            layout,
-            grid,
-            basis,
-            next_id,
-            stale: HashSet::new(),
-            features,
-        }
-    }
-
-    /// The features the grid sorts by, `N × 128` at most.
-    pub fn features(&self) -> &Matrix {
-        &self.features
-    }
-
-    /// Column and row of work `i`.
-    pub fn cell(&self, i: usize) -> (u32, u32) {
-        self.grid.cell_of(i).expect("every work has a cell")
-    }
-
-    fn cells(&self) -> HashMap<ArtworkId, (u32, u32)> {
-        self.works
-            .iter()
-            .enumerate()
-            .map(|(i, work)| (work.id, self.cell(i)))
-            .collect()
-    }
-
-    fn fit_basis(&mut self) -> Result<(), RebuildError> {
-        let n = self.works.len();
-        let pca = features(&self.vectors)?;
-        self.features = pca.project(&self.vectors);
-        self.basis = Some((pca, n));
-        Ok(())
-    }
 }
 
 /// Takes the collection from one state to the next.
@@ -352,65 +218,12 @@ pub fn change_model(
     relayout(collection, params)
 }
 
-/// The projection onto the features that a grid of `vectors` (`N × D`) sorts by.
-pub fn features(vectors: &Matrix) -> Result<Pca, ReduceError> {
-    let pca = Pca::fit(vectors, FEATURES.1)?;
-    let mut held = 0.0;
-    let enough = pca
-        .explained_variance_ratio()
-        .into_iter()
-        .position(|share| {
-            held += share;
-            held >= FEATURE_SHARE
-        });
-    Ok(pca.leading(enough.map_or(FEATURES.1, |last| last + 1).max(FEATURES.0)))
-}
-
-fn placed(arrival: Arrival, id: ArtworkId, added_ms: u64) -> (Work, Vec<f32>) {
-    let Arrival {
-        path,
-        hash,
-        identity,
-        vector,
-    } = arrival;
-    (
-        Work {
-            id,
-            path,
-            hash,
-            identity,
-            added_ms,
-        },
-        vector,
-    )
-}
-
 fn ids(collection: &Collection, items: &[u32]) -> HashSet<ArtworkId> {
     items
         .iter()
         .filter_map(|&i| collection.works.get(i as usize))
         .map(|work| work.id)
         .collect()
-}
-
-/// Brings the features into step with the embeddings: projects the new rows, or fits the basis anew when the
-/// collection has outgrown it.
-fn follow_features(collection: &mut Collection) -> Result<(), RebuildError> {
-    let n = collection.works.len() as f64;
-    let current = collection.basis.take().filter(|(_, fitted)| {
-        let fitted = *fitted as f64;
-        n < fitted * REFIT && n > fitted * 0.5
-    });
-    let Some((pca, fitted)) = current else {
-        return collection.fit_basis();
-    };
-    for i in collection.features.rows()..collection.works.len() {
-        let mut row = vec![0.0; collection.features.dims()];
-        pca.project_row(collection.vectors.row(i), &mut row);
-        collection.features.push(&row);
-    }
-    collection.basis = Some((pca, fitted));
-    Ok(())
 }
 
 /// What a rearrangement did that took nothing in and nothing out.
@@ -440,72 +253,4 @@ fn count_moves(
             rebuilt.moved += 1;
         }
     }
-}
-
-#[derive(Default)]
-struct Matched {
-    removed: Vec<usize>,
-    changed: Vec<(usize, Arrival)>,
-    new: Vec<Arrival>,
-    renamed: u32,
-}
-
-/// Tells renames, edits, removals and news apart, and carries the renames and touches out.
-///
-/// A work whose path is gone or holds other content now is *displaced*; an arrival with a displaced work's content
-/// is that work under a new path.
-fn match_changes(collection: &mut Collection, changes: ChangeSet) -> Matched {
-    let arrivals: BTreeMap<PathBuf, Arrival> = changes
-        .arrivals
-        .into_iter()
-        .map(|arrival| (arrival.path.clone(), arrival))
-        .collect();
-    let gone: HashSet<PathBuf> = changes.gone.into_iter().collect();
-
-    let mut displaced: BTreeMap<PathBuf, usize> = BTreeMap::new();
-    let mut by_hash: HashMap<ContentHash, Vec<usize>> = HashMap::new();
-    let mut untouched: HashSet<PathBuf> = HashSet::new();
-    for (i, work) in collection.works.iter_mut().enumerate() {
-        let stale = collection.stale.contains(&work.id);
-        match arrivals.get(&work.path) {
-            Some(arrival) if arrival.hash == work.hash && !stale => {
-                work.identity = arrival.identity;
-                untouched.insert(work.path.clone());
-                continue;
-            }
-            None if !gone.contains(&work.path) => continue,
-            _ => {}
-        }
-        displaced.insert(work.path.clone(), i);
-        if !stale {
-            by_hash.entry(work.hash).or_default().push(i);
-        }
-    }
-
-    let mut matched = Matched::default();
-    let mut taken: HashSet<usize> = HashSet::new();
-    let mut rest = Vec::new();
-    for (path, arrival) in arrivals {
-        if untouched.contains(&path) {
-            continue;
-        }
-        match by_hash.get_mut(&arrival.hash).and_then(Vec::pop) {
-            Some(i) => {
-                taken.insert(i);
-                let work = &mut collection.works[i];
-                (work.path, work.identity) = (arrival.path, arrival.identity);
-                matched.renamed += 1;
-            }
-            None => rest.push(arrival),
-        }
-    }
-    displaced.retain(|_, i| !taken.contains(i));
-    for arrival in rest {
-        match displaced.remove(&arrival.path) {
-            Some(i) => matched.changed.push((i, arrival)),
-            None => matched.new.push(arrival),
-        }
-    }
-    matched.removed = displaced.into_values().collect();
-    matched
 }

@@ -14,7 +14,11 @@ use anyhow::{Context, bail};
 use mosaicd::{
     config::Config,
     daemon::{self, CONFIRMATION, Finding},
-    service::{escape::escaped, human::render_human, status::Status},
+    service::{
+        escape::escaped,
+        human::render_human,
+        status::{Life, Status},
+    },
 };
 use std::{
     fs, io,
@@ -77,17 +81,19 @@ pub(crate) fn status(config: &Config, json: bool) -> anyhow::Result<()> {
         }
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
     };
-    if json {
-        print!("{text}");
-        return Ok(());
-    }
-    let status =
-        Status::from_json(&text).with_context(|| format!("{} is damaged", path.display()))?;
+    let damaged = || format!("{} is damaged", path.display());
+    let status = Status::from_json(&text).with_context(damaged)?;
     let now_ms = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |d| d.as_millis() as u64);
     let life = status.life(now_ms, is_there(status.pid));
-    print!("{}", render_human(&status, life, now_ms));
+    if json {
+        let mut value: serde_json::Value = serde_json::from_str(&text).with_context(damaged)?;
+        value["running"] = (life == Life::Running).into();
+        println!("{}", serde_json::to_string_pretty(&value)?);
+    } else {
+        print!("{}", render_human(&status, life, now_ms));
+    }
     Ok(())
 }
 

@@ -25,6 +25,9 @@ const EVERY_MS: u64 = 500;
 /// Failures listed by name at most; the rest is counted (a folder of junk must not make a status of megabytes).
 const LISTED: usize = 10_000;
 
+/// Failures named in a line of the log at most.
+const LOGGED: usize = 20;
+
 /// Collects and writes the status.
 pub(super) struct Reporter<'a> {
     observe: &'a mut dyn FnMut(&Status),
@@ -85,12 +88,15 @@ impl<'a> Reporter<'a> {
             Event::Described(_, mistakes) => self.mistakes.clone_from(mistakes),
             Event::Ingested(outcome) => {
                 self.done += 1;
-                self.metrics.embedded += u64::from(outcome.embedded);
+                if let Some(took) = outcome.embedded {
+                    self.metrics.embedded += 1;
+                    self.metrics.stage("embed", took);
+                }
                 self.metrics.file_failures += u64::from(outcome.result.is_err());
             }
             Event::Done(Ok(report)) => self.published(report),
             Event::Done(Err(_)) => self.metrics.rebuild_failures += 1,
-            Event::Measured(quality, twins) => {
+            Event::Measured(Some((quality, twins))) => {
                 self.status.quality = Some(Quality {
                     generation: quality.generation,
                     dpq16: quality.dpq16,
@@ -98,7 +104,7 @@ impl<'a> Reporter<'a> {
                 });
                 self.status.counts.twins = twins.iter().map(|group| group.len() as u64 - 1).sum();
             }
-            Event::Settled(_) | Event::Woken => {}
+            Event::Measured(None) | Event::Settled(_) | Event::Woken => {}
         }
     }
 
@@ -125,10 +131,10 @@ impl<'a> Reporter<'a> {
                 .stages_ms
                 .insert((*stage).to_owned(), took.as_secs_f64() * 1e3);
         }
-        if report.generation != status.generation {
+        if report.changed {
             self.metrics.generation(&report.moves);
-            status.moves = report.moves.clone();
         }
+        status.moves = report.moves.clone();
         status.generation = report.generation;
         status.published_ms = Some(report.published_ms);
         status.counts.works = report.works as u64;
@@ -232,9 +238,12 @@ impl<'a> Reporter<'a> {
         )
     }
 
-    /// The whole status, for the log.
-    pub(super) fn json(&self) -> String {
-        self.status.to_json()
+    /// The status in one line of JSON, for the log: of many failures the first ones only.
+    pub(super) fn digest(&self) -> String {
+        let mut status = self.status.clone();
+        status.failures.sort();
+        status.failures.truncate(LOGGED);
+        status.to_line()
     }
 
     fn write(&mut self, wall: u64) {

@@ -1,18 +1,26 @@
 //! The select loop: events in, plan's commands out.
 
-use super::{Event, Mode, Next, chain, report::Reporter, rooms, threads::Hands, wall_ms};
+use super::{
+    Event, Mode, Next, chain,
+    conditions::conditions,
+    noticing::{Noticing, Outlook},
+    reload,
+    report::Reporter,
+    threads::Hands,
+    wall_ms,
+};
 use crate::{
-    config::{Change, Config, WatchMode, changes},
+    config::Config,
     ingest::{Refusal, Retry},
     pipeline::{PipelineError, Report},
     plan::{Command, Input, Plan},
-    service::{limit::Limited, progress::Progress, signals::Signal, systemd::Notifier},
-    watch::{Ignore, RootId, Roots, Rules, WatchEvent, Watchers},
+    service::{limit::Complaints, progress::Progress, signals::Signal, systemd::Notifier},
+    watch::WatchEvent,
 };
 use std::{
     collections::VecDeque,
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     time::{Duration, Instant},
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
@@ -22,10 +30,6 @@ pub const CONFIRMATION: &str = "confirm-removal";
 
 /// The loop wakes at least this often: confirmations, the root's identity, the watchdog, the status.
 const BEAT: Duration = Duration::from_secs(1);
-/// Without events, scans come this often, and at most a tenth of the time is spent scanning.
-const POLL: Duration = Duration::from_secs(3);
-/// A watcher that failed is started again this often.
-const WATCH_AGAIN: Duration = Duration::from_secs(60);
 /// In a single pass, files still being written are waited for this long.
 const LINGER_MS: u64 = 30_000;
 /// The quality is computed when nothing was published for this long: it takes seconds of one core in large collections.
@@ -47,16 +51,8 @@ pub(super) struct Loop<'a, 'b> {
     plan: Plan,
     hands: Hands,
     started: Instant,
-    roots: Roots,
-    rules: Rules,
-    watcher: Option<Watchers>,
-    /// Why changes are noticed by scans alone; `None` while events come.
-    blind: Option<String>,
-    watch_tried: Instant,
-    root_ids: Vec<Option<RootId>>,
-    scan_asked: Instant,
-    scan_took: Duration,
-    limited: Limited,
+    noticing: Noticing,
+    complaints: Complaints,
     generation: u64,
     published: Instant,
     measured: u64,
@@ -92,15 +88,8 @@ impl<'a, 'b> Loop<'a, 'b> {
             plan,
             hands,
             started: now,
-            roots: rooms::roots(config),
-            rules: Rules::default(),
-            watcher: None,
-            blind: None,
-            watch_tried: now,
-            root_ids: Vec::new(),
-            scan_asked: now,
-            scan_took: Duration::ZERO,
-            limited: Limited::new(3, 600_000),
+            noticing: Noticing::new(config, matches!(mode, Mode::Once)),
+            complaints: Complaints::default(),
             generation: 0,
             published: now,
             measured: 0,
@@ -118,7 +107,7 @@ impl<'a, 'b> Loop<'a, 'b> {
 
     /// Ends the threads, within `limit` if there is one; systemd is told meanwhile that all is well.
     pub(super) fn end(self, limit: Option<Duration>) {
-        drop(self.watcher);
+        drop(self.noticing);
         let notifier = self.notifier;
         self.hands.end(limit, || notifier.watchdog());
     }
@@ -131,7 +120,7 @@ impl Loop<'_, '_> {
         inbox: &mut UnboundedReceiver<Event>,
         signals: &mut UnboundedReceiver<Signal>,
     ) -> Next {
-        self.watch();
+        self.noticing.watch(&self.events);
         self.plan_on(Input::Start);
         let mut beat = Instant::now();
         loop {
@@ -158,17 +147,23 @@ impl Loop<'_, '_> {
                 }
             }
             self.settle_down();
-            self.reporter.update(&self.plan, self.conditions(), false);
+            self.report(false);
             if self.plan.can_take_over() {
                 tracing::info!("the next model has embedded every work; it takes over");
                 return Next::TakeOver;
             }
             if self.is_done() {
                 self.blocked = self.plan.is_blocked();
-                self.reporter.update(&self.plan, self.conditions(), true);
+                self.report(true);
                 return Next::Idle;
             }
         }
+    }
+
+    /// Brings the status up to date, if it is time to, or `now`.
+    fn report(&mut self, now: bool) {
+        let conditions = conditions(&self.plan, self.blocked, self.noticing.blind());
+        self.reporter.update(&self.plan, conditions, now);
     }
 
     /// Milliseconds since this loop began.
@@ -180,7 +175,7 @@ impl Loop<'_, '_> {
         self.reporter.event(&event);
         match event {
             Event::Woken => {
-                let events = self.watcher.as_ref().map_or(Vec::new(), Watchers::drain);
+                let events = self.noticing.drain();
                 events.into_iter().for_each(|event| self.watched(event));
             }
             Event::Scanned {
@@ -188,14 +183,13 @@ impl Loop<'_, '_> {
                 rules,
                 wall_ms: began,
             } => {
-                self.scan_took = Duration::from_millis(wall_ms().saturating_sub(began));
-                if self.rules.digest() != rules.digest() || !self.ready {
-                    self.hands.rules(rules.clone());
+                let took = Duration::from_millis(wall_ms().saturating_sub(began));
+                if self.noticing.scanned(took, rules.clone()) || !self.ready {
+                    self.hands.rules(rules);
                 }
-                self.rules = rules;
                 if let Err(error) = &scan {
                     self.warn(
-                        "scan",
+                        "not scanned",
                         &format!("the artwork folder cannot be scanned: {error}"),
                     );
                 }
@@ -220,9 +214,11 @@ impl Loop<'_, '_> {
             }
             Event::Done(result) => self.done(result),
             Event::Settled(more) => self.unsettled |= more,
-            Event::Measured(quality, twins) => {
+            Event::Measured(found) => {
                 self.measuring = false;
-                self.hands.grade(quality, twins);
+                if let Some((quality, twins)) = found {
+                    self.hands.grade(quality, twins);
+                }
             }
         }
     }
@@ -234,7 +230,7 @@ impl Loop<'_, '_> {
         while let Some(command) = commands.pop_front() {
             match command {
                 Command::Scan => {
-                    self.scan_asked = Instant::now();
+                    self.noticing.scan_asked();
                     self.hands.scan();
                 }
                 Command::Ingest(job) => self.hands.ingest(job),
@@ -243,33 +239,19 @@ impl Loop<'_, '_> {
                     self.hands.run(task);
                 }
                 Command::Look(path) => {
-                    let input = self.look(path);
+                    let input = self.noticing.look(path);
                     commands.extend(self.plan.on(input, now));
                 }
             }
         }
     }
 
-    /// Looks at a path.
-    fn look(&self, path: PathBuf) -> Input {
-        let wall_ms = wall_ms();
-        match self.roots.look(&path, &self.rules) {
-            Ok(scan) => Input::Looked {
-                path,
-                scan,
-                wall_ms,
-            },
-            // The artwork folder itself is not there: the scan will say so.
-            Err(_) => Input::Rescan,
-        }
-    }
-
     fn watched(&mut self, event: WatchEvent) {
         match event {
-            WatchEvent::Touched { path, .. } if self.rules.leave_out(&path) => {}
+            WatchEvent::Touched { path, .. } if self.noticing.rules().leave_out(&path) => {}
             WatchEvent::Touched { path, touch } => self.plan_on(Input::Touched { path, touch }),
             WatchEvent::Removed { path } | WatchEvent::Subtree(path) => {
-                let input = self.look(path);
+                let input = self.noticing.look(path);
                 self.plan_on(input);
             }
             WatchEvent::Rescan => {
@@ -280,32 +262,9 @@ impl Loop<'_, '_> {
                 self.plan_on(Input::Rescan);
             }
             WatchEvent::Failed(error) => {
-                self.blind = Some(chain(&error));
+                self.noticing.failed(chain(&error));
                 self.plan_on(Input::Rescan);
             }
-        }
-    }
-
-    /// Starts to watch, where events are wanted and can be trusted.
-    fn watch(&mut self) {
-        self.root_ids = self.roots.ids();
-        self.watcher = None;
-        self.watch_tried = Instant::now();
-        let network = self.roots.any_on_network();
-        let wanted = self.config.watch.mode;
-        if matches!(self.mode, Mode::Once) {
-            self.blind = None;
-            return;
-        }
-        if wanted == WatchMode::Scan || (network && wanted == WatchMode::Auto) {
-            self.blind =
-                Some("watch.mode is \"scan\", or the folder is on a network file system".into());
-            return;
-        }
-        let events = self.events.clone();
-        match self.roots.watch(move || drop(events.send(Event::Woken))) {
-            Ok(watcher) => (self.watcher, self.blind) = (Some(watcher), None),
-            Err(error) => self.blind = Some(chain(&error)),
         }
     }
 
@@ -313,7 +272,7 @@ impl Loop<'_, '_> {
         self.tasks = (false, self.tasks.1 + 1);
         let result = match result {
             Ok(report) => {
-                if report.generation != self.generation {
+                if report.changed {
                     tracing::info!(
                         generation = report.generation,
                         artworks = report.works,
@@ -326,6 +285,8 @@ impl Loop<'_, '_> {
                         elapsed_ms = report.elapsed().as_millis() as u64,
                         "published"
                     );
+                }
+                if report.changed || self.generation == 0 {
                     self.generation = report.generation;
                     self.published = Instant::now();
                     self.unsettled = true;
@@ -337,7 +298,7 @@ impl Loop<'_, '_> {
                 let text = chain(&error);
                 tracing::debug!(error = text, "not published");
                 self.warn(
-                    "rebuild",
+                    "not published",
                     &format!("{text}; the last good mosaic stays, trying again"),
                 );
                 Err(text)
@@ -377,53 +338,18 @@ impl Loop<'_, '_> {
                 tracing::info!("laying everything out afresh");
                 self.plan_on(Input::Relayout);
             }
-            Signal::Dump => tracing::info!(status = %self.reporter.json(), "status"),
+            Signal::Dump => tracing::info!(status = %self.reporter.digest(), "status"),
         }
         None
     }
 
-    /// Proves a new configuration; only a good one ends this loop.
+    /// Reads the configuration again; only a good one ends this loop.
     fn reload(&mut self) -> Option<Next> {
-        let Mode::Watch { reload, level } = self.mode else {
+        if matches!(self.mode, Mode::Once) {
             return None;
-        };
-        // As the file has it, to say which of its changes wait for a restart.
-        let mut wanted = self.config.clone();
-        let proven = reload()
-            .map_err(|error| error.to_string())
-            .and_then(|mut config| {
-                wanted.clone_from(&config);
-                config.folders.state.clone_from(&self.config.folders.state);
-                rooms::check_folders(&config).map_err(|error| error.to_string())?;
-                Ignore::new(&config.watch.ignore).map_err(|error| chain(&error))?;
-                let encoder = rooms::open_encoder(&config).map_err(|error| error.to_string())?;
-                if let Some(level) = level {
-                    level
-                        .set(&config.log.level)
-                        .map_err(|error| error.to_string())?;
-                }
-                Ok((config, encoder))
-            });
-        match proven {
-            Ok(new) => {
-                let changed = changes(self.config, &wanted);
-                let said = if changed.is_empty() {
-                    "nothing changed".to_owned()
-                } else {
-                    let said: Vec<String> = changed.iter().map(Change::to_string).collect();
-                    said.join("; ")
-                };
-                tracing::info!(
-                    changed = changed.len(),
-                    "the configuration was read again: {said}"
-                );
-                if changed.iter().any(|change| change.at_restart) {
-                    tracing::warn!(
-                        "some of these changes wait for a restart: systemctl restart mosaicd"
-                    );
-                }
-                Some(Next::Reload(Box::new(new)))
-            }
+        }
+        match reload::prove(self.config, self.mode) {
+            Ok(new) => Some(Next::Reload(Box::new(new))),
             Err(error) => {
                 tracing::error!(%error, "the new configuration is refused; the old one stays in force");
                 self.reporter.reload_failed();
@@ -435,6 +361,7 @@ impl Loop<'_, '_> {
     /// Everything that no event tells.
     fn beat(&mut self) {
         self.blocked = self.plan.is_blocked();
+        self.complaints.tell_held_back();
         let confirmation = self.config.folders.state.join(CONFIRMATION);
         if fs::remove_file(&confirmation).is_ok() {
             tracing::info!("the removal was confirmed");
@@ -443,21 +370,14 @@ impl Loop<'_, '_> {
         if matches!(self.mode, Mode::Once) {
             return;
         }
-        if self.roots.ids() != self.root_ids {
-            self.warn(
-                "root",
-                "an artwork folder is another one now, or gone; watching and scanning anew",
-            );
-            self.watch();
-            self.plan_on(Input::Rescan);
-        } else if self.blind.is_some() {
-            if self.watch_tried.elapsed() > WATCH_AGAIN {
-                self.watch();
-                if self.blind.is_none() {
-                    self.plan_on(Input::Rescan);
-                }
-            }
-            if self.scan_asked.elapsed() > POLL.max(10 * self.scan_took) {
+        match self.noticing.beat(&self.events) {
+            Outlook::Same => {}
+            Outlook::Scan => self.plan_on(Input::Rescan),
+            Outlook::OtherRoot => {
+                self.warn(
+                    "another artwork folder",
+                    "an artwork folder is another one now, or gone; watching and scanning anew",
+                );
                 self.plan_on(Input::Rescan);
             }
         }
@@ -474,57 +394,6 @@ impl Loop<'_, '_> {
         }
     }
 
-    /// What keeps the daemon from doing its whole job: (what, what to do).
-    fn conditions(&self) -> Vec<(String, String)> {
-        let mut conditions = Vec::new();
-        let mut add = |what: String, advice: &str| conditions.push((what, advice.to_owned()));
-        if let Some(error) = self.plan.scan_error() {
-            add(
-                format!("the artwork folder cannot be scanned: {error}"),
-                "mount or make it again; the last good mosaic stays until then",
-            );
-        }
-        if let Some(held) = self.plan.held() {
-            add(
-                format!(
-                    "{} artworks vanished at once, and nobody was seen to delete them",
-                    held.missing
-                ),
-                "bring them back (a lost mount?), or run `mosaicd confirm-removal`",
-            );
-        }
-        if let Some(error) = self.plan.failing() {
-            add(
-                error.to_owned(),
-                "make space or repair the disk; it heals by itself then",
-            );
-        }
-        if self.blocked {
-            add(
-                "some files cannot be taken in: the state folder cannot be written".into(),
-                "make space in the state folder or repair its disk; they are tried again",
-            );
-        }
-        if let Some(shadow) = self.plan.shadow()
-            && let Some((failed, error)) = shadow.failures()
-            && shadow.is_over()
-        {
-            add(
-                format!("the new model fails on {failed} artworks: {error}"),
-                "the old model stays; mend embed.model and reload",
-            );
-        }
-        if let Some(error) = &self.blind
-            && self.config.watch.mode != WatchMode::Scan
-        {
-            add(
-                format!("changes are noticed by scans alone: {error}"),
-                "set watch.mode = \"scan\" to accept it, or mend the cause; it is tried again every minute",
-            );
-        }
-        conditions
-    }
-
     /// Whether a single pass has nothing left to do.
     fn is_done(&self) -> bool {
         if !matches!(self.mode, Mode::Once) {
@@ -539,11 +408,10 @@ impl Loop<'_, '_> {
 
     /// Says that a file is left out: the first ones by name, the rest by their number.
     fn refused(&mut self, path: &Path, refusal: &Refusal) {
-        let now = self.now_ms();
         let kind = match refusal.retry() {
             // It is being written, or gone: no news.
             Retry::Look => None,
-            _ => self.limited.admit("refused", now),
+            _ => self.complaints.admit("files left out"),
         };
         match kind {
             Some(suppressed) => tracing::warn!(
@@ -557,8 +425,7 @@ impl Loop<'_, '_> {
     }
 
     fn warn(&mut self, kind: &str, text: &str) {
-        let now = self.now_ms();
-        if let Some(suppressed) = self.limited.admit(kind, now) {
+        if let Some(suppressed) = self.complaints.admit(kind) {
             tracing::warn!(suppressed, "{text}");
         }
     }

@@ -1,18 +1,14 @@
 //! The daemon's threads: watcher, scanner, readers, pipeline, quality. Each says what happened as an [`Event`].
 
-use super::{DaemonError, Event, chain, rooms::Rooms, wall_ms};
+use super::{DaemonError, Event, chain, quality, rooms::Rooms, wall_ms};
 use crate::{
-    artwork::ContentHash,
     config::Config,
     describe::Descriptions,
-    grid::quality::dpq16,
-    history::twins::{self, Groups},
+    history::twins::Groups,
     ingest::{Job, threads_or_all},
     pipeline::{Known, Pipeline, Task},
-    publish::{CellStore, manifest::Quality},
-    rebuild::Collection,
-    reduce::trustworthiness,
-    service::limit::Limited,
+    publish::manifest::Quality,
+    service::limit::Complaints,
     watch::{Ignore, Roots, Rules},
 };
 use crossbeam_channel::{Receiver, Sender, unbounded};
@@ -32,16 +28,6 @@ pub(super) const STOP: Duration = Duration::from_secs(15);
 
 /// How often the service manager hears meanwhile that all is well. Its socket holds few messages, and a full one blocks.
 const ALIVE: Duration = Duration::from_secs(1);
-
-/// Up to this many works quality is computed from all of them.
-const QUALITY_SAMPLE: usize = 4_096;
-/// Rows that the grid's quality is computed from in larger collections; they err by .0003 at most.
-const QUALITY_ROWS: usize = 1_024;
-
-/// Twins are looked for among this many nearest works,
-const TWINS_AMONG: usize = 4;
-/// and nearer than this (embeddings have unit length: 0 is the same, 2 the opposite).
-const TWINS_WITHIN: f32 = 0.5;
 
 /// What the pipeline's thread is asked.
 enum Order {
@@ -187,7 +173,10 @@ impl Hands {
     }
 }
 
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
+pub(super) fn spawn(
+    name: &str,
+    work: impl FnOnce() + Send + 'static,
+) -> std::io::Result<JoinHandle<()>> {
     thread::Builder::new().name(name.into()).spawn(work)
 }
 
@@ -205,65 +194,11 @@ fn run_pipeline(mut pipeline: Pipeline, inbox: &Receiver<Order>, send: &Unbounde
             Order::Collect => pipeline.collect(wall_ms()),
             Order::Settle => drop(send.send(Event::Settled(pipeline.settle()))),
             Order::Measure => {
-                let (collection, generation) =
-                    (pipeline.collection().clone(), pipeline.generation());
-                let (send, cells) = (send.clone(), pipeline.cells().clone());
-                // A pool of its own, of one thread: the next rebuild must not queue behind it.
-                let measure = move || match rayon::ThreadPoolBuilder::new().num_threads(1).build() {
-                    Ok(pool) => {
-                        let quality = pool.install(|| measure(&collection, generation));
-                        let twins = twins_of(&collection, &cells);
-                        drop(send.send(Event::Measured(quality, twins)));
-                    }
-                    Err(error) => tracing::warn!(%error, "the quality cannot be computed"),
-                };
-                if let Err(error) = spawn("quality", measure) {
-                    tracing::warn!(%error, "the quality cannot be computed");
-                }
+                let (collection, cells) = (pipeline.collection().clone(), pipeline.cells().clone());
+                quality::measure_beside(collection, cells, pipeline.generation(), send.clone());
             }
         }
     }
-}
-
-fn measure(collection: &Collection, generation: u64) -> Quality {
-    let n = collection.works.len();
-    let cells: Vec<_> = (0..n).map(|i| collection.cell(i)).collect();
-    let (vectors, points) = (&collection.vectors, collection.layout.points());
-    let sample = Some(QUALITY_SAMPLE);
-    Quality {
-        generation,
-        dpq16: dpq16(
-            vectors,
-            &cells,
-            (n > QUALITY_SAMPLE).then_some(QUALITY_ROWS),
-            0,
-        ),
-        trustworthiness: (n > 2).then(|| trustworthiness(vectors, points, 15, sample, 0)),
-    }
-}
-
-/// Which works are one picture.
-fn twins_of(collection: &Collection, cells: &CellStore) -> Groups {
-    let works: Vec<_> = collection
-        .works
-        .iter()
-        .map(|work| (work.id, work.hash))
-        .collect();
-    let near = |i: usize| {
-        let (near, distances) = collection.layout.neighbours(i);
-        let close = near
-            .iter()
-            .zip(distances)
-            .filter(|(_, d)| **d < TWINS_WITHIN);
-        close.take(TWINS_AMONG).map(|(&j, _)| j as usize).collect()
-    };
-    let small = |hash: &ContentHash| {
-        let mut pixels = Vec::new();
-        cells
-            .mip(hash, twins::SIDE_PX, &mut pixels)
-            .then_some(pixels)
-    };
-    twins::find(&works, near, small)
 }
 
 /// Scans whenever asked, of late requests only the last. The owner's files come along: patterns, and descriptions
@@ -274,18 +209,13 @@ fn run_scans(
     inbox: &Receiver<()>,
     send: &UnboundedSender<Event>,
 ) {
-    let mut limited = Limited::new(3, 600_000);
+    let mut complaints = Complaints::default();
     let mut said = None;
     for () in inbox {
         let wall_ms = wall_ms();
         let (rules, wrong) = roots.rules(ignore);
         for error in wrong {
-            if limited.admit("ignore", wall_ms).is_some() {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "a line of .mosaicignore is left out"
-                );
-            }
+            complaints.warn("a line of .mosaicignore is left out", &error);
         }
         let (described, mistakes) = roots.descriptions(quiet);
         let now = Some((described.digest(), mistakes.clone()));

@@ -56,6 +56,8 @@ pub(super) fn open<T>(
         let commit = || {
             let builder = Session::builder(&environment)?
                 .with_intra_threads(runtime.threads())?
+                // Threads that spin while they wait for each other take the processor from those that decode.
+                .with_intra_op_spinning(false)?
                 .with_inter_threads(1)?;
             let mut builder = match cuda {
                 true => builder

@@ -105,19 +105,18 @@ impl Past {
     pub fn fold(journal: &str) -> String {
         let lines: Vec<Line> = journal.split_inclusive('\n').filter_map(parse).collect();
         let mut past = Self::default();
-        let mut kept = String::new();
-        let mut begun = 0;
+        let (mut read, mut old) = (0, 0_usize);
         for line in &lines {
-            let old = begun < journal.len() / 2;
-            begun += text(line).len();
-            past.apply(line);
-            if old {
-                kept = text(&past.base(line.t));
-            } else {
-                kept.push_str(&text(line));
+            if read >= journal.len() / 2 {
+                break;
             }
+            read += text(line).len();
+            past.apply(line);
+            old += 1;
         }
-        kept
+        let base = old.checked_sub(1).map(|last| past.base(lines[last].t));
+        let kept = base.iter().chain(&lines[old..]);
+        kept.map(text).collect()
     }
 
     /// The journal without the works that `keep` does not want.

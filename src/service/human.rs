@@ -177,10 +177,10 @@ fn write(out: &mut String, status: &Status, life: Life, now_ms: u64) -> fmt::Res
             };
             writeln!(
                 out,
-                "  {}\n    {} (tried {}, {next})",
+                "  {}\n    {} (for {}, {next})",
                 escaped(&failure.path),
                 escaped(&failure.reason),
-                ago(failure.failed_ms)
+                span(now_ms.saturating_sub(failure.failed_ms))
             )?;
         }
     }
@@ -296,9 +296,9 @@ Needs attention:
 
 Failed files (2):
   a.png
-    not an image (tried 16 min ago, again when it changes)
+    not an image (for 16 min, again when it changes)
   z\\u{1b}[31m\\n.png
-    cut off after 12 of 40 rows (tried 10 s ago, again in 10 s)
+    cut off after 12 of 40 rows (for 10 s, again in 10 s)
 ";
         assert_eq!(render_human(&status, Life::Running, 280_000_000), expected);
     }

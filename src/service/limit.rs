@@ -2,9 +2,12 @@
 //!
 //! Pure: time is an argument (milliseconds of any clock that does not go back). A kind of warning may be said
 //! `burst` times, then once per `every_ms`; what was held back is counted and told with the next line. Memory is
-//! bounded by [`MAX_KINDS`].
+//! bounded by [`MAX_KINDS`]. [`Complaints`] is the shell around it that looks at a clock and says the lines.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, error::Error, time::Instant};
+
+/// Of each kind of warning, three are said at once, and then one every ten minutes.
+const WARNINGS: (u32, u64) = (3, 600_000);
 
 /// Kinds kept at most; the one said longest ago is forgotten first.
 pub const MAX_KINDS: usize = 256;
@@ -88,6 +91,48 @@ impl Limited {
             let Some(oldest) = oldest else { return };
             self.kinds.remove(&oldest);
         }
+    }
+}
+
+/// Says warnings that may repeat.
+#[derive(Debug)]
+pub struct Complaints {
+    limited: Limited,
+    began: Instant,
+}
+
+impl Default for Complaints {
+    fn default() -> Self {
+        let (burst, every_ms) = WARNINGS;
+        Self {
+            limited: Limited::new(burst, every_ms),
+            began: Instant::now(),
+        }
+    }
+}
+
+impl Complaints {
+    /// Asks to say a warning of this kind, as [`Limited::admit`].
+    pub fn admit(&mut self, kind: &str) -> Option<u64> {
+        self.limited.admit(kind, self.now_ms())
+    }
+
+    /// Says that something went wrong, unless that was said often enough.
+    pub fn warn(&mut self, what: &'static str, error: &dyn Error) {
+        if let Some(suppressed) = self.admit(what) {
+            tracing::warn!(%error, suppressed, "{what}");
+        }
+    }
+
+    /// Says how many warnings were held back since the last of their kind, once it is long ago. Call it now and then.
+    pub fn tell_held_back(&mut self) {
+        for (kind, suppressed) in self.limited.overdue(self.now_ms()) {
+            tracing::warn!(suppressed, "more of the same were held back: {kind}");
+        }
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.began.elapsed().as_millis() as u64
     }
 }
 

@@ -165,7 +165,7 @@ pub struct Failure {
     pub path: String,
     /// Why.
     pub reason: String,
-    /// When it was tried last.
+    /// Since when it is left out for this reason.
     pub failed_ms: u64,
     /// When it is tried again; absent: when the file changes.
     pub next_try_ms: Option<u64>,
@@ -186,6 +186,19 @@ pub struct Quality {
 impl Status {
     /// The text of `status.json`: indented, failures ordered by path, a newline at the end.
     pub fn to_json(&self) -> String {
+        let mut text = serde_json::to_string_pretty(&self.writable())
+            .expect("plain structs with text keys serialise");
+        text.push('\n');
+        text
+    }
+
+    /// The same in one line.
+    pub fn to_line(&self) -> String {
+        serde_json::to_string(&self.writable()).expect("plain structs with text keys serialise")
+    }
+
+    /// Without figures that JSON cannot hold, failures ordered by path.
+    fn writable(&self) -> Self {
         let mut status = self.clone();
         status.failures.sort();
         if let Some(quality) = &mut status.quality {
@@ -193,10 +206,7 @@ impl Status {
             quality.trustworthiness = quality.trustworthiness.filter(|value| value.is_finite());
         }
         status.stages_ms.retain(|_, ms| ms.is_finite());
-        let mut text =
-            serde_json::to_string_pretty(&status).expect("plain structs with text keys serialise");
-        text.push('\n');
-        text
+        status
     }
 
     /// Reads `status.json`.

@@ -99,6 +99,11 @@ pub fn init(format: LogFormat, level: &str) -> Result<LevelHandle, TelemetryErro
     Ok(LevelHandle(handle))
 }
 
+/// Whether `level` is one that [`init`] and [`LevelHandle::set`] take.
+pub fn check_level(level: &str) -> Result<(), TelemetryError> {
+    targets(level).map(drop)
+}
+
 /// Reads a level: bare ones are this program's.
 ///
 /// Stricter than `Targets`' own parser, which takes a mistyped level for the name of a target.

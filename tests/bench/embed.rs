@@ -138,7 +138,10 @@ fn ingest(encoder: &Arc<dyn Encoder>, root: &Path, jobs: &[Job]) -> Vec<(PathBuf
     for _ in jobs {
         let outcome = outcomes.recv().unwrap();
         outcome.result.unwrap();
-        assert!(outcome.embedded, "two files of the folder are the same");
+        assert!(
+            outcome.embedded.is_some(),
+            "two files of the folder are the same"
+        );
         done.push((outcome.job.path, began.elapsed()));
     }
     drop(inbox);

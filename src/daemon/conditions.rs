@@ -1,0 +1,53 @@
+//! What keeps the daemon from doing its whole job, and what an operator can do about it.
+
+use crate::plan::Plan;
+
+/// Every such condition: (what, what to do). `blocked` says whether files wait because the state folder cannot be
+/// written, `blind` why changes are noticed by scans alone.
+pub(super) fn conditions(plan: &Plan, blocked: bool, blind: Option<&str>) -> Vec<(String, String)> {
+    let mut conditions = Vec::new();
+    let mut add = |what: String, advice: &str| conditions.push((what, advice.to_owned()));
+    if let Some(error) = plan.scan_error() {
+        add(
+            format!("the artwork folder cannot be scanned: {error}"),
+            "mount or make it again; the last good mosaic stays until then",
+        );
+    }
+    if let Some(held) = plan.held() {
+        add(
+            format!(
+                "{} artworks vanished at once, and nobody was seen to delete them",
+                held.missing
+            ),
+            "bring them back (a lost mount?), or run `mosaicd confirm-removal`",
+        );
+    }
+    if let Some(error) = plan.failing() {
+        add(
+            error.to_owned(),
+            "make space or repair the disk; it heals by itself then",
+        );
+    }
+    if blocked {
+        add(
+            "some files cannot be taken in: the state folder cannot be written".into(),
+            "make space in the state folder or repair its disk; they are tried again",
+        );
+    }
+    if let Some(shadow) = plan.shadow()
+        && let Some((failed, error)) = shadow.failures()
+        && shadow.is_over()
+    {
+        add(
+            format!("the new model fails on {failed} artworks: {error}"),
+            "the old model stays; mend embed.model and reload",
+        );
+    }
+    if let Some(error) = blind {
+        add(
+            format!("changes are noticed by scans alone: {error}"),
+            "set watch.mode = \"scan\" to accept it, or mend the cause; it is tried again every minute",
+        );
+    }
+    conditions
+}

@@ -1,0 +1,101 @@
+//! What is computed beside everything else, when nothing was published for a while: how good the arrangement is, and
+//! which works are one picture.
+
+use super::{Event, threads::spawn};
+use crate::{
+    artwork::ContentHash,
+    grid::quality::dpq16,
+    history::twins::{self, Groups},
+    publish::{CellStore, manifest::Quality},
+    rebuild::Collection,
+    reduce::trustworthiness,
+};
+use std::sync::Arc;
+use tokio::sync::mpsc::UnboundedSender;
+
+/// Up to this many works quality is computed from all of them.
+const QUALITY_SAMPLE: usize = 4_096;
+/// Rows that the grid's quality is computed from in larger collections; they err by .0003 at most.
+const QUALITY_ROWS: usize = 1_024;
+
+/// Twins are looked for among this many nearest works,
+const TWINS_AMONG: usize = 4;
+/// and nearer than this (embeddings have unit length: 0 is the same, 2 the opposite).
+const TWINS_WITHIN: f32 = 0.5;
+
+/// Sends its word when it is dropped, so that the loop hears of the end whatever came of it.
+struct Word {
+    found: Option<(Quality, Groups)>,
+    send: UnboundedSender<Event>,
+}
+
+impl Drop for Word {
+    fn drop(&mut self) {
+        drop(self.send.send(Event::Measured(self.found.take())));
+    }
+}
+
+/// Measures on a thread of its own; [`Event::Measured`] tells the end.
+pub(super) fn measure_beside(
+    collection: Collection,
+    cells: Arc<CellStore>,
+    generation: u64,
+    send: UnboundedSender<Event>,
+) {
+    let word = Word { found: None, send };
+    let work = move || {
+        let mut word = word;
+        // A pool of its own, of one thread: the next rebuild must not queue behind it.
+        match rayon::ThreadPoolBuilder::new().num_threads(1).build() {
+            Ok(pool) => {
+                let quality = pool.install(|| measure(&collection, generation));
+                word.found = Some((quality, twins_of(&collection, &cells)));
+            }
+            Err(error) => tracing::warn!(%error, "the quality cannot be computed"),
+        }
+    };
+    if let Err(error) = spawn("quality", work) {
+        tracing::warn!(%error, "the quality cannot be computed");
+    }
+}
+
+fn measure(collection: &Collection, generation: u64) -> Quality {
+    let n = collection.works.len();
+    let cells: Vec<_> = (0..n).map(|i| collection.cell(i)).collect();
+    let (vectors, points) = (&collection.vectors, collection.layout.points());
+    let sample = Some(QUALITY_SAMPLE);
+    Quality {
+        generation,
+        dpq16: dpq16(
+            vectors,
+            &cells,
+            (n > QUALITY_SAMPLE).then_some(QUALITY_ROWS),
+            0,
+        ),
+        trustworthiness: (n > 2).then(|| trustworthiness(vectors, points, 15, sample, 0)),
+    }
+}
+
+/// Which works are one picture.
+fn twins_of(collection: &Collection, cells: &CellStore) -> Groups {
+    let works: Vec<_> = collection
+        .works
+        .iter()
+        .map(|work| (work.id, work.hash))
+        .collect();
+    let near = |i: usize| {
+        let (near, distances) = collection.layout.neighbours(i);
+        let close = near
+            .iter()
+            .zip(distances)
+            .filter(|(_, d)| **d < TWINS_WITHIN);
+        close.take(TWINS_AMONG).map(|(&j, _)| j as usize).collect()
+    };
+    let small = |hash: &ContentHash| {
+        let mut pixels = Vec::new();
+        cells
+            .mip(hash, twins::SIDE_PX, &mut pixels)
+            .then_some(pixels)
+    };
+    twins::find(&works, near, small)
+}

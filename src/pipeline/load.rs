@@ -1,0 +1,86 @@
+//! From the store: the placed works of the last run, and the embeddings of arrivals.
+
+use super::PipelineError;
+use crate::{
+    artwork::{ArtworkId, ContentHash},
+    embed::ModelId,
+    ingest::Job,
+    matrix::Matrix,
+    rebuild::{Arrival, Collection, Work},
+    snapshot::{self, Snapshot},
+    store::{Store, StoreError},
+};
+use std::{collections::HashSet, path::PathBuf};
+
+/// Loads the saved collection and the key of the parameters it was made with; `None` if there is none or (logged) if
+/// its sections do not fit together.
+pub(super) fn load(store: &dyn Store) -> Result<Option<(Collection, String)>, PipelineError> {
+    let Some(sections) = store.load_state()? else {
+        return Ok(None);
+    };
+    let snapshot = match snapshot::decode(&sections) {
+        Ok(snapshot) => snapshot,
+        Err(error) => {
+            tracing::error!(%error, "the placed works cannot be restored; they are placed anew");
+            return Ok(None);
+        }
+    };
+    let Snapshot {
+        model,
+        dims,
+        works,
+        layout,
+        grid,
+        basis,
+        next_id,
+        made_with,
+    } = snapshot;
+    let (vectors, stale) = vectors_of(store, &works, &model, dims)?;
+    let mut collection =
+        Collection::assemble(model, works, vectors, (layout, grid), basis, next_id);
+    collection.stale = stale;
+    Ok(Some((collection, made_with)))
+}
+
+/// The works' embeddings, `N × dims`; a work whose embedding is missing has a zero row and is listed.
+pub(super) fn vectors_of(
+    store: &dyn Store,
+    works: &[Work],
+    model: &ModelId,
+    dims: usize,
+) -> Result<(Matrix, HashSet<ArtworkId>), StoreError> {
+    let (mut vectors, mut stale) = (Matrix::new(dims), HashSet::new());
+    let zero = vec![0.0; dims];
+    for work in works {
+        match store.embedding(&work.hash, model)? {
+            Some(vector) if vector.len() == dims => vectors.push(&vector),
+            _ => {
+                stale.insert(work.id);
+                vectors.push(&zero);
+            }
+        }
+    }
+    Ok((vectors, stale))
+}
+
+/// The arrivals with their embeddings; files whose embedding is damaged are named, to be embedded again.
+pub(super) fn arrivals_of(
+    store: &dyn Store,
+    files: Vec<(Job, ContentHash)>,
+    model: &ModelId,
+    dims: usize,
+) -> Result<(Vec<Arrival>, Vec<PathBuf>), StoreError> {
+    let (mut arrivals, mut lost) = (Vec::with_capacity(files.len()), Vec::new());
+    for (Job { path, identity }, hash) in files {
+        match store.embedding(&hash, model)? {
+            Some(vector) if vector.len() == dims => arrivals.push(Arrival {
+                path,
+                hash,
+                identity,
+                vector,
+            }),
+            _ => lost.push(path),
+        }
+    }
+    Ok((arrivals, lost))
+}

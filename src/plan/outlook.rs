@@ -1,0 +1,112 @@
+//! What the plan tells of itself: whether anything is left to do, what is going on, and what is wrong.
+
+use super::{Held, Plan, Refused, Shadow};
+use crate::watch::SkipReason;
+use std::{collections::BTreeMap, path::PathBuf};
+
+impl Plan {
+    /// Whether nothing is left to do until something changes.
+    pub fn is_idle(&self) -> bool {
+        self.scans > 0
+            && !self.scanning
+            && self.running.is_none()
+            && self.failing.is_none()
+            && self.in_flight.is_empty()
+            && self.ready.is_empty()
+            && self.gone.is_empty()
+            && self.settling() == 0
+            && !(self.due || self.relayout)
+            && self.shadow.as_ref().is_none_or(Shadow::is_over)
+    }
+
+    /// Whether nothing is being read or placed; files may settle, and the output may be failing.
+    pub fn is_calm(&self) -> bool {
+        self.running.is_none() && self.in_flight.is_empty() && self.ready.is_empty()
+    }
+
+    /// The embedding of the placed works by another model, while that goes on.
+    pub fn shadow(&self) -> Option<&Shadow> {
+        self.shadow.as_ref()
+    }
+
+    /// Whether every placed work is embedded by the other model, so that it can take over.
+    pub fn can_take_over(&self) -> bool {
+        self.running.is_none() && self.shadow.as_ref().is_some_and(Shadow::is_complete)
+    }
+
+    /// Whether the artwork folder was scanned.
+    pub fn has_scanned(&self) -> bool {
+        self.scans > 0
+    }
+
+    /// Whether some file could not be taken in for lack of room or an I/O error of ours.
+    pub fn is_blocked(&self) -> bool {
+        self.refused.values().any(|refused| refused.ours)
+    }
+
+    /// Files in a state between seen and placed.
+    pub fn pending(&self) -> usize {
+        self.unread() + self.ready.len()
+    }
+
+    /// Inputs so far, ticks apart: while it stays the same, nothing that the plan tells has changed.
+    pub fn inputs(&self) -> u64 {
+        self.inputs
+    }
+
+    /// Files that are being read and embedded.
+    pub fn reading(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    /// Files that are seen and not read yet.
+    pub fn unread(&self) -> usize {
+        self.settling() + self.in_flight.len()
+    }
+
+    /// Files that are not in the mosaic, by name.
+    pub fn refused(&self) -> &BTreeMap<PathBuf, Refused> {
+        &self.refused
+    }
+
+    /// What the last scan left aside.
+    pub fn skipped(&self) -> &[(PathBuf, SkipReason)] {
+        &self.skipped
+    }
+
+    /// A held removal.
+    pub fn held(&self) -> Option<Held> {
+        self.held
+    }
+
+    /// Why the artwork folder cannot be scanned.
+    pub fn scan_error(&self) -> Option<&str> {
+        self.scan_error.as_deref()
+    }
+
+    /// Why the last task failed.
+    pub fn failing(&self) -> Option<&str> {
+        self.failing.as_ref().map(|(reason, ..)| reason.as_str())
+    }
+
+    /// What is being done: `scan`, `embed` or `layout`; `None` when idle.
+    pub fn stage(&self) -> Option<&'static str> {
+        match () {
+            () if self.scanning && self.scans == 0 => Some("scan"),
+            () if !self.in_flight.is_empty() => Some("embed"),
+            () if self.running.is_some() => Some("layout"),
+            () if self.settling() > 0 => Some("settle"),
+            () => None,
+        }
+    }
+
+    /// Paths that are still being written.
+    pub fn settling(&self) -> usize {
+        let again = self
+            .refused
+            .values()
+            .filter(|refused| refused.again)
+            .count();
+        self.settle.len().saturating_sub(again)
+    }
+}
