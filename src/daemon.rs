@@ -216,6 +216,7 @@ pub fn run(
     }
     // What to go back to when a reload fails after all.
     let mut proven: Option<(Config, Encoders)> = None;
+    let mut started = false;
     loop {
         // Each round has a channel of its own: a late word of the last one must not reach the next.
         let (events, mut inbox) = mpsc::unbounded_channel();
@@ -250,6 +251,15 @@ pub fn run(
         }
         reporter.configure(&config, &encoders);
         encoders.remember(&config);
+        if !std::mem::replace(&mut started, true) {
+            tracing::info!(
+                version = env!("CARGO_PKG_VERSION"),
+                artworks = known.len(),
+                model = encoders.serving.name(),
+                output = %config.folders.output.display(),
+                "started"
+            );
+        }
         let shadow = encoders.next.as_ref().map(|next| {
             let todo = known.iter().filter(|known| known.unshadowed);
             let shadow = Shadow::new(todo.map(|known| known.path.clone()));

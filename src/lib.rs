@@ -39,6 +39,9 @@
 //! - Nothing is acknowledged before it is durable; a reader never sees a torn or mixed generation.
 //! - Nothing below the source folder is ever written.
 
+#[doc = include_str!("scale.md")]
+pub mod scale {}
+
 pub mod artwork;
 pub mod config;
 pub mod daemon;

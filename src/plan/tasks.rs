@@ -31,7 +31,6 @@ impl Plan {
         match result {
             Ok(_) => {
                 self.failing = None;
-                self.due = false;
                 if let Task::Apply { arrivals, gone } = task {
                     for path in gone {
                         self.stale.remove(&path);
@@ -122,14 +121,19 @@ impl Plan {
                 .into_iter()
                 .map(|(path, (identity, hash))| (Job { path, identity }, hash))
                 .collect();
-            if !arrivals.is_empty() || !gone.is_empty() || self.due {
+            // What becomes due while the task runs is not in it.
+            let due = std::mem::take(&mut self.due);
+            if due || !arrivals.is_empty() || !gone.is_empty() {
                 return Some(Task::Apply {
                     arrivals,
                     gone: gone.into_keys().collect(),
                 });
             }
         }
-        std::mem::take(&mut self.relayout).then_some(Task::Relayout)
+        std::mem::take(&mut self.relayout).then(|| {
+            self.due = false;
+            Task::Relayout
+        })
     }
 }
 

@@ -220,6 +220,18 @@ fn a_folder_that_leaves_while_its_works_are_being_placed_is_looked_at_again() {
 }
 
 #[test]
+fn what_is_said_while_a_task_runs_is_published_after_it() {
+    let mut house = House::with(&[("a.png", 1)]);
+    let commands = house.on(Input::Described);
+    assert!(matches!(commands[..], [Command::Run(_)]), "{commands:?}");
+    assert_eq!(house.on(Input::Described), []);
+    let commands = house.on(Input::Done(Ok(report())));
+    assert!(matches!(commands[..], [Command::Run(_)]), "{commands:?}");
+    assert_eq!(house.on(Input::Done(Ok(report()))), []);
+    assert!(house.plan.is_idle());
+}
+
+#[test]
 fn an_unexplained_mass_removal_is_held_confirmed_and_carried_out() {
     let files = many(30);
     let mut house = House::with(&borrowed(&files));

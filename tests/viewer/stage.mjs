@@ -45,6 +45,7 @@ export async function createStage({ fileOf, strict = false } = {}) {
   /** A page at an address, in a context of its own unless one is given; `init` runs in it before its own scripts. */
   stage.open = async (url, { context, init, ...options } = {}) => {
     const own = context || await stage.browser.newContext({ viewport: { width: 1200, height: 800 }, ...options });
+    own.setDefaultTimeout(120_000); // How slow a machine is, is not what is tested.
     const page = await own.newPage();
     page.problems = [];
     page.on('pageerror', (error) => page.problems.push(error.message));
