@@ -25,7 +25,7 @@ use std::{
 const CACHE_BYTES: u64 = 32 << 20;
 /// sled's log keeps what was overwritten until whole segments of it are nearly empty: after 15 minutes of changes to
 /// 5,000 works its files were seven times what was stored.
-const BLOAT: u64 = 3;
+const BLOAT: u64 = 2;
 const SCHEMA_KEY: &[u8] = b"v";
 const SCHEMA: &[u8] = b"mosaicd store 1";
 const HEAD_KEY: &[u8] = b"h";
@@ -269,7 +269,7 @@ impl Engine {
         Ok(left_out)
     }
 
-    /// Whether the files take up more than three times what is stored, and `spare_bytes`.
+    /// Whether the files take up more than twice what is stored, and `spare_bytes`.
     pub(super) fn is_bloated(&self, spare_bytes: u64) -> Result<bool, Fault> {
         let size = self.size_on_disk()?;
         let enough = |live: u64| spare_bytes.saturating_add(live.saturating_mul(BLOAT));
