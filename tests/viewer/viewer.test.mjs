@@ -280,7 +280,12 @@ test('asks for latest alone while nothing changes, and only in its own folder', 
   const page = await open(out.url);
   const outside = [];
   page.on('request', (request) => { if (!request.url().startsWith(out.url) && !request.url().startsWith('data:')) outside.push(request.url()); });
-  await settled(page);
+  // Settled it is before its first frame, too, which asks for tiles.
+  for (let seen = -1; seen !== stage.requests.length;) {
+    seen = stage.requests.length;
+    await page.waitForTimeout(300);
+    await settled(page);
+  }
   stage.requests.length = 0;
   await poll(page);
   await poll(page);
