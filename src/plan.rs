@@ -296,8 +296,7 @@ impl Plan {
             let jobs = shadow.next(&self.placed, now_ms);
             commands.extend(jobs.into_iter().map(Command::Ingest));
         }
-        let changes = !(self.ready.is_empty() && self.gone.is_empty());
-        if changes && self.waiting_since.is_none() {
+        if self.has_changes() && self.waiting_since.is_none() {
             self.waiting_since = Some(now_ms);
         }
         if self.running.is_none()
@@ -311,6 +310,8 @@ impl Plan {
                     .map(|(job, _)| (job.path.clone(), ()))
                     .collect();
             }
+            // What becomes due while the task runs is not in it.
+            self.due = false;
             self.running = Some(task.clone());
             self.waiting_since = None;
             commands.push(Command::Run(task));

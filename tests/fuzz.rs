@@ -47,17 +47,9 @@ fn samples() -> BTreeMap<&'static str, Vec<Vec<u8>>> {
 }
 
 fn spliced(shape: u8, (width, height): (u32, u32), block_px: u32) -> Vec<u8> {
-    use mosaicd::render::jpeg::{Frame, JpegSpec, Subsampling, encode_restarting};
-    let subsampling = if shape & 1 == 0 {
-        Subsampling::S420
-    } else {
-        Subsampling::S444
-    };
-    let spec = JpegSpec {
-        quality: shape.clamp(1, 100),
-        subsampling,
-    };
-    let Ok(frame) = Frame::new(width, height, block_px, subsampling) else {
+    use mosaicd::render::jpeg::{Frame, encode_restarting};
+    let spec = targets::spec_of(shape);
+    let Ok(frame) = Frame::new(width, height, block_px, spec.subsampling) else {
         return Vec::new();
     };
     let rgb: Vec<u8> = (0..width * height * 3)

@@ -57,8 +57,7 @@ impl Plan {
                 }
             }
         }
-        let changes = !(self.ready.is_empty() && self.gone.is_empty());
-        self.waiting_since = changes.then_some(now_ms);
+        self.waiting_since = self.has_changes().then_some(now_ms);
     }
 
     /// A task failed: its files are applied again, unless something newer is known of them.
@@ -77,6 +76,11 @@ impl Plan {
         }
     }
 
+    /// Whether works are ready to be placed or taken out.
+    pub(super) fn has_changes(&self) -> bool {
+        !(self.ready.is_empty() && self.gone.is_empty())
+    }
+
     /// How long ready changes wait for company.
     pub(super) fn patience(&self) -> u64 {
         let incoming = self.pending();
@@ -92,7 +96,7 @@ impl Plan {
             return None;
         }
         let busy = !self.in_flight.is_empty() || self.settling() > 0;
-        let changes = !(self.ready.is_empty() && self.gone.is_empty());
+        let changes = self.has_changes();
         let renaming = self
             .waiting_since
             .is_none_or(|since| now_ms < since + RENAME_MS);
@@ -121,19 +125,14 @@ impl Plan {
                 .into_iter()
                 .map(|(path, (identity, hash))| (Job { path, identity }, hash))
                 .collect();
-            // What becomes due while the task runs is not in it.
-            let due = std::mem::take(&mut self.due);
-            if due || !arrivals.is_empty() || !gone.is_empty() {
+            if !arrivals.is_empty() || !gone.is_empty() || self.due {
                 return Some(Task::Apply {
                     arrivals,
                     gone: gone.into_keys().collect(),
                 });
             }
         }
-        std::mem::take(&mut self.relayout).then(|| {
-            self.due = false;
-            Task::Relayout
-        })
+        std::mem::take(&mut self.relayout).then_some(Task::Relayout)
     }
 }
 

@@ -26,7 +26,7 @@ use std::{
     },
 };
 
-/// The default budget of cached small mips, bytes.
+/// The budget of cached small mips, bytes.
 pub const CACHE_BYTES: usize = 64 << 20;
 
 /// Counts up when the same picture gives other pixels than before, so that all cells are prepared anew.
@@ -41,7 +41,6 @@ pub struct CellStore {
     dir: PathBuf,
     key: String,
     px: u32,
-    budget: usize,
     cache: RwLock<Cache>,
     /// Held shared while a cell is put, alone while unused ones are collected.
     collecting: RwLock<()>,
@@ -66,7 +65,6 @@ impl CellStore {
         let store = Self {
             dir: dir.to_owned(),
             px: spec.px,
-            budget: CACHE_BYTES,
             cache: RwLock::default(),
             collecting: RwLock::default(),
             unsynced: Mutex::default(),
@@ -76,12 +74,6 @@ impl CellStore {
         let folder = store.folder();
         fs::create_dir_all(&folder).map_err(io_error(Action::MakeFolder, &folder))?;
         Ok(store)
-    }
-
-    /// Bounds the cache of small mips; the default is [`CACHE_BYTES`].
-    pub fn with_budget(mut self, bytes: usize) -> Self {
-        self.budget = bytes;
-        self
     }
 
     /// Side of a cell, pixels.
@@ -175,7 +167,7 @@ impl CellStore {
     /// Chooses how much of each cell is cached, so that `cells` of them stay within the budget.
     pub fn expect(&self, cells: usize) {
         let mut px = CACHED_PX.min(self.px);
-        while px > 0 && (pixels_below(2 * px) + ENTRY_BYTES).saturating_mul(cells) > self.budget {
+        while px > 0 && (pixels_below(2 * px) + ENTRY_BYTES).saturating_mul(cells) > CACHE_BYTES {
             px /= 2;
         }
         let mut cache = self.cache.write().unwrap_or_else(PoisonError::into_inner);

@@ -159,6 +159,18 @@ pub struct Promised {
 }
 
 impl Promised {
+    /// Checks what a run that has ended left: all that was acknowledged, and a whole mosaic if there is one, which it
+    /// says.
+    pub fn hold(&mut self, site: &Site, album: &Album) -> bool {
+        self.read(site);
+        self.is_kept(site);
+        let published = site.output().join("manifest.json").exists();
+        if published {
+            agree(site, album);
+        }
+        published
+    }
+
     /// Takes in the log of a run that has ended, however it ended.
     pub fn read(&mut self, site: &Site) {
         let log = site.log();

@@ -92,23 +92,27 @@ pub fn config(bytes: &[u8]) {
     }
 }
 
+/// How a JPEG is written, chosen by a byte.
+pub fn spec_of(shape: u8) -> JpegSpec {
+    JpegSpec {
+        quality: shape.clamp(1, 100),
+        subsampling: if shape & 1 == 0 {
+            Subsampling::S420
+        } else {
+            Subsampling::S444
+        },
+    }
+}
+
 /// A mosaic or a tile as it is found on the disk: spliced into, or refused. The first bytes choose the shape.
 pub fn splice(bytes: &[u8]) {
     let Some((&[shape, width, height, block], jpeg)) = bytes.split_first_chunk() else {
         return;
     };
-    let subsampling = if shape & 1 == 0 {
-        Subsampling::S420
-    } else {
-        Subsampling::S444
-    };
-    let spec = JpegSpec {
-        quality: shape.clamp(1, 100),
-        subsampling,
-    };
+    let spec = spec_of(shape);
     let block_px = u32::from(block % 4 + 1) * 16;
     let (width, height) = (u32::from(width) + 1, u32::from(height) + 1);
-    let Ok(frame) = Frame::new(width, height, block_px, subsampling) else {
+    let Ok(frame) = Frame::new(width, height, block_px, spec.subsampling) else {
         return;
     };
     if let Ok(mut reader) = IndexReader::new(&frame, spec) {

@@ -109,41 +109,42 @@ pub(crate) const ENTRIES: &[Entry] = &[
         ],
         kind: Kind::Model,
     },
-    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    #[cfg(all(
+        target_os = "linux",
+        any(target_arch = "x86_64", target_arch = "aarch64")
+    ))]
     Entry {
         name: "onnxruntime",
         about: "the native library that runs the models (glibc 2.28 or later)",
         licence: "MIT",
         source: "PyPI onnxruntime 1.32.0",
         base: "https://files.pythonhosted.org/packages/",
-        files: &[Pin {
-            path: "a3/81/55845186c20cba59f614991f4065dea148e48eeb9749893768c85ce64327/\
-                   onnxruntime-1.32.0-cp312-cp312-manylinux_2_28_x86_64.whl",
-            name: "onnxruntime-1.32.0-cp312-cp312-manylinux_2_28_x86_64.whl",
-            bytes: 27_780_211,
-            sha256: "99e1074c4b2197accd5073052a465361be17b89c093b8ffb6e6bd8f986c52df8",
-            words: false,
-        }],
-        kind: Kind::Library("onnxruntime/capi/libonnxruntime.so.1.32.0"),
-    },
-    #[cfg(all(target_os = "linux", target_arch = "aarch64"))]
-    Entry {
-        name: "onnxruntime",
-        about: "the native library that runs the models (glibc 2.28 or later)",
-        licence: "MIT",
-        source: "PyPI onnxruntime 1.32.0",
-        base: "https://files.pythonhosted.org/packages/",
-        files: &[Pin {
-            path: "4a/8f/1e43fb994513c7c7a9c6965272ef89d963c1bd4080993a6267bf913701d1/\
-                   onnxruntime-1.32.0-cp312-cp312-manylinux_2_28_aarch64.whl",
-            name: "onnxruntime-1.32.0-cp312-cp312-manylinux_2_28_aarch64.whl",
-            bytes: 23_196_724,
-            sha256: "e36c187006e7a7c8b8d6d57f1a209dd63f52430dca6c282b177718ad6b841054",
-            words: false,
-        }],
+        files: &[WHEEL],
         kind: Kind::Library("onnxruntime/capi/libonnxruntime.so.1.32.0"),
     },
 ];
+
+/// The wheel that holds the native library.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+const WHEEL: Pin = Pin {
+    path: "a3/81/55845186c20cba59f614991f4065dea148e48eeb9749893768c85ce64327/\
+           onnxruntime-1.32.0-cp312-cp312-manylinux_2_28_x86_64.whl",
+    name: "onnxruntime-1.32.0-cp312-cp312-manylinux_2_28_x86_64.whl",
+    bytes: 27_780_211,
+    sha256: "99e1074c4b2197accd5073052a465361be17b89c093b8ffb6e6bd8f986c52df8",
+    words: false,
+};
+
+/// The wheel that holds the native library.
+#[cfg(all(target_os = "linux", target_arch = "aarch64"))]
+const WHEEL: Pin = Pin {
+    path: "4a/8f/1e43fb994513c7c7a9c6965272ef89d963c1bd4080993a6267bf913701d1/\
+           onnxruntime-1.32.0-cp312-cp312-manylinux_2_28_aarch64.whl",
+    name: "onnxruntime-1.32.0-cp312-cp312-manylinux_2_28_aarch64.whl",
+    bytes: 23_196_724,
+    sha256: "e36c187006e7a7c8b8d6d57f1a209dd63f52430dca6c282b177718ad6b841054",
+    words: false,
+};
 
 impl Entry {
     /// The entry of this name.
