@@ -156,14 +156,24 @@ impl Reader {
 struct Faults {
     torn: usize,
     mixed: usize,
-    missing: usize,
+    /// What was named and not there, with its status.
+    missing: Vec<String>,
+}
+
+impl Faults {
+    fn missed(&mut self, name: &str, answer: &Answer, generation: u64) {
+        let status = answer.status;
+        self.missing.push(format!(
+            "{name}: {status}, read for generation {generation}"
+        ));
+    }
 }
 
 /// Reads the manifest and everything it names; gives the manifest's generation and the number of files read.
 fn read_all(reader: &mut Reader, last: u64, faults: &mut Faults) -> (u64, usize) {
     let answer = reader.get(names::MANIFEST);
     if answer.status != 200 {
-        faults.missing += 1;
+        faults.missed(names::MANIFEST, &answer, last);
         return (last, 0);
     }
     let Ok(manifest) = serde_json::from_slice::<Manifest>(&answer.body) else {
@@ -182,15 +192,16 @@ fn read_all(reader: &mut Reader, last: u64, faults: &mut Faults) -> (u64, usize)
         let (_, _, crc) = names::parse_still(&file.file).unwrap();
         match answer.status {
             200 => faults.torn += usize::from(crc32fast::hash(&answer.body) != crc),
-            _ => faults.missing += 1,
+            _ => faults.missed(&file.file, &answer, manifest.generation),
         }
         files += 1;
     }
     for (level, col, row, hash) in publish_support::tiles(&manifest) {
-        let answer = reader.get(&names::tile(level, col, row, hash));
+        let name = names::tile(level, col, row, hash);
+        let answer = reader.get(&name);
         match answer.status {
             200 => faults.torn += usize::from(names::hash(&answer.body) != hash),
-            _ => faults.missing += 1,
+            _ => faults.missed(&name, &answer, manifest.generation),
         }
         assert!(answer.cache.contains("immutable"), "{}", answer.cache);
         files += 1;
@@ -200,7 +211,7 @@ fn read_all(reader: &mut Reader, last: u64, faults: &mut Faults) -> (u64, usize)
     let whole = stable.body.starts_with(&[0xFF, 0xD8]) && stable.body.ends_with(&[0xFF, 0xD9]);
     match stable.status {
         200 => faults.torn += usize::from(!whole),
-        _ => faults.missing += 1,
+        _ => faults.missed("mosaic.jpg", &stable, manifest.generation),
     }
     // A reader that polls this finds no generation that is not there yet.
     let latest = reader.get(names::LATEST);
@@ -227,6 +238,10 @@ fn a_reader_behind_nginx_sees_whole_generations_only() {
     site.draw(0, 60);
     let daemon = site.start();
     let first = site.until("60 works", |m| m.works.len() == 60).generation;
+    // The stable names follow the first manifest ever, a flush of the folder later; the page is the last of them.
+    site.wait("the page", || {
+        site.output().join("index.html").exists().then_some(())
+    });
 
     let (reading, arrived) = (AtomicBool::new(true), AtomicUsize::new(0));
     let mut faults = Faults::default();
