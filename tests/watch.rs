@@ -334,7 +334,7 @@ impl Daemon {
                     self.look(&path, now_ms);
                 }
                 WatchEvent::Subtree(path) => self.look(&path, now_ms),
-                WatchEvent::Rescan => {
+                WatchEvent::Lost | WatchEvent::Instructed(_) => {
                     self.rescans += 1;
                     self.look(Path::new(""), now_ms);
                 }

@@ -254,10 +254,13 @@ impl Loop<'_, '_> {
                 let input = self.noticing.look(path);
                 self.plan_on(input);
             }
-            WatchEvent::Rescan => {
-                tracing::info!(
-                    "events were lost, or .mosaicignore or artworks.csv changed; scanning"
-                );
+            WatchEvent::Lost => {
+                tracing::info!("events were lost; scanning");
+                self.reporter.asked_to_scan();
+                self.plan_on(Input::Rescan);
+            }
+            WatchEvent::Instructed(path) => {
+                tracing::info!(path = %path.display(), "the owner's file changed; scanning");
                 self.reporter.asked_to_scan();
                 self.plan_on(Input::Rescan);
             }

@@ -285,7 +285,8 @@ impl Watchers {
                     path: name.join(path),
                 },
                 WatchEvent::Subtree(path) => WatchEvent::Subtree(name.join(path)),
-                other @ (WatchEvent::Rescan | WatchEvent::Failed(_)) => other,
+                WatchEvent::Instructed(path) => WatchEvent::Instructed(name.join(path)),
+                other @ (WatchEvent::Lost | WatchEvent::Failed(_)) => other,
             })
         });
         events.collect()
