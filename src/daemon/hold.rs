@@ -23,6 +23,7 @@ pub(super) struct Hold {
     path: PathBuf,
     /// For how long, as it was noted last; `None` if there is nothing to note.
     noted_ms: Option<u64>,
+    said: bool,
 }
 
 impl Hold {
@@ -34,39 +35,39 @@ impl Hold {
         let hold = Self {
             path,
             noted_ms: held_ms,
+            said: false,
         };
         (hold, held_ms.unwrap_or(0))
     }
 
     /// Brings the file into step with the plan; at once at the `end` of a run.
     pub(super) fn keep(&mut self, plan: &Plan, end: bool) {
+        if let (Some(held), false) = (plan.held(), self.said) {
+            self.said = true;
+            tracing::error!(
+                artworks = held.missing,
+                "artworks vanished at once, and nobody was seen to delete them; the last good mosaic stays: bring them \
+                 back (a lost mount?), or run `mosaicd confirm-removal`"
+            );
+        }
         let kept = match (plan.held_ms(), self.noted_ms) {
-            (Some(held_ms), Some(noted_ms)) if !end && held_ms < noted_ms.saturating_add(EVERY_MS) => return,
-            (Some(held_ms), noted_ms) => {
-                if noted_ms.is_none() {
-                    self.say(plan);
-                }
+            (Some(held_ms), Some(noted_ms))
+                if !end && held_ms < noted_ms.saturating_add(EVERY_MS) =>
+            {
+                return;
+            }
+            (Some(held_ms), _) => {
                 self.noted_ms = Some(held_ms);
                 write_small(&self.path, &format!("{held_ms} {}\n", wall_ms()))
             }
             (None, Some(_)) if plan.holds_nothing() => {
-                self.noted_ms = None;
+                (self.noted_ms, self.said) = (None, false);
                 fs::remove_file(&self.path)
             }
             (None, _) => return,
         };
         if let Err(error) = kept {
             tracing::debug!(%error, path = FILE, "cannot be written; a restart begins the grace anew");
-        }
-    }
-
-    fn say(&self, plan: &Plan) {
-        if let Some(held) = plan.held() {
-            tracing::error!(
-                artworks = held.missing,
-                "artworks vanished at once, and nobody was seen to delete them; the last good mosaic stays: bring them \
-                 back (a lost mount?), or run `mosaicd confirm-removal`"
-            );
         }
     }
 }

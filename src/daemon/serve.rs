@@ -3,6 +3,7 @@
 use super::{
     Event, Mode, Next, chain,
     conditions::conditions,
+    hold::Hold,
     noticing::{Noticing, Outlook},
     reload,
     report::Reporter,
@@ -50,6 +51,7 @@ pub(super) struct Loop<'a, 'b> {
     events: UnboundedSender<Event>,
     plan: Plan,
     hands: Hands,
+    hold: Hold,
     started: Instant,
     noticing: Noticing,
     complaints: Complaints,
@@ -76,7 +78,7 @@ impl<'a, 'b> Loop<'a, 'b> {
         notifier: &'a Notifier,
         reporter: &'a mut Reporter<'b>,
         events: UnboundedSender<Event>,
-        (plan, hands): (Plan, Hands),
+        (plan, hands, hold): (Plan, Hands, Hold),
     ) -> Self {
         let now = Instant::now();
         Self {
@@ -87,6 +89,7 @@ impl<'a, 'b> Loop<'a, 'b> {
             events,
             plan,
             hands,
+            hold,
             started: now,
             noticing: Noticing::new(config, matches!(mode, Mode::Once)),
             complaints: Complaints::default(),
@@ -106,7 +109,8 @@ impl<'a, 'b> Loop<'a, 'b> {
     }
 
     /// Ends the threads, within `limit` if there is one; systemd is told meanwhile that all is well.
-    pub(super) fn end(self, limit: Option<Duration>) {
+    pub(super) fn end(mut self, limit: Option<Duration>) {
+        self.hold.keep(&self.plan, true);
         drop(self.noticing);
         let notifier = self.notifier;
         self.hands.end(limit, || notifier.watchdog());
@@ -365,6 +369,7 @@ impl Loop<'_, '_> {
     fn beat(&mut self) {
         self.blocked = self.plan.is_blocked();
         self.complaints.tell_held_back();
+        self.hold.keep(&self.plan, false);
         let confirmation = self.config.folders.state.join(CONFIRMATION);
         if fs::remove_file(&confirmation).is_ok() {
             tracing::info!("the removal was confirmed");
