@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    ingest::{Refusal, Retry},
+    ingest::{Job, Refusal, Retry},
     pipeline::{PipelineError, Report},
     plan::{Command, Input, Plan},
     service::{limit::Complaints, progress::Progress, signals::Signal, systemd::Notifier},
@@ -21,7 +21,6 @@ use crate::{
 use std::{
     collections::VecDeque,
     fs,
-    path::Path,
     time::{Duration, Instant},
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
@@ -212,7 +211,7 @@ impl Loop<'_, '_> {
                     Ok(hash) => {
                         tracing::debug!(path = %outcome.job.path.display(), %hash, "taken in");
                     }
-                    Err(refusal) => self.refused(&outcome.job.path, refusal),
+                    Err(refusal) => self.refused(&outcome.job, refusal),
                 }
                 self.plan_on(Input::Ingested(outcome));
             }
@@ -414,21 +413,26 @@ impl Loop<'_, '_> {
         (self.plan.is_idle() || stuck || failing) && !self.measuring
     }
 
-    /// Says that a file is left out: the first ones by name, the rest by their number.
-    fn refused(&mut self, path: &Path, refusal: &Refusal) {
-        let kind = match refusal.retry() {
+    /// Says that a file is left out, once as it is: the first ones by name, the rest by their number.
+    fn refused(&mut self, job: &Job, refusal: &Refusal) {
+        let error = chain(refusal);
+        let news = match refusal.retry() {
             // It is being written, or gone: no news.
-            Retry::Look => None,
-            _ => self.complaints.admit("files left out"),
+            Retry::Look => false,
+            // Not the file's doing: it may happen to it again, and be over in between.
+            Retry::Wait => true,
+            Retry::Later | Retry::WhenChanged => self.reporter.is_news(job, &error),
         };
-        match kind {
+        let said = news.then(|| self.complaints.admit("files left out"));
+        let path = job.path.display();
+        match said.flatten() {
             Some(suppressed) => tracing::warn!(
-                path = %path.display(),
-                error = %chain(refusal),
+                %path,
+                %error,
                 suppressed,
                 "a file is left out; `mosaicd status` names every one"
             ),
-            None => tracing::debug!(path = %path.display(), error = %refusal, "refused"),
+            None => tracing::debug!(%path, %error, "refused"),
         }
     }
 

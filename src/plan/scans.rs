@@ -69,7 +69,9 @@ impl Plan {
         let grave = vanished >= GUARD_FROM && 2 * vanished > self.placed.len();
         if grave && self.settings.hold && !self.confirmed {
             let since_ms = self.held.map_or(now_ms, |held| held.since_ms);
-            let held_ms = self.held_before_ms.saturating_add(now_ms.saturating_sub(since_ms));
+            let held_ms = self
+                .held_before_ms
+                .saturating_add(now_ms.saturating_sub(since_ms));
             if held_ms < self.settings.grace_ms {
                 self.held = Some(Held {
                     since_ms,

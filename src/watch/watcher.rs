@@ -283,10 +283,7 @@ impl Notes {
     }
 
     fn is_empty(&self) -> bool {
-        self.paths.is_empty()
-            && !self.lost
-            && self.instructed.is_empty()
-            && self.failed.is_none()
+        self.paths.is_empty() && !self.lost && self.instructed.is_empty() && self.failed.is_none()
     }
 }
 
