@@ -183,7 +183,10 @@ pub(super) fn spawn(
 fn run_pipeline(mut pipeline: Pipeline, inbox: &Receiver<Order>, send: &UnboundedSender<Event>) {
     for order in inbox {
         match order {
-            Order::Run(task) => drop(send.send(Event::Done(pipeline.run(task, wall_ms())))),
+            Order::Run(task) => {
+                drop(send.send(Event::Done(pipeline.run(task, wall_ms()))));
+                pipeline.give_room_back();
+            }
             Order::Grade(quality, twins) => {
                 if let Err(error) = pipeline.grade(quality, twins) {
                     tracing::warn!(error = %error, "the quality could not be published");

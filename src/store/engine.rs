@@ -235,6 +235,7 @@ impl Engine {
                 self.db.remove(key)?;
             }
             self.sync()?;
+            self.live.store(0, Ordering::Relaxed);
         }
         Ok(gone)
     }
