@@ -342,7 +342,7 @@ pub(crate) mod tests {
         let reading = began.elapsed();
         assert!(good && read == past);
         let lines = journal.lines().count();
-        println!(
+        eprintln!(
             "{lines} lines, {} bytes, the first {}; folded {folds} times; read in {reading:.1?}; noted in {:.2?} each",
             journal.len(),
             journal.lines().next().map_or(0, str::len),
