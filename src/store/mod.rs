@@ -76,7 +76,8 @@ pub trait Store: Send + Sync {
         self.collect(keep)
     }
 
-    /// Gives room back if the files take up more than twice what is stored, and `spare_bytes`; whether it did.
+    /// Gives room back if the files take up more than twice what is stored, and `spare_bytes`, and half as much again as
+    /// when that was done last; whether it did.
     /// Nothing else is read or written meanwhile.
     fn compact(&self, spare_bytes: u64) -> Result<bool, StoreError>;
 
