@@ -40,6 +40,8 @@ const STUCK_MS: u64 = 3 * 3_600_000;
 const READING_STUCK_MS: u64 = 600_000;
 /// Old generations and unneeded cells are collected this often, when nothing else is going on.
 const COLLECT: Duration = Duration::from_secs(60);
+/// The first time sooner, so that frequent restarts do not put it off for good.
+const COLLECT_FIRST: Duration = Duration::from_secs(10);
 
 /// One run of the loop, from opening the rooms to closing them.
 pub(super) struct Loop<'a, 'b> {
@@ -66,7 +68,7 @@ pub(super) struct Loop<'a, 'b> {
     files: u64,
     rebuilding: Progress,
     reading: Progress,
-    collected: Instant,
+    collect_at: Instant,
     /// Whether files wait because the state folder cannot be written.
     blocked: bool,
 }
@@ -102,7 +104,7 @@ impl<'a, 'b> Loop<'a, 'b> {
             files: 0,
             rebuilding: Progress::default(),
             reading: Progress::default(),
-            collected: now,
+            collect_at: now + COLLECT_FIRST,
             blocked: false,
         }
     }
@@ -395,8 +397,9 @@ impl Loop<'_, '_> {
         {
             self.notifier.watchdog();
         }
-        if self.collected.elapsed() > COLLECT && self.plan.is_calm() {
-            self.collected = Instant::now();
+        let now = Instant::now();
+        if now > self.collect_at && self.plan.is_calm() {
+            self.collect_at = now + COLLECT;
             self.hands.collect();
         }
     }
