@@ -76,6 +76,8 @@ impl<'a> Reporter<'a> {
     /// Takes over what a reload may have changed.
     pub(super) fn configure(&mut self, config: &Config, encoders: &Encoders) {
         self.notes = Notes::open(&config.folders.output).ok();
+        // A new plan counts its inputs from nothing, and may come to the same number.
+        self.seen = (u64::MAX, 0);
         encoders.serving.name().clone_into(&mut self.status.model);
         self.status.next_model = encoders.next.as_ref().map(|next| NextModel {
             model: next.name().to_owned(),
