@@ -151,10 +151,3 @@ pub enum StoreError {
     #[error("not a name for one section of the state: {0:?}")]
     SectionName(String),
 }
-
-impl StoreError {
-    /// Whether the same call may succeed later without anybody changing the call.
-    pub fn is_transient(&self) -> bool {
-        !matches!(self, Self::NotStorable { .. } | Self::SectionName(_))
-    }
-}
