@@ -20,6 +20,7 @@ use crate::{
     store::StoreError,
     watch::{Ignore, IgnoreError, Quiet, Rules, Scan, Settle},
 };
+use hold::Hold;
 use report::Reporter;
 use rooms::Rooms;
 use serve::Loop;
@@ -34,6 +35,7 @@ use threads::Hands;
 use tokio::sync::mpsc;
 
 mod conditions;
+mod hold;
 mod noticing;
 mod quality;
 mod reload;
@@ -278,9 +280,11 @@ pub fn run(
             shadow
         });
         let settle = Settle::new(quiet(&config));
-        let plan = Plan::new(settings(&config), settle, known, shadow);
+        let mut plan = Plan::new(settings(&config), settle, known, shadow);
+        let (hold, held_ms) = Hold::open(&config.folders.state);
+        plan.go_on_holding(held_ms);
         let of = (&config, &mode);
-        let mut round = Loop::new(of, &notifier, &mut reporter, events, (plan, hands));
+        let mut round = Loop::new(of, &notifier, &mut reporter, events, (plan, hands, hold));
         match runtime.block_on(round.serve(&mut inbox, &mut signals)) {
             Next::Reload(new) => {
                 notifier.reloading();

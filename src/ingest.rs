@@ -71,7 +71,7 @@ pub struct Ingest {
 }
 
 /// One finished file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Job {
     /// Path below the artwork folder.
     pub path: PathBuf,

@@ -11,9 +11,11 @@ use mosaicd::{
     daemon::{self, DaemonError, Exit, Mode},
     service::telemetry,
 };
+use signal_hook::consts::SIGPIPE;
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::{Arc, atomic::AtomicBool},
 };
 
 mod cli;
@@ -34,6 +36,7 @@ struct Arguments {
 }
 
 #[derive(clap::Args, Clone)]
+#[command(next_help_heading = "Configuration and folders")]
 struct Common {
     /// Configuration file; without it every key has its default (see `mosaicd config init`).
     #[arg(long, short, global = true, env = "MOSAICD_CONFIG")]
@@ -75,22 +78,22 @@ enum Command {
     /// Check configuration, folders, model and limits, and say what would be used.
     #[command(after_help = help::VALIDATE)]
     Validate {
-        /// The same as JSON.
+        /// Print JSON, for scripts.
         #[arg(long)]
         json: bool,
     },
     /// Say how the mosaic is doing: counts, last publication, every failed file by name and reason.
     #[command(after_help = help::STATUS)]
     Status {
-        /// The same as JSON.
+        /// Print JSON, for scripts.
         #[arg(long)]
         json: bool,
     },
     /// Believe a held removal: the works that vanished are taken out of the mosaic.
     #[command(after_help = help::CONFIRM_REMOVAL)]
     ConfirmRemoval,
-    #[command(after_help = help::ARRANGE)]
     /// Lay out any vectors (an `N × D` float32 array in NumPy's .npy format) on a grid.
+    #[command(after_help = help::ARRANGE)]
     Arrange {
         /// The vectors.
         vectors: PathBuf,
@@ -127,7 +130,7 @@ enum Command {
         /// How many.
         #[arg(long, short = 'n', default_value_t = 10)]
         count: usize,
-        /// The same as JSON.
+        /// Print JSON, for scripts.
         #[arg(long)]
         json: bool,
     },
@@ -156,8 +159,10 @@ enum ModelCommand {
     /// List what can be fetched.
     List,
     /// Fetch a model, or onnxruntime, and check every byte; goes on where an earlier attempt stopped.
+    #[command(after_help = help::MODEL_FETCH)]
     Fetch(cli::model::Fetch),
     /// Say what an ONNX model takes and gives and how it would be used.
+    #[command(after_help = help::MODEL_INSPECT)]
     Inspect {
         /// An ONNX file or a folder with one.
         path: PathBuf,
@@ -176,6 +181,9 @@ enum ConfigCommand {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if !matches!(arguments.command, Command::Run) {
+        end_with_the_reader();
+    }
     match execute(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -186,6 +194,15 @@ fn main() -> ExitCode {
                 ExitCode::FAILURE
             }
         }
+    }
+}
+
+/// Lets `mosaicd ... | head` end as everywhere, when nobody reads its output any more: Rust's runtime ignores the
+/// signal, and printing panics. The daemon goes on without its log.
+fn end_with_the_reader() {
+    let always = Arc::new(AtomicBool::new(true));
+    if let Err(error) = signal_hook::flag::register_conditional_default(SIGPIPE, always) {
+        eprintln!("mosaicd: {error}");
     }
 }
 
@@ -347,7 +364,13 @@ fn config_init(file: Option<&Path>) -> anyhow::Result<()> {
         .write(true)
         .create_new(true)
         .open(file);
-    let mut handle = create.with_context(|| format!("cannot create {}", file.display()))?;
+    let cannot = || {
+        format!(
+            "cannot create {} (no file is ever replaced)",
+            file.display()
+        )
+    };
+    let mut handle = create.with_context(cannot)?;
     std::io::Write::write_all(&mut handle, COMMENTED.as_bytes())
         .with_context(|| format!("cannot write {}", file.display()))?;
     println!("wrote {}", file.display());

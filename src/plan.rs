@@ -113,8 +113,8 @@ pub struct Refused {
 /// An unexplained mass removal that is not believed yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Held {
-    /// When it was noticed.
-    pub since_ms: u64,
+    /// When this plan noticed it.
+    since_ms: u64,
     /// How many works are missing.
     pub missing: usize,
 }
@@ -137,6 +137,8 @@ pub struct Plan {
     ready: BTreeMap<PathBuf, (FileIdentity, ContentHash)>,
     gone: BTreeMap<PathBuf, FileIdentity>,
     held: Option<Held>,
+    /// How long the removal had been held before this plan was made, milliseconds; 0 once nothing is held.
+    held_before_ms: u64,
     confirmed: bool,
     scanning: bool,
     scan_at: Option<u64>,
@@ -188,6 +190,7 @@ impl Plan {
             ready: BTreeMap::new(),
             gone: BTreeMap::new(),
             held: None,
+            held_before_ms: 0,
             confirmed: false,
             scanning: false,
             scan_at: None,
@@ -205,6 +208,11 @@ impl Plan {
             now_ms: 0,
             inputs: 0,
         }
+    }
+
+    /// A removal had been held for so long when the last plan ended: if it still is, its grace goes on from there.
+    pub fn go_on_holding(&mut self, held_ms: u64) {
+        self.held_before_ms = held_ms;
     }
 
     /// Takes an input; `now_ms` is monotonic.

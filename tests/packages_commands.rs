@@ -47,6 +47,8 @@ fn every_command_teaches_itself_and_has_a_manual_page() {
             _ => text(&site, &[command, "--help"]),
         };
         assert!(help.contains("mosaicd "), "no example in {help}");
+        let examples = help.lines().filter(|line| line.starts_with("  mosaicd "));
+        examples.for_each(|line| assert!(line.len() < 80, "too wide for a terminal: {line}"));
         let page = fs::read_to_string(pages.join(format!("mosaicd-{command}.1"))).unwrap();
         assert!(page.contains(".SH SYNOPSIS"), "{page}");
     }
@@ -126,6 +128,25 @@ fn embeddings_travel_by_export_and_import() {
         "{said}"
     );
     assert_eq!(daemon.stop(), 0);
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_ends_it_without_a_word() {
+    use std::os::unix::process::ExitStatusExt;
+    const SIGPIPE: i32 = 13;
+    let site = Site::new();
+    for arguments in [
+        &["config", "init"][..],
+        &["validate"],
+        &["completions", "bash"],
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = site.command(arguments).stdout(writer).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.signal(), Some(SIGPIPE), "{said}");
+        assert_eq!(said, "");
+    }
 }
 
 #[test]

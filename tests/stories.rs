@@ -325,33 +325,6 @@ fn systemd_is_told_of_every_step() {
 }
 
 #[test]
-fn an_unexplained_mass_removal_is_held_until_confirmed() {
-    let site = Site::new();
-    site.draw(0, 24);
-    site.build();
-    let away = site.path("away");
-    fs::rename(site.artworks(), &away).unwrap();
-    fs::create_dir(site.artworks()).unwrap();
-    let daemon = site.start();
-    site.wait("the warning", || {
-        let status = site.status();
-        status
-            .degraded
-            .iter()
-            .any(|c| c.what.contains("vanished"))
-            .then_some(())
-    });
-    assert_eq!(
-        site.manifest().works.len(),
-        24,
-        "the last good mosaic stays"
-    );
-    assert!(site.mosaicd(&["confirm-removal"]).status.success());
-    site.until("the confirmed removal", |m| m.works.is_empty());
-    assert_eq!(daemon.stop(), 0);
-}
-
-#[test]
 fn killed_at_any_moment_the_next_start_goes_on() {
     let site = Site::new();
     site.draw(0, 30);

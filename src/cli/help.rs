@@ -1,42 +1,50 @@
 //! What each command's `--help` teaches beyond its arguments: examples to copy, and what happens then.
+//!
+//! Examples keep to 79 columns; a paragraph is one line, which is wrapped to the terminal it is read on.
 
 pub(crate) const MOSAICD: &str = "\
 First steps:
-  mosaicd demo /tmp/mosaic                     sample artworks and their mosaic; open output/index.html there
-  mosaicd build --artworks ~/pictures --output ~/mosaic --state ~/.local/state/mosaicd
-  mosaicd config init mosaicd.toml             every key with its default and a comment
-  mosaicd --config mosaicd.toml validate       would it run, and with what?
-  mosaicd --config mosaicd.toml run            the daemon
+  mosaicd demo /tmp/mosaic                sample artworks and their mosaic
+  mosaicd build --artworks ~/pictures --output ~/mosaic --state ~/mosaic.state
+  mosaicd config init mosaicd.toml        every key with its default
+  mosaicd --config mosaicd.toml validate  would it run, and with what?
+  mosaicd --config mosaicd.toml run       the daemon
+
+The page is index.html in the output folder: open it in a browser.
 
 Exit codes: 0 ok, 1 failure at run time, 2 wrong usage, 78 wrong configuration.";
 
 pub(crate) const RUN: &str = "\
 Examples:
   mosaicd run --config /etc/mosaicd/mosaicd.toml
-  mosaicd run --artworks ~/pictures --output ~/mosaic --state ~/.local/state/mosaicd
+  mosaicd run --artworks ~/pictures --output ~/mosaic --state ~/mosaic.state
 
-Signals: TERM or INT stops after what is at work; HUP reads the configuration again and says what changed;
-USR1 lays everything out afresh; USR2 logs the whole status.";
+Signals:
+  TERM, INT  stop after what is at work
+  HUP        read the configuration again and say what changed
+  USR1       lay everything out afresh
+  USR2       log the whole status";
 
 pub(crate) const BUILD: &str = "\
 Examples:
   mosaicd build --config mosaicd.toml
-  */10 * * * *  mosaicd build --config /etc/mosaicd/mosaicd.toml    (crontab: instead of the daemon)
+  */10 * * * *  mosaicd build --config mosaicd.toml    (a crontab's line)
 
-A build that finds nothing new writes nothing. Only one mosaicd at a time may use a state folder; a second one says
-so and ends with 1. A build that is stopped goes on where it was when it is run again.";
+From a crontab it does the daemon's work. A build that finds nothing new writes nothing; one that is stopped goes on where it was when it is run again. Only one mosaicd at a time may use a state folder: a second one says so and ends with 1.";
 
 pub(crate) const DEMO: &str = "\
 Examples:
-  mosaicd demo /tmp/mosaic                     1,000 artworks, then open /tmp/mosaic/output/index.html
-  mosaicd demo /tmp/small -n 60 --size 512     fewer and larger ones";
+  mosaicd demo /tmp/mosaic                  1,000 artworks
+  mosaicd demo /tmp/small -n 60 --size 512  fewer and larger ones
+
+Then open output/index.html there in a browser.";
 
 pub(crate) const VALIDATE: &str = "\
 Examples:
-  mosaicd validate --config /etc/mosaicd/mosaicd.toml && systemctl reload mosaicd
+  mosaicd --config mosaicd.toml validate && systemctl reload mosaicd
   mosaicd validate --json
 
-Run it as the user of the service, so that it finds what the service will find:
+As the user of the service it finds what the service will find:
   sudo -u mosaicd mosaicd validate --config /etc/mosaicd/mosaicd.toml";
 
 pub(crate) const STATUS: &str = "\
@@ -48,38 +56,49 @@ Examples:
 It reads status.json in the output folder, so it works beside a running daemon and after its end.";
 
 pub(crate) const CONFIRM_REMOVAL: &str = "\
-When more than half of the works vanish at once and nobody was seen to delete them, a mount may be lost: the last good
-mosaic stays, and `mosaicd status` says so. If they are meant to be gone:
+When more than half of the works vanish at once and nobody was seen to delete them, a mount may be lost: the last good mosaic stays, and `mosaicd status` says so. After a day (`watch.removal_grace_h`) it is believed; if the works are meant to be gone, at once:
   mosaicd confirm-removal --config /etc/mosaicd/mosaicd.toml";
 
 pub(crate) const ARRANGE: &str = "\
 Example:
-  python -c 'import numpy; numpy.save(\"v.npy\", numpy.random.rand(500, 64).astype(\"float32\"))'
+  python -c 'import numpy as n; n.save(\"v\", n.float32(n.random.rand(500, 64)))'
   mosaicd arrange v.npy --out cells.csv";
 
 pub(crate) const EXPORT: &str = "\
 Examples:
   mosaicd export /tmp/vectors --config mosaicd.toml
-  python -c 'import numpy; print(numpy.load(\"/tmp/vectors/embeddings.npy\").shape)'
+  python -c 'import numpy as n; print(n.load(\"/tmp/vectors/embeddings.npy\").shape)'
 
-Line i of items.csv is row i of the array. `hash` is the BLAKE3 of the file, `model` names the encoder that made the
-embeddings: with both, `mosaicd import` takes them over on another machine.";
+Line i of items.csv is row i of the array. `hash` is the BLAKE3 of the file, `model` names the encoder that made the embeddings: with both, `mosaicd import` takes them over on another machine.";
 
 pub(crate) const IMPORT: &str = "\
 Example, a large collection embedded on a machine with a GPU:
-  there:  mosaicd build --config mosaicd.toml && mosaicd export /tmp/vectors --config mosaicd.toml
+  there:  mosaicd --config mosaicd.toml build
+          mosaicd --config mosaicd.toml export vectors
   here:   systemctl stop mosaicd
-          mosaicd import /tmp/vectors/embeddings.npy /tmp/vectors/items.csv --config mosaicd.toml
+          cd vectors && mosaicd import embeddings.npy items.csv
           systemctl start mosaicd
 
-A row is taken only if a file with exactly its content lies at its path in the watched folder, and only if the
-configured model made it. What is left out is counted, and embedded by the daemon as usual.";
+A row is taken only if a file with exactly its content lies at its path in the watched folder, and only if the configured model made it. What is left out is counted, and embedded by the daemon as usual. As a service's user: sudo -u mosaicd mosaicd --config /etc/mosaicd/mosaicd.toml import ...";
 
 pub(crate) const SIMILAR: &str = "\
 Examples:
-  mosaicd similar piano.png                    a work in the mosaic, by its path or file name
-  mosaicd similar ~/Downloads/sketch.jpg -n 3  any picture
+  mosaicd similar piano.png               a work, by its path or file name
+  mosaicd similar ~/sketch.jpg -n 3       any picture
+  mosaicd similar --text \"piano keys\"    words, with a CLIP model
   mosaicd similar piano.png --json";
+
+pub(crate) const MODEL_FETCH: &str = "\
+Examples:
+  mosaicd model fetch onnxruntime
+  mosaicd model fetch clip-vit-b-32 --words
+  mosaicd model fetch clip-vit-b-32 --from /media/usb    without a network
+
+It says what to set embed.model to. Every byte is checked against a pinned sha256.";
+
+pub(crate) const MODEL_INSPECT: &str = "\
+Example:
+  mosaicd model inspect ~/models/encoder.onnx";
 
 pub(crate) const CONFIG_INIT: &str = "\
 Examples:
@@ -88,6 +107,6 @@ Examples:
 
 pub(crate) const COMPLETIONS: &str = "\
 Examples:
-  mosaicd completions bash > /etc/bash_completion.d/mosaicd
+  mosaicd completions bash > ~/.local/share/bash-completion/completions/mosaicd
   mosaicd completions zsh  > ~/.zfunc/_mosaicd
   mosaicd completions fish > ~/.config/fish/completions/mosaicd.fish";

@@ -107,7 +107,12 @@ fn is_there(pid: u32) -> Option<bool> {
 /// `mosaicd confirm-removal`: speaks to a running daemon by a file, and to the next one if none runs.
 pub(crate) fn confirm_removal(config: &Config) -> anyhow::Result<()> {
     let path = config.folders.state.join(CONFIRMATION);
-    fs::write(&path, []).with_context(|| format!("cannot write {}", path.display()))?;
+    fs::write(&path, []).with_context(|| {
+        format!(
+            "cannot write {}; is it the state folder of this mosaic, and are you its user?",
+            path.display()
+        )
+    })?;
     println!(
         "a removal that is held now is carried out within seconds by a running daemon, or at the next start"
     );

@@ -73,6 +73,11 @@ impl Progress {
         if counts.failed > 0 {
             eprintln!("`mosaicd status` names them with their reasons");
         }
+        if counts.works == 0 && counts.failed == 0 {
+            for (_, folder) in config.watched() {
+                eprintln!("no pictures are in {}", folder.display());
+            }
+        }
         let output = &config.folders.output;
         eprintln!("mosaic  {}", output.join("mosaic.jpg").display());
         eprintln!("viewer  {}", output.join("index.html").display());

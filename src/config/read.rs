@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read the configuration {path}: {source}")]
+    #[error("cannot read the configuration {path}: {source}{}", advice(source))]
     Read {
         /// The file.
         path: PathBuf,
@@ -31,6 +31,13 @@ pub enum ConfigError {
         /// One sentence each.
         problems: Vec<String>,
     },
+}
+
+fn advice(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "; `mosaicd config init` writes one",
+        _ => "",
+    }
 }
 
 impl Config {

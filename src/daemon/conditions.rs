@@ -7,6 +7,7 @@ use crate::plan::Plan;
 pub(super) fn conditions(plan: &Plan, blocked: bool, blind: Option<&str>) -> Vec<(String, String)> {
     let mut conditions = Vec::new();
     let mut add = |what: String, advice: &str| conditions.push((what, advice.to_owned()));
+    let hours = |ms: Option<u64>| ms.unwrap_or(0).div_ceil(3_600_000);
     if let Some(error) = plan.scan_error() {
         add(
             format!("the artwork folder cannot be scanned: {error}"),
@@ -19,7 +20,10 @@ pub(super) fn conditions(plan: &Plan, blocked: bool, blind: Option<&str>) -> Vec
                 "{} artworks vanished at once, and nobody was seen to delete them",
                 held.missing
             ),
-            "bring them back (a lost mount?), or run `mosaicd confirm-removal`",
+            &format!(
+                "bring them back (a lost mount?), or run `mosaicd confirm-removal`; otherwise they leave the mosaic in {} h",
+                hours(plan.held_left_ms())
+            ),
         );
     }
     if let Some(error) = plan.failing() {

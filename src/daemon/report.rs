@@ -4,10 +4,12 @@ use super::{Event, serving::Encoders, wall_ms};
 use crate::{
     config::Config,
     describe::Mistake,
+    ingest::Job,
     pipeline::{Report, portable},
     plan::Plan,
     publish::{Notes, manifest::GridSize},
     service::{
+        limit::Said,
         metrics::{self, Metrics},
         status::{
             Condition, Counts, Failure, LIFE_MS, NextModel, Progress, Quality, State, Status,
@@ -43,6 +45,8 @@ pub(super) struct Reporter<'a> {
     mistakes: Vec<Mistake>,
     /// When each failure was first reported, by path and reason.
     failed: HashMap<(String, String), u64>,
+    /// Files that were said to be left out, as they were then; a reload reads them again.
+    warned: Said,
 }
 
 impl<'a> Reporter<'a> {
@@ -65,12 +69,15 @@ impl<'a> Reporter<'a> {
             seen: (0, 0),
             mistakes: Vec::new(),
             failed: HashMap::new(),
+            warned: Said::default(),
         }
     }
 
     /// Takes over what a reload may have changed.
     pub(super) fn configure(&mut self, config: &Config, encoders: &Encoders) {
         self.notes = Notes::open(&config.folders.output).ok();
+        // A new plan counts its inputs from nothing, and may come to the same number.
+        self.seen = (u64::MAX, 0);
         encoders.serving.name().clone_into(&mut self.status.model);
         self.status.next_model = encoders.next.as_ref().map(|next| NextModel {
             model: next.name().to_owned(),
@@ -111,6 +118,11 @@ impl<'a> Reporter<'a> {
     /// Counts a scan that the watcher asked for.
     pub(super) fn asked_to_scan(&mut self) {
         self.metrics.watch_rescans += 1;
+    }
+
+    /// Whether it has not been said yet that a file, as it is now, is left out for this reason.
+    pub(super) fn is_news(&mut self, job: &Job, reason: &str) -> bool {
+        self.warned.is_news((job, reason))
     }
 
     /// Counts a store that was damaged and set aside.
@@ -220,6 +232,11 @@ impl<'a> Reporter<'a> {
                 failed_ms,
                 next_try_ms: again.then_some(wall),
             });
+        }
+        // After a reload they fail again one by one.
+        if !plan.is_idle() {
+            let room = LISTED.saturating_sub(self.failed.len());
+            self.failed.extend(known.into_iter().take(room));
         }
         self.write(wall);
     }

@@ -3,6 +3,7 @@
 use super::{
     Event, Mode, Next, chain,
     conditions::conditions,
+    hold::Hold,
     noticing::{Noticing, Outlook},
     reload,
     report::Reporter,
@@ -11,7 +12,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    ingest::{Refusal, Retry},
+    ingest::{Job, Refusal, Retry},
     pipeline::{PipelineError, Report},
     plan::{Command, Input, Plan},
     service::{limit::Complaints, progress::Progress, signals::Signal, systemd::Notifier},
@@ -20,7 +21,6 @@ use crate::{
 use std::{
     collections::VecDeque,
     fs,
-    path::Path,
     time::{Duration, Instant},
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
@@ -40,6 +40,8 @@ const STUCK_MS: u64 = 3 * 3_600_000;
 const READING_STUCK_MS: u64 = 600_000;
 /// Old generations and unneeded cells are collected this often, when nothing else is going on.
 const COLLECT: Duration = Duration::from_secs(60);
+/// The first time sooner, so that frequent restarts do not put it off for good.
+const COLLECT_FIRST: Duration = Duration::from_secs(10);
 
 /// One run of the loop, from opening the rooms to closing them.
 pub(super) struct Loop<'a, 'b> {
@@ -50,6 +52,7 @@ pub(super) struct Loop<'a, 'b> {
     events: UnboundedSender<Event>,
     plan: Plan,
     hands: Hands,
+    hold: Hold,
     started: Instant,
     noticing: Noticing,
     complaints: Complaints,
@@ -66,7 +69,7 @@ pub(super) struct Loop<'a, 'b> {
     files: u64,
     rebuilding: Progress,
     reading: Progress,
-    collected: Instant,
+    collect_at: Instant,
     /// Whether files wait because the state folder cannot be written.
     blocked: bool,
 }
@@ -77,7 +80,7 @@ impl<'a, 'b> Loop<'a, 'b> {
         notifier: &'a Notifier,
         reporter: &'a mut Reporter<'b>,
         events: UnboundedSender<Event>,
-        (plan, hands): (Plan, Hands),
+        (plan, hands, hold): (Plan, Hands, Hold),
     ) -> Self {
         let now = Instant::now();
         Self {
@@ -88,6 +91,7 @@ impl<'a, 'b> Loop<'a, 'b> {
             events,
             plan,
             hands,
+            hold,
             started: now,
             noticing: Noticing::new(config, matches!(mode, Mode::Once)),
             complaints: Complaints::default(),
@@ -101,13 +105,14 @@ impl<'a, 'b> Loop<'a, 'b> {
             files: 0,
             rebuilding: Progress::default(),
             reading: Progress::default(),
-            collected: now,
+            collect_at: now + COLLECT_FIRST,
             blocked: false,
         }
     }
 
     /// Ends the threads, within `limit` if there is one; systemd is told meanwhile that all is well.
-    pub(super) fn end(self, limit: Option<Duration>) {
+    pub(super) fn end(mut self, limit: Option<Duration>) {
+        self.hold.keep(&self.plan, true);
         drop(self.noticing);
         let notifier = self.notifier;
         self.hands.end(limit, || notifier.watchdog());
@@ -209,7 +214,7 @@ impl Loop<'_, '_> {
                     Ok(hash) => {
                         tracing::debug!(path = %outcome.job.path.display(), %hash, "taken in");
                     }
-                    Err(refusal) => self.refused(&outcome.job.path, refusal),
+                    Err(refusal) => self.refused(&outcome.job, refusal),
                 }
                 self.plan_on(Input::Ingested(outcome));
             }
@@ -261,10 +266,13 @@ impl Loop<'_, '_> {
                 let input = self.noticing.look(path);
                 self.plan_on(input);
             }
-            WatchEvent::Rescan => {
-                tracing::info!(
-                    "events were lost, or .mosaicignore or artworks.csv changed; scanning"
-                );
+            WatchEvent::Lost => {
+                tracing::info!("events were lost; scanning");
+                self.reporter.asked_to_scan();
+                self.plan_on(Input::Rescan);
+            }
+            WatchEvent::Instructed(path) => {
+                tracing::info!(path = %path.display(), "the owner's file changed; scanning");
                 self.reporter.asked_to_scan();
                 self.plan_on(Input::Rescan);
             }
@@ -369,6 +377,7 @@ impl Loop<'_, '_> {
     fn beat(&mut self) {
         self.blocked = self.plan.is_blocked();
         self.complaints.tell_held_back();
+        self.hold.keep(&self.plan, false);
         let confirmation = self.config.folders.state.join(CONFIRMATION);
         if fs::remove_file(&confirmation).is_ok() {
             tracing::info!("the removal was confirmed");
@@ -395,8 +404,9 @@ impl Loop<'_, '_> {
         {
             self.notifier.watchdog();
         }
-        if self.collected.elapsed() > COLLECT && self.plan.is_calm() {
-            self.collected = Instant::now();
+        let now = Instant::now();
+        if now > self.collect_at && self.plan.is_calm() {
+            self.collect_at = now + COLLECT;
             self.hands.collect();
         }
     }
@@ -413,21 +423,26 @@ impl Loop<'_, '_> {
         (self.plan.is_idle() || stuck || failing) && self.measuring == 0
     }
 
-    /// Says that a file is left out: the first ones by name, the rest by their number.
-    fn refused(&mut self, path: &Path, refusal: &Refusal) {
-        let kind = match refusal.retry() {
+    /// Says that a file is left out, once as it is: the first ones by name, the rest by their number.
+    fn refused(&mut self, job: &Job, refusal: &Refusal) {
+        let error = chain(refusal);
+        let news = match refusal.retry() {
             // It is being written, or gone: no news.
-            Retry::Look => None,
-            _ => self.complaints.admit("files left out"),
+            Retry::Look => false,
+            // Not the file's doing: it may happen to it again, and be over in between.
+            Retry::Wait => true,
+            Retry::Later | Retry::WhenChanged => self.reporter.is_news(job, &error),
         };
-        match kind {
+        let said = news.then(|| self.complaints.admit("files left out"));
+        let path = job.path.display();
+        match said.flatten() {
             Some(suppressed) => tracing::warn!(
-                path = %path.display(),
-                error = %chain(refusal),
+                %path,
+                %error,
                 suppressed,
                 "a file is left out; `mosaicd status` names every one"
             ),
-            None => tracing::debug!(path = %path.display(), error = %refusal, "refused"),
+            None => tracing::debug!(%path, %error, "refused"),
         }
     }
 

@@ -9,6 +9,7 @@ use super::{DaemonError, Mode, rooms};
 use crate::{
     config::Config,
     embed::{Encoder, ModelId},
+    store::write_small,
 };
 use serde::{Deserialize, Serialize};
 use std::{fs, io, path::Path, sync::Arc};
@@ -109,12 +110,5 @@ fn recall(state: &Path) -> Option<Remembered> {
 
 fn write(state: &Path, remembered: &Remembered) -> io::Result<()> {
     let text = toml::to_string(remembered).map_err(io::Error::other)?;
-    let path = state.join(FILE);
-    if fs::read_to_string(&path).is_ok_and(|old| old == text) {
-        return Ok(());
-    }
-    let new = path.with_extension("new");
-    fs::write(&new, text)?;
-    fs::File::open(&new)?.sync_all()?;
-    fs::rename(new, path)
+    write_small(&state.join(FILE), &text)
 }

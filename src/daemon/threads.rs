@@ -195,7 +195,10 @@ fn run_pipeline(
     let mut words = None;
     for order in inbox {
         match order {
-            Order::Run(task) => drop(send.send(Event::Done(pipeline.run(task, wall_ms())))),
+            Order::Run(task) => {
+                drop(send.send(Event::Done(pipeline.run(task, wall_ms()))));
+                pipeline.give_room_back();
+            }
             Order::Grade(quality, twins) => {
                 if let Err(error) = pipeline.grade(quality, twins) {
                     tracing::warn!(error = %error, "the quality could not be published");
@@ -235,17 +238,23 @@ fn run_scans(
 ) {
     let mut complaints = Complaints::default();
     let mut said = None;
+    // The tables as they were when they were read last, if nothing was wrong with them.
+    let mut tables = None;
     for () in inbox {
         let wall_ms = wall_ms();
         let (rules, wrong) = roots.rules(ignore);
         for error in wrong {
             complaints.warn("a line of .mosaicignore is left out", &error);
         }
-        let (described, mistakes) = roots.descriptions(quiet);
-        let now = Some((described.digest(), mistakes.clone()));
-        if said != now {
-            said = now;
-            drop(send.send(Event::Described(described, mistakes)));
+        let there = Some(roots.tables());
+        if tables != there {
+            let (described, mistakes) = roots.descriptions(quiet);
+            tables = there.filter(|_| mistakes.is_empty());
+            let now = Some((described.digest(), mistakes.clone()));
+            if said != now {
+                said = now;
+                drop(send.send(Event::Described(described, mistakes)));
+            }
         }
         let scan = roots.scan(&rules).map_err(|error| chain(&error));
         drop(send.send(Event::Scanned {

@@ -34,15 +34,6 @@ impl Grid {
         Some((place % self.cols, place / self.cols))
     }
 
-    /// The item at a column and row; `None` for a spare cell and outside the grid.
-    pub fn item_at(&self, col: u32, row: u32) -> Option<u32> {
-        if col >= self.cols {
-            return None;
-        }
-        let cell = row as usize * self.cols as usize + col as usize;
-        self.cells.get(cell).copied().filter(|&i| i != SPARE)
-    }
-
     /// Column and row of every item, in item order.
     pub fn places(&self) -> impl ExactSizeIterator<Item = (u32, u32)> + '_ {
         let cols = self.cols.max(1);

@@ -304,6 +304,53 @@ pub(crate) mod tests {
         }
     }
 
+    /// Prints what scale.md tells: 10,000 works, 1,000 generations of an arrival and two moves each, every hundredth of
+    /// which moves 500 works, as a polish or a growth does.
+    #[test]
+    #[ignore = "a measurement: cargo test --release --lib history::journal -- --ignored --nocapture"]
+    fn size_and_time_of_ten_thousand_works() {
+        let mut works: Vec<(u64, u32, u32)> = (0..10_000)
+            .map(|i| (i, i as u32 % 104, i as u32 / 104))
+            .collect();
+        let (mut past, mut journal) = (Past::default(), String::new());
+        let (mut folds, mut noting) = (0, std::time::Duration::ZERO);
+        for generation in 1..=1_000_u64 {
+            works.push((
+                works.len() as u64,
+                generation as u32 % 104,
+                200 + generation as u32 / 104,
+            ));
+            let moved = if generation.is_multiple_of(100) {
+                500
+            } else {
+                2
+            };
+            for k in 0..moved {
+                let at = (generation * 7_919 + k * 104_729) as usize % works.len();
+                works[at].1 = (works[at].1 + 1) % 104;
+            }
+            let manifest = manifest(generation, &works);
+            let began = std::time::Instant::now();
+            journal.extend(past.note(&manifest));
+            if past.is_too_long(journal.len()) {
+                journal = Past::fold(&journal);
+                folds += 1;
+            }
+            noting += began.elapsed();
+        }
+        let began = std::time::Instant::now();
+        let (read, good) = Past::read(&journal).expect("ours");
+        let reading = began.elapsed();
+        assert!(good && read == past);
+        let lines = journal.lines().count();
+        eprintln!(
+            "{lines} lines, {} bytes, the first {}; folded {folds} times; read in {reading:.1?}; noted in {:.2?} each",
+            journal.len(),
+            journal.lines().next().map_or(0, str::len),
+            noting / 1_000
+        );
+    }
+
     #[test]
     fn nothing_new_is_no_line_and_foreign_text_is_not_ours() {
         let (_, mut past) = kept(&[vec![(1, 0, 0)]]);

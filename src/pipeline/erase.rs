@@ -8,13 +8,12 @@
 use crate::{
     artwork::ContentHash,
     publish::{CellStore, Chronicle, PublishError, Publisher},
-    store::{Store, StoreError},
+    store::{Store, StoreError, write_small},
     watch::Rules,
 };
 use std::{
     collections::HashSet,
-    fs::{self, File},
-    io::{self, Write},
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -85,10 +84,7 @@ impl Erasing {
     /// Notes durably that the erasing is done.
     pub(super) fn done(&mut self) -> Result<(), EraseError> {
         let digest = self.rules.digest();
-        let temporary = self.path.with_extension("tmp");
-        let written = File::create(&temporary)
-            .and_then(|mut file| writeln!(file, "{digest}").and_then(|()| file.sync_all()))
-            .and_then(|()| fs::rename(&temporary, &self.path));
+        let written = write_small(&self.path, &format!("{digest}\n"));
         written.map_err(|source| EraseError::Note {
             path: self.path.clone(),
             source,

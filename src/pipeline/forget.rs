@@ -6,7 +6,7 @@ use crate::{
 };
 use std::{cell::RefCell, collections::HashSet};
 
-/// Embeddings that may be kept beyond twice the works.
+/// Embeddings that may be kept beyond one and a half for each work.
 const SPARE: usize = 1_000;
 /// Arrivals between two looks into the store, which read all of it.
 const LOOK_EVERY: usize = 1_000;
@@ -46,7 +46,7 @@ impl Forget {
             true
         })?;
         self.arrived = 0;
-        if kept.into_inner().len() <= 2 * used.len() + SPARE {
+        if kept.into_inner().len() <= 3 * used.len() / 2 + SPARE {
             return Ok(0);
         }
         store.collect(&|hash, _| used.contains(hash))
@@ -72,12 +72,12 @@ mod tests {
         };
         let used: HashSet<_> = (0..100).map(hash).collect();
         let mut forget = Forget::default();
-        put(0, 1_200);
+        put(0, 1_150);
         assert_eq!(forget.collect(&store, &used).expect("looked"), 0);
-        put(1_200, 1_201);
+        put(1_150, 1_151);
         assert_eq!(forget.collect(&store, &used).expect("not yet"), 0);
         forget.arrived(LOOK_EVERY);
-        assert_eq!(forget.collect(&store, &used).expect("looked"), 1_101);
+        assert_eq!(forget.collect(&store, &used).expect("looked"), 1_051);
         let there = |i| store.has_embedding(&hash(i), &model).expect("read");
         assert!((0..100).all(there) && !there(100));
     }

@@ -5,7 +5,7 @@ use crate::{artwork::ContentHash, watch::Rules};
 use std::collections::HashSet;
 
 /// The store's files may be this much larger than they need to be.
-const SPARE_BYTES: u64 = 8 << 20;
+const SPARE_BYTES: u64 = 4 << 20;
 
 impl Pipeline {
     /// Removes files of old generations, cells that no work needs, and embeddings beyond those that may come back.
@@ -34,6 +34,12 @@ impl Pipeline {
                 .complaints
                 .warn("unneeded embeddings could not be removed", &error),
         }
+        self.give_room_back();
+    }
+
+    /// Writes the store anew if its files take up much more than what is stored. Each save appends: some 200 KB an
+    /// arrival at 5,000 works. To be called after every task, so that neither restarts nor a long import put it off.
+    pub fn give_room_back(&mut self) {
         match self.store.compact(SPARE_BYTES) {
             Ok(false) => {}
             Ok(true) => tracing::info!("the store gave room back"),

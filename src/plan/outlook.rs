@@ -79,6 +79,25 @@ impl Plan {
         self.held
     }
 
+    /// How long the removal has been held, by this plan and those before it, milliseconds; `None` if none is held, or
+    /// none that was held before has been seen yet.
+    pub fn held_ms(&self) -> Option<u64> {
+        let held = self.held?;
+        let here_ms = self.now_ms.saturating_sub(held.since_ms);
+        Some(self.held_before_ms.saturating_add(here_ms))
+    }
+
+    /// How long until a held removal is believed, milliseconds.
+    pub fn held_left_ms(&self) -> Option<u64> {
+        let held_ms = self.held_ms()?;
+        Some(self.settings.grace_ms.saturating_sub(held_ms))
+    }
+
+    /// Whether the last scan found nothing to hold.
+    pub fn holds_nothing(&self) -> bool {
+        self.held.is_none() && self.scans > 0 && self.scan_error.is_none()
+    }
+
     /// Why the artwork folder cannot be scanned.
     pub fn scan_error(&self) -> Option<&str> {
         self.scan_error.as_deref()

@@ -69,7 +69,10 @@ impl Plan {
         let grave = vanished >= GUARD_FROM && 2 * vanished > self.placed.len();
         if grave && self.settings.hold && !self.confirmed {
             let since_ms = self.held.map_or(now_ms, |held| held.since_ms);
-            if now_ms.saturating_sub(since_ms) < self.settings.grace_ms {
+            let held_ms = self
+                .held_before_ms
+                .saturating_add(now_ms.saturating_sub(since_ms));
+            if held_ms < self.settings.grace_ms {
                 self.held = Some(Held {
                     since_ms,
                     missing: vanished,
@@ -78,6 +81,7 @@ impl Plan {
             }
         }
         self.held = None;
+        self.held_before_ms = 0;
         self.confirmed = false;
         missing
     }

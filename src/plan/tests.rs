@@ -250,6 +250,45 @@ fn an_unexplained_mass_removal_is_held_confirmed_and_carried_out() {
 }
 
 #[test]
+fn the_grace_goes_on_where_the_last_plan_ended() {
+    let files = many(30);
+    let grace_ms = 86_400_000;
+    for (before_ms, believed) in [(0, false), (grace_ms - 3_000_000, true)] {
+        let mut house = House::with(&borrowed(&files));
+        house.plan.go_on_holding(before_ms);
+        house.on(Input::Rescan);
+        assert_eq!(house.scanned(&[]), []);
+        assert_eq!(house.plan.held_ms(), Some(before_ms));
+        house.wait(2_900_000);
+        assert_eq!(
+            house.plan.held_left_ms(),
+            Some(grace_ms - before_ms - 2_900_000)
+        );
+        assert_eq!(house.scanned(&[]), [], "not yet");
+        house.wait(200_000);
+        let looked = house.scanned(&[]).len();
+        assert_eq!(
+            (looked, house.plan.holds_nothing()),
+            (30 * usize::from(believed), believed)
+        );
+    }
+}
+
+#[test]
+fn a_hold_that_ended_adds_nothing_to_the_next_one() {
+    let files = many(30);
+    let mut house = House::with(&borrowed(&files));
+    house.plan.go_on_holding(80_000_000);
+    house.on(Input::Rescan);
+    let commands = house.scanned(&borrowed(&files));
+    house.carry(commands, &borrowed(&files));
+    assert!(house.plan.holds_nothing());
+    house.on(Input::Rescan);
+    house.scanned(&[]);
+    assert_eq!(house.plan.held_ms(), Some(0));
+}
+
+#[test]
 fn works_that_come_back_end_the_hold() {
     let files = many(30);
     let mut house = House::with(&borrowed(&files));

@@ -2,15 +2,42 @@
 //!
 //! Pure: time is an argument (milliseconds of any clock that does not go back). A kind of warning may be said
 //! `burst` times, then once per `every_ms`; what was held back is counted and told with the next line. Memory is
-//! bounded by [`MAX_KINDS`]. [`Complaints`] is the shell around it that looks at a clock and says the lines.
+//! bounded by [`MAX_KINDS`]. [`Complaints`] is the shell around it that looks at a clock and says the lines. [`Said`] is
+//! for what must be said once and not again.
 
-use std::{collections::BTreeMap, error::Error, time::Instant};
+use std::{
+    collections::{BTreeMap, HashSet},
+    error::Error,
+    hash::{DefaultHasher, Hash, Hasher},
+    time::Instant,
+};
 
 /// Of each kind of warning, three are said at once, and then one every ten minutes.
 const WARNINGS: (u32, u64) = (3, 600_000);
 
 /// Kinds kept at most; the one said longest ago is forgotten first.
 pub const MAX_KINDS: usize = 256;
+
+/// Things that [`Said`] remembers at most, 16 bytes each.
+const MAX_SAID: usize = 100_000;
+
+/// Remembers what was said, so that it is said once.
+///
+/// It keeps hashes alone. When it is full it forgets everything, and things may be said once more.
+#[derive(Clone, Debug, Default)]
+pub struct Said(HashSet<u64>);
+
+impl Said {
+    /// Whether this has not been said yet; from now on it has.
+    pub fn is_news(&mut self, what: impl Hash) -> bool {
+        if self.0.len() >= MAX_SAID {
+            self.0.clear();
+        }
+        let mut hasher = DefaultHasher::new();
+        what.hash(&mut hasher);
+        self.0.insert(hasher.finish())
+    }
+}
 
 /// Decides which repeated warnings are said.
 #[derive(Clone, Debug)]
@@ -169,6 +196,17 @@ mod tests {
         assert_eq!(limited.overdue(500), []);
         assert_eq!(limited.overdue(1000), [("bad".to_owned(), 1)]);
         assert_eq!(limited.overdue(5000), []);
+    }
+
+    #[test]
+    fn a_thing_is_news_once_and_memory_is_bounded() {
+        let mut said = Said::default();
+        assert!(said.is_news(("a.png", 1)) && said.is_news(("a.png", 2)));
+        assert!(!said.is_news(("a.png", 1)));
+        let news = (0..MAX_SAID).filter(|i| said.is_news(i)).count();
+        assert_eq!(news, MAX_SAID);
+        assert!(said.0.len() <= MAX_SAID);
+        assert!(said.is_news(("a.png", 1)), "forgotten");
     }
 
     #[test]

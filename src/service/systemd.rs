@@ -67,11 +67,6 @@ impl Notifier {
         }
     }
 
-    /// How often to call [`Notifier::watchdog`]: half of the unit's `WatchdogSec=`; `None` when it sets none.
-    pub fn watchdog_interval(&self) -> Option<Duration> {
-        sd_notify::watchdog_enabled().map(|limit| limit / 2)
-    }
-
     /// Says that the pipeline makes progress. Call it where progress is made, not from a timer.
     pub fn watchdog(&self) {
         self.send(&[NotifyState::Watchdog]);
@@ -115,7 +110,6 @@ mod tests {
     #[ignore = "the child of the test below"]
     fn child() {
         let notifier = Notifier::new();
-        assert_eq!(notifier.watchdog_interval(), Some(Duration::from_secs(30)));
         notifier.waiting("no room", Duration::from_secs(20));
         notifier.ready("3 works");
         notifier.status("3 works");

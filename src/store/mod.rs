@@ -20,11 +20,13 @@ pub mod record;
 mod rewrite;
 mod salvage;
 mod sled_store;
+mod small;
 mod state;
 
 pub use fault::Damage;
 pub use memory::MemoryStore;
 pub use sled_store::{Opened, SledStore};
+pub use small::write_small;
 pub use state::StateDamage;
 
 use crate::{artwork::ContentHash, embed::ModelId};
@@ -74,7 +76,8 @@ pub trait Store: Send + Sync {
         self.collect(keep)
     }
 
-    /// Gives room back if the files take up more than twice what is stored, and `spare_bytes`; whether it did.
+    /// Gives room back if the files take up more than twice what is stored, and `spare_bytes`, and half as much again as
+    /// when that was done last; whether it did.
     /// Nothing else is read or written meanwhile.
     fn compact(&self, spare_bytes: u64) -> Result<bool, StoreError>;
 
@@ -147,11 +150,4 @@ pub enum StoreError {
     /// Not a name for a section of the state, or given twice.
     #[error("not a name for one section of the state: {0:?}")]
     SectionName(String),
-}
-
-impl StoreError {
-    /// Whether the same call may succeed later without anybody changing the call.
-    pub fn is_transient(&self) -> bool {
-        !matches!(self, Self::NotStorable { .. } | Self::SectionName(_))
-    }
 }

@@ -117,7 +117,9 @@ impl SledStore {
                 None => self.open_again()?,
             };
             let gone = rewrite::rewrite(&self.folder.join(SUBFOLDER), old, keep)?;
-            *slot = Some(self.open_again()?);
+            let mut new = self.open_again()?;
+            new.is_fresh()?;
+            *slot = Some(new);
             Ok(gone)
         });
         drop(slot);

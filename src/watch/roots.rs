@@ -9,6 +9,7 @@ use super::{
     FsKind, Ignore, IgnoreError, ReadError, RootId, Scan, ScanError, SkipReason, WatchError,
     WatchEvent, Watcher, fs_kind,
     read::{read_finished, read_small},
+    root::identity,
     root_id, scan_subtree,
 };
 use crate::{
@@ -238,6 +239,15 @@ impl Roots {
             .map(Watchers)
     }
 
+    /// The files that [`Roots::descriptions`] reads, as the file system has them; `None` where there is none, or it cannot
+    /// be looked at.
+    pub fn tables(&self) -> Vec<Option<FileIdentity>> {
+        let table = |folder: &Path| rustix::fs::lstat(folder.join(DESCRIPTIONS_FILE)).ok();
+        self.folders()
+            .map(|folder| table(folder).map(|stat| identity(&stat)))
+            .collect()
+    }
+
     /// What the owner's files say of the works, and their mistakes. Waits some seconds for a file being written, whose
     /// age is less than `quiet`.
     pub fn descriptions(&self, quiet: Duration) -> (Descriptions, Vec<Mistake>) {
@@ -285,7 +295,8 @@ impl Watchers {
                     path: name.join(path),
                 },
                 WatchEvent::Subtree(path) => WatchEvent::Subtree(name.join(path)),
-                other @ (WatchEvent::Rescan | WatchEvent::Failed(_)) => other,
+                WatchEvent::Instructed(path) => WatchEvent::Instructed(name.join(path)),
+                other @ (WatchEvent::Lost | WatchEvent::Failed(_)) => other,
             })
         });
         events.collect()
@@ -400,6 +411,8 @@ mod tests {
         let (dir, roots) = two();
         let text = "path,title\na.png,First\n";
         fs::write(dir.path().join("oil").join(DESCRIPTIONS_FILE), text).expect("file");
+        let before = roots.tables();
+        assert!(matches!(before[..], [Some(_), None]), "{before:?}");
         let (found, wrong) = roots.descriptions(Duration::from_millis(20));
         assert!(wrong.is_empty(), "{wrong:?}");
         let title = found.of("oil/a.png").and_then(|d| d.title.as_deref());
@@ -407,7 +420,9 @@ mod tests {
         assert!(found.of("ink/a.png").is_none());
         let scan = roots.scan(&Rules::default()).expect("scans");
         assert_eq!(scan.files.len(), 3);
+        assert_eq!(roots.tables(), before);
         fs::write(dir.path().join("oil").join(DESCRIPTIONS_FILE), [0xff]).expect("file");
+        assert_ne!(roots.tables(), before);
         let (_, wrong) = roots.descriptions(Duration::ZERO);
         assert_eq!(wrong.len(), 1);
     }

@@ -11,7 +11,7 @@
 use super::{DESCRIPTIONS_FILE, IGNORE_FILE, Touch, ignore::is_litter};
 use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind, RenameMode};
 use notify::{Config, Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 use std::thread;
 
-/// Paths noted at most; beyond it they are dropped for one [`WatchEvent::Rescan`]. 100,000 hold some 20 MB.
+/// Paths noted at most; beyond it they are dropped for one [`WatchEvent::Lost`]. 100,000 hold some 20 MB.
 const MAX_NOTES: usize = 100_000;
 
 /// Something happened. Paths are relative to the artwork folder.
@@ -39,8 +39,10 @@ pub enum WatchEvent {
     },
     /// A folder was made or moved here; it is watched now: scan it.
     Subtree(PathBuf),
-    /// Events were lost, or a file of the owner's changed: scan everything.
-    Rescan,
+    /// Events were lost: scan everything.
+    Lost,
+    /// A file of the owner's changed that speaks of all works, [`IGNORE_FILE`] or [`DESCRIPTIONS_FILE`]: scan everything.
+    Instructed(PathBuf),
     /// The watcher sees not everything, or nothing any more: scan every few seconds, say so, and start another one
     /// when the cause may be gone.
     Failed(WatchError),
@@ -75,7 +77,9 @@ pub struct Watcher {
 #[derive(Default)]
 struct Notes {
     paths: HashMap<PathBuf, Note>,
-    rescan: bool,
+    lost: bool,
+    /// Files of the owner's that changed.
+    instructed: BTreeSet<&'static str>,
     failed: Option<WatchError>,
 }
 
@@ -119,11 +123,14 @@ impl Watcher {
     pub fn drain(&self) -> Vec<WatchEvent> {
         let Notes {
             paths,
-            rescan,
+            lost,
+            instructed,
             failed,
         } = mem::take(&mut *lock(&self.notes));
         let mut events: Vec<_> = failed.map(WatchEvent::Failed).into_iter().collect();
-        events.extend(rescan.then_some(WatchEvent::Rescan));
+        events.extend(lost.then_some(WatchEvent::Lost));
+        let instructed = instructed.into_iter();
+        events.extend(instructed.map(|name| WatchEvent::Instructed(name.into())));
         events.extend(paths.into_iter().map(|(path, note)| match note {
             Note::Touched(touch) => WatchEvent::Touched { path, touch },
             Note::Removed => WatchEvent::Removed { path },
@@ -174,7 +181,7 @@ fn take_note(
     };
     // Before the paths: an overflow has none.
     if event.need_rescan() {
-        return note(notes, wake, |notes| notes.rescan = true);
+        return note(notes, wake, |notes| notes.lost = true);
     }
     let what = match event.kind {
         // Our own reading makes events, too.
@@ -202,8 +209,11 @@ fn take_note(
             }
             continue;
         }
-        if path == Path::new(IGNORE_FILE) || path == Path::new(DESCRIPTIONS_FILE) {
-            note(notes, wake, |notes| notes.rescan = true);
+        let owners = [IGNORE_FILE, DESCRIPTIONS_FILE];
+        if let Some(name) = owners.into_iter().find(|name| path == Path::new(name)) {
+            note(notes, wake, |notes| {
+                notes.instructed.insert(name);
+            });
         }
         if path.iter().any(is_litter) {
             continue;
@@ -255,7 +265,7 @@ impl Notes {
     fn add(&mut self, path: PathBuf, note: Note) {
         if self.paths.len() >= MAX_NOTES && !self.paths.contains_key(&path) {
             self.paths = HashMap::new();
-            self.rescan = true;
+            self.lost = true;
             return;
         }
         let entry = self.paths.entry(path).or_insert(note);
@@ -273,7 +283,7 @@ impl Notes {
     }
 
     fn is_empty(&self) -> bool {
-        self.paths.is_empty() && !self.rescan && self.failed.is_none()
+        self.paths.is_empty() && !self.lost && self.instructed.is_empty() && self.failed.is_none()
     }
 }
 

@@ -24,10 +24,27 @@ struct Sample {
     at_s: f64,
     rss_mb: f64,
     files: usize,
-    state: u64,
+    disk: Disk,
     output: u64,
     /// Bytes of the placed works' embeddings and prepared cells.
     payload: u64,
+}
+
+/// Bytes that the parts of the state folder take up.
+#[derive(Clone, Copy)]
+struct Disk {
+    cells: u64,
+    store: u64,
+    /// The embeddings once more, for `export` and `similar`.
+    shared: u64,
+    whole: u64,
+}
+
+impl Sample {
+    /// What the state takes up, in multiples of the payload.
+    fn bloat(&self) -> f64 {
+        self.disk.whole as f64 / self.payload as f64
+    }
 }
 
 #[test]
@@ -102,16 +119,25 @@ fn sample(site: &Site, pid: u32, began: Instant) -> Sample {
         at_s: began.elapsed().as_secs_f64(),
         rss_mb: rss_kb / 1024.0,
         files: fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count(),
-        state: size(&site.path("state")),
+        disk: Disk {
+            cells: size(&site.path("state/cells")),
+            store: size(&site.path("state/store")),
+            shared: size(&site.path("state/embeddings.bin")),
+            whole: size(&site.path("state")),
+        },
         output: size(&site.output()),
         payload: works * (cell + 4 * model.dims() as u64),
     }
 }
 
-/// Bytes that a folder takes up on the disk, each file once.
-fn size(folder: &Path) -> u64 {
+/// Bytes that a file, or a folder with everything in it, takes up on the disk, each file once.
+fn size(path: &Path) -> u64 {
     let (mut sum, mut seen) = (0, std::collections::HashSet::new());
-    let mut folders = vec![folder.to_owned()];
+    match fs::metadata(path) {
+        Ok(meta) if meta.is_file() => return meta.blocks() * 512,
+        _ => {}
+    }
+    let mut folders = vec![path.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
             match entry.metadata() {
@@ -142,8 +168,7 @@ fn report(
     println!(
         "soak {:.0} s: {steps} steps, {works} works, {rests} rests without a difference, {restarts} restarts; \
          slowest to agree {slowest:.1?}; RSS {:.0} to {:.0} MB, most {:.0}, slope of the longest run {slope:.1} MB/h \
-         over {} rests; open files {} to {}, most {:.0}; state {:.1} MB, {:.2} times the embeddings and cells, most \
-         {:.2}; output {:.1} MB, most {:.1}",
+         over {} rests; open files {} to {}, most {:.0}; state {}, most {}; output {:.1} MB, most {:.1}",
         last.at_s,
         first.rss_mb,
         last.rss_mb,
@@ -152,12 +177,33 @@ fn report(
         first.files,
         last.files,
         most(|s| s.files as f64),
-        last.state as f64 / 1e6,
-        last.state as f64 / last.payload as f64,
-        most(|s| s.state as f64 / s.payload as f64),
+        told(last),
+        all.iter()
+            .max_by(|a, b| a.bloat().total_cmp(&b.bloat()))
+            .map_or(String::new(), told),
         last.output as f64 / 1e6,
         most(|s| s.output as f64 / 1e6),
     );
+}
+
+/// What the state takes up, and where.
+fn told(sample: &Sample) -> String {
+    let mb = |bytes: u64| bytes as f64 / 1e6;
+    let Disk {
+        cells,
+        store,
+        shared,
+        whole,
+    } = sample.disk;
+    format!(
+        "{:.1} MB ({:.2} times the {:.1} MB of embeddings and cells: store {:.1}, cells {:.1}, for export {:.1})",
+        mb(whole),
+        sample.bloat(),
+        mb(sample.payload),
+        mb(store),
+        mb(cells),
+        mb(shared)
+    )
 }
 
 /// Least squares of the resident memory over time, without the first fifth, in which caches fill.

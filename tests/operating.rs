@@ -1,0 +1,89 @@
+//! What an operator lives with: removals that are held, warnings that are said once.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod common;
+
+use common::Site;
+use std::fs;
+
+/// A site of 24 works whose folder is empty now, as after a lost mount.
+fn lost() -> Site {
+    let site = Site::new();
+    site.draw(0, 24);
+    site.build();
+    fs::rename(site.artworks(), site.path("away")).unwrap();
+    fs::create_dir(site.artworks()).unwrap();
+    site
+}
+
+fn until_held(site: &Site, left: &str) {
+    site.wait("the warning", || {
+        let degraded = site.status().degraded;
+        let held = degraded.iter().find(|c| c.what.contains("vanished"))?;
+        held.what_to_do.contains(left).then_some(())
+    });
+    let told = site.log().matches("vanished at once").count();
+    assert_eq!(told, 1, "{}", site.log());
+}
+
+#[test]
+fn an_unexplained_mass_removal_is_held_until_confirmed() {
+    let site = lost();
+    let daemon = site.start();
+    until_held(&site, "in 24 h");
+    assert_eq!(
+        site.manifest().works.len(),
+        24,
+        "the last good mosaic stays"
+    );
+    assert!(site.mosaicd(&["confirm-removal"]).status.success());
+    site.until("the confirmed removal", |m| m.works.is_empty());
+    assert_eq!(daemon.stop(), 0);
+}
+
+#[test]
+fn the_grace_of_a_held_removal_goes_on_after_a_restart() {
+    let site = lost();
+    let daemon = site.start();
+    until_held(&site, "in 24 h");
+    assert_eq!(daemon.stop(), 0);
+    let noted = site.path("state/removal-held");
+    let held = fs::read_to_string(&noted).unwrap();
+    let (held_ms, when) = held.trim().split_once(' ').unwrap();
+    assert!(held_ms.parse::<u64>().unwrap() < 3_600_000, "{held}");
+    fs::write(&noted, format!("{} {when}\n", 23 * 3_600_000 - 1)).unwrap();
+    let daemon = site.start();
+    until_held(&site, "in 1 h");
+    assert_eq!(site.manifest().works.len(), 24);
+    assert_eq!(daemon.stop(), 0);
+    fs::write(&noted, format!("{} {when}\n", 24 * 3_600_000)).unwrap();
+    let daemon = site.start();
+    site.until("the removal after its grace", |m| m.works.is_empty());
+    site.wait("the end of the hold", || (!noted.exists()).then_some(()));
+    assert_eq!(daemon.stop(), 0);
+}
+
+#[test]
+fn a_bad_file_is_warned_about_once_however_often_the_configuration_is_read() {
+    let site = Site::new();
+    site.draw(0, 3);
+    fs::write(site.art("broken.png"), "no picture").unwrap();
+    let warned = || site.log().matches("a file is left out").count();
+    let daemon = site.start();
+    for times in 1..=3 {
+        site.wait("the failure", || {
+            let metrics = fs::read_to_string(site.output().join("metrics.prom")).ok()?;
+            metrics
+                .contains(&format!("mosaicd_file_failures_total {times}\n"))
+                .then_some(())
+        });
+        assert_eq!(warned(), 1, "{}", site.log());
+        if times < 3 {
+            site.configure(&format!("[page]\ntitle = \"{times}\"\n"));
+            daemon.signal("HUP");
+        }
+    }
+    fs::write(site.art("broken.png"), "still no picture").unwrap();
+    site.wait("another warning", || (warned() == 2).then_some(()));
+    assert_eq!(daemon.stop(), 0);
+}

@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# The package for real: a clean Debian with systemd as PID 1 in a container, the README's commands copied from it as they
+# stand, then upgrade, remove, purge.
+# tests/systemd/package.sh OLD.deb NEW.deb [folder, target/package] [suite, bookworm]
+# Needs root, debootstrap, systemd-nspawn, network for apt, and two packages of different versions:
+#   cargo deb --no-build --deb-version 9.9.9-1 -o /tmp/next.deb
+#   cargo deb --no-build
+set -euo pipefail
+here="$(cd "$(dirname "$0")/../.." && pwd)"
+old="$(realpath "$1")" new="$(realpath "$2")"
+work="${3:-$here/target/package}" suite="${4:-bookworm}"
+root="$work/$suite" clean="$work/$suite.clean"
+nspawn="${NSPAWN:-systemd-nspawn}"
+
+if [ ! -d "$clean/usr" ]; then
+  mkdir -p "$work"
+  # What every Debian with systemd has, and sudo: no web server, no Rust.
+  debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,procps,sudo,ca-certificates "$suite" "$clean" \
+    http://deb.debian.org/debian
+fi
+rm -rf "$root"
+cp -a "$clean" "$root"
+
+# The lines of the README's block "on the server".
+sed -n '/^## As a service/,/^## /p' "$here/README.md" | sed -n '/^```sh/,/^```/p' | grep -v '^```' |
+  sed -n '/^# on the server/,$p' | grep -v '^#' >"$root/commands"
+[ "$(wc -l <"$root/commands")" -ge 3 ] || { echo "the README's commands are not found"; exit 1; }
+
+mkdir -p "$root/root/pictures" "$root/packages"
+# What a person answers when apt asks.
+echo 'APT::Get::Assume-Yes "true";' >"$root/etc/apt/apt.conf.d/90yes"
+"$here/target/release/mosaicd" demo "$work/samples" -n 40 --size 64 >/dev/null 2>&1
+find "$work/samples/artworks" -name '*.png' -exec cp {} "$root/root/pictures/" \;
+cp "$old" "$root/root/$(dpkg-deb -f "$old" Package)_$(dpkg-deb -f "$old" Version)_amd64.deb"
+cp "$new" "$root/packages/next.deb"
+install -m 755 "$here/tests/systemd/installed.sh" "$root/installed.sh"
+echo "127.0.0.1 localhost $(hostname)" >"$root/etc/hosts"
+cat >"$root/etc/systemd/system/installed.service" <<'UNIT'
+[Unit]
+After=multi-user.target
+[Service]
+Type=oneshot
+ExecStart=/installed.sh
+ExecStopPost=/bin/systemctl poweroff --no-block
+StandardOutput=journal+console
+[Install]
+WantedBy=graphical.target
+UNIT
+ln -sf /lib/systemd/system/graphical.target "$root/etc/systemd/system/default.target"
+mkdir -p "$root/etc/systemd/system/graphical.target.wants"
+ln -sf ../installed.service "$root/etc/systemd/system/graphical.target.wants/installed.service"
+
+timeout 900 "$nspawn" --quiet -D "$root" --boot --register=no --keep-unit --console=pipe \
+  >"$work/console" 2>&1 </dev/null || true
+cat "$root/result" 2>/dev/null || { tail -40 "$work/console"; echo "it did not boot"; exit 1; }
+grep -q '^ALL GOOD' "$root/result"
