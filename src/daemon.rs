@@ -1,6 +1,6 @@
 //! The shell around everything: one select loop that owns all mutable state.
 //!
-//! It starts the threads (watcher, scanner, readers, pipeline, quality), turns what they say into [`Event`]s of one
+//! It starts the threads (watcher, scanner, readers, pipeline, quality, words), turns what they say into [`Event`]s of one
 //! closed enum, hands each to `plan`, and carries the plan's commands out. It also writes the status, talks to
 //! systemd, and takes signals. A reload is a restart in place: the new configuration is proven first, then the rooms
 //! are opened anew over the same store.
@@ -13,7 +13,7 @@ use crate::{
     embed::{EncodeError, Encoder},
     history::twins::Groups,
     ingest::Outcome,
-    pipeline::{PipelineError, Report},
+    pipeline::{PipelineError, Report, Worded},
     plan::{Plan, Settings, Shadow},
     publish::{PublishError, manifest::Quality},
     service::{signals, status::Status, systemd::Notifier, telemetry::LevelHandle},
@@ -45,6 +45,7 @@ mod serve;
 mod serving;
 mod threads;
 mod validate;
+mod wording;
 
 pub use rooms::{encoder_spec, open_encoder, params, roots};
 pub use serve::CONFIRMATION;
@@ -89,6 +90,9 @@ pub enum DaemonError {
     /// The encoder cannot be loaded.
     #[error("the encoder cannot be used: {0}")]
     Encoder(#[from] EncodeError),
+    /// The vocabulary cannot be used.
+    #[error("embed.vocabulary: {0}")]
+    Vocabulary(EncodeError),
     /// The store cannot be opened.
     #[error("the store cannot be opened: {0}")]
     Store(#[from] StoreError),
@@ -132,7 +136,7 @@ impl DaemonError {
     pub fn is_configuration(&self) -> bool {
         matches!(
             self,
-            Self::Folder { .. } | Self::Encoder(_) | Self::Ignore(_)
+            Self::Folder { .. } | Self::Encoder(_) | Self::Vocabulary(_) | Self::Ignore(_)
         )
     }
 }
@@ -156,6 +160,8 @@ enum Event {
     Done(Result<Report, PipelineError>),
     /// The quality of a generation was computed, and which works are one picture; `None`: it could not be.
     Measured(Option<(Quality, Groups)>),
+    /// Words for the published regions were looked for; `None`: there is nothing to say.
+    Worded(Option<Worded>),
     /// A large map has followed its arrivals a bit further; whether some of it may be left.
     Settled(bool),
 }

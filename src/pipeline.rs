@@ -37,8 +37,10 @@ mod load;
 mod shown;
 mod stages;
 mod upkeep;
+mod wording;
 
 pub use shown::portable;
+pub use wording::{Unworded, Worded, Wording};
 
 /// What the pipeline can be asked to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -143,6 +145,8 @@ pub struct Pipeline {
     forget: forget::Forget,
     /// What the owner says of the works.
     described: Descriptions,
+    /// Where the words of regions come from.
+    wording: Wording,
     /// What the owner's patterns took out and must leave no trace.
     erasing: Erasing,
     /// The embeddings for `export` and `similar`; opened at the first publication and after an error.
@@ -184,6 +188,7 @@ impl Pipeline {
             collected: 0,
             forget: forget::Forget::default(),
             described: Descriptions::default(),
+            wording: Wording::Off,
             erasing: Erasing::open(state),
             shared: None,
             complaints: Complaints::default(),
@@ -369,6 +374,7 @@ impl Pipeline {
         let _span = tracing::info_span!("publish").entered();
         self.share_vectors();
         let mut generation = generation(&self.collection, self.encoder.name(), self.unpublished);
+        generation.words_by = self.words_by();
         for work in &mut generation.works {
             if let Some(said) = self.described.of(&work.path).cloned() {
                 (work.title, work.artist, work.link) = (said.title, said.artist, said.link);

@@ -17,6 +17,7 @@ use mosaicd::{
         open,
         session::{Device, Runtime},
         text::TextEncoder,
+        vocabulary::WordList,
     },
 };
 use std::{
@@ -25,6 +26,7 @@ use std::{
     io::Write,
     num::NonZero,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
 fn fixture(name: &str) -> PathBuf {
@@ -427,12 +429,6 @@ fn words_become_embeddings_beside_those_of_pictures() {
         // Longer than the context, and nothing at all.
         assert_ne!(encode(&"many words ".repeat(200)), encode(""));
 
-        let list = folder.path().join("words.txt");
-        fs::write(&list, "# places\npiano keys\nsea\n").expect("writable");
-        let vocabulary = words.vocabulary(&list).expect("a word list");
-        assert_eq!(vocabulary.words, ["piano keys", "sea"]);
-        assert_eq!(vocabulary.embeddings[0], keys);
-
         fs::write(
             folder.path().join("model.toml"),
             "prompt = 'a picture of {}'",
@@ -446,6 +442,67 @@ fn words_become_embeddings_beside_those_of_pictures() {
             words.encode("a picture of sea").ok()
         );
     }
+}
+
+#[test]
+fn a_vocabulary_is_embedded_once() {
+    if !has_library("a_vocabulary_is_embedded_once") {
+        return;
+    }
+    let folder = with_words("text_model.onnx");
+    let state = tempfile::tempdir().expect("a temporary folder");
+    let words = TextEncoder::load(folder.path(), &Runtime::default())
+        .expect("a text encoder")
+        .expect("it is there");
+    let list = folder.path().join("words.txt");
+    let embedded = |text: &str, stop: &dyn Fn() -> bool| {
+        fs::write(&list, text).expect("writable");
+        let list = WordList::open(&list, folder.path(), &Runtime::default());
+        let list = list.expect("a word list").expect("a text encoder");
+        list.embed(state.path(), words.dims(), stop)
+            .expect("it runs")
+    };
+    let asked = AtomicUsize::new(0);
+    let go_on = || {
+        asked.fetch_add(1, Ordering::Relaxed);
+        false
+    };
+    let vocabulary = embedded("# places\npiano keys\nsea\n", &go_on).expect("not stopped");
+    assert_eq!(vocabulary.words, ["piano keys", "sea"]);
+    let keys = words.encode("piano keys").expect("it runs");
+    assert_eq!(vocabulary.embeddings.row(0), keys);
+    assert_eq!(asked.swap(0, Ordering::Relaxed), 2);
+    assert_eq!(
+        embedded("sea\npiano keys", &|| true).map(|v| v.words.len()),
+        Some(2)
+    );
+    assert_eq!(
+        embedded("sea\npiano keys\nhills", &|| true),
+        None,
+        "it was stopped"
+    );
+    let more = embedded("hills\npiano keys", &go_on).expect("not stopped");
+    assert_eq!(asked.swap(0, Ordering::Relaxed), 1, "the new word alone");
+    assert_eq!(more.embeddings.row(1), keys);
+
+    // Another prompt asks for other embeddings, and a damaged file for all of them.
+    fs::write(folder.path().join("model.toml"), "prompt = 'art of {}'").expect("writable");
+    let other = embedded("hills\npiano keys", &go_on).expect("not stopped");
+    assert_eq!(asked.swap(0, Ordering::Relaxed), 2);
+    assert_ne!(other.embeddings, more.embeddings);
+    fs::write(state.path().join("vocabulary.bin"), "damaged").expect("writable");
+    assert_eq!(embedded("hills\npiano keys", &go_on), Some(other));
+    assert_eq!(asked.swap(0, Ordering::Relaxed), 2);
+
+    let list = WordList::open(&list, folder.path(), &Runtime::default());
+    let list = list.expect("a word list").expect("a text encoder");
+    let error = list
+        .embed(state.path(), 7, &|| false)
+        .expect_err("other dimensions");
+    assert!(
+        error.to_string().contains("those of the pictures 7"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -281,11 +281,5 @@ fn embed_words(config: &Config, words: &str, dims: usize, model: &str) -> anyhow
             path.display()
         )
     })?;
-    if encoder.dims() != dims {
-        bail!(
-            "the text encoder's vectors have {} dimensions, those of the pictures {dims}: they are of different models",
-            encoder.dims()
-        );
-    }
-    Ok(encoder.encode(words)?)
+    Ok(encoder.of_dims(dims)?.encode(words)?)
 }

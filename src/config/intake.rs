@@ -105,6 +105,8 @@ pub struct Embed {
     pub threads: usize,
     /// What inference runs on.
     pub device: Device,
+    /// A file with words for the regions of the mosaic; empty: none.
+    pub vocabulary: PathBuf,
 }
 
 impl Default for Embed {
@@ -114,6 +116,7 @@ impl Default for Embed {
             library: PathBuf::new(),
             threads: 0,
             device: Device::Auto,
+            vocabulary: PathBuf::new(),
         }
     }
 }

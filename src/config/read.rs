@@ -41,7 +41,7 @@ fn advice(error: &std::io::Error) -> &'static str {
 }
 
 impl Config {
-    /// Reads and checks a file. Relative folders, model and library paths start at the file's folder.
+    /// Reads and checks a file. Relative folders, model, library and vocabulary paths start at the file's folder.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
             path: path.into(),
@@ -56,8 +56,10 @@ impl Config {
         if embed.model != "builtin" {
             embed.model = base.join(&embed.model).to_string_lossy().into_owned();
         }
-        if !embed.library.as_os_str().is_empty() {
-            embed.library = base.join(&embed.library);
+        for file in [&mut embed.library, &mut embed.vocabulary] {
+            if !file.as_os_str().is_empty() {
+                *file = base.join(&*file);
+            }
         }
         Ok(config)
     }

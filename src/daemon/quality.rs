@@ -37,7 +37,7 @@ impl Drop for Word {
 
 /// Measures on a thread of its own; [`Event::Measured`] tells the end.
 pub(super) fn measure_beside(
-    collection: Collection,
+    collection: Arc<Collection>,
     cells: Arc<CellStore>,
     generation: u64,
     send: UnboundedSender<Event>,

@@ -25,6 +25,7 @@ pub(super) fn prove(old: &Config, mode: &Mode) -> Result<(Config, Arc<dyn Encode
     rooms::check_folders(&config).map_err(|error| error.to_string())?;
     Ignore::new(&config.watch.ignore).map_err(|error| chain(&error))?;
     let encoder = rooms::open_encoder(&config).map_err(|error| error.to_string())?;
+    rooms::open_vocabulary(&config).map_err(|error| error.to_string())?;
     telemetry::check_level(&config.log.level).map_err(|error| error.to_string())?;
     report(&changes(old, &wanted));
     Ok((config, encoder))

@@ -8,10 +8,11 @@ use crate::{
         self, Encoder, EncoderSpec,
         library::LibrarySearch,
         session::{Device, Runtime},
+        vocabulary::{self, WordList},
     },
     grid::{GridParams, Method as GridMethod},
     ingest::{Attempts, Ingest},
-    pipeline::Pipeline,
+    pipeline::{Pipeline, Wording},
     publish::{CellStore, Chronicle, OutputSpec, Publisher, manifest},
     rebuild::Params,
     reduce::{LayoutParams, Method as LayoutMethod},
@@ -59,7 +60,8 @@ impl Rooms {
         let output = &config.folders.output;
         let publisher = Publisher::open(output, output_spec(config))?;
         let chronicle = Chronicle::open(output, &config.page.url)?;
-        let pipeline = Pipeline::open(
+        let wording = wording(config, next.is_some())?;
+        let mut pipeline = Pipeline::open(
             params(config),
             serving.clone(),
             store.clone(),
@@ -67,6 +69,7 @@ impl Rooms {
             (publisher, chronicle),
             state,
         )?;
+        pipeline.set_wording(wording);
         let ingest = Ingest {
             roots: roots(config),
             max_file_bytes: config.decode.max_file_mb << 20,
@@ -235,6 +238,50 @@ pub fn encoder_spec(config: &Config) -> EncoderSpec {
                 config::Device::Cuda => Device::Cuda,
             },
         },
+    }
+}
+
+/// Where the words of regions come from; says so if a vocabulary has no effect.
+fn wording(config: &Config, changing: bool) -> Result<Wording, DaemonError> {
+    let configured = !config.embed.vocabulary.as_os_str().is_empty();
+    Ok(match open_vocabulary(config)? {
+        // It belongs to the configured model; the regions are still another one's.
+        _ if configured && changing => Wording::Stay,
+        Some(list) => Wording::By(Arc::new(list)),
+        None if configured => {
+            tracing::warn!("embed.vocabulary has no effect: {}", wordless(config));
+            Wording::Off
+        }
+        None => Wording::Off,
+    })
+}
+
+/// The configured vocabulary for the configured model; `None` without one, or where the model has no text encoder.
+pub(super) fn open_vocabulary(config: &Config) -> Result<Option<WordList>, DaemonError> {
+    let path = &config.embed.vocabulary;
+    if path.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let EncoderSpec { model, runtime } = encoder_spec(config);
+    match model {
+        Some(model) => WordList::open(path, &model, &runtime),
+        // A mistake in the list is told whatever the model.
+        None => vocabulary::read(path).map(|_| None),
+    }
+    .map_err(DaemonError::Vocabulary)
+}
+
+/// Why the configured model has no use for a vocabulary.
+pub(super) fn wordless(config: &Config) -> String {
+    match config.embed.model.as_str() {
+        "builtin" => {
+            "the built-in descriptor understands no words; set embed.model to a CLIP model"
+                .to_owned()
+        }
+        model => format!(
+            "{model} has no text encoder: text_model.onnx and tokenizer.json of the same model are expected there, and \
+             `mosaicd model fetch` brings them with --words"
+        ),
     }
 }
 

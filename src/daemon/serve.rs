@@ -61,7 +61,8 @@ pub(super) struct Loop<'a, 'b> {
     measured: u64,
     /// Whether the map may have to follow its arrivals, which it does when nothing else is going on.
     unsettled: bool,
-    measuring: bool,
+    /// What is being computed beside everything else: quality, words.
+    measuring: usize,
     ready: bool,
     /// Whether a task runs, and how many have ended.
     tasks: (bool, u64),
@@ -98,7 +99,7 @@ impl<'a, 'b> Loop<'a, 'b> {
             published: now,
             measured: 0,
             unsettled: true,
-            measuring: false,
+            measuring: 0,
             ready: false,
             tasks: (false, 0),
             files: 0,
@@ -220,9 +221,15 @@ impl Loop<'_, '_> {
             Event::Done(result) => self.done(result),
             Event::Settled(more) => self.unsettled |= more,
             Event::Measured(found) => {
-                self.measuring = false;
+                self.measuring -= 1;
                 if let Some((quality, twins)) = found {
                     self.hands.grade(quality, twins);
+                }
+            }
+            Event::Worded(found) => {
+                self.measuring -= 1;
+                if let Some(worded) = found {
+                    self.hands.word(worded);
                 }
             }
         }
@@ -329,8 +336,8 @@ impl Loop<'_, '_> {
             self.unsettled = false;
             self.hands.settle();
         }
-        if !self.measuring && quiet && self.measured != self.generation {
-            (self.measuring, self.measured) = (true, self.generation);
+        if self.measuring == 0 && quiet && self.measured != self.generation {
+            (self.measuring, self.measured) = (2, self.generation);
             self.hands.measure();
         }
     }
@@ -413,7 +420,7 @@ impl Loop<'_, '_> {
             && self.plan.settling() == self.plan.pending()
             && self.now_ms() > LINGER_MS;
         let failing = self.plan.failing().is_some() || self.plan.scan_error().is_some();
-        (self.plan.is_idle() || stuck || failing) && !self.measuring
+        (self.plan.is_idle() || stuck || failing) && self.measuring == 0
     }
 
     /// Says that a file is left out, once as it is: the first ones by name, the rest by their number.

@@ -1,12 +1,12 @@
-//! The daemon's threads: watcher, scanner, readers, pipeline, quality. Each says what happened as an [`Event`].
+//! The daemon's threads: watcher, scanner, readers, pipeline, quality, words. Each says what happened as an [`Event`].
 
-use super::{DaemonError, Event, chain, quality, rooms::Rooms, wall_ms};
+use super::{DaemonError, Event, chain, quality, rooms::Rooms, wall_ms, wording};
 use crate::{
     config::Config,
     describe::Descriptions,
     history::twins::Groups,
     ingest::{Job, threads_or_all},
-    pipeline::{Known, Pipeline, Task},
+    pipeline::{Known, Pipeline, Task, Worded},
     publish::manifest::Quality,
     service::limit::Complaints,
     watch::{Ignore, Roots, Rules},
@@ -35,6 +35,7 @@ enum Order {
     Measure,
     Settle,
     Grade(Quality, Groups),
+    Word(Worded),
     Describe(Descriptions),
     Rules(Rules),
     Collect,
@@ -74,7 +75,8 @@ impl Hands {
 
         let (orders, inbox) = unbounded();
         let send = events.clone();
-        let work = move || run_pipeline(pipeline, &inbox, &send);
+        let stopped = stop.clone();
+        let work = move || run_pipeline(pipeline, &inbox, &send, &stopped);
         handles.push(spawn("pipeline", work).map_err(system)?);
 
         let (scans, inbox) = unbounded();
@@ -113,13 +115,17 @@ impl Hands {
         drop(self.orders.send(Order::Settle));
     }
 
-    /// Computes the quality of the current generation beside everything else.
+    /// Computes the quality of the current generation, and finds words for its regions, beside everything else.
     pub(super) fn measure(&self) {
         drop(self.orders.send(Order::Measure));
     }
 
     pub(super) fn grade(&self, quality: Quality, twins: Groups) {
         drop(self.orders.send(Order::Grade(quality, twins)));
+    }
+
+    pub(super) fn word(&self, worded: Worded) {
+        drop(self.orders.send(Order::Word(worded)));
     }
 
     /// Says what the owner's table says of the works; the next generation shows it.
@@ -180,7 +186,13 @@ pub(super) fn spawn(
     thread::Builder::new().name(name.into()).spawn(work)
 }
 
-fn run_pipeline(mut pipeline: Pipeline, inbox: &Receiver<Order>, send: &UnboundedSender<Event>) {
+fn run_pipeline(
+    mut pipeline: Pipeline,
+    inbox: &Receiver<Order>,
+    send: &UnboundedSender<Event>,
+    stop: &Arc<AtomicBool>,
+) {
+    let mut words = None;
     for order in inbox {
         match order {
             Order::Run(task) => {
@@ -192,15 +204,27 @@ fn run_pipeline(mut pipeline: Pipeline, inbox: &Receiver<Order>, send: &Unbounde
                     tracing::warn!(error = %error, "the quality could not be published");
                 }
             }
+            Order::Word(worded) => {
+                if let Err(error) = pipeline.word(worded) {
+                    tracing::warn!(error = %error, "words could not be published");
+                }
+            }
             Order::Describe(described) => pipeline.describe(described),
             Order::Rules(rules) => pipeline.forbid(rules),
             Order::Collect => pipeline.collect(wall_ms()),
             Order::Settle => drop(send.send(Event::Settled(pipeline.settle()))),
             Order::Measure => {
-                let (collection, cells) = (pipeline.collection().clone(), pipeline.cells().clone());
+                let collection = Arc::new(pipeline.collection().clone());
+                let unworded = pipeline.unworded(collection.clone());
+                let cells = pipeline.cells().clone();
                 quality::measure_beside(collection, cells, pipeline.generation(), send.clone());
+                words = wording::find_beside(unworded, stop.clone(), send.clone());
             }
         }
+    }
+    // The process must not end amid a run of the text encoder.
+    if let Some(words) = words {
+        drop(words.join());
     }
 }
 

@@ -60,8 +60,23 @@ pub fn validate(config: &Config) -> Vec<Finding> {
             )
         }),
     );
+    if !config.embed.vocabulary.as_os_str().is_empty() {
+        add("vocabulary", words(config));
+    }
     add("watch", watches(config));
     findings
+}
+
+fn words(config: &Config) -> Result<String, String> {
+    let list = rooms::open_vocabulary(config).map_err(|error| error.to_string())?;
+    Ok(match list {
+        Some(list) => format!(
+            "{}, {} words",
+            config.embed.vocabulary.display(),
+            list.len()
+        ),
+        None => format!("without effect: {}", rooms::wordless(config)),
+    })
 }
 
 fn short(id: &str) -> &str {

@@ -150,6 +150,18 @@ pub(super) struct TextFiles {
     pub(super) prompt: String,
 }
 
+impl TextFiles {
+    /// Tells text encoders apart whose embeddings of the same words differ: sha256 of encoder and tokenizer, and the
+    /// prompt.
+    pub(super) fn identity(&self) -> Result<String, EncodeError> {
+        let mut tokenizer = Sha256::new();
+        digest(&self.tokenizer, &mut tokenizer, &mut false)?;
+        let encoder = fingerprint(&self.onnx)?.model;
+        let tokenizer = hex(tokenizer);
+        Ok(format!("{encoder} {tokenizer} {}", self.prompt))
+    }
+}
+
 /// Finds the text encoder that lies with the model at `path`, if both its files are there or named by the card.
 pub(super) fn locate_text(path: &Path) -> Result<Option<TextFiles>, EncodeError> {
     const USUAL: [(&str, &str); 4] = [
@@ -253,11 +265,14 @@ pub(super) fn fingerprint(onnx: &Path) -> Result<Fingerprint, EncodeError> {
             digest(&weights, &mut sum, &mut false)?;
         }
     }
-    let hex = sum.finalize().iter().map(|b| format!("{b:02x}")).collect();
     Ok(Fingerprint {
-        model: ModelId(hex),
+        model: ModelId(hex(sum)),
         quantised,
     })
+}
+
+fn hex(sum: Sha256) -> String {
+    sum.finalize().iter().map(|b| format!("{b:02x}")).collect()
 }
 
 fn digest(path: &Path, sum: &mut Sha256, quantised: &mut bool) -> Result<(), EncodeError> {

@@ -3,7 +3,8 @@
 //! The door of the room. [`builtin`] is a descriptor in plain Rust that needs no files; [`clip`] runs any ONNX image
 //! encoder through the native onnxruntime library, which [`library`] finds and [`card`] configures; [`preprocess`]
 //! prepares pictures for it as Pillow does; [`session`] runs it, [`inspect`] looks at it. [`text`] is the text encoder that
-//! a CLIP model may bring, [`words`] finds words for places. [`open`] chooses.
+//! a CLIP model may bring, [`vocabulary`] a list of words with their embeddings, [`words`] finds words for places. [`open`]
+//! chooses.
 //!
 //! Invariants: embeddings have length 1 and finite values only; embeddings of different models are never compared.
 
@@ -16,6 +17,7 @@ mod outlets;
 pub mod preprocess;
 pub mod session;
 pub mod text;
+pub mod vocabulary;
 pub mod words;
 
 use crate::artwork::decode::Picture;
@@ -134,6 +136,14 @@ pub enum EncodeError {
         path: PathBuf,
         /// What is wrong.
         source: tokenizers::Error,
+    },
+    /// A word list cannot be read.
+    #[error("cannot read the word list {path}: {source}", path = path.display())]
+    WordListUnreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
     },
     /// A word list cannot be used.
     #[error("{path}: {source}", path = path.display())]

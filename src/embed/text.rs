@@ -13,7 +13,6 @@ use super::{
     clip,
     outlets::{self, TextInput},
     session::{self, Runtime},
-    words::{self, Vocabulary},
 };
 use ort::{
     session::{Session, SessionInputValue},
@@ -21,8 +20,7 @@ use ort::{
 };
 use std::{
     borrow::Cow,
-    fs,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
 use tokenizers::{Tokenizer, TruncationParams};
@@ -34,6 +32,7 @@ const END: &str = "<|endoftext|>";
 
 /// A text encoder with its tokenizer.
 pub struct TextEncoder {
+    onnx: PathBuf,
     session: Mutex<Session>,
     tokenizer: Tokenizer,
     input: TextInput,
@@ -85,6 +84,7 @@ impl TextEncoder {
         let pad = padding.or_else(|| tokenizer.token_to_id(END)).unwrap_or(0);
         tokenizer.with_padding(None);
         let mut encoder = Self {
+            onnx: onnx.to_path_buf(),
             session: Mutex::new(session),
             tokenizer,
             input,
@@ -100,6 +100,20 @@ impl TextEncoder {
     /// Length of an embedding; the same as the picture encoder's, or they do not belong together.
     pub fn dims(&self) -> usize {
         self.dims
+    }
+
+    /// Itself if its embeddings have `dims` values, as those of the pictures to compare them with.
+    pub fn of_dims(self, dims: usize) -> Result<Self, EncodeError> {
+        match self.dims == dims {
+            true => Ok(self),
+            false => Err(EncodeError::NotATextEncoder {
+                path: self.onnx,
+                what: format!(
+                    "its embeddings have {} values, those of the pictures {dims}: they are of different models",
+                    self.dims
+                ),
+            }),
+        }
     }
 
     /// The embedding of a word or phrase, of length 1.
@@ -125,23 +139,6 @@ impl TextEncoder {
         let embeddings = clip::unit_rows(&outputs[self.output.as_str()], rows)?;
         let first = embeddings.into_iter().next().flatten();
         first.ok_or(EncodeError::NotFinite { index: 0 })
-    }
-
-    /// Reads a word list (see [`words::parse`]) and embeds its words.
-    pub fn vocabulary(&self, path: &Path) -> Result<Vocabulary, EncodeError> {
-        let text = fs::read_to_string(path).map_err(|source| EncodeError::Unreadable {
-            path: path.to_path_buf(),
-            source,
-        })?;
-        let words = words::parse(&text).map_err(|source| EncodeError::WordList {
-            path: path.to_path_buf(),
-            source,
-        })?;
-        let embeddings = words.iter().map(|word| self.encode(word));
-        Ok(Vocabulary {
-            embeddings: embeddings.collect::<Result<_, _>>()?,
-            words,
-        })
     }
 
     /// Token ids with begin and end, at most as many as the model takes.

@@ -18,7 +18,7 @@ const STARTS: usize = 64;
 /// How far one occupant may step, cells.
 const HOP: isize = 3;
 /// Price of a step over the mean misfit of placed items, at `lambda = 1`.
-const STEP_PRICE: f32 = 0.015;
+const STEP_PRICE: f32 = 0.025;
 
 /// Items most like an arrival; the cells in and beside theirs are looked at for a start.
 const ALIKE: usize = 64;

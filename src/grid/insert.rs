@@ -1,5 +1,4 @@
-//! Arrivals: each by a chain into a spare cell, followed by a polish around it; growth and the polish of the whole grid
-//! when they are due.
+//! Arrivals: each by a chain into a spare cell, followed by a polish around it; growth when it is due.
 
 use super::anneal::{self, Rules};
 use super::board::Board;
@@ -12,23 +11,12 @@ use crate::matrix::Matrix;
 
 /// Mean neighbour distances an item must gain to leave its place around a chain, at `lambda = 1`.
 const ANCHOR_NEAR: f32 = 0.5;
-/// The same in a polish of the whole grid.
-const ANCHOR_ALL: f32 = 0.03;
 /// Proposals around one chain.
 const NEAR: usize = 2000;
 /// How far from a chain one of them may begin, cells.
 const AROUND: u32 = 4;
-/// Proposals an item over the whole grid.
-const ALL: usize = 800;
-/// First temperature over the whole grid, in mean neighbour distances; twice that of a batch arrangement, since seams
-/// leave more to undo.
-const HEAT: f32 = 0.2;
 /// How far a proposal reaches, cells.
-const REACH: u32 = 3;
-/// Fewest arrivals between two polishes of the whole grid.
-const POLISH_EVERY: usize = 50;
-/// Larger grids wait for one arrival in so many items.
-const POLISH_SHARE: usize = 20;
+pub(super) const REACH: u32 = 3;
 /// Radius a re-sort from the present places starts at (`lambda = 0`, [`Grid::reshape`]), cells.
 const WARM_RADIUS: f32 = 1.5;
 
@@ -37,9 +25,9 @@ impl Grid {
     /// [`Grid::arrange`].
     ///
     /// Each arrival takes a cell that suits it by the shortest chain into a spare cell. When less than 0.7 of the
-    /// reserve is spare, a seam adds a column or row. After every 50th arrival (every 5 % on larger grids) the whole
-    /// grid is polished, arrivals since the last time being free to move. Arrivals that outnumber half of the placed
-    /// items have everything arranged afresh from the map, where placed items stay near the map's place.
+    /// reserve is spare, a seam adds a column or row. Call [`Grid::polish`] when [`Grid::wants_polish`] says so; where
+    /// nobody does for twice as long, arrivals polish the whole grid themselves. Arrivals that outnumber half of the
+    /// placed items have everything arranged afresh from the map, where placed items stay near the map's place.
     ///
     /// With [`Method::Rows`] every call recomputes the strips, also without arrivals: call it after every removal.
     /// Errors as [`Grid::arrange`]; the grid is then as before.
@@ -104,24 +92,11 @@ impl Grid {
             place(&mut field, &homes, item as u32, typical, p, &mut rng);
             self.recent.push(item as u32);
             self.unpolished += 1;
-            let due = POLISH_EVERY.max(placed / POLISH_SHARE);
-            if self.unpolished as usize >= due && p.lambda.is_finite() && p.lambda > 0.0 {
-                for &recent in &self.recent {
-                    homes[recent as usize] = SPARE;
-                }
-                let rules = Rules {
-                    heat: HEAT,
-                    reach: REACH,
-                    into_spares: true,
-                    homes: Some(&homes),
-                    anchor: ANCHOR_ALL * p.lambda,
-                };
-                let seed = p.seed ^ self.operations;
-                anneal::anneal(features, field.board_mut(), ALL, &rules, seed);
+            if self.polish_is_due(2, placed, p) {
+                self.free_recent(&mut homes);
+                self.anneal(features, field.board_mut(), &homes, p);
                 homes = self::homes(field.board(), &expected, features.len());
                 typical = field.mean_misfit();
-                self.recent.clear();
-                self.unpolished = 0;
             }
         }
         field.board().copy_to(&mut self.cells);
@@ -234,7 +209,7 @@ impl Grid {
 }
 
 /// Home sites of items with `expected` cells; the others are free.
-fn homes(board: &Board, expected: &[(u32, u32)], len: usize) -> Vec<u32> {
+pub(super) fn homes(board: &Board, expected: &[(u32, u32)], len: usize) -> Vec<u32> {
     let mut homes = vec![SPARE; len];
     for (home, &(col, row)) in homes.iter_mut().zip(expected) {
         *home = board.site(col, row) as u32;

@@ -69,6 +69,7 @@ mod chain;
 mod features;
 mod insert;
 mod lap;
+mod polish;
 pub mod quality;
 mod remove;
 mod rng;
@@ -201,7 +202,7 @@ pub struct Grid {
     places: Vec<u32>,
     /// Operations so far; each draws its random numbers from a stream of its own.
     operations: u64,
-    /// Operations since the last polish of the whole grid.
+    /// Arrivals since the last polish of the whole grid.
     unpolished: u32,
     /// Items that arrived since then, in no order; they are free to move in the next one.
     recent: Vec<u32>,

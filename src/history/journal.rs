@@ -219,6 +219,7 @@ pub(crate) mod tests {
             folders: Vec::new(),
             works: works.iter().map(work).collect(),
             regions: Vec::new(),
+            words_by: None,
             moves: Moves::default(),
             quality: None,
             preview: None,

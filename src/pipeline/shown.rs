@@ -45,6 +45,7 @@ pub(super) fn generation(collection: &Collection, model: &str, rebuilt: Rebuilt)
         rows: collection.grid.rows(),
         model: model.to_owned(),
         moves: moves(rebuilt),
+        words_by: None,
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
     collect::{self, Retired, retire},
     drawing::{Artist, Drawn, preview_px},
     files::{Folder, Staged},
-    manifest::{GridSize, Manifest, MosaicFile, Quality, SCHEMA, Work},
+    manifest::{GridSize, Manifest, MosaicFile, Quality, Region, SCHEMA, Work},
     names::{self, Still},
     notes::plain,
     placement::{Placement, listed},
@@ -18,7 +18,10 @@ use super::{
     recover::{State, recover, render_key},
     regions, stable, stills,
 };
-use crate::render::{jpeg::mosaic_cell_px, pyramid::Pyramid};
+use crate::{
+    embed::ModelId,
+    render::{jpeg::mosaic_cell_px, pyramid::Pyramid},
+};
 use std::{path::Path, time::Instant};
 
 /// Writes generations to one output folder. It expects to be the only one that does.
@@ -111,11 +114,34 @@ impl Publisher {
     /// Rewrites the manifest with the quality of some generation's arrangement; nothing else changes. Does nothing
     /// before the first publish.
     pub fn publish_quality(&mut self, quality: Quality) -> Result<(), PublishError> {
+        self.amend(|manifest| {
+            let changes = manifest.quality != Some(quality);
+            manifest.quality = Some(quality);
+            changes
+        })
+    }
+
+    /// Rewrites the manifest with regions that got the words of a model, `None`: without any words; nothing else
+    /// changes. Does nothing before the first publish.
+    pub fn publish_words(
+        &mut self,
+        regions: Option<Vec<Region>>,
+        words_by: Option<ModelId>,
+    ) -> Result<(), PublishError> {
+        self.amend(|manifest| {
+            let regions = regions.unwrap_or_else(|| regions::unworded(&manifest.regions));
+            let changes = (&manifest.regions, &manifest.words_by) != (&regions, &words_by);
+            (manifest.regions, manifest.words_by) = (regions, words_by);
+            changes
+        })
+    }
+
+    /// Rewrites the published manifest if `change` changes it.
+    fn amend(&mut self, change: impl FnOnce(&mut Manifest) -> bool) -> Result<(), PublishError> {
         let mut state = self.take_state()?;
         if let Some(manifest) = &mut state.manifest
-            && manifest.quality != Some(quality)
+            && change(manifest)
         {
-            manifest.quality = Some(quality);
             let bytes = manifest.document()?;
             let staged = self.folder.stage(names::MANIFEST, &bytes)?;
             let script = pointers::stage_script(&self.folder, &bytes)?;
@@ -236,6 +262,7 @@ impl Publisher {
             png: None,
             webp: None,
             regions: Vec::new(),
+            words_by: generation.words_by.clone(),
             render_key: self.render_key.clone(),
             undrawn: Vec::new(),
         })

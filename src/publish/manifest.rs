@@ -3,7 +3,10 @@
 //! This file owns the schema alone. Everything a manifest names exists on disk, complete, before the manifest does;
 //! the manifest is renamed into place last.
 
-use crate::artwork::{ArtworkId, ContentHash};
+use crate::{
+    artwork::{ArtworkId, ContentHash},
+    embed::ModelId,
+};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -56,6 +59,9 @@ pub struct Manifest {
     /// Parts of the mosaic that a word names, those with most works first; for readers to show, not to rely on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub regions: Vec<Region>,
+    /// Id of the model whose words regions may bear; absent where no words are wanted or there is no text encoder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words_by: Option<ModelId>,
     /// Everything besides the artworks that decides the pixels; a difference redraws all.
     #[serde(default)]
     pub render_key: String,
@@ -200,12 +206,14 @@ pub struct Folder {
     pub title: String,
 }
 
-/// A part of the mosaic where most works bear a word.
+/// A part of the mosaic where most works bear a word in their names, or which a word of the vocabulary tells apart.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Region {
-    /// The word, lower case; each region of a manifest has another one.
+    /// The word: lower case if it is from names, as the vocabulary writes it if not. Each region of a manifest has
+    /// another one.
     pub name: String,
-    /// Further words that tell what the works there show, the best first; absent where nothing is known but names.
+    /// Words of the vocabulary that tell what the works there show and others do not, the best first, without the name;
+    /// absent where nothing is known but names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub words: Vec<String>,
     /// Middle of the region, cells from the left edge of the grid.
@@ -214,8 +222,11 @@ pub struct Region {
     pub row: f32,
     /// About how far the region reaches from its middle, cells.
     pub radius: f32,
-    /// Works there that bear the word.
+    /// Works there that bear the word in their names; all works there if the name is of the vocabulary.
     pub works: u32,
+    /// Whether the name is of the vocabulary, found by looking at the works; absent if it is from their names.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub seen: bool,
 }
 
 /// What moved since the generation before.

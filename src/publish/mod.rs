@@ -44,6 +44,7 @@ mod stills;
 
 use crate::{
     artwork::{ArtworkId, ContentHash, tile::TileSpec},
+    embed::ModelId,
     render::jpeg::{BROWSER_MAX_SIDE, JpegError, JpegSpec},
 };
 use std::{io, path::PathBuf};
@@ -53,6 +54,7 @@ pub use chronicle::Chronicle;
 pub use collect::Collected;
 pub use generation::Publisher;
 pub use notes::Notes;
+pub use regions::{Scene, worded};
 pub use step::{Action, Failpoint, Step};
 
 /// What to publish and how; fixed while a [`Publisher`] is open.
@@ -126,6 +128,8 @@ pub struct Generation {
     pub moves: manifest::Moves,
     /// Name of the encoder whose embeddings sorted the works.
     pub model: String,
+    /// Its id, if its regions may bear words; words that another model found are dropped.
+    pub words_by: Option<ModelId>,
 }
 
 /// What a publish did.

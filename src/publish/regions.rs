@@ -1,13 +1,18 @@
 //! Regions: parts of the mosaic that a word names, because most works there, and most works with it, bear it.
 //!
-//! Words come from folder and file names alone, so regions cost no encoder and mean what the artists wrote. Pure and
-//! deterministic.
+//! Their names come from folder and file names, so they cost no encoder and mean what the artists wrote; where there is
+//! a vocabulary and a text encoder, [`worded`] adds its words, beside everything else. Pure and deterministic.
 //!
 //! Invariants: a region's centre lies within the grid; a name appears once. Names do not flicker: a region that stood
 //! before stays under milder conditions than a new one needs, at its old place unless it moved noticeably.
 
 use super::manifest::{Manifest, Region, Work};
 use std::collections::BTreeMap;
+
+mod worded;
+
+pub(super) use worded::unworded;
+pub use worded::{Scene, worded};
 
 /// Regions at most: more would cover the art that they are about.
 const MOST: usize = 24;
@@ -74,22 +79,30 @@ const TO_STAY: Needs = Needs {
 /// Names the regions of a manifest, or takes those of `before` over while the grid is the same and no more than one
 /// work in a hundred has changed since they were found, `age` cells ago (`None` if that is not known): names cost as
 /// much as a small publish. Says how old they are now.
+///
+/// Words that another model found, or that are not wanted any more, are left behind.
 pub(super) fn name(
     manifest: &mut Manifest,
     before: Option<&Manifest>,
     age: Option<usize>,
     changed: usize,
 ) -> usize {
-    let old = before.map_or(&[][..], |before| &before.regions[..]);
+    let words = manifest.words_by.is_some();
+    let old = match before {
+        None => Vec::new(),
+        Some(before) if words && before.words_by == manifest.words_by => before.regions.clone(),
+        Some(before) => unworded(&before.regions),
+    };
     let same_grid = before.is_some_and(|before| before.grid == manifest.grid);
     match age.map(|age| age + changed) {
         Some(age) if same_grid && 100 * age <= manifest.works.len() => {
-            manifest.regions = old.to_vec();
+            manifest.regions = old;
             age
         }
         _ => {
             let grid = (manifest.grid.cols, manifest.grid.rows);
-            manifest.regions = regions(&manifest.works, grid, old);
+            manifest.regions = regions(&manifest.works, grid, &old);
+            worded::take_over(manifest, &old);
             0
         }
     }
@@ -108,7 +121,7 @@ fn regions(works: &[Work], (cols, rows): (u32, u32), before: &[Region]) -> Vec<R
     let place = Occupied::of(works, cols, rows);
     let mut found: Vec<(f32, Region)> = Vec::new();
     for (word, bearers) in &bearers {
-        let old = before.iter().find(|region| region.name == *word);
+        let old = before.iter().find(|old| !old.seen && old.name == *word);
         let needs = if old.is_some() { TO_STAY } else { TO_COME };
         // A word that most works bear tells none from the others.
         if (bearers.len() as f32) < needs.works * least as f32 || 2 * bearers.len() > works.len() {
@@ -131,8 +144,13 @@ fn regions(works: &[Work], (cols, rows): (u32, u32), before: &[Region]) -> Vec<R
             chosen.push(region);
         }
     }
-    chosen.sort_by(|a, b| b.works.cmp(&a.works).then_with(|| a.name.cmp(&b.name)));
+    sort(&mut chosen);
     chosen
+}
+
+/// Those with most works first.
+fn sort(regions: &mut [Region]) {
+    regions.sort_by(|a, b| b.works.cmp(&a.works).then_with(|| a.name.cmp(&b.name)));
 }
 
 /// The region of a word, with its score, if it has one.
@@ -178,6 +196,7 @@ fn gather(
         row: centre.1,
         radius,
         works: there as u32,
+        seen: false,
     };
     enough.then_some((region, there as f32 * purity * share))
 }

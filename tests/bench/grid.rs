@@ -115,6 +115,7 @@ fn arrivals(
     let (x, z, points) = (read_npy(x)?, read_npy(z)?, read_points(points)?);
     let mut grid = Grid::arrange(&head(&z, start)?, &points[..start], p)?;
     let (mut moves, mut ms, mut pushed, mut grown) = (vec![], vec![], 0, 0);
+    let (mut polished, mut polish_s) = (vec![], 0.0);
     let mut n = start;
     while n < points.len() {
         n = points.len().min(n + batch);
@@ -125,6 +126,12 @@ fn arrivals(
         moves.push(outcome.moved.len() as f64);
         pushed += outcome.pushed.len();
         grown += outcome.grown_cols + outcome.grown_rows;
+        // As the daemon does when nothing arrives.
+        if grid.wants_polish(p) {
+            let cpu = cpu_s();
+            polished.push(grid.polish(&part, p)?.moved.len() as f64);
+            polish_s += cpu_s() - cpu;
+        }
     }
     grid.check()?;
     let scratch = Grid::arrange(&z, &points, p)?;
@@ -134,7 +141,8 @@ fn arrivals(
     };
     println!(
         "{start}+{} by {batch} lambda {} reserve {}: moved p50 {} p95 {} mean {:.1} max {}; seams {grown}, pushed {pushed}; \
-         cpu ms p50 {:.2} p95 {:.2} max {:.0}; dpq16 {:.4} scratch {:.4}; grid {}x{}",
+         cpu ms p50 {:.2} p95 {:.2} max {:.0}; {} polishes, {:.2} CPU s and {:.0} moved each; \
+         dpq16 {:.4} scratch {:.4}; grid {}x{}",
         points.len() - start,
         p.lambda,
         p.reserve,
@@ -145,6 +153,9 @@ fn arrivals(
         quantile(&ms, 0.5),
         quantile(&ms, 0.95),
         quantile(&ms, 1.0),
+        polished.len(),
+        polish_s / polished.len().max(1) as f64,
+        polished.iter().sum::<f64>() / polished.len().max(1) as f64,
         score(&grid)?,
         score(&scratch)?,
         grid.cols(),
@@ -175,6 +186,9 @@ fn changes(x: &str, z: &str, points: &str, count: usize, p: &GridParams) -> Resu
             now_x.push(x.row(start + k));
             now_points.push(points[start + k]);
             moves += grid.insert(&now_z, &now_points, p)?.moved.len();
+            if grid.wants_polish(p) {
+                grid.polish(&now_z, p)?;
+            }
         }
         ms.push((cpu_s() - cpu) * 1e3);
         moved.push(moves as f64);

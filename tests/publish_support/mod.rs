@@ -76,6 +76,7 @@ pub fn generation(works: Vec<Work>, cols: u32, rows: u32) -> Generation {
         rows,
         moves: Moves::default(),
         model: "test".to_owned(),
+        words_by: None,
     }
 }
 

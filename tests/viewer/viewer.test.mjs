@@ -464,6 +464,38 @@ test('regions are named from afar, on and off by a key, and never from nonsense'
   await close(page);
 });
 
+test('words stand below the name of a region that has room for them, and nothing in them is obeyed', async () => {
+  const HOSTILE_WORDS = ['<img src=x onerror="window.hacked=1">', 'right\u202eto\u2066left'];
+  const words = [['storm', 'lighthouse'], 'no list', [7, null, ...HOSTILE_WORDS], ['too small']];
+  const regions = words.map((list, i) => ({ name: `region ${i}`, words: list, col: 3 + 6 * (i % 2), row: 2 + 4 * (i >> 1), radius: i === 3 ? 1 : 3, works: 40 - i, seen: true }));
+  const out = output(null);
+  out.write(grid(12, 8), { change: { regions } });
+  const page = await open(out.url, { viewport: { width: 500, height: 800 } });
+  await settled(page);
+  /** What is written on the canvas in one frame. */
+  const written = () => page.evaluate(async () => {
+    const { app } = window.mosaicd;
+    const context = app.canvas.getContext('2d');
+    const texts = [];
+    context.fillText = (text, x, y) => { texts.push({ text, y }); CanvasRenderingContext2D.prototype.fillText.call(context, text, x, y); };
+    app.requestFrame();
+    await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+    delete context.fillText;
+    return texts;
+  });
+  const texts = await written();
+  const at = (text) => texts.find((line) => line.text === text);
+  assert.ok(at('Region 0') && at('storm · lighthouse'), JSON.stringify(texts));
+  assert.ok(at('storm · lighthouse').y > at('Region 0').y, 'below the name');
+  assert.ok(at('Region 1') && at('Region 2') && !at('too small'), JSON.stringify(texts));
+  assert.deepEqual(await page.evaluate(() => window.mosaicd.app.model.regions.map((region) => region.words)),
+    [['storm', 'lighthouse'], [], ['<img src=x onerror="window.hacked=1">'], ['too small']]);
+  assert.equal(await page.evaluate(() => window.hacked), undefined);
+  await page.keyboard.press('r');
+  assert.deepEqual(await written(), [], 'off with the names');
+  await close(page);
+});
+
 test('reduced motion turns flights into cuts', async () => {
   const page = await open(output().url, { reducedMotion: 'reduce' });
   await settled(page);

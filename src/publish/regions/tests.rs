@@ -87,6 +87,63 @@ fn scattered_and_common_words_name_nothing() {
     assert!(regions(&[], (0, 0), &[]).is_empty());
 }
 
+/// A manifest of the landscape whose regions may bear words by `model`.
+fn manifest(model: Option<&str>, regions: Vec<Region>) -> Manifest {
+    let empty = r##"{"schema":1,"generation":1,"published_ms":1,"model":"m","title":"","grid":
+        {"cols":30,"rows":20,"cell_px":16},"pyramid":null,"background":"#000000","link":null,"works":[],
+        "moves":{"added":0,"removed":0,"moved":0,"grown":0},"quality":null}"##;
+    Manifest {
+        works: landscape(),
+        regions,
+        words_by: model.map(|model| crate::embed::ModelId(model.to_owned())),
+        ..serde_json::from_str(empty).expect("a manifest")
+    }
+}
+
+#[test]
+fn words_stay_from_generation_to_generation_and_go_with_their_model() {
+    let mut regions = regions(&landscape(), (30, 20), &[]);
+    for region in &mut regions {
+        region.words = vec!["pine".to_owned()];
+    }
+    // Between forest and ocean, and below a name.
+    for (name, col) in [("piano keys", 15.0), ("sand", 5.0)] {
+        regions.push(Region {
+            name: name.to_owned(),
+            words: vec!["music".to_owned()],
+            col,
+            row: 10.0,
+            radius: 3.0,
+            works: 28,
+            seen: true,
+        });
+    }
+    let before = manifest(Some("clip"), regions);
+    let after = |model, age, changed| {
+        let mut after = manifest(model, Vec::new());
+        name(&mut after, Some(&before), age, changed);
+        after.regions
+    };
+    assert_eq!(after(Some("clip"), Some(0), 1), before.regions);
+    let anew = after(Some("clip"), None, 0);
+    assert_eq!(
+        names(&anew)[2..],
+        ["piano keys"],
+        "named again, the rest taken over"
+    );
+    assert!(anew.iter().all(|region| region.words.len() == 1));
+    for model in [Some("another"), None] {
+        for age in [Some(0), None] {
+            let left = after(model, age, 1);
+            assert_eq!(left.len(), 2, "{:?}", names(&left));
+            assert!(
+                left.iter()
+                    .all(|region| region.words.is_empty() && !region.seen)
+            );
+        }
+    }
+}
+
 #[test]
 fn a_region_stays_while_a_new_one_would_not_come() {
     let mut works = landscape();

@@ -1,0 +1,133 @@
+//! Words for the regions of what is published: found beside everything else, published when they are known.
+//!
+//! Words belong to the model that made the embeddings: those of another model are dropped with the first generation of
+//! the new one, and absent until they are found again.
+
+use super::Pipeline;
+use crate::{
+    embed::{EncodeError, ModelId, vocabulary::WordList},
+    publish::{PublishError, Scene, manifest::Region, worded},
+    rebuild::Collection,
+};
+use std::{path::PathBuf, sync::Arc};
+
+/// Where the words of regions come from.
+#[derive(Clone, Debug, Default)]
+pub enum Wording {
+    /// There are none.
+    #[default]
+    Off,
+    /// They stay as they are: another model is about to take over.
+    Stay,
+    /// This list, of the model that made the embeddings.
+    By(Arc<WordList>),
+}
+
+/// A published generation whose regions may get words.
+#[derive(Debug)]
+pub struct Unworded {
+    generation: u64,
+    list: Arc<WordList>,
+    state: PathBuf,
+    collection: Arc<Collection>,
+    regions: Vec<Region>,
+}
+
+/// The regions of a generation with their words; `None` if the list cannot be used.
+#[derive(Debug)]
+pub struct Worded {
+    generation: u64,
+    model: ModelId,
+    regions: Option<Vec<Region>>,
+}
+
+impl Unworded {
+    /// Finds the words; embeds the list first if that was not done before, and asks `stop` before each word then.
+    ///
+    /// # Errors
+    /// The text encoder cannot be used.
+    pub fn word(&self, stop: &dyn Fn() -> bool) -> Result<Option<Worded>, EncodeError> {
+        let collection = &self.collection;
+        let dims = collection.vectors.dims();
+        let Some(vocabulary) = self.list.embed(&self.state, dims, stop)? else {
+            return Ok(None);
+        };
+        let cells: Vec<_> = (0..collection.works.len())
+            .map(|i| collection.cell(i))
+            .collect();
+        let scene = Scene {
+            grid: (collection.grid.cols(), collection.grid.rows()),
+            cells: &cells,
+            vectors: &collection.vectors,
+        };
+        let regions = worded(&scene, &vocabulary, &self.regions);
+        Ok(Some(self.with(Some(regions))))
+    }
+
+    /// What to publish if the list cannot be used.
+    pub fn without(&self) -> Worded {
+        self.with(None)
+    }
+
+    fn with(&self, regions: Option<Vec<Region>>) -> Worded {
+        Worded {
+            generation: self.generation,
+            model: self.collection.model.clone(),
+            regions,
+        }
+    }
+}
+
+impl Pipeline {
+    /// Says where words come from.
+    pub fn set_wording(&mut self, wording: Wording) {
+        self.wording = wording;
+    }
+
+    /// What the published regions' words are to be found from, if they are; takes away words that are not wanted.
+    /// `collection` is a copy of the placed works.
+    ///
+    /// # Errors
+    /// The manifest could not be rewritten without words.
+    pub fn unworded(
+        &mut self,
+        collection: Arc<Collection>,
+    ) -> Result<Option<Unworded>, PublishError> {
+        let list = match &self.wording {
+            Wording::Off => return self.publisher.publish_words(None, None).map(|()| None),
+            Wording::Stay => return Ok(None),
+            Wording::By(list) => list.clone(),
+        };
+        Ok(self.publisher.manifest().map(|manifest| Unworded {
+            generation: manifest.generation,
+            list,
+            state: self.state.clone(),
+            collection,
+            regions: manifest.regions.clone(),
+        }))
+    }
+
+    /// Publishes regions with their words, unless another generation was published meanwhile.
+    ///
+    /// # Errors
+    /// The manifest could not be rewritten.
+    pub fn word(&mut self, worded: Worded) -> Result<(), PublishError> {
+        if worded.regions.is_none() {
+            self.wording = Wording::Off;
+        }
+        let words_by = worded.regions.is_some().then(|| worded.model.clone());
+        let current = self.publisher.generation() == worded.generation;
+        match current && self.collection.model == worded.model {
+            true => self.publisher.publish_words(worded.regions, words_by),
+            false => Ok(()),
+        }
+    }
+
+    /// Whose words the next generation's regions may keep.
+    pub(super) fn words_by(&self) -> Option<ModelId> {
+        match self.wording {
+            Wording::Off => None,
+            Wording::Stay | Wording::By(_) => Some(self.collection.model.clone()),
+        }
+    }
+}
