@@ -13,7 +13,7 @@ use crate::{
     embed::{EncodeError, Encoder},
     history::twins::Groups,
     ingest::Outcome,
-    pipeline::{PipelineError, Report, Worded},
+    pipeline::{PipelineError, Polished, Report, Worded},
     plan::{Plan, Settings, Shadow},
     publish::{PublishError, manifest::Quality},
     service::{signals, status::Status, systemd::Notifier, telemetry::LevelHandle},
@@ -34,6 +34,7 @@ use std::{
 use threads::Hands;
 use tokio::sync::mpsc;
 
+mod beside;
 mod conditions;
 mod hold;
 mod noticing;
@@ -45,7 +46,6 @@ mod serve;
 mod serving;
 mod threads;
 mod validate;
-mod wording;
 
 pub use rooms::{encoder_spec, open_encoder, params, roots};
 pub use serve::CONFIRMATION;
@@ -162,6 +162,8 @@ enum Event {
     Measured(Option<(Quality, Groups)>),
     /// Words for the published regions were looked for; `None`: there is nothing to say.
     Worded(Option<Worded>),
+    /// The grid was polished; `None`: it was not.
+    Polished(Option<Polished>),
     /// A large map has followed its arrivals a bit further; whether some of it may be left.
     Settled(bool),
 }

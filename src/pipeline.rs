@@ -34,11 +34,13 @@ use std::{
 mod erase;
 mod forget;
 mod load;
+mod polish;
 mod shown;
 mod stages;
 mod upkeep;
 mod wording;
 
+pub use polish::{Polish, Polished};
 pub use shown::portable;
 pub use wording::{Unworded, Worded, Wording};
 
@@ -85,6 +87,8 @@ pub struct Report {
     pub missing: Vec<PathBuf>,
     /// How long each stage took.
     pub stages: Vec<(&'static str, Duration)>,
+    /// Whether so much has arrived that [`Pipeline::polish`] has something to do.
+    pub wants_polish: bool,
 }
 
 impl Report {
@@ -317,6 +321,7 @@ impl Pipeline {
             store_healed,
             missing: undrawn.chain(unembedded).collect(),
             stages: stages.list,
+            wants_polish: self.collection.grid.wants_polish(&self.params.grid),
         })
     }
 

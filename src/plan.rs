@@ -70,8 +70,8 @@ pub enum Input {
         /// Start of the scan, milliseconds since the Unix epoch.
         wall_ms: u64,
     },
-    /// The owner says something new of the works: it is due to be published.
-    Described,
+    /// Something is due to be published that no file tells: what the owner says of the works, or a polished grid.
+    Due,
     /// A file was read.
     Ingested(Outcome),
     /// A task ended.
@@ -239,7 +239,7 @@ impl Plan {
             Input::Scanned { scan, wall_ms } => {
                 commands.extend(self.scanned(scan, wall_ms, now_ms));
             }
-            Input::Described => self.due = true,
+            Input::Due => self.due = true,
             Input::Ingested(outcome) => commands.extend(self.ingested(outcome, now_ms)),
             Input::Done(result) => {
                 if let Ok(report) = &result {

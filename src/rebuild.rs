@@ -202,6 +202,13 @@ pub fn adapt(
     Ok(moves_alone(collection, &before))
 }
 
+/// Puts the same works where another grid has them.
+pub fn rearrange(collection: &mut Collection, grid: Grid) -> Rebuilt {
+    let before = collection.cells();
+    collection.grid = grid;
+    moves_alone(collection, &before)
+}
+
 /// Replaces every embedding by another model's and lays everything out afresh, aligned onto the old map.
 ///
 /// `vectors` has one row a work, in index order; works in `stale` have a zero row.

@@ -82,6 +82,22 @@ fn an_arrival_leaves_nearly_every_other_work_where_it_was() {
 }
 
 #[test]
+fn many_arrivals_are_shown_first_and_polished_after() {
+    let site = Site::new();
+    site.draw(0, 120);
+    let first = site.build();
+    site.draw(120, 52);
+    let polished = site.build();
+    assert_eq!(placed(&polished).len(), 172);
+    assert_eq!(polished.generation, first.generation + 2);
+    assert_eq!((polished.moves.added, polished.moves.removed), (0, 0));
+    assert!(polished.moves.moved > 0);
+    assert_eq!(polished.quality.unwrap().generation, polished.generation);
+    mosaic(&site, &polished);
+    assert_eq!(site.build().generation, polished.generation);
+}
+
+#[test]
 fn edit_rename_move_delete_and_readd_each_end_in_the_right_mosaic() {
     let site = Site::new();
     let names = site.draw(0, 30);

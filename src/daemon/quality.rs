@@ -1,7 +1,7 @@
 //! What is computed beside everything else, when nothing was published for a while: how good the arrangement is, and
 //! which works are one picture.
 
-use super::{Event, threads::spawn};
+use super::beside::on_one_core;
 use crate::{
     artwork::ContentHash,
     grid::quality::dpq16,
@@ -10,8 +10,6 @@ use crate::{
     rebuild::Collection,
     reduce::trustworthiness,
 };
-use std::sync::Arc;
-use tokio::sync::mpsc::UnboundedSender;
 
 /// Up to this many works quality is computed from all of them.
 const QUALITY_SAMPLE: usize = 4_096;
@@ -23,40 +21,14 @@ const TWINS_AMONG: usize = 4;
 /// and nearer than this (embeddings have unit length: 0 is the same, 2 the opposite).
 const TWINS_WITHIN: f32 = 0.5;
 
-/// Sends its word when it is dropped, so that the loop hears of the end whatever came of it.
-struct Word {
-    found: Option<(Quality, Groups)>,
-    send: UnboundedSender<Event>,
-}
-
-impl Drop for Word {
-    fn drop(&mut self) {
-        drop(self.send.send(Event::Measured(self.found.take())));
-    }
-}
-
-/// Measures on a thread of its own; [`Event::Measured`] tells the end.
-pub(super) fn measure_beside(
-    collection: Arc<Collection>,
-    cells: Arc<CellStore>,
+/// The quality of a generation, and which of its works are one picture.
+pub(super) fn measured(
+    collection: &Collection,
+    cells: &CellStore,
     generation: u64,
-    send: UnboundedSender<Event>,
-) {
-    let word = Word { found: None, send };
-    let work = move || {
-        let mut word = word;
-        // A pool of its own, of one thread: the next rebuild must not queue behind it.
-        match rayon::ThreadPoolBuilder::new().num_threads(1).build() {
-            Ok(pool) => {
-                let quality = pool.install(|| measure(&collection, generation));
-                word.found = Some((quality, twins_of(&collection, &cells)));
-            }
-            Err(error) => tracing::warn!(%error, "the quality cannot be computed"),
-        }
-    };
-    if let Err(error) = spawn("quality", work) {
-        tracing::warn!(%error, "the quality cannot be computed");
-    }
+) -> Option<(Quality, Groups)> {
+    let quality = on_one_core(|| measure(collection, generation))?;
+    Some((quality, twins_of(collection, cells)))
 }
 
 fn measure(collection: &Collection, generation: u64) -> Quality {

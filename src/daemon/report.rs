@@ -111,7 +111,11 @@ impl<'a> Reporter<'a> {
                 });
                 self.status.counts.twins = twins.iter().map(|group| group.len() as u64 - 1).sum();
             }
-            Event::Measured(None) | Event::Worded(_) | Event::Settled(_) | Event::Woken => {}
+            Event::Measured(None)
+            | Event::Worded(_)
+            | Event::Polished(_)
+            | Event::Settled(_)
+            | Event::Woken => {}
         }
     }
 

@@ -61,8 +61,10 @@ pub(super) struct Loop<'a, 'b> {
     measured: u64,
     /// Whether the map may have to follow its arrivals, which it does when nothing else is going on.
     unsettled: bool,
-    /// What is being computed beside everything else: quality, words.
-    measuring: usize,
+    /// How many things are being computed beside everything else: a polish, quality, words.
+    beside: usize,
+    /// Whether the grid is to be polished when nothing else is going on.
+    wants_polish: bool,
     ready: bool,
     /// Whether a task runs, and how many have ended.
     tasks: (bool, u64),
@@ -99,7 +101,8 @@ impl<'a, 'b> Loop<'a, 'b> {
             published: now,
             measured: 0,
             unsettled: true,
-            measuring: 0,
+            beside: 0,
+            wants_polish: false,
             ready: false,
             tasks: (false, 0),
             files: 0,
@@ -206,7 +209,7 @@ impl Loop<'_, '_> {
             }
             Event::Described(described, _) => {
                 self.hands.describe(described);
-                self.plan_on(Input::Described);
+                self.plan_on(Input::Due);
             }
             Event::Ingested(outcome) => {
                 self.files += 1;
@@ -221,13 +224,20 @@ impl Loop<'_, '_> {
             Event::Done(result) => self.done(result),
             Event::Settled(more) => self.unsettled |= more,
             Event::Measured(found) => {
-                self.measuring -= 1;
+                self.beside -= 1;
                 if let Some((quality, twins)) = found {
                     self.hands.grade(quality, twins);
                 }
             }
+            Event::Polished(done) => {
+                self.beside -= 1;
+                if let Some(polished) = done {
+                    self.hands.polished(polished);
+                    self.plan_on(Input::Due);
+                }
+            }
             Event::Worded(found) => {
-                self.measuring -= 1;
+                self.beside -= 1;
                 if let Some(worded) = found {
                     self.hands.word(worded);
                 }
@@ -301,6 +311,7 @@ impl Loop<'_, '_> {
                         "published"
                     );
                 }
+                self.wants_polish = report.wants_polish;
                 if report.changed || self.generation == 0 {
                     self.generation = report.generation;
                     self.published = Instant::now();
@@ -322,7 +333,7 @@ impl Loop<'_, '_> {
         self.plan_on(Input::Done(result));
     }
 
-    /// What is done when nothing else is left: READY, quality, collection.
+    /// What is done when nothing else is left: READY, the map's settling, the grid's polish, quality and words.
     fn settle_down(&mut self) {
         if !self.ready && self.plan.has_scanned() {
             self.ready = true;
@@ -336,8 +347,14 @@ impl Loop<'_, '_> {
             self.unsettled = false;
             self.hands.settle();
         }
-        if self.measuring == 0 && quiet && self.measured != self.generation {
-            (self.measuring, self.measured) = (2, self.generation);
+        if self.beside > 0 || !quiet {
+            return;
+        }
+        if self.wants_polish && self.plan.is_idle() {
+            (self.beside, self.wants_polish) = (1, false);
+            self.hands.polish();
+        } else if self.measured != self.generation {
+            (self.beside, self.measured) = (2, self.generation);
             self.hands.measure();
         }
     }
@@ -420,7 +437,7 @@ impl Loop<'_, '_> {
             && self.plan.settling() == self.plan.pending()
             && self.now_ms() > LINGER_MS;
         let failing = self.plan.failing().is_some() || self.plan.scan_error().is_some();
-        (self.plan.is_idle() || stuck || failing) && self.measuring == 0
+        (self.plan.is_idle() || stuck || failing) && self.beside == 0
     }
 
     /// Says that a file is left out, once as it is: the first ones by name, the rest by their number.

@@ -1,12 +1,18 @@
 //! The daemon's threads: watcher, scanner, readers, pipeline, quality, words. Each says what happened as an [`Event`].
 
-use super::{DaemonError, Event, chain, quality, rooms::Rooms, wall_ms, wording};
+use super::{
+    DaemonError, Event,
+    beside::{beside, on_one_core, spawn},
+    chain, quality,
+    rooms::Rooms,
+    wall_ms,
+};
 use crate::{
     config::Config,
     describe::Descriptions,
     history::twins::Groups,
     ingest::{Job, threads_or_all},
-    pipeline::{Known, Pipeline, Task, Worded},
+    pipeline::{Known, Pipeline, Polish, Polished, Task, Unworded, Worded},
     publish::manifest::Quality,
     service::limit::Complaints,
     watch::{Ignore, Roots, Rules},
@@ -33,6 +39,8 @@ const ALIVE: Duration = Duration::from_secs(1);
 enum Order {
     Run(Task),
     Measure,
+    Polish,
+    Polished(Polished),
     Settle,
     Grade(Quality, Groups),
     Word(Worded),
@@ -120,6 +128,16 @@ impl Hands {
         drop(self.orders.send(Order::Measure));
     }
 
+    /// Polishes the grid beside everything else, if enough has arrived.
+    pub(super) fn polish(&self) {
+        drop(self.orders.send(Order::Polish));
+    }
+
+    /// Has the next task publish a polished grid.
+    pub(super) fn polished(&self, polished: Polished) {
+        drop(self.orders.send(Order::Polished(polished)));
+    }
+
     pub(super) fn grade(&self, quality: Quality, twins: Groups) {
         drop(self.orders.send(Order::Grade(quality, twins)));
     }
@@ -179,13 +197,6 @@ impl Hands {
     }
 }
 
-pub(super) fn spawn(
-    name: &str,
-    work: impl FnOnce() + Send + 'static,
-) -> std::io::Result<JoinHandle<()>> {
-    thread::Builder::new().name(name.into()).spawn(work)
-}
-
 fn run_pipeline(
     mut pipeline: Pipeline,
     inbox: &Receiver<Order>,
@@ -213,18 +224,49 @@ fn run_pipeline(
             Order::Rules(rules) => pipeline.forbid(rules),
             Order::Collect => pipeline.collect(wall_ms()),
             Order::Settle => drop(send.send(Event::Settled(pipeline.settle()))),
+            Order::Polish => {
+                let polish = pipeline.polish();
+                let work = move || on_one_core(|| polished(polish?)).flatten();
+                beside("polish", send.clone(), Event::Polished, work);
+            }
+            Order::Polished(polished) => pipeline.polished(polished),
             Order::Measure => {
                 let collection = Arc::new(pipeline.collection().clone());
-                let unworded = pipeline.unworded(collection.clone());
-                let cells = pipeline.cells().clone();
-                quality::measure_beside(collection, cells, pipeline.generation(), send.clone());
-                words = wording::find_beside(unworded, stop.clone(), send.clone());
+                let (cells, generation) = (pipeline.cells().clone(), pipeline.generation());
+                let placed = collection.clone();
+                let work = move || quality::measured(&placed, &cells, generation);
+                beside("quality", send.clone(), Event::Measured, work);
+                let unworded = pipeline.unworded(collection).unwrap_or_else(|error| {
+                    tracing::warn!(%error, "words could not be taken away");
+                    None
+                });
+                let stop = stop.clone();
+                let work = move || worded(&unworded?, &stop);
+                words = beside("words", send.clone(), Event::Worded, work);
             }
         }
     }
     // The process must not end amid a run of the text encoder.
     if let Some(words) = words {
         drop(words.join());
+    }
+}
+
+fn polished(polish: Polish) -> Option<Polished> {
+    let polished = polish.run();
+    polished
+        .inspect_err(|error| tracing::warn!(%error, "the grid cannot be polished"))
+        .ok()
+}
+
+/// The words of what is published; ends soon after `stop` is set.
+fn worded(unworded: &Unworded, stop: &AtomicBool) -> Option<Worded> {
+    match unworded.word(&|| stop.load(Ordering::Relaxed)) {
+        Ok(found) => found,
+        Err(error) => {
+            tracing::warn!(%error, "embed.vocabulary has no effect until the next start or reload");
+            Some(unworded.without())
+        }
     }
 }
 

@@ -36,7 +36,7 @@ const fn effort(dims: usize) -> Effort {
     } else {
         Effort {
             decay: [0.98, 0.98],
-            proposals: 400,
+            proposals: 320,
         }
     }
 }

@@ -54,6 +54,7 @@ fn report() -> Report {
         store_healed: false,
         missing: Vec::new(),
         stages: Vec::new(),
+        wants_polish: false,
     }
 }
 
@@ -222,9 +223,9 @@ fn a_folder_that_leaves_while_its_works_are_being_placed_is_looked_at_again() {
 #[test]
 fn what_is_said_while_a_task_runs_is_published_after_it() {
     let mut house = House::with(&[("a.png", 1)]);
-    let commands = house.on(Input::Described);
+    let commands = house.on(Input::Due);
     assert!(matches!(commands[..], [Command::Run(_)]), "{commands:?}");
-    assert_eq!(house.on(Input::Described), []);
+    assert_eq!(house.on(Input::Due), []);
     let commands = house.on(Input::Done(Ok(report())));
     assert!(matches!(commands[..], [Command::Run(_)]), "{commands:?}");
     assert_eq!(house.on(Input::Done(Ok(report()))), []);

@@ -3,8 +3,10 @@
 
 Sizes from 16 to 4,000 px, odd proportions; RGB, grey, palette, one bit, alpha, 16-bit. The recipe is CLIP's: convert to
 RGB, bicubic resize of the short side to 224, centre crop. Pillow cannot write 16-bit RGB; those files are written here.
+Its `convert("RGB")` makes nearly every 16-bit grey picture white, for it cuts values off at 255; the reference for those
+is their upper eight bits, which is what Pillow takes of 16-bit RGB.
 
-usage: pillow_sweep.py BENCH [FOLDER]      BENCH: the built `embed` benchmark (cargo build --release --bench embed)
+usage: pillow_sweep.py BENCH [FOLDER [KIND...]]      BENCH: the built `embed` benchmark (cargo build --release --bench embed)
 needs: pip install pillow numpy
 """
 import os, struct, subprocess, sys, tempfile, zlib
@@ -27,7 +29,10 @@ def pattern(width, height, seed):
 
 
 def reference(path):
-    image = Image.open(path).convert("RGB")
+    image = Image.open(path)
+    if image.mode.startswith("I"):
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    image = image.convert("RGB")
     w, h = image.size
     if min(w, h) != SIZE:
         w, h = (SIZE, int(SIZE * h / w)) if w <= h else (int(SIZE * w / h), SIZE)
@@ -70,7 +75,7 @@ if __name__ == "__main__":
     bench = sys.argv[1]
     folder = sys.argv[2] if len(sys.argv) > 2 else tempfile.mkdtemp()
     print("kind | files | largest difference | mean difference | differing values")
-    for kind in KINDS:
+    for kind in sys.argv[3:] or KINDS:
         most, total, differing, count, files = 0, 0, 0, 0, 0
         for seed, (width, height) in enumerate(SIDES):
             path, out = os.path.join(folder, "in.png"), os.path.join(folder, "out.rgb")

@@ -166,6 +166,44 @@ fn a_region_stays_where_it_stood() {
     }
 }
 
+/// `cargo test --release --lib words_for_ten_thousand -- --ignored --nocapture`
+#[test]
+#[ignore = "a measurement"]
+fn words_for_ten_thousand_works() {
+    const N: u32 = 10_000;
+    const D: usize = 512;
+    let mut state = 1_u32;
+    let mut random = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+    };
+    let mut unit = |centre: Option<&[f32]>| {
+        let mut row: Vec<f32> = (0..D).map(|_| random()).collect();
+        for (value, more) in row.iter_mut().zip(centre.into_iter().flatten()) {
+            *value += 20.0 * more;
+        }
+        let length = square(&row).sqrt();
+        row.iter().map(|value| value / length).collect::<Vec<f32>>()
+    };
+    let centres: Vec<Vec<f32>> = (0..16).map(|_| unit(None)).collect();
+    let cells: Vec<_> = (0..N).map(|i| (i % 100, i / 100)).collect();
+    let (mut vectors, mut embeddings) = (Matrix::new(D), Matrix::new(D));
+    for (col, row) in &cells {
+        vectors.push(&unit(Some(&centres[(4 * (row / 25) + col / 25) as usize])));
+        embeddings.push(&unit(None));
+    }
+    let words = (0..N).map(|i| i.to_string()).collect();
+    let vocabulary = Vocabulary { words, embeddings };
+    let scene = Scene {
+        grid: (100, 100),
+        cells: &cells,
+        vectors: &vectors,
+    };
+    let began = std::time::Instant::now();
+    let regions = worded(&scene, &vocabulary, &[]);
+    eprintln!("{} regions in {:.0?}", regions.len(), began.elapsed());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 

@@ -1,0 +1,61 @@
+//! The polish of the whole grid, done beside everything else and taken over when nothing has changed meanwhile.
+
+use super::Pipeline;
+use crate::{
+    grid::{Grid, GridError, GridParams},
+    matrix::Matrix,
+    rebuild,
+};
+
+/// What a polish needs, apart from the pipeline.
+#[derive(Clone, Debug)]
+pub struct Polish {
+    grid: Grid,
+    features: Matrix,
+    params: GridParams,
+}
+
+/// A grid before and after its polish.
+#[derive(Clone, Debug)]
+pub struct Polished {
+    before: Grid,
+    after: Grid,
+}
+
+impl Polish {
+    /// Polishes; takes seconds.
+    ///
+    /// # Errors
+    /// See [`Grid::polish`].
+    pub fn run(self) -> Result<Polished, GridError> {
+        let mut after = self.grid.clone();
+        after.polish(&self.features, &self.params)?;
+        Ok(Polished {
+            before: self.grid,
+            after,
+        })
+    }
+}
+
+impl Pipeline {
+    /// What to polish, if enough has arrived since the last time.
+    pub fn polish(&self) -> Option<Polish> {
+        let (collection, params) = (&self.collection, self.params.grid);
+        collection.grid.wants_polish(&params).then(|| Polish {
+            grid: collection.grid.clone(),
+            features: collection.features().clone(),
+            params,
+        })
+    }
+
+    /// Takes a polished grid over, unless works came or went meanwhile; the next task saves and publishes it.
+    pub fn polished(&mut self, polished: Polished) {
+        if self.collection.grid != polished.before {
+            return;
+        }
+        let rebuilt = rebuild::rearrange(&mut self.collection, polished.after);
+        tracing::info!(moved = rebuilt.moved, "the grid is polished");
+        self.unpublished = self.unpublished.and(rebuilt);
+        self.unsaved = true;
+    }
+}
