@@ -461,8 +461,10 @@ fn a_cell_that_is_damaged_later_heals_without_a_trace() {
     let last = bytes.len() - 1;
     bytes[last] ^= 1;
     fs::write(&damaged, bytes).expect("damage");
-    // Its neighbour changes, so the tile that shows both is drawn again; nothing is cached after a start.
+    // Its neighbour changes, so the tile that shows both is drawn again; nothing is cached after a start, and the lowest
+    // level is drawn from all cells.
     let store = cells(&folder, &spec(), 0);
+    let mut publisher = Publisher::open(&output, spec()).expect("a publisher");
     generation.works[7].hash = hash(39);
     let published = publisher
         .publish(&generation, &store, 2)
