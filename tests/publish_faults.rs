@@ -181,3 +181,21 @@ fn a_death_at_any_step_of_the_first_publish_heals() {
         }
     }
 }
+
+#[test]
+fn scripts_that_a_crash_has_torn_are_healed_by_the_next_start() {
+    let stage = Stage::new();
+    let output = stage.output("torn");
+    let manifest = std::fs::read(output.join("manifest.json")).expect("a manifest");
+    for script in ["manifest.js", "latest.js"] {
+        let path = output.join(script);
+        let whole = std::fs::read(&path).expect("a script");
+        for left in [&[][..], &whole[..whole.len() / 2]] {
+            std::fs::write(&path, left).expect("torn");
+            stage.publish(&output, &stage.before());
+            assert_settled(&output);
+        }
+    }
+    let now = std::fs::read(output.join("manifest.json")).expect("a manifest");
+    assert!(now == manifest, "an unchanged state is not published again");
+}

@@ -256,7 +256,12 @@ impl Folder {
 
     /// Replaces a file atomically, without making it durable.
     pub(super) fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), PublishError> {
-        let staged = self.stage(name, bytes)?;
+        self.replace_joined(name, &[bytes])
+    }
+
+    /// Replaces a file of several parts atomically, without making it durable.
+    pub(super) fn replace_joined(&self, name: &str, parts: &[&[u8]]) -> Result<(), PublishError> {
+        let staged = self.stage_joined(name, parts)?;
         let target = staged.target.clone();
         self.commit(staged)?;
         self.unsynced().remove(&target);

@@ -5,13 +5,15 @@
 
 use super::{
     CellStore, Collected, Elapsed, Failpoint, Generation, OutputSpec, PublishError, Published,
+    clock::Clock,
     collect::{self, Retired, retire},
     drawing::{Artist, Drawn, preview_px},
     files::{Folder, Staged},
+    listing::Listing,
     manifest::{GridSize, Manifest, MosaicFile, Quality, Region, SCHEMA, Work},
     names::{self, Still},
     notes::plain,
-    placement::{Placement, listed},
+    placement::Placement,
     plan::{Plan, same, shifted},
     pointers,
     pyramid::{self, Tiles},
@@ -20,9 +22,9 @@ use super::{
 };
 use crate::{
     embed::ModelId,
-    render::{jpeg::mosaic_cell_px, pyramid::Pyramid},
+    render::{jpeg::mosaic_cell_px, pyramid::Pyramid, tile::Raster},
 };
-use std::{path::Path, time::Instant};
+use std::path::Path;
 
 /// Writes generations to one output folder. It expects to be the only one that does.
 pub struct Publisher {
@@ -142,13 +144,14 @@ impl Publisher {
         if let Some(manifest) = &mut state.manifest
             && change(manifest)
         {
-            let bytes = manifest.document()?;
-            let staged = self.folder.stage(names::MANIFEST, &bytes)?;
-            let script = pointers::stage_script(&self.folder, &bytes)?;
+            let document = manifest.document(&state.serialised)?;
+            let staged = self
+                .folder
+                .stage_joined(names::MANIFEST, &document.parts())?;
             self.folder.sync()?;
             self.folder.commit(staged)?;
-            self.folder.commit(script)?;
             self.folder.sync_folder()?;
+            pointers::write_script(&self.folder, &document)?;
         }
         self.state = Some(state);
         Ok(())
@@ -189,16 +192,21 @@ impl Publisher {
         if cells.px() != self.spec.cell.px {
             return Err(PublishError::CellSize { px: cells.px() });
         }
-        let works = listed(generation)?;
+        // From here on the state holds no works, until it gets them back or gives way to the next.
+        let before = state.manifest.as_mut();
+        let before = before.map_or_else(Vec::new, |before| std::mem::take(&mut before.works));
+        let listing = Listing::of(generation, before, &state.serialised)?;
+        state.serialised = listing.serialised;
+        let works = listing.works;
         let placement = Placement::of(&works, generation.cols, generation.rows)?;
         cells.expect(works.len());
         let plan = Plan::of(&state.drawn, placement, cells);
         let manifest = self.manifest_of(&state, &plan, works, generation, now_ms)?;
+        let stands = !listing.changed && plan.changed.is_empty() && self.present(&state);
         let plan_ms = clock.lap();
-        let (state, mut published) = match &state.manifest {
-            Some(before)
-                if same(before, &manifest) && plan.changed.is_empty() && self.present(&state) =>
-            {
+        let (state, mut published) = match &mut state.manifest {
+            Some(before) if stands && same(before, &manifest) => {
+                before.works = manifest.works;
                 let published = Published {
                     generation: before.generation,
                     missing: plan.missing.iter().copied().collect(),
@@ -338,17 +346,24 @@ impl Publisher {
         }
         elapsed.stills_ms = clock.lap();
 
-        let staged_view = match &tiles {
-            Some(tiles) => self.stage_view(&artist, tiles, manifest.generation)?,
-            None => Vec::new(),
+        let lowest = tiles.as_ref().map(|tiles| {
+            let same = state.reusable && state.tiles.as_ref().is_some_and(|t| t.pyramid == pyramid);
+            let before = state.lowest.filter(|_| same);
+            pyramid::lowest(&artist, &tiles.pyramid, &plan.changed, before)
+        });
+        let staged_view = match (&tiles, &lowest) {
+            (Some(tiles), Some(lowest)) => {
+                self.stage_view(&artist, tiles, lowest, manifest.generation)?
+            }
+            _ => Vec::new(),
         };
         let missing = artist.into_missing();
         let lost = manifest.works.iter().filter(|w| missing.contains(&w.hash));
         manifest.undrawn = lost.map(|work| work.id).collect();
-        let document = manifest.document()?;
-        let staged_pointers = pointers::stage(folder, &manifest, &document)?;
+        let document = manifest.document(&state.serialised)?;
+        let staged_pointers = pointers::stage_latest(folder, &manifest)?;
         let staged_viewer = stable::stage_viewer(folder, &self.spec)?;
-        let staged_manifest = folder.stage(names::MANIFEST, &document)?;
+        let staged_manifest = folder.stage_joined(names::MANIFEST, &document.parts())?;
         elapsed.stage_ms = clock.lap();
 
         folder.sync()?;
@@ -360,6 +375,7 @@ impl Publisher {
         folder.sync_folder()?;
         elapsed.manifest_ms = clock.lap();
 
+        pointers::write_script(folder, &document)?;
         for staged in staged_pointers {
             folder.commit(staged)?;
         }
@@ -398,12 +414,14 @@ impl Publisher {
             drawn,
             view: tiles.is_some(),
             tiles,
+            lowest,
             mosaic,
             preview,
             stills: true,
             settled: true,
             regions_age: Some(regions_age),
             manifest: Some(manifest),
+            serialised: state.serialised,
         };
         Ok((state, published))
     }
@@ -419,15 +437,19 @@ impl Publisher {
             return Ok(());
         };
         let folder = &self.folder;
-        let document = manifest.document()?;
-        let staged_pointers = pointers::stage(folder, manifest, &document)?;
+        let document = manifest.document(&state.serialised)?;
+        let staged_pointers = pointers::stage_latest(folder, manifest)?;
         let artist = Artist::new(&self.spec, cells, plan);
         let staged_view = match &state.tiles {
-            Some(tiles) if !state.view => self.stage_view(&artist, tiles, manifest.generation)?,
+            Some(tiles) if !state.view => {
+                let lowest = pyramid::lowest(&artist, &tiles.pyramid, &[], None);
+                self.stage_view(&artist, tiles, &lowest, manifest.generation)?
+            }
             _ => Vec::new(),
         };
         let staged_viewer = stable::stage_viewer(folder, &self.spec)?;
         folder.sync()?;
+        pointers::write_script(folder, &document)?;
         for staged in staged_pointers {
             folder.commit(staged)?;
         }
@@ -454,10 +476,11 @@ impl Publisher {
         &self,
         artist: &Artist<'_>,
         tiles: &Tiles,
+        lowest: &Raster,
         generation: u64,
     ) -> Result<Vec<Staged>, PublishError> {
         let mut staged = Vec::new();
-        for (number, bytes) in pyramid::low_levels(artist, &tiles.pyramid)? {
+        for (number, bytes) in pyramid::low_levels(artist, &tiles.pyramid, lowest)? {
             staged.extend(stable::stage_changed(
                 &self.folder,
                 &names::dzi_tile(number, 0, 0),
@@ -467,25 +490,5 @@ impl Publisher {
         let dzi = stable::dzi(tiles, generation);
         staged.push(self.folder.stage(names::DZI, dzi.as_bytes())?);
         Ok(staged)
-    }
-}
-
-/// Measures steps one after another.
-struct Clock {
-    last: Instant,
-}
-
-impl Clock {
-    fn start() -> Self {
-        Self {
-            last: Instant::now(),
-        }
-    }
-
-    /// Milliseconds since the last lap.
-    fn lap(&mut self) -> f64 {
-        let ms = self.last.elapsed().as_secs_f64() * 1e3;
-        self.last = Instant::now();
-        ms
     }
 }

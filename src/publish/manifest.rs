@@ -6,8 +6,8 @@
 use crate::{
     artwork::{ArtworkId, ContentHash},
     embed::ModelId,
+    publish::listing::Serialised,
 };
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// The schema's version; a reader refuses a higher major number.
@@ -70,39 +70,40 @@ pub struct Manifest {
     pub undrawn: Vec<ArtworkId>,
 }
 
-/// Works that are serialised in one piece.
-const WORKS_A_PIECE: usize = 512;
-
 impl Manifest {
-    /// The document as JSON: what `serde_json::to_vec` gives, with the works, which are nearly all of it, serialised on
-    /// all cores.
-    pub(super) fn document(&mut self) -> serde_json::Result<Vec<u8>> {
+    /// The document as JSON, its works serialised before: `works` must be those of this manifest. Its parts together
+    /// are what `serde_json::to_vec` gives.
+    pub(super) fn document<'a>(
+        &mut self,
+        works: &'a Serialised,
+    ) -> serde_json::Result<Document<'a>> {
         const EMPTY: &[u8] = b"\"works\":[]";
-        let works = std::mem::take(&mut self.works);
+        let own = std::mem::take(&mut self.works);
         let frame = serde_json::to_vec(self);
-        self.works = works;
-        let (frame, works) = (frame?, &self.works);
+        self.works = own;
+        let mut before = frame?;
         // Within a string of the document the quotes would be escaped.
-        let Some(at) = frame.windows(EMPTY.len()).position(|part| part == EMPTY) else {
-            return serde_json::to_vec(self);
-        };
-        let pieces = works
-            .par_chunks(WORKS_A_PIECE)
-            .map(serde_json::to_vec)
-            .collect::<serde_json::Result<Vec<_>>>()?;
-        let (before, after) = frame.split_at(at + EMPTY.len() - 1);
-        let bytes = pieces.iter().map(Vec::len).sum::<usize>() + frame.len();
-        let mut document = Vec::with_capacity(bytes);
-        document.extend_from_slice(before);
-        for (i, piece) in pieces.iter().enumerate() {
-            if i > 0 {
-                document.push(b',');
-            }
-            // Without the brackets of its own list.
-            document.extend_from_slice(&piece[1..piece.len() - 1]);
-        }
-        document.extend_from_slice(after);
-        Ok(document)
+        let at = before.windows(EMPTY.len()).position(|part| part == EMPTY);
+        let at = at.ok_or_else(|| serde::ser::Error::custom("there is no list of works"))?;
+        let after = before.split_off(at + EMPTY.len() - 1);
+        Ok(Document {
+            before,
+            works: works.json(),
+            after,
+        })
+    }
+}
+
+/// A manifest as JSON, in parts that follow one another.
+pub(super) struct Document<'a> {
+    before: Vec<u8>,
+    works: &'a [u8],
+    after: Vec<u8>,
+}
+
+impl Document<'_> {
+    pub(super) fn parts(&self) -> [&[u8]; 3] {
+        [&self.before, self.works, &self.after]
     }
 }
 
@@ -281,7 +282,9 @@ mod tests {
             manifest.title = title.clone() + "\"works\":[]";
             manifest.works = (0..works).map(work).collect();
             let whole = serde_json::to_vec(&manifest).expect("serialised");
-            prop_assert!(manifest.document().expect("serialised") == whole);
+            let serialised = Serialised::of(&manifest.works).expect("serialised");
+            let document = manifest.document(&serialised).expect("serialised");
+            prop_assert!(document.parts().concat() == whole);
             prop_assert_eq!(manifest.works.len() as u64, works);
         }
     }

@@ -8,7 +8,7 @@
 //!    else as temporary files beside its target;
 //! 2. all of it made durable: a few files one by one, many by one `syncfs`;
 //! 3. `manifest.json` renamed into place, the folder synced: from here on the generation is the published one;
-//! 4. `latest.json`, then the stable names (`mosaic.jpg`, `preview.jpg`, `mosaic_files/`, `mosaic.dzi`, the viewer),
+//! 4. `manifest.js`, `latest.json`, then the stable names (`mosaic.jpg`, `preview.jpg`, `mosaic_files/`, `mosaic.dzi`, the viewer),
 //!    each by rename;
 //! 5. [`Publisher::collect`] removes what no kept generation names.
 //!
@@ -17,17 +17,21 @@
 //! - A stop between any two steps leaves the old or the new generation published; the next publish heals the rest.
 //! - No file is deleted or replaced that does not bear a name of ours ([`names`]); a folder whose stable names belong
 //!   to somebody else is refused.
-//! - Memory grows with the number of works (tens of bytes each, plus the manifest), not with the number of pixels,
+//! - `manifest.js`, for pages opened straight from disk, is not flushed: where a crash tears it, the next start sees that
+//!   and writes it anew.
+//! - Memory grows with the number of works (tens of bytes each, plus the manifest twice), not with the number of pixels,
 //!   but for caches with a budget and the opt-in WebP file.
 
 mod cell_file;
 pub mod cells;
 mod chronicle;
+mod clock;
 mod collect;
 mod drawing;
 mod durable;
 mod files;
 pub mod generation;
+mod listing;
 pub mod manifest;
 pub mod names;
 mod notes;

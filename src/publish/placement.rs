@@ -2,7 +2,7 @@
 //!
 //! Pure: a checked view of the works of a generation, compared cell by cell.
 
-use super::{Generation, PublishError, manifest::Work};
+use super::{PublishError, manifest::Work};
 use crate::artwork::{ArtworkId, ContentHash};
 
 /// What a cell shows.
@@ -99,24 +99,6 @@ impl Placement {
     }
 }
 
-/// The works of a generation as a manifest lists them: ordered by id, coordinates finite. Fails on an id twice.
-pub(super) fn listed(generation: &Generation) -> Result<Vec<Work>, PublishError> {
-    let mut works = generation.works.clone();
-    works.sort_by_key(|work| work.id);
-    if let Some(pair) = works.windows(2).find(|pair| pair[0].id == pair[1].id) {
-        return Err(PublishError::DuplicateId { id: pair[0].id });
-    }
-    for work in &mut works {
-        // JSON has no NaN: it would be written as null, and read back as damage.
-        for value in [&mut work.x, &mut work.y] {
-            if !value.is_finite() {
-                *value = 0.0;
-            }
-        }
-    }
-    Ok(works)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,14 +129,6 @@ mod tests {
         assert!(matches!(shared, Err(PublishError::SharedCell { .. })));
         let huge = Placement::of(&[], u32::MAX, u32::MAX);
         assert!(matches!(huge, Err(PublishError::GridTooLarge { .. })));
-        let twice = Generation {
-            works: vec![work(3, 0, 0), work(3, 1, 0)],
-            ..Generation::default()
-        };
-        assert!(matches!(
-            listed(&twice),
-            Err(PublishError::DuplicateId { .. })
-        ));
     }
 
     #[test]
@@ -173,16 +147,5 @@ mod tests {
         let changed = after.changed_since(&before);
         assert_eq!(changed, [(0, 0), (1, 0), (0, 1), (1, 1)]);
         assert!(before.changed_since(&before).is_empty());
-    }
-
-    #[test]
-    fn listed_works_are_ordered_and_finite() {
-        let generation = Generation {
-            works: vec![work(9, 0, 0), work(3, 1, 0)],
-            ..Generation::default()
-        };
-        let works = listed(&generation).expect("works");
-        assert_eq!(works.iter().map(|w| w.id.0).collect::<Vec<_>>(), [3, 9]);
-        assert_eq!(works[0].x, 0.0);
     }
 }

@@ -33,7 +33,7 @@ impl Plan {
     }
 }
 
-/// Whether two manifests say the same of everything but their number, time, moves and files.
+/// Whether two manifests say the same of everything but their works, number, time, moves and files.
 pub(super) fn same(before: &Manifest, wanted: &Manifest) -> bool {
     let mosaic = |m: &Manifest| m.mosaic.as_ref().map(|m| (m.cell_px, m.width, m.height));
     before.render_key == wanted.render_key
@@ -44,7 +44,6 @@ pub(super) fn same(before: &Manifest, wanted: &Manifest) -> bool {
         && before.background == wanted.background
         && before.link == wanted.link
         && before.folders == wanted.folders
-        && before.works == wanted.works
 }
 
 /// Whether the numbers of the levels have moved.

@@ -4,40 +4,48 @@
 use super::{
     PublishError,
     files::{Folder, Staged},
-    manifest::{Latest, Manifest, SCHEMA},
+    manifest::{Document, Latest, Manifest, SCHEMA},
     names,
 };
 use crate::viewer::{LATEST_CALL, MANIFEST_CALL};
+use std::{fs, io};
 
-/// Stages the pointers in the order of their renames; `document` is the manifest as JSON.
-pub(super) fn stage(
+/// Stages what says which generation is the newest, in the order of the renames.
+pub(super) fn stage_latest(
     folder: &Folder,
     manifest: &Manifest,
-    document: &[u8],
-) -> Result<[Staged; 3], PublishError> {
+) -> Result<[Staged; 2], PublishError> {
     let latest = serde_json::to_vec(&Latest {
         schema: SCHEMA,
         generation: manifest.generation,
         published_ms: manifest.published_ms,
     })?;
     Ok([
-        stage_script(folder, document)?,
         folder.stage(names::LATEST, &latest)?,
-        script(folder, names::LATEST_JS, LATEST_CALL, &latest)?,
+        folder.stage_joined(names::LATEST_JS, &script(LATEST_CALL, &[&latest]))?,
     ])
 }
 
-/// Stages the manifest as a script.
-pub(super) fn stage_script(folder: &Folder, document: &[u8]) -> Result<Staged, PublishError> {
-    script(folder, names::MANIFEST_JS, MANIFEST_CALL, document)
+/// Writes the manifest as a script, without making it durable: it is as large as the manifest, and [`stand`] sees
+/// whether a crash has torn it.
+pub(super) fn write_script(folder: &Folder, document: &Document<'_>) -> Result<(), PublishError> {
+    folder.replace_joined(
+        names::MANIFEST_JS,
+        &script(MANIFEST_CALL, &document.parts()),
+    )
 }
 
-/// Stages a script that hands a JSON document to the viewer.
-fn script(
-    folder: &Folder,
-    name: &str,
-    call: &str,
-    document: &[u8],
-) -> Result<Staged, PublishError> {
-    folder.stage_joined(name, &[call.as_bytes(), b"(", document, b");\n"])
+/// A script that hands a JSON document to the viewer, in parts.
+fn script<'a>(call: &'a str, document: &[&'a [u8]]) -> Vec<&'a [u8]> {
+    [&[call.as_bytes(), b"("], document, &[b");\n"]].concat()
+}
+
+/// Whether both scripts hold the documents beside them.
+pub(super) fn stand(folder: &Folder) -> bool {
+    let stands = |name: &str, document: &str, call: &str| -> io::Result<bool> {
+        let document = fs::read(folder.path(document))?;
+        Ok(fs::read(folder.path(name))? == script(call, &[&document]).concat())
+    };
+    stands(names::MANIFEST_JS, names::MANIFEST, MANIFEST_CALL).unwrap_or(false)
+        && stands(names::LATEST_JS, names::LATEST, LATEST_CALL).unwrap_or(false)
 }

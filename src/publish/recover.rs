@@ -7,6 +7,7 @@ use super::{
     OutputSpec, PublishError,
     collect::Retired,
     files::Folder,
+    listing::Serialised,
     manifest::{Manifest, MosaicFile, SCHEMA},
     names::{self, Still},
     placement::Placement,
@@ -19,6 +20,7 @@ use crate::{
     render::{
         RENDER_VERSION,
         jpeg::{Frame, JpegSpec, Subsampling},
+        tile::Raster,
     },
 };
 use std::{collections::BTreeSet, fs, io};
@@ -30,11 +32,15 @@ pub(super) struct State {
     pub(super) generation: u64,
     /// The published manifest.
     pub(super) manifest: Option<Manifest>,
+    /// Its works as JSON.
+    pub(super) serialised: Serialised,
     /// Whether tiles and pieces were drawn as they would be drawn now.
     pub(super) reusable: bool,
     /// What is drawn in each cell.
     pub(super) drawn: Placement,
     pub(super) tiles: Option<Tiles>,
+    /// The lowest level of `tiles`; `None` if it has not been drawn since the start.
+    pub(super) lowest: Option<Raster>,
     pub(super) mosaic: Option<Spliced>,
     pub(super) preview: Option<Spliced>,
     /// Whether PNG and WebP are there as the manifest says.
@@ -110,6 +116,7 @@ pub(super) fn recover(
         && view_complete(folder, state.tiles.as_ref())?;
     state.settled =
         stable::settled(folder, spec, &manifest) && (state.view || state.tiles.is_none());
+    state.serialised = Serialised::of(&manifest.works)?;
     state.manifest = Some(manifest);
     Ok(state)
 }

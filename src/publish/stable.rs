@@ -12,6 +12,7 @@ use super::{
     files::{Folder, Staged, same_file},
     manifest::{Manifest, MosaicFile},
     names::{self, Still},
+    pointers,
     pyramid::Tiles,
 };
 use crate::render::pyramid::{OVERLAP, TILE_SIZE};
@@ -183,7 +184,7 @@ pub(super) fn settled(folder: &Folder, spec: &OutputSpec, manifest: &Manifest) -
         .iter()
         .all(|(name, bytes)| is(folder, name, bytes));
     let latest = read_latest(folder).is_some_and(|l| l.generation == manifest.generation);
-    stills && view && viewer && latest
+    stills && view && viewer && latest && pointers::stand(folder)
 }
 
 /// What `latest.json` says, if it is ours.

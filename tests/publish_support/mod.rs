@@ -11,6 +11,7 @@ use mosaicd::{
         manifest::{Latest, Manifest, Moves, Work},
         names,
     },
+    viewer::{LATEST_CALL, MANIFEST_CALL},
 };
 use std::{
     collections::BTreeMap,
@@ -165,6 +166,14 @@ pub fn assert_settled(output: &Path) {
     let latest = fs::read(output.join(names::LATEST)).expect("latest.json");
     let latest: Latest = serde_json::from_slice(&latest).expect("whole");
     assert_eq!(latest.generation, manifest.generation);
+    for (script, document, call) in [
+        (names::MANIFEST_JS, names::MANIFEST, MANIFEST_CALL),
+        (names::LATEST_JS, names::LATEST, LATEST_CALL),
+    ] {
+        let read = |name: &str| fs::read_to_string(output.join(name)).expect("a document");
+        let wanted = format!("{call}({});\n", read(document));
+        assert!(read(script) == wanted, "{script} is not {document}");
+    }
     let mut expected = 0;
     for (level, col, row, hash) in tiles(&manifest) {
         same(

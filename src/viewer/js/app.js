@@ -100,7 +100,7 @@
       if (work) list.push({ col: work.col, row: work.row, colour, width });
     };
     if (hover.at && camera.scale > 6) add(hover.at.id, 'rgba(255,255,255,.9)', 1.5);
-    if (app.card.id !== null) add(app.card.id, scene.theme.accent, 2.5);
+    if (app.card.id !== null) add(app.card.id, scene.theme.accent, 3);
     if (app.cursorShown) list.push({ ...app.cursor, colour: '#fff', width: 2.5 });
     return list;
   }

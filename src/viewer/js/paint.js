@@ -173,7 +173,7 @@
       context.lineWidth = thick;
       context.strokeRect(x - grow + inset, y - grow + inset, w + 2 * (grow - inset), h + 2 * (grow - inset));
     };
-    ring(0, 'rgba(0,0,0,.55)', line + 2 * dpr);
+    ring(0, 'rgba(0,0,0,.65)', line + 4 * dpr);
     ring(0, colour, line);
   }
 
