@@ -166,9 +166,10 @@ impl Publisher {
         collect::collect(&self.folder, &mut self.retired, now_ms, current, spec)
     }
 
-    /// Removes every file that the published generation does not name, without any grace: what left the mosaic is to
-    /// be seen nowhere any more.
+    /// Removes every file that the published generation does not name, without any grace, and every region's name that
+    /// no work gives any more: what left the mosaic is to be seen nowhere any more.
     pub fn erase(&mut self) -> Result<Collected, PublishError> {
+        self.amend(regions::erase)?;
         let state = self.take_state()?;
         self.state = Some(state);
         collect::erase(&self.folder, &mut self.retired)

@@ -100,12 +100,23 @@ pub(super) fn name(
             age
         }
         _ => {
-            let grid = (manifest.grid.cols, manifest.grid.rows);
-            manifest.regions = regions(&manifest.works, grid, &old);
-            worded::take_over(manifest, &old);
+            name_anew(manifest, &old);
             0
         }
     }
+}
+
+/// Leaves no name that only works bore which are not in the manifest any more; says whether that changed a region.
+pub(super) fn erase(manifest: &mut Manifest) -> bool {
+    let old = std::mem::take(&mut manifest.regions);
+    name_anew(manifest, &old);
+    manifest.regions != old
+}
+
+fn name_anew(manifest: &mut Manifest, old: &[Region]) {
+    let grid = (manifest.grid.cols, manifest.grid.rows);
+    manifest.regions = regions(&manifest.works, grid, old);
+    worded::take_over(manifest, old);
 }
 
 /// Names the regions of a grid of `cols × rows` cells; `before` are those of the generation before, so that they stay

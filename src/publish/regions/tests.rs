@@ -145,6 +145,35 @@ fn words_stay_from_generation_to_generation_and_go_with_their_model() {
 }
 
 #[test]
+fn an_erasing_leaves_no_name_that_no_work_bears() {
+    let mut standing = regions(&landscape(), (30, 20), &[]);
+    standing[0].words = vec!["pine".to_owned()];
+    let gone = Region {
+        name: "somebody".to_owned(),
+        col: 15.0,
+        row: 10.0,
+        ..standing[0].clone()
+    };
+    let seen = Region {
+        name: "piano keys".to_owned(),
+        radius: 3.0,
+        works: 28,
+        seen: true,
+        ..gone.clone()
+    };
+    let regions = [standing.clone(), vec![gone, seen.clone()]].concat();
+    let before = manifest(Some("clip"), regions);
+    let mut after = manifest(Some("clip"), Vec::new());
+    // A few works less do not have the regions named again,
+    name(&mut after, Some(&before), Some(0), 6);
+    assert!(names(&after.regions).contains(&"somebody"));
+    // but an erasing does.
+    assert!(erase(&mut after));
+    assert_eq!(after.regions, [standing, vec![seen]].concat());
+    assert!(!erase(&mut after), "nothing is left to erase");
+}
+
+#[test]
 fn a_region_stays_while_a_new_one_would_not_come() {
     let mut works = landscape();
     let before = regions(&works, (30, 20), &[]);
