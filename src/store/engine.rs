@@ -50,7 +50,7 @@ pub(super) struct Engine {
     save: u64,
     /// Bytes stored when they were counted last; 0 before.
     live: AtomicU64,
-    /// Bytes on disk when it was written anew; 0 if this process has not done that.
+    /// Bytes on disk when it was written anew; 0 if that was not done since it was opened, or embeddings went since.
     fresh: u64,
 }
 
@@ -222,7 +222,7 @@ impl Engine {
 
     /// Drops what `keep` does not want, and damaged records; returns how many embeddings went.
     pub(super) fn collect(
-        &self,
+        &mut self,
         keep: &dyn Fn(&ContentHash, &ModelId) -> bool,
     ) -> Result<u64, Fault> {
         let mut unwanted = Vec::new();
@@ -241,7 +241,8 @@ impl Engine {
                 self.db.remove(key)?;
             }
             self.sync()?;
-            self.live.store(0, Ordering::Relaxed);
+            // What is stored is less now, and the files are as large as before: they need not grow to be too large.
+            (self.live, self.fresh) = (AtomicU64::new(0), 0);
         }
         Ok(gone)
     }
@@ -276,7 +277,8 @@ impl Engine {
         Ok(left_out)
     }
 
-    /// Whether the files take up more than twice what is stored, and `spare_bytes`, and have grown by half.
+    /// Whether the files take up more than twice what is stored, and `spare_bytes`, and have grown by half since they were
+    /// written anew.
     pub(super) fn is_bloated(&self, spare_bytes: u64) -> Result<bool, Fault> {
         let size = self.size_on_disk()?;
         if size <= self.fresh.saturating_mul(GROWTH.0) / GROWTH.1 {

@@ -77,8 +77,8 @@ pub trait Store: Send + Sync {
     }
 
     /// Gives room back if the files take up more than twice what is stored, and `spare_bytes`, and half as much again as
-    /// when that was done last; whether it did.
-    /// Nothing else is read or written meanwhile.
+    /// when that was done last, unless embeddings were collected since; whether it did. Nothing else is read or written
+    /// meanwhile.
     fn compact(&self, spare_bytes: u64) -> Result<bool, StoreError>;
 
     /// Bytes on disk.

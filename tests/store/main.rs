@@ -223,6 +223,26 @@ fn what_was_overwritten_gives_its_room_back() {
 }
 
 #[test]
+fn what_was_collected_gives_its_room_back_without_growing_first() {
+    let folder = tempfile::tempdir().expect("folder");
+    let store = open(folder.path());
+    for _ in 0..2 {
+        let batch = batch(0..20_000);
+        store.put_embeddings(&model(), &batch).expect("put");
+    }
+    store.erase(&|_, _| true).expect("written anew");
+    let before = store.size_on_disk().expect("size");
+    let few: Vec<_> = (0..10).map(hash).collect();
+    let gone = store.collect(&|hash, _| few.contains(hash)).expect("done");
+    assert_eq!(gone, 19_990);
+    assert!(store.compact(0).expect("compact"), "{before} bytes stay");
+    let after = store.size_on_disk().expect("size");
+    assert!(2 * after < before, "from {before} to {after} bytes");
+    let there = |i| store.has_embedding(&hash(i), &model()).expect("read");
+    assert!((0..10).all(there) && !there(10));
+}
+
+#[test]
 fn a_second_store_and_a_second_process_are_told_who_holds_it() {
     let folder = tempfile::tempdir().expect("folder");
     let store = open(folder.path());
