@@ -1,7 +1,7 @@
 //! The shell around everything: one select loop that owns all mutable state.
 //!
-//! It starts the threads (watcher, scanner, readers, pipeline, quality, words), turns what they say into [`Event`]s of one
-//! closed enum, hands each to `plan`, and carries the plan's commands out. It also writes the status, talks to
+//! It starts the threads (watcher, scanner, readers, pipeline, polish, quality, words), turns what they say into
+//! [`Event`]s of one closed enum, hands each to `plan`, and carries the plan's commands out. It also writes the status, talks to
 //! systemd, and takes signals. A reload is a restart in place: the new configuration is proven first, then the rooms
 //! are opened anew over the same store.
 //!
@@ -230,7 +230,7 @@ pub fn run(
     loop {
         // Each round has a channel of its own: a late word of the last one must not reach the next.
         let (events, mut inbox) = mpsc::unbounded_channel();
-        let opened = Rooms::open(&config, &store, &encoders).and_then(|rooms| {
+        let opened = Rooms::open(&config, &store, &encoders, started).and_then(|rooms| {
             let ignore = Ignore::new(&config.watch.ignore)?;
             Hands::start(rooms, &config, ignore, &events)
         });

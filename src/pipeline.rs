@@ -146,6 +146,8 @@ pub struct Pipeline {
     unpublished: Rebuilt,
     /// The generation whose cells were collected last.
     collected: u64,
+    /// Whether the store could not give room back when it was tried last.
+    cramped: bool,
     forget: forget::Forget,
     /// What the owner says of the works.
     described: Descriptions,
@@ -190,6 +192,7 @@ impl Pipeline {
             unsaved: false,
             unpublished: Rebuilt::default(),
             collected: 0,
+            cramped: false,
             forget: forget::Forget::default(),
             described: Descriptions::default(),
             wording: Wording::Off,

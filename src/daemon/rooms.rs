@@ -1,6 +1,6 @@
 //! Opening the rooms: folders, store, encoder, cells, publisher, placed works.
 
-use super::{DaemonError, serving::Encoders};
+use super::{DaemonError, chain, serving::Encoders};
 use crate::{
     artwork::decode::DecodeLimits,
     config::{self, Config},
@@ -44,11 +44,13 @@ pub(super) struct Rooms {
 }
 
 impl Rooms {
-    /// Opens everything that follows the configuration and can be opened again on a reload.
+    /// Opens everything that follows the configuration and can be opened again on a reload; once the daemon has
+    /// `started`, less of it may stop it.
     pub(super) fn open(
         config: &Config,
         store: &Arc<dyn Store>,
         Encoders { serving, next }: &Encoders,
+        started: bool,
     ) -> Result<Self, DaemonError> {
         let state = &config.folders.state;
         let system = |what: String| move |source| DaemonError::System { what, source };
@@ -60,7 +62,7 @@ impl Rooms {
         let output = &config.folders.output;
         let publisher = Publisher::open(output, output_spec(config))?;
         let chronicle = Chronicle::open(output, &config.page.url)?;
-        let wording = wording(config, next.is_some())?;
+        let wording = wording(config, next.is_some(), started)?;
         let mut pipeline = Pipeline::open(
             params(config),
             serving.clone(),
@@ -241,10 +243,18 @@ pub fn encoder_spec(config: &Config) -> EncoderSpec {
     }
 }
 
-/// Where the words of regions come from; says so if a vocabulary has no effect.
-fn wording(config: &Config, changing: bool) -> Result<Wording, DaemonError> {
+/// Where the words of regions come from; says so if a vocabulary has no effect. Once the daemon has `started`, a list
+/// that went bad on the disk leaves the words as they are.
+fn wording(config: &Config, changing: bool, started: bool) -> Result<Wording, DaemonError> {
     let configured = !config.embed.vocabulary.as_os_str().is_empty();
-    Ok(match open_vocabulary(config)? {
+    let list = match open_vocabulary(config) {
+        Err(error) if started => {
+            tracing::warn!(error = %chain(&error), "embed.vocabulary cannot be used; the words stay");
+            return Ok(Wording::Stay);
+        }
+        list => list?,
+    };
+    Ok(match list {
         // It belongs to the configured model; the regions are still another one's.
         _ if configured && changing => Wording::Stay,
         Some(list) => Wording::By(Arc::new(list)),

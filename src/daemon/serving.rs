@@ -43,7 +43,7 @@ impl Encoders {
             serving,
             next: None,
         };
-        // A single pass publishes once at its end anyway.
+        // A single pass ends when it has published; nobody waits for it meanwhile.
         if matches!(mode, Mode::Once) {
             return Ok(alone(configured));
         }

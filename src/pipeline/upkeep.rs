@@ -12,6 +12,7 @@ impl Pipeline {
     ///
     /// Called when nothing is being read; what was made meanwhile is found missing and made again.
     pub fn collect(&mut self, now_ms: u64) {
+        self.cramped = false;
         self.erase();
         if let Err(error) = self.publisher.collect(now_ms) {
             self.complaints
@@ -38,14 +39,20 @@ impl Pipeline {
     }
 
     /// Writes the store anew if its files take up much more than what is stored. Each save appends: some 200 KB an
-    /// arrival at 5,000 works. To be called after every task, so that neither restarts nor a long import put it off.
+    /// arrival at 5,000 works. To be called after every task, so that neither restarts nor a long import put it off;
+    /// after a failure, for which a full disk is the likely reason, not before the next [`Pipeline::collect`].
     pub fn give_room_back(&mut self) {
+        if self.cramped {
+            return;
+        }
         match self.store.compact(SPARE_BYTES) {
             Ok(false) => {}
             Ok(true) => tracing::info!("the store gave room back"),
-            Err(error) => self
-                .complaints
-                .warn("the store could not give room back", &error),
+            Err(error) => {
+                self.cramped = true;
+                self.complaints
+                    .warn("the store could not give room back", &error);
+            }
         }
     }
 

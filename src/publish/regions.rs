@@ -1,7 +1,7 @@
 //! Regions: parts of the mosaic that a word names, because most works there, and most works with it, bear it.
 //!
 //! Their names come from folder and file names, so they cost no encoder and mean what the artists wrote; where there is
-//! a vocabulary and a text encoder, [`worded`] adds its words, beside everything else. Pure and deterministic.
+//! a vocabulary and a text encoder, [`worded()`] adds its words, beside everything else. Pure and deterministic.
 //!
 //! Invariants: a region's centre lies within the grid; a name appears once. Names do not flicker: a region that stood
 //! before stays under milder conditions than a new one needs, at its old place unless it moved noticeably.
