@@ -1,9 +1,9 @@
 //! The shell around everything: one select loop that owns all mutable state.
 //!
 //! It starts the threads (watcher, scanner, readers, pipeline, polish, quality, words), turns what they say into
-//! [`Event`]s of one closed enum, hands each to `plan`, and carries the plan's commands out. It also writes the status, talks to
-//! systemd, and takes signals. A reload is a restart in place: the new configuration is proven first, then the rooms
-//! are opened anew over the same store.
+//! [`Event`]s of one closed enum, hands each to `plan`, and carries the plan's commands out. It also writes the status,
+//! talks to systemd, and takes signals. A reload is a restart in place: the new configuration is proven first, then the
+//! rooms are opened anew over the same store.
 //!
 //! Invariant: after `run` returns, no thread of it touches the store or the output any more.
 

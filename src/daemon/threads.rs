@@ -1,4 +1,5 @@
-//! The daemon's threads: watcher, scanner, readers, pipeline, polish, quality, words. Each says what happened as an [`Event`].
+//! The daemon's threads: watcher, scanner, readers, pipeline, polish, quality, words. Each says what happened as an
+//! [`Event`].
 
 use super::{
     DaemonError, Event,

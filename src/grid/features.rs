@@ -18,16 +18,21 @@ pub(super) struct Features<const D: usize> {
 
 /// Refuses what cannot be arranged: counts that differ, too many features, values that are not finite.
 pub(super) fn check(z: &Matrix, points: &[[f32; 2]], placed: usize) -> Result<(), GridError> {
+    check_features(z, points.len(), placed)?;
+    match points.iter().position(|p| !p.iter().all(|v| v.is_finite())) {
+        Some(item) => Err(GridError::NotFinite(item)),
+        None => Ok(()),
+    }
+}
+
+/// The part of [`check`] that needs no points, only their number.
+pub(super) fn check_features(z: &Matrix, points: usize, placed: usize) -> Result<(), GridError> {
     // A matrix without columns cannot count its rows; the points do it then.
-    let rows = if z.dims() == 0 {
-        points.len()
-    } else {
-        z.rows()
-    };
-    if rows != points.len() || rows < placed {
+    let rows = if z.dims() == 0 { points } else { z.rows() };
+    if rows != points || rows < placed {
         return Err(GridError::Counts {
             features: rows,
-            points: points.len(),
+            points,
             placed,
         });
     }
@@ -42,10 +47,7 @@ pub(super) fn check(z: &Matrix, points: &[[f32; 2]], placed: usize) -> Result<()
         let bad = z.data().iter().position(|v| !v.is_finite());
         return Err(GridError::NotFinite(bad.unwrap_or(0) / z.dims().max(1)));
     }
-    match points.iter().position(|p| !p.iter().all(|v| v.is_finite())) {
-        Some(item) => Err(GridError::NotFinite(item)),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 impl<const D: usize> Features<D> {

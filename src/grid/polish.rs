@@ -33,9 +33,8 @@ impl Grid {
     /// [`Grid::wants_polish`] is false.
     pub fn polish(&mut self, z: &Matrix, p: &GridParams) -> Result<Outcome, GridError> {
         let before: Vec<(u32, u32)> = self.places().collect();
-        let points: Vec<[f32; 2]> = vec![[0.0; 2]; before.len()];
         shape::check(p)?;
-        features::check(z, &points, before.len())?;
+        features::check_features(z, before.len(), before.len())?;
         if !self.wants_polish(p) {
             return Ok(Outcome::default());
         }

@@ -58,11 +58,9 @@ pub fn worded(scene: &Scene<'_>, vocabulary: &Vocabulary, before: &[Region]) -> 
     };
     let mut regions = unworded(before);
     let mut taken: HashSet<String> = HashSet::new();
-    for region in &mut regions {
-        let old = before
-            .iter()
-            .find(|old| !old.seen && old.name == region.name);
-        let best = old.and_then(|old| fits(old, FURTHER + 1));
+    let named = before.iter().filter(|region| !region.seen);
+    for (region, old) in regions.iter_mut().zip(named) {
+        let best = fits(old, FURTHER + 1);
         let words = best.iter().flat_map(|(best, _)| best);
         let words = words.map(|fit| vocabulary.words[fit.word].clone());
         region.words = words
@@ -100,7 +98,10 @@ pub fn worded(scene: &Scene<'_>, vocabulary: &Vocabulary, before: &[Region]) -> 
             };
             distance((region.col, region.row), (other.col, other.row)) > reach
         };
-        if seen == MOST || !regions.iter().all(free) {
+        if seen == MOST {
+            break;
+        }
+        if !regions.iter().all(free) {
             continue;
         }
         let free = |fit: &&Fit| !taken.contains(&vocabulary.words[fit.word].to_lowercase());
