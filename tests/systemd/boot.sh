@@ -3,9 +3,9 @@
 # tests/systemd/boot.sh [folder, target/systemd]   Needs root, debootstrap, systemd-nspawn and a release build.
 set -euo pipefail
 here="$(cd "$(dirname "$0")/../.." && pwd)"
+. "$here/tests/systemd/container.sh"
 work="${1:-$here/target/systemd}"
 root="$work/root"
-nspawn="${NSPAWN:-systemd-nspawn}"
 
 if [ ! -x "$root/usr/bin/nginx" ] && [ ! -x "$root/usr/sbin/nginx" ]; then
   debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,nginx-light,procps bookworm "$root" \
@@ -23,23 +23,5 @@ ln -sf ../sites-available/mosaicd "$root/etc/nginx/sites-enabled/mosaicd"
 rm -f "$root/etc/nginx/sites-enabled/default" "$root/result" "$root/etc/systemd/system/multi-user.target.wants/mosaicd.service"
 rm -rf "$root/srv/mosaicd" "$root/var/lib/mosaicd" "$root/var/lib/private" "$root/samples"
 "$here/target/release/mosaicd" demo "$root/samples" -n 60 --size 64 >/dev/null
-install -m 755 "$here/tests/systemd/inside.sh" "$root/inside.sh"
-cat >"$root/etc/systemd/system/inside.service" <<'UNIT'
-[Unit]
-After=multi-user.target
-[Service]
-Type=oneshot
-ExecStart=/inside.sh
-ExecStopPost=/bin/systemctl poweroff --no-block
-StandardOutput=journal+console
-[Install]
-WantedBy=graphical.target
-UNIT
-ln -sf /lib/systemd/system/graphical.target "$root/etc/systemd/system/default.target"
-mkdir -p "$root/etc/systemd/system/graphical.target.wants"
-ln -sf ../inside.service "$root/etc/systemd/system/graphical.target.wants/inside.service"
 
-timeout 900 "$nspawn" --quiet -D "$root" --boot --register=no --keep-unit --console=pipe --private-network \
-  >"$work/console" 2>&1 </dev/null || true
-cat "$root/result" 2>/dev/null || { tail -40 "$work/console"; echo "it did not boot"; exit 1; }
-grep -q '^ALL GOOD' "$root/result"
+container "$root" "$here/tests/systemd/inside.sh" "$work/console" --private-network

@@ -7,10 +7,10 @@
 #   cargo deb --no-build
 set -euo pipefail
 here="$(cd "$(dirname "$0")/../.." && pwd)"
+. "$here/tests/systemd/container.sh"
 old="$(realpath "$1")" new="$(realpath "$2")"
 work="${3:-$here/target/package}" suite="${4:-bookworm}"
 root="$work/$suite" clean="$work/$suite.clean"
-nspawn="${NSPAWN:-systemd-nspawn}"
 
 if [ ! -d "$clean/usr" ]; then
   mkdir -p "$work"
@@ -33,24 +33,6 @@ echo 'APT::Get::Assume-Yes "true";' >"$root/etc/apt/apt.conf.d/90yes"
 find "$work/samples/artworks" -name '*.png' -exec cp {} "$root/root/pictures/" \;
 cp "$old" "$root/root/$(dpkg-deb -f "$old" Package)_$(dpkg-deb -f "$old" Version)_amd64.deb"
 cp "$new" "$root/packages/next.deb"
-install -m 755 "$here/tests/systemd/installed.sh" "$root/installed.sh"
 echo "127.0.0.1 localhost $(hostname)" >"$root/etc/hosts"
-cat >"$root/etc/systemd/system/installed.service" <<'UNIT'
-[Unit]
-After=multi-user.target
-[Service]
-Type=oneshot
-ExecStart=/installed.sh
-ExecStopPost=/bin/systemctl poweroff --no-block
-StandardOutput=journal+console
-[Install]
-WantedBy=graphical.target
-UNIT
-ln -sf /lib/systemd/system/graphical.target "$root/etc/systemd/system/default.target"
-mkdir -p "$root/etc/systemd/system/graphical.target.wants"
-ln -sf ../installed.service "$root/etc/systemd/system/graphical.target.wants/installed.service"
 
-timeout 900 "$nspawn" --quiet -D "$root" --boot --register=no --keep-unit --console=pipe \
-  >"$work/console" 2>&1 </dev/null || true
-cat "$root/result" 2>/dev/null || { tail -40 "$work/console"; echo "it did not boot"; exit 1; }
-grep -q '^ALL GOOD' "$root/result"
+container "$root" "$here/tests/systemd/installed.sh" "$work/console"
