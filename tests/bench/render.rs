@@ -140,6 +140,8 @@ fn updates(
             work.hash = hash((work.size + round + k as u64) % CONTENTS);
             work.size += 1;
         }
+        // Arrivals lie seconds apart: what the last publish left to be written is written by then.
+        rustix::fs::sync();
         let before = cpu_ms();
         let published = publisher
             .publish(generation, cells, 1_000 + round)
