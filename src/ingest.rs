@@ -1,6 +1,7 @@
 //! From a finished file to a durable embedding and a durable cell.
 //!
-//! It owns the threads: several that read, hash, decode and prepare, one that embeds, one that makes the results durable.
+//! It owns the threads: several that read, hash, decode and prepare, as many as the encoder serves at a time that embed,
+//! one that makes the results durable.
 //! The queues between them are bounded, so that memory is too; a picture that takes long to decode holds up no other.
 //! It decides nothing: which files, and when, is `plan`'s; what becomes of the results is `pipeline`'s.
 //!
@@ -217,9 +218,17 @@ impl Ingest {
         // A thread of its own for what waits on the disk, so that the encoder need not.
         let groups = COMMIT.div_ceil(self.encoder.max_batch().clamp(1, COMMIT));
         let (encoded, to_commit) = bounded::<Vec<Encoded>>(groups);
-        let ingest = self.clone();
-        let encode = move || ingest.encode_all(&to_encode, &encoded);
-        handles.push(thread::Builder::new().name("encode".into()).spawn(encode)?);
+        let next = self.next.as_ref().map_or(0, |next| next.runs());
+        for i in 0..self.encoder.runs().max(next) {
+            let (ingest, inbox, outbox) = (self.clone(), to_encode.clone(), encoded.clone());
+            let encode = move || ingest.encode_all(&inbox, &outbox);
+            handles.push(
+                thread::Builder::new()
+                    .name(format!("encode-{i}"))
+                    .spawn(encode)?,
+            );
+        }
+        drop(encoded);
         let commit = move || self.commit_all(&to_commit, &deliver);
         handles.push(thread::Builder::new().name("commit".into()).spawn(commit)?);
         Ok((jobs, handles))

@@ -293,6 +293,33 @@ fn an_embedding_that_is_not_finite_names_its_picture() {
 }
 
 #[test]
+fn sessions_side_by_side_give_the_bits_of_one() {
+    if !has_library("sessions_side_by_side_give_the_bits_of_one") {
+        return;
+    }
+    let path = fixture("models/dynamic.onnx");
+    let alone = load(&path).expect("an encoder");
+    let runtime = Runtime {
+        threads: NonZero::new(3),
+        sessions: NonZero::new(2),
+        ..Runtime::default()
+    };
+    let several = OnnxEncoder::load(&path, &runtime).expect("an encoder");
+    assert_eq!((alone.runs(), several.runs()), (1, 2));
+    let inputs: Vec<_> = (0..40).map(|seed| alone.prepare(&drawn(seed))).collect();
+    let expected = alone.encode(&inputs).expect("embeddings");
+    // More callers than sessions: some wait.
+    std::thread::scope(|scope| {
+        let callers: Vec<_> = (0..4)
+            .map(|_| scope.spawn(|| several.encode(&inputs).expect("embeddings")))
+            .collect();
+        for caller in callers {
+            assert_eq!(caller.join().expect("no panic"), expected);
+        }
+    });
+}
+
+#[test]
 fn a_folder_with_a_card_is_a_model() {
     if !has_library("a_folder_with_a_card_is_a_model") {
         return;

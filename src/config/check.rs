@@ -49,6 +49,10 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
         "embed.threads must be at most 1024",
     );
     need(
+        config.embed.sessions <= 64,
+        "embed.sessions must be at most 64",
+    );
+    need(
         (2..=200).contains(&config.layout.n_neighbors),
         "layout.n_neighbors must be 2 to 200",
     );

@@ -101,8 +101,10 @@ pub struct Embed {
     pub model: String,
     /// The onnxruntime library; empty: searched.
     pub library: PathBuf,
-    /// Threads of one inference; 0: as many as there are processors.
+    /// Threads of inference in all; 0: as many as there are processors.
     pub threads: usize,
+    /// Copies of the model that share the threads; 0: two where there are threads and memory for them.
+    pub sessions: usize,
     /// What inference runs on.
     pub device: Device,
     /// A file with words for the regions of the mosaic; empty: none.
@@ -115,6 +117,7 @@ impl Default for Embed {
             model: "builtin".into(),
             library: PathBuf::new(),
             threads: 0,
+            sessions: 0,
             device: Device::Auto,
             vocabulary: PathBuf::new(),
         }

@@ -234,6 +234,7 @@ pub fn encoder_spec(config: &Config) -> EncoderSpec {
                 state: Some(config.folders.state.clone()),
             },
             threads: NonZero::new(embed.threads),
+            sessions: NonZero::new(embed.sessions),
             device: match embed.device {
                 config::Device::Auto => Device::Auto,
                 config::Device::Cpu => Device::Cpu,

@@ -2,7 +2,7 @@
 //!
 //! Names, sizes and the batch are read from the session; what it cannot say comes from `model.toml`. A model that is
 //! no image encoder is refused with what was found. One trial run at the start finds the embedding's length and shows
-//! that the model runs at all. onnxruntime's session is used under a lock: it has its own threads.
+//! that the model runs at all. On the CPU it may hold several sessions of the model, for as many callers at a time.
 //!
 //! Invariants: embeddings have length 1 and no value that is not finite; the same picture gives the same bits whatever
 //! else is in its batch, which is why quantised models run one picture at a time.
@@ -12,25 +12,22 @@ use super::{
     card::{self, Fingerprint, ModelFiles},
     outlets::{self, Float, POOLED, PictureInput},
     preprocess::Preprocess,
-    session::{self, Runtime},
+    session::{self, Runtime, Sessions},
 };
 use crate::artwork::decode::Picture;
 use half::f16;
 use ort::{
-    session::{Session, SessionInputValue},
+    session::SessionInputValue,
     value::{DynValue, TensorRef},
 };
-use std::{
-    path::Path,
-    sync::{Mutex, PoisonError},
-};
+use std::{fs, path::Path};
 
 /// Pictures in one run where the model leaves it open: more gain nothing and keep memory (notes/ort.md).
 const BATCH: usize = 8;
 
 /// An image encoder in an ONNX file.
 pub struct OnnxEncoder {
-    session: Mutex<Session>,
+    sessions: Sessions,
     input: PictureInput,
     output: String,
     recipe: Preprocess,
@@ -46,27 +43,31 @@ impl OnnxEncoder {
     pub fn load(path: &Path, runtime: &Runtime) -> Result<Self, EncodeError> {
         let files = card::locate(path)?;
         let fingerprint = card::fingerprint(&files.onnx)?;
-        let prove = |session| Self::prove(&files, &fingerprint, session);
-        let (mut encoder, device) = session::open(&files.onnx, runtime, prove)?;
+        let bytes = fs::metadata(&files.onnx).map_or(0, |metadata| metadata.len());
+        let prove = |sessions| Self::prove(&files, &fingerprint, sessions);
+        let (mut encoder, device) =
+            session::open(&files.onnx, runtime, runtime.sessions(bytes), prove)?;
         encoder.device = device;
         Ok(encoder)
     }
 
-    /// Recognises the session's inputs and outputs and runs it once.
+    /// Recognises the model's inputs and outputs and runs it once.
     fn prove(
         files: &ModelFiles,
         fingerprint: &Fingerprint,
-        session: Session,
+        sessions: Sessions,
     ) -> Result<Self, EncodeError> {
         let ModelFiles { onnx, card, name } = files;
         let refuse = |what: String| EncodeError::NotAnEncoder {
             path: onnx.clone(),
             what,
         };
+        let session = sessions.free();
         let input =
             outlets::picture_input(session.inputs(), card.input.as_deref()).map_err(refuse)?;
         let output =
             outlets::embedding_output(session.outputs(), card.output.as_deref()).map_err(refuse)?;
+        drop(session);
         let size = input.fixed_size.or(card.size).unwrap_or(224);
         if let (Some(fixed), Some(said)) = (input.fixed_size, card.size)
             && fixed != said
@@ -81,7 +82,7 @@ impl OnnxEncoder {
         let open_batch = if fingerprint.quantised { 1 } else { BATCH };
         let max_batch = input.fixed_batch.or(card.batch).unwrap_or(open_batch);
         let mut encoder = Self {
-            session: Mutex::new(session),
+            sessions,
             input,
             output,
             recipe,
@@ -153,7 +154,7 @@ impl OnnxEncoder {
         }
         .map_err(failed)?;
 
-        let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut session = self.sessions.free();
         let outputs = session
             .run(ort::inputs![self.input.name.as_str() => value])
             .map_err(failed)?;
@@ -180,6 +181,10 @@ impl Encoder for OnnxEncoder {
 
     fn max_batch(&self) -> usize {
         self.max_batch
+    }
+
+    fn runs(&self) -> usize {
+        self.sessions.len()
     }
 
     fn prepare(&self, picture: &Picture) -> Vec<f32> {

@@ -6,7 +6,7 @@ use super::{
     clip::OnnxEncoder,
     outlets,
     preprocess::{Filter, Shape},
-    session::{self, Runtime},
+    session::{self, Runtime, Sessions},
 };
 use std::{fs, path::Path};
 
@@ -31,7 +31,8 @@ pub fn inspect(path: &Path, runtime: &Runtime) -> Result<Inspection, EncodeError
         ("bytes", bytes.to_string()),
         ("id", fingerprint.model.0.clone()),
     ];
-    let look = |session: ort::session::Session| {
+    let look = |sessions: Sessions| {
+        let session = sessions.free();
         let producer = session.metadata().ok().and_then(|m| m.producer());
         let producer = producer.filter(|name| !name.is_empty());
         Ok([
@@ -44,7 +45,7 @@ pub fn inspect(path: &Path, runtime: &Runtime) -> Result<Inspection, EncodeError
         device: session::Device::Cpu,
         ..runtime.clone()
     };
-    let (found, _) = session::open(&onnx, &cpu, look)?;
+    let (found, _) = session::open(&onnx, &cpu, 1, look)?;
     facts.extend(found);
     facts.push((
         "card",
@@ -86,7 +87,15 @@ pub fn inspect(path: &Path, runtime: &Runtime) -> Result<Inspection, EncodeError
         ("batch", format!("{} at once", encoder.max_batch())),
         (
             "runs on",
-            format!("{}, {} threads", encoder.device(), runtime.threads()),
+            format!(
+                "{}, {} threads, {} at a time",
+                encoder.device(),
+                runtime.threads(),
+                match encoder.runs() {
+                    1 => "one run".to_owned(),
+                    runs => format!("{runs} runs"),
+                },
+            ),
         ),
     ]);
     Ok(Inspection {

@@ -189,6 +189,10 @@ pub trait Encoder: Send + Sync {
     fn dims(&self) -> usize;
     /// How many inputs [`Encoder::encode`] runs at once; more are encoded in several runs.
     fn max_batch(&self) -> usize;
+    /// How many calls of [`Encoder::encode`] gain from running at the same time.
+    fn runs(&self) -> usize {
+        1
+    }
     /// Prepares a picture for [`Encoder::encode`]; pure, called on any thread, many at a time.
     fn prepare(&self, picture: &Picture) -> Vec<f32>;
     /// Embeds prepared inputs; the results are L2-normalised and in the order of `inputs`.

@@ -1,4 +1,7 @@
-//! Opening onnxruntime sessions: threads, and the device that inference runs on.
+//! Opening onnxruntime sessions: threads, copies of the model, and the device that inference runs on.
+//!
+//! Threads of one session wait for each other hundreds of times a run; two sessions side by side, each with half of the
+//! threads, do not. A session is for one caller at a time: onnxruntime's `Run` is not safe beside itself everywhere.
 //!
 //! CUDA is used where the loaded library offers it and the machine has it; anything else runs on the CPU, with one line
 //! in the log if CUDA was asked for or failed. Nothing of CUDA is needed to build mosaicd or to run it.
@@ -9,7 +12,18 @@ use ort::{
     ep::{CUDA, ExecutionProvider},
     session::Session,
 };
-use std::{num::NonZero, path::Path, thread};
+use std::{
+    iter,
+    num::NonZero,
+    path::Path,
+    sync::{Mutex, MutexGuard, PoisonError, TryLockError},
+    thread,
+};
+
+/// Sessions that a picture encoder opens where nothing is configured: more gain little and each holds the model again.
+const SESSIONS: usize = 2;
+/// Memory there must be for each byte of the model to open more than one.
+const ROOM: u64 = 16;
 
 /// What inference runs on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,56 +42,122 @@ pub enum Device {
 pub struct Runtime {
     /// Where to look for onnxruntime.
     pub library: LibrarySearch,
-    /// Threads that a run of the model uses; `None` means one a core.
+    /// Threads of inference in all; `None` means one a core.
     pub threads: Option<NonZero<usize>>,
+    /// Sessions of a picture encoder, which share the threads; `None` means two where there are threads and memory for
+    /// them.
+    pub sessions: Option<NonZero<usize>>,
     /// What inference runs on.
     pub device: Device,
 }
 
 impl Runtime {
-    /// The threads of a run.
+    /// The threads of inference.
     pub(super) fn threads(&self) -> usize {
         let threads = self
             .threads
             .or_else(|| thread::available_parallelism().ok());
         threads.map_or(1, NonZero::get)
     }
+
+    /// How many sessions to open of a model of `bytes`.
+    pub(super) fn sessions(&self, bytes: u64) -> usize {
+        let room = memory_bytes() / ROOM >= bytes;
+        let fitting = if room { SESSIONS } else { 1 };
+        self.sessions
+            .map_or(fitting, NonZero::get)
+            .min(self.threads())
+    }
 }
 
-/// Opens the model on the device that `runtime` prefers and hands the session to `prove`, which shows by a trial run
-/// that it works; falls back to the CPU if it does not on CUDA. Returns what `prove` made and the device's name.
+/// Bytes of memory of the machine; 0 if it cannot be told.
+#[cfg(target_os = "linux")]
+fn memory_bytes() -> u64 {
+    let info = rustix::system::sysinfo();
+    info.totalram as u64 * u64::from(info.mem_unit)
+}
+
+/// Bytes of memory of the machine; 0 if it cannot be told.
+#[cfg(not(target_os = "linux"))]
+fn memory_bytes() -> u64 {
+    0
+}
+
+/// Sessions of one model, each for one caller at a time.
+pub(super) struct Sessions {
+    first: Mutex<Session>,
+    others: Vec<Mutex<Session>>,
+}
+
+impl Sessions {
+    /// Opens `count` sessions, at least one, by `open`.
+    fn open(count: usize, open: impl Fn() -> ort::Result<Session>) -> ort::Result<Self> {
+        let first = Mutex::new(open()?);
+        let others = (1..count).map(|_| open().map(Mutex::new));
+        Ok(Self {
+            first,
+            others: others.collect::<ort::Result<_>>()?,
+        })
+    }
+
+    /// How many callers need not wait for each other.
+    pub(super) fn len(&self) -> usize {
+        1 + self.others.len()
+    }
+
+    /// One that nobody uses, or else the first as soon as it is free.
+    pub(super) fn free(&self) -> MutexGuard<'_, Session> {
+        let mut all = iter::once(&self.first).chain(&self.others);
+        let free = all.find_map(|session| match session.try_lock() {
+            Ok(session) => Some(session),
+            Err(TryLockError::Poisoned(error)) => Some(error.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        });
+        free.unwrap_or_else(|| self.first.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Opens the model on the device that `runtime` prefers, on the CPU in `count` sessions that share the threads, and hands
+/// them to `prove`, which shows by a trial run that they work; falls back to the CPU if they do not on CUDA. Returns what
+/// `prove` made and the device's name.
 pub(super) fn open<T>(
     onnx: &Path,
     runtime: &Runtime,
-    mut prove: impl FnMut(Session) -> Result<T, EncodeError>,
+    count: usize,
+    mut prove: impl FnMut(Sessions) -> Result<T, EncodeError>,
 ) -> Result<(T, &'static str), EncodeError> {
     let environment = library::environment(&runtime.library)?;
     let session = |cuda: bool| {
-        let commit = || {
-            let builder = Session::builder(&environment)?
-                .with_intra_threads(runtime.threads())?
-                // Threads that spin while they wait for each other take the processor from those that decode.
-                .with_intra_op_spinning(false)?
-                .with_inter_threads(1)?;
-            let mut builder = match cuda {
-                true => builder
-                    .with_execution_providers([CUDA::default().build().error_on_failure()])?,
-                false => builder,
-            };
-            builder.commit_from_file(onnx)
+        let threads = match cuda {
+            true => runtime.threads(),
+            false => runtime.threads().div_ceil(count),
         };
-        commit().map_err(|source: ort::Error| EncodeError::Model {
-            path: onnx.to_path_buf(),
-            source,
-        })
+        let builder = Session::builder(&environment)?
+            .with_intra_threads(threads)?
+            // Threads that spin while they wait for each other take the processor from those that decode.
+            .with_intra_op_spinning(false)?
+            .with_inter_threads(1)?;
+        let mut builder = match cuda {
+            true => {
+                builder.with_execution_providers([CUDA::default().build().error_on_failure()])?
+            }
+            false => builder,
+        };
+        builder.commit_from_file(onnx)
+    };
+    let failed = |source| EncodeError::Model {
+        path: onnx.to_path_buf(),
+        source,
     };
     if wants_cuda(runtime.device) {
-        match session(true).and_then(&mut prove) {
+        let sessions = Sessions::open(1, || session(true)).map_err(failed);
+        match sessions.and_then(&mut prove) {
             Ok(made) => return Ok((made, "cuda")),
             Err(error) => tracing::warn!(error = %error, "CUDA cannot be used; running on the CPU"),
         }
     }
-    Ok((prove(session(false)?)?, "cpu"))
+    let sessions = Sessions::open(count, || session(false)).map_err(failed)?;
+    Ok((prove(sessions)?, "cpu"))
 }
 
 /// Whether CUDA is worth a try with the loaded library.

@@ -12,16 +12,12 @@ use super::{
     card::{self, TextFiles},
     clip,
     outlets::{self, TextInput},
-    session::{self, Runtime},
+    session::{self, Runtime, Sessions},
 };
-use ort::{
-    session::{Session, SessionInputValue},
-    value::Tensor,
-};
+use ort::{session::SessionInputValue, value::Tensor};
 use std::{
     borrow::Cow,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
 };
 use tokenizers::{Tokenizer, TruncationParams};
 
@@ -33,7 +29,7 @@ const END: &str = "<|endoftext|>";
 /// A text encoder with its tokenizer.
 pub struct TextEncoder {
     onnx: PathBuf,
-    session: Mutex<Session>,
+    sessions: Sessions,
     tokenizer: Tokenizer,
     input: TextInput,
     output: String,
@@ -55,8 +51,8 @@ impl TextEncoder {
             prompt,
         } = &files;
         let made = read_tokenizer(tokenizer)?;
-        let prove = |session| Self::prove(onnx, &made, prompt, session);
-        let (encoder, _) = session::open(onnx, runtime, prove)?;
+        let prove = |sessions| Self::prove(onnx, &made, prompt, sessions);
+        let (encoder, _) = session::open(onnx, runtime, 1, prove)?;
         Ok(Some(encoder))
     }
 
@@ -64,14 +60,16 @@ impl TextEncoder {
         onnx: &Path,
         tokenizer: &Tokenizer,
         prompt: &str,
-        session: Session,
+        sessions: Sessions,
     ) -> Result<Self, EncodeError> {
         let refuse = |what: String| EncodeError::NotATextEncoder {
             path: onnx.to_path_buf(),
             what,
         };
+        let session = sessions.free();
         let input = outlets::text_input(session.inputs()).map_err(refuse)?;
         let output = outlets::embedding_output(session.outputs(), None).map_err(refuse)?;
+        drop(session);
         let mut tokenizer = tokenizer.clone();
         let cut = TruncationParams {
             max_length: input.fixed_length.unwrap_or(LENGTH),
@@ -85,7 +83,7 @@ impl TextEncoder {
         tokenizer.with_padding(None);
         let mut encoder = Self {
             onnx: onnx.to_path_buf(),
-            session: Mutex::new(session),
+            sessions,
             tokenizer,
             input,
             output,
@@ -134,7 +132,7 @@ impl TextEncoder {
         if let Some(name) = &self.input.mask {
             inputs.push((name.as_str().into(), self.numbers(mask, rows)?));
         }
-        let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut session = self.sessions.free();
         let outputs = session.run(inputs).map_err(failed)?;
         let embeddings = clip::unit_rows(&outputs[self.output.as_str()], rows)?;
         let first = embeddings.into_iter().next().flatten();
