@@ -5,6 +5,23 @@
 use super::DecodeLimits;
 use image::{ImageDecoder, ImageError, ImageFormat, error::DecodingError};
 use std::io::Cursor;
+use zune_jpeg::{
+    JpegDecoder,
+    zune_core::{bytestream::ZCursor, colorspace::ColorSpace, options::DecoderOptions},
+};
+
+/// Decodes a JPEG of three colours; its decoder writes opaque RGBA by itself.
+pub(super) fn read_jpeg(bytes: &[u8]) -> Result<Vec<u8>, ImageError> {
+    let options = DecoderOptions::default()
+        .jpeg_set_out_colorspace(ColorSpace::RGBA)
+        .set_strict_mode(false)
+        .set_max_width(usize::MAX)
+        .set_max_height(usize::MAX);
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
+    decoder
+        .decode()
+        .map_err(|error| ImageError::Decoding(DecodingError::new(ImageFormat::Jpeg.into(), error)))
+}
 
 /// Decodes with any decoder of RGB.
 pub(super) fn read(decoder: impl ImageDecoder) -> Result<Vec<u8>, ImageError> {
@@ -62,9 +79,11 @@ fn spread(rgb: &[u8], rgba: &mut Vec<u8>) {
         let back = u64::from_le_bytes([e, f, g, h, i, j, k, l]);
         let front = (front & LOW) | (front << 8 & HIGH) | ALPHA;
         let back = (back >> 16 & LOW) | (back >> 8 & HIGH) | ALPHA;
-        let (to_front, to_back) = to.split_at_mut(8);
-        to_front.copy_from_slice(&front.to_le_bytes());
-        to_back.copy_from_slice(&back.to_le_bytes());
+        // Whole arrays are assigned: a copy of a slice is a call where it is not inlined, which took a tenth of all that drawing takes.
+        if let [to_front, to_back] = to.as_chunks_mut::<8>().0 {
+            *to_front = front.to_le_bytes();
+            *to_back = back.to_le_bytes();
+        }
     }
     let to_rest = to_rest.as_chunks_mut::<4>().0.iter_mut();
     for (to, &[r, g, b]) in to_rest.zip(rest.as_chunks::<3>().0) {
@@ -87,6 +106,38 @@ mod tests {
             let mut rgba = Vec::new();
             spread(&rgb, &mut rgba);
             assert_eq!(rgba, naive);
+        }
+    }
+
+    #[test]
+    fn a_jpeg_has_the_pixels_that_image_reads_and_no_alpha() {
+        use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
+        let sizes = [(1, 1), (7, 5), (16, 16), (33, 17), (61, 43), (250, 131)];
+        let samplings = [
+            SamplingFactor::R_4_4_4,
+            SamplingFactor::R_4_2_2,
+            SamplingFactor::R_4_2_0,
+        ];
+        for ((width, height), sampling) in sizes.into_iter().flat_map(|s| samplings.map(|f| (s, f)))
+        {
+            for progressive in [false, true] {
+                let pixel = |i: u32| ((i * 7) ^ (i / 91)) as u8;
+                let rgb: Vec<u8> = (0..width * height * 3).map(pixel).collect();
+                let mut bytes = Vec::new();
+                let mut encoder = Encoder::new(&mut bytes, 80);
+                encoder.set_sampling_factor(sampling);
+                encoder.set_progressive(progressive);
+                let (w, h) = (width as u16, height as u16);
+                encoder.encode(&rgb, w, h, ColorType::Rgb).expect("encoded");
+                let expected = image::load_from_memory(&bytes)
+                    .expect("readable")
+                    .to_rgba8();
+                let read = read_jpeg(&bytes).expect("readable");
+                assert!(
+                    read == expected.into_raw(),
+                    "{width} × {height}, {sampling:?}, progressive: {progressive}"
+                );
+            }
         }
     }
 
