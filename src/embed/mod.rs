@@ -13,6 +13,7 @@ pub mod card;
 pub mod clip;
 pub mod inspect;
 pub mod library;
+mod memory;
 mod outlets;
 pub mod preprocess;
 pub mod session;
