@@ -47,7 +47,7 @@ mod serving;
 mod threads;
 mod validate;
 
-pub use rooms::{encoder_spec, open_encoder, params, roots};
+pub use rooms::{encoder_spec, open_encoder_alone, params, roots};
 pub use serve::CONFIRMATION;
 pub use validate::{Finding, Invalid, validate};
 

@@ -52,7 +52,7 @@ pub(crate) fn import(config: &Config, vectors: &Path, items: &Path) -> anyhow::R
             listed.len()
         );
     }
-    let encoder = daemon::open_encoder(config)?;
+    let encoder = daemon::open_encoder_alone(config)?;
     let model = vectors::digest(encoder.model());
     if let Some(other) = listed.iter().find(|item| item.model != model) {
         bail!(

@@ -251,7 +251,7 @@ fn embed_file(config: &Config, path: &Path, dims: usize, model: &str) -> anyhow:
     })?;
     let picture =
         decode(&bytes, &DecodeLimits::default()).with_context(|| path.display().to_string())?;
-    let encoder = daemon::open_encoder(config)?;
+    let encoder = daemon::open_encoder_alone(config)?;
     if encoder.name() != model || encoder.dims() != dims {
         bail!(
             "the mosaic was made with the encoder {model}, the configuration names {}",

@@ -219,8 +219,15 @@ async fn stop(signals: &mut UnboundedReceiver<Signal>) {
 }
 
 /// Loads the configured encoder.
-pub fn open_encoder(config: &Config) -> Result<Arc<dyn Encoder>, DaemonError> {
+pub(super) fn open_encoder(config: &Config) -> Result<Arc<dyn Encoder>, DaemonError> {
     Ok(Arc::from(embed::open(&encoder_spec(config))?))
+}
+
+/// Loads the configured encoder for a command that embeds one picture, or none: one session has all threads.
+pub fn open_encoder_alone(config: &Config) -> Result<Arc<dyn Encoder>, DaemonError> {
+    let mut spec = encoder_spec(config);
+    spec.runtime.sessions = Some(NonZero::<usize>::MIN);
+    Ok(Arc::from(embed::open(&spec)?))
 }
 
 /// The encoder as the configuration names it.

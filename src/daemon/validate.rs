@@ -48,7 +48,7 @@ pub fn validate(config: &Config) -> Vec<Finding> {
             writable(&folders.state).and_then(|text| local(&folders.state, text)),
         );
     }
-    let encoder = rooms::open_encoder(config).map_err(|error| error.to_string());
+    let encoder = rooms::open_encoder_alone(config).map_err(|error| error.to_string());
     add(
         "encoder",
         encoder.map(|e| {

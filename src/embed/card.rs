@@ -250,24 +250,27 @@ pub(super) struct Fingerprint {
     pub(super) model: ModelId,
     /// Whether it computes with whole numbers, so that its results depend on the batch (notes: cosine .99985).
     pub(super) quantised: bool,
+    /// Bytes of all that.
+    pub(super) bytes: u64,
 }
 
 /// Reads the file once, in pieces, with the weights in `<file>_data` or `<file>.data` where an export has them.
 pub(super) fn fingerprint(onnx: &Path) -> Result<Fingerprint, EncodeError> {
     let mut sum = Sha256::new();
     let mut quantised = false;
-    digest(onnx, &mut sum, &mut quantised)?;
+    let mut bytes = digest(onnx, &mut sum, &mut quantised)?;
     for suffix in ["_data", ".data"] {
         let mut name = onnx.as_os_str().to_owned();
         name.push(suffix);
         let weights = PathBuf::from(name);
         if weights.is_file() {
-            digest(&weights, &mut sum, &mut false)?;
+            bytes += digest(&weights, &mut sum, &mut false)?;
         }
     }
     Ok(Fingerprint {
         model: ModelId(hex(sum)),
         quantised,
+        bytes,
     })
 }
 
@@ -275,7 +278,8 @@ fn hex(sum: Sha256) -> String {
     sum.finalize().iter().map(|b| format!("{b:02x}")).collect()
 }
 
-fn digest(path: &Path, sum: &mut Sha256, quantised: &mut bool) -> Result<(), EncodeError> {
+/// Says how many bytes it has read.
+fn digest(path: &Path, sum: &mut Sha256, quantised: &mut bool) -> Result<u64, EncodeError> {
     // An operator's name stands in the file as plain text. A false hit costs a little speed, nothing else.
     const WHOLE_NUMBERS: [&[u8]; 4] = [
         b"DynamicQuantizeLinear",
@@ -290,13 +294,15 @@ fn digest(path: &Path, sum: &mut Sha256, quantised: &mut bool) -> Result<(), Enc
     };
     let mut file = File::open(path).map_err(unreadable)?;
     let mut buffer = vec![0; OVERLAP + (1 << 18)];
+    let mut bytes = 0;
     loop {
         let read = match file.read(&mut buffer[OVERLAP..]) {
-            Ok(0) => return Ok(()),
+            Ok(0) => return Ok(bytes),
             Ok(read) => read,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(unreadable(error)),
         };
+        bytes += read as u64;
         sum.update(&buffer[OVERLAP..OVERLAP + read]);
         let window = &buffer[..OVERLAP + read];
         *quantised = *quantised || WHOLE_NUMBERS.iter().any(|name| contains(window, name));

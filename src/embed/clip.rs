@@ -20,7 +20,7 @@ use ort::{
     session::SessionInputValue,
     value::{DynValue, TensorRef},
 };
-use std::{fs, path::Path};
+use std::path::Path;
 
 /// Pictures in one run where the model leaves it open: more gain nothing and keep memory (notes/ort.md).
 const BATCH: usize = 8;
@@ -43,10 +43,9 @@ impl OnnxEncoder {
     pub fn load(path: &Path, runtime: &Runtime) -> Result<Self, EncodeError> {
         let files = card::locate(path)?;
         let fingerprint = card::fingerprint(&files.onnx)?;
-        let bytes = fs::metadata(&files.onnx).map_or(0, |metadata| metadata.len());
         let prove = |sessions| Self::prove(&files, &fingerprint, sessions);
-        let (mut encoder, device) =
-            session::open(&files.onnx, runtime, runtime.sessions(bytes), prove)?;
+        let count = runtime.sessions(fingerprint.bytes);
+        let (mut encoder, device) = session::open(&files.onnx, runtime, count, prove)?;
         encoder.device = device;
         Ok(encoder)
     }

@@ -2,6 +2,7 @@
 //!
 //! Source: the kernel's `Documentation/admin-guide/cgroup-v2.rst`; version 1 is not asked.
 
+#[cfg(any(target_os = "linux", test))]
 use std::{fs, path::Path};
 
 /// Bytes of memory that the process may use; 0 if it cannot be told.
@@ -21,6 +22,7 @@ pub(super) fn allowed_bytes() -> u64 {
 }
 
 /// The lowest `memory.high` or `memory.max` of the group that `/proc/self/cgroup` names, and of those around it.
+#[cfg(any(target_os = "linux", test))]
 fn group_limit(root: &Path, groups: &str) -> Option<u64> {
     let own = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
     let around = Path::new(own).ancestors();

@@ -64,7 +64,7 @@ impl Runtime {
         threads.map_or(1, NonZero::get)
     }
 
-    /// How many sessions to open of a model whose file has `bytes`.
+    /// How many sessions to open of a model of `bytes`, weights beside it included.
     pub(super) fn sessions(&self, bytes: u64) -> usize {
         let room = memory::allowed_bytes() / ROOM >= bytes;
         let fitting = if room { SESSIONS } else { 1 };
@@ -81,14 +81,26 @@ pub(super) struct Sessions {
 }
 
 impl Sessions {
-    /// Opens `count` sessions, at least one, by `open`.
-    fn open(count: usize, open: impl Fn() -> ort::Result<Session>) -> ort::Result<Self> {
-        let first = Mutex::new(open()?);
-        let others = (1..count).map(|_| open().map(Mutex::new));
-        Ok(Self {
-            first,
-            others: others.collect::<ort::Result<_>>()?,
-        })
+    /// Opens `count` sessions, at least one, by `open`, which is given the threads of each; all have `threads` together.
+    /// One is enough: that there is no memory for another is no error.
+    fn open(
+        count: usize,
+        threads: usize,
+        open: impl Fn(usize) -> ort::Result<Session>,
+    ) -> ort::Result<Self> {
+        let share = |i: usize| threads / count + usize::from(i < threads % count);
+        let first = Mutex::new(open(share(0))?);
+        let mut others = Vec::new();
+        for i in 1..count {
+            match open(share(i)) {
+                Ok(session) => others.push(Mutex::new(session)),
+                Err(error) => {
+                    tracing::warn!(sessions = i, error = %error, "no more sessions of the model can be opened");
+                    break;
+                }
+            }
+        }
+        Ok(Self { first, others })
     }
 
     /// How many callers need not wait for each other.
@@ -109,7 +121,7 @@ impl Sessions {
 }
 
 /// Opens the model on the device that `runtime` prefers, on the CPU in `count` sessions that share the threads, and hands
-/// them to `prove`, which shows by a trial run that they work; falls back to the CPU if they do not on CUDA. Returns what
+/// them to `prove`, which shows by a trial run of one that they work; falls back to the CPU if they do not on CUDA. Returns what
 /// `prove` made and the device's name.
 pub(super) fn open<T>(
     onnx: &Path,
@@ -118,11 +130,7 @@ pub(super) fn open<T>(
     mut prove: impl FnMut(Sessions) -> Result<T, EncodeError>,
 ) -> Result<(T, &'static str), EncodeError> {
     let environment = library::environment(&runtime.library)?;
-    let session = |cuda: bool| {
-        let threads = match cuda {
-            true => runtime.threads(),
-            false => runtime.threads().div_ceil(count),
-        };
+    let session = |threads: usize, cuda: bool| {
         let builder = Session::builder(&environment)?
             .with_intra_threads(threads)?
             // Threads that spin while they wait for each other take the processor from those that decode.
@@ -141,14 +149,15 @@ pub(super) fn open<T>(
         source,
     };
     if wants_cuda(runtime.device) {
-        let sessions = Sessions::open(1, || session(true)).map_err(failed);
+        let sessions = Sessions::open(1, runtime.threads(), |threads| session(threads, true));
+        let sessions = sessions.map_err(failed);
         match sessions.and_then(&mut prove) {
             Ok(made) => return Ok((made, "cuda")),
             Err(error) => tracing::warn!(error = %error, "CUDA cannot be used; running on the CPU"),
         }
     }
-    let sessions = Sessions::open(count, || session(false)).map_err(failed)?;
-    Ok((prove(sessions)?, "cpu"))
+    let sessions = Sessions::open(count, runtime.threads(), |threads| session(threads, false));
+    Ok((prove(sessions.map_err(failed)?)?, "cpu"))
 }
 
 /// Whether CUDA is worth a try with the loaded library.

@@ -5,7 +5,12 @@ use crate::{
     store::SledStore,
 };
 use crossbeam_channel::{Receiver, unbounded};
-use std::{fs, os::unix::fs::MetadataExt, time::Duration};
+use std::{
+    fs,
+    os::unix::fs::MetadataExt,
+    sync::{Condvar, Mutex},
+    time::Duration,
+};
 
 /// Nothing here takes this long unless it is broken.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -17,6 +22,26 @@ struct Fake {
     bad: Vec<u32>,
     /// A picture wider than 100 waits for this in `prepare`.
     gate: Option<Receiver<()>>,
+    meeting: Option<Meeting>,
+}
+
+/// Nobody leaves it before `wanted` have come.
+struct Meeting {
+    wanted: usize,
+    come: Mutex<usize>,
+    met: Condvar,
+}
+
+impl Meeting {
+    fn attend(&self) {
+        let mut come = self.come.lock().expect("no panic");
+        *come += 1;
+        self.met.notify_all();
+        let waited = self
+            .met
+            .wait_timeout_while(come, PATIENCE, |come| *come < self.wanted);
+        assert!(!waited.expect("no panic").1.timed_out(), "nobody else came");
+    }
 }
 
 impl Encoder for Fake {
@@ -36,6 +61,10 @@ impl Encoder for Fake {
         4
     }
 
+    fn runs(&self) -> usize {
+        self.meeting.as_ref().map_or(1, |meeting| meeting.wanted)
+    }
+
     fn prepare(&self, picture: &Picture) -> Vec<f32> {
         if let (101.., Some(gate)) = (picture.width, &self.gate) {
             gate.recv_timeout(PATIENCE).expect("the others went on");
@@ -49,6 +78,9 @@ impl Encoder for Fake {
             "a batch of {}",
             inputs.len()
         );
+        if let Some(meeting) = &self.meeting {
+            meeting.attend();
+        }
         let bad = |input: &Vec<f32>| self.bad.contains(&(input[0] as u32));
         match inputs.iter().position(bad) {
             Some(index) => Err(EncodeError::NotFinite { index }),
@@ -119,6 +151,7 @@ fn fake() -> Fake {
         model: ModelId("fake".into()),
         bad: Vec::new(),
         gate: None,
+        meeting: None,
     }
 }
 
@@ -142,6 +175,21 @@ fn a_picture_without_an_embedding_does_not_take_its_batch_with_it() {
     });
     refused.sort_unstable();
     assert_eq!(refused, bad);
+}
+
+#[test]
+fn an_encoder_is_run_as_often_at_a_time_as_it_says() {
+    let meeting = Meeting {
+        wanted: 3,
+        come: Mutex::default(),
+        met: Condvar::new(),
+    };
+    let fake = Fake {
+        meeting: Some(meeting),
+        ..fake()
+    };
+    let widths: Vec<u32> = (1..60).collect();
+    ingest(fake, &widths, 2, |outcome| assert!(outcome.result.is_ok()));
 }
 
 #[test]

@@ -19,11 +19,6 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    /// Whether it is stored as three colours, not as grey or CMYK.
-    pub(super) fn three_colours(&self) -> bool {
-        self.components == 3
-    }
-
     /// What the decoder holds per pixel besides its output: a progressive file's coefficients, two bytes each, all
     /// components at the full size in the worst case.
     pub(super) fn coefficient_bytes_per_px(&self) -> u64 {

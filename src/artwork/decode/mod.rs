@@ -190,12 +190,12 @@ fn decode_as(
     name: &'static str,
     limits: &DecodeLimits,
 ) -> Result<Picture, DecodeError> {
-    let mut jpeg = None;
+    let mut coefficient_bytes_per_px = 0;
     match format {
         ImageFormat::Jpeg => {
             let shape = jpeg::inspect(bytes)?;
             check_size(shape.width, shape.height, 0, limits)?;
-            jpeg = Some(shape);
+            coefficient_bytes_per_px = shape.coefficient_bytes_per_px();
         }
         ImageFormat::Png => {
             if let Some((width, height)) = png_size(bytes) {
@@ -217,7 +217,6 @@ fn decode_as(
 
     let (width, height) = decoder.dimensions();
     let pixels = u64::from(width) * u64::from(height);
-    let coefficient_bytes_per_px = jpeg.map_or(0, |shape| shape.coefficient_bytes_per_px());
     let decoder_bytes = decoder
         .total_bytes()
         .saturating_add(pixels.saturating_mul(coefficient_bytes_per_px));
@@ -232,9 +231,11 @@ fn decode_as(
         true => Picture {
             width,
             height,
-            rgba: match (format, jpeg) {
-                (ImageFormat::Png, _) => opaque::read_png(bytes, limits),
-                (_, Some(shape)) if shape.three_colours() => opaque::read_jpeg(bytes),
+            rgba: match format {
+                ImageFormat::Png => opaque::read_png(bytes, limits),
+                ImageFormat::Jpeg => {
+                    opaque::read_jpeg(bytes).unwrap_or_else(|| opaque::read(decoder))
+                }
                 _ => opaque::read(decoder),
             }
             .map_err(refused)?,

@@ -10,17 +10,24 @@ use zune_jpeg::{
     zune_core::{bytestream::ZCursor, colorspace::ColorSpace, options::DecoderOptions},
 };
 
-/// Decodes a JPEG of three colours; its decoder writes opaque RGBA by itself.
-pub(super) fn read_jpeg(bytes: &[u8]) -> Result<Vec<u8>, ImageError> {
+/// Decodes a JPEG straight to RGBA where its decoder can, which it cannot where the file holds RGB. `None` for all but YCbCr.
+pub(super) fn read_jpeg(bytes: &[u8]) -> Option<Result<Vec<u8>, ImageError>> {
     let options = DecoderOptions::default()
         .jpeg_set_out_colorspace(ColorSpace::RGBA)
         .set_strict_mode(false)
         .set_max_width(usize::MAX)
         .set_max_height(usize::MAX);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
-    decoder
-        .decode()
-        .map_err(|error| ImageError::Decoding(DecodingError::new(ImageFormat::Jpeg.into(), error)))
+    decoder.decode_headers().ok()?;
+    if decoder.input_colorspace() != Some(ColorSpace::YCbCr) {
+        return None;
+    }
+    let damaged = |error| DecodingError::new(ImageFormat::Jpeg.into(), error);
+    Some(
+        decoder
+            .decode()
+            .map_err(|e| ImageError::Decoding(damaged(e))),
+    )
 }
 
 /// Decodes with any decoder of RGB.
@@ -132,7 +139,7 @@ mod tests {
                 let expected = image::load_from_memory(&bytes)
                     .expect("readable")
                     .to_rgba8();
-                let read = read_jpeg(&bytes).expect("readable");
+                let read = read_jpeg(&bytes).expect("YCbCr").expect("readable");
                 assert!(
                     read == expected.into_raw(),
                     "{width} × {height}, {sampling:?}, progressive: {progressive}"

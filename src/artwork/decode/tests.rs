@@ -368,6 +368,37 @@ fn cmyk_grey_and_progressive_jpegs_decode() {
 }
 
 #[test]
+fn jpegs_that_hold_rgb_decode() {
+    use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
+    let rgb: Vec<u8> = (0..24 * 16 * 3_u32).map(|i| (i * 5 / 7) as u8).collect();
+    let mut bytes = Vec::new();
+    let mut encoder = Encoder::new(&mut bytes, 90);
+    encoder.set_sampling_factor(SamplingFactor::R_4_4_4);
+    encoder
+        .encode(&rgb, 24, 16, ColorType::Rgb)
+        .expect("encoded");
+    // The same samples under other names: components R, G and B, or what Adobe's marker calls "no transform".
+    let place = |marker: u8| bytes.windows(2).position(|w| w == [0xff, marker]);
+    let (frame, scan) = (place(0xc0).expect("SOF0"), place(0xda).expect("SOS"));
+    let mut named = bytes.clone();
+    for (i, name) in b"RGB".iter().enumerate() {
+        named[frame + 10 + 3 * i] = *name;
+        named[scan + 5 + 2 * i] = *name;
+    }
+    let adobe = [
+        &bytes[..2],
+        b"\xff\xee\x00\x0eAdobe\x00\x64\0\0\0\0\0",
+        &bytes[2..],
+    ]
+    .concat();
+    for file in [named, adobe] {
+        let expected = image::load_from_memory(&file).expect("readable").to_rgba8();
+        assert_ne!(expected.as_raw(), &decoded(&bytes).rgba);
+        assert_eq!(decoded(&file).rgba, expected.into_raw());
+    }
+}
+
+#[test]
 fn an_animation_gives_its_first_frame() {
     let mut bytes = Vec::new();
     let mut encoder = image::codecs::gif::GifEncoder::new(&mut bytes);
