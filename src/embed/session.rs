@@ -25,8 +25,8 @@ use std::{
 
 /// Sessions that a picture encoder opens where nothing is configured: more gain little and each holds the model again.
 const SESSIONS: usize = 2;
-/// Memory there must be for each byte of the model to open more than one. A session of ViT-B/32 (351 MB) takes 2.1 times as
-/// much, two take 3.7; while the model changes there are twice as many, and pictures take memory too.
+/// Memory there must be for each byte of the model to open more than one. A session of ViT-B/32 (351 MB) takes 2.1 times
+/// as much, two take 3.7; while the model changes there are twice as many, and pictures take memory too.
 const ROOM: u64 = 10;
 
 /// What inference runs on.
@@ -66,10 +66,12 @@ impl Runtime {
 
     /// How many sessions to open of a model of `bytes`, weights beside it included.
     pub(super) fn sessions(&self, bytes: u64) -> usize {
-        let room = memory::allowed_bytes() / ROOM >= bytes;
-        let fitting = if room { SESSIONS } else { 1 };
+        let fitting = || match memory::allowed_bytes() / ROOM >= bytes {
+            true => SESSIONS,
+            false => 1,
+        };
         self.sessions
-            .map_or(fitting, NonZero::get)
+            .map_or_else(fitting, NonZero::get)
             .min(self.threads())
     }
 }
@@ -121,8 +123,8 @@ impl Sessions {
 }
 
 /// Opens the model on the device that `runtime` prefers, on the CPU in `count` sessions that share the threads, and hands
-/// them to `prove`, which shows by a trial run of one that they work; falls back to the CPU if they do not on CUDA. Returns what
-/// `prove` made and the device's name.
+/// them to `prove`, which shows by a trial run of one that they work; falls back to the CPU if they do not on CUDA.
+/// Returns what `prove` made and the device's name.
 pub(super) fn open<T>(
     onnx: &Path,
     runtime: &Runtime,

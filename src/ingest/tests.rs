@@ -22,6 +22,7 @@ struct Fake {
     bad: Vec<u32>,
     /// A picture wider than 100 waits for this in `prepare`.
     gate: Option<Receiver<()>>,
+    /// Calls of `encode` wait here for each other; as many runs at a time as it wants.
     meeting: Option<Meeting>,
 }
 

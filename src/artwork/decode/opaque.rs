@@ -10,7 +10,8 @@ use zune_jpeg::{
     zune_core::{bytestream::ZCursor, colorspace::ColorSpace, options::DecoderOptions},
 };
 
-/// Decodes a JPEG straight to RGBA where its decoder can, which it cannot where the file holds RGB. `None` for all but YCbCr.
+/// Decodes a JPEG of YCbCr, which most are, straight to RGBA; `None` for any other: where a file holds RGB, its decoder
+/// cannot.
 pub(super) fn read_jpeg(bytes: &[u8]) -> Option<Result<Vec<u8>, ImageError>> {
     let options = DecoderOptions::default()
         .jpeg_set_out_colorspace(ColorSpace::RGBA)
@@ -86,7 +87,8 @@ fn spread(rgb: &[u8], rgba: &mut Vec<u8>) {
         let back = u64::from_le_bytes([e, f, g, h, i, j, k, l]);
         let front = (front & LOW) | (front << 8 & HIGH) | ALPHA;
         let back = (back >> 16 & LOW) | (back >> 8 & HIGH) | ALPHA;
-        // Whole arrays are assigned: a copy of a slice is a call where it is not inlined, which took a tenth of all that drawing takes.
+        // Whole arrays are assigned: copies of slices are calls where they are not inlined, and took a tenth of a cold
+        // render.
         if let [to_front, to_back] = to.as_chunks_mut::<8>().0 {
             *to_front = front.to_le_bytes();
             *to_back = back.to_le_bytes();
