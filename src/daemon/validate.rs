@@ -53,10 +53,11 @@ pub fn validate(config: &Config) -> Vec<Finding> {
         "encoder",
         encoder.map(|e| {
             format!(
-                "{}, {} dimensions, model {}",
+                "{}, {} dimensions, model {}, on {}",
                 e.name(),
                 e.dims(),
-                short(&e.model().0)
+                short(&e.model().0),
+                e.device()
             )
         }),
     );

@@ -47,6 +47,8 @@ impl OnnxEncoder {
         let count = runtime.sessions(fingerprint.bytes);
         let (mut encoder, device) = session::open(&files.onnx, runtime, count, prove)?;
         encoder.device = device;
+        let runs = encoder.runs();
+        tracing::info!(path = %files.onnx.display(), device, runs, "model loaded");
         Ok(encoder)
     }
 
@@ -98,11 +100,6 @@ impl OnnxEncoder {
     /// The preprocessing, for those who show or test it.
     pub fn recipe(&self) -> &Preprocess {
         &self.recipe
-    }
-
-    /// What it runs on, `cpu` or `cuda`.
-    pub fn device(&self) -> &'static str {
-        self.device
     }
 
     /// The names of the input and the output that are used.
@@ -184,6 +181,10 @@ impl Encoder for OnnxEncoder {
 
     fn runs(&self) -> usize {
         self.sessions.len()
+    }
+
+    fn device(&self) -> &'static str {
+        self.device
     }
 
     fn prepare(&self, picture: &Picture) -> Vec<f32> {

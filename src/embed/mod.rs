@@ -194,6 +194,10 @@ pub trait Encoder: Send + Sync {
     fn runs(&self) -> usize {
         1
     }
+    /// What it runs on: `cpu` or `cuda`.
+    fn device(&self) -> &'static str {
+        "cpu"
+    }
     /// Prepares a picture for [`Encoder::encode`]; pure, called on any thread, many at a time.
     fn prepare(&self, picture: &Picture) -> Vec<f32>;
     /// Embeds prepared inputs; the results are L2-normalised and in the order of `inputs`.

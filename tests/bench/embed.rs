@@ -9,7 +9,8 @@
 //! - `draw FOLDER COUNT SIZE png|jpeg`: sample artworks to run it on.
 //!
 //! `MODEL` is an ONNX file; the library is found as usual (`ORT_DYLIB_PATH`); `MOSAICD_THREADS` sets both the decoding
-//! and the inference threads (default: one a core).
+//! and the inference threads (default: one a core), `MOSAICD_SESSIONS` how many sessions share the latter,
+//! `MOSAICD_DEVICE=cpu|cuda` the device.
 #![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs)]
 
 use crossbeam_channel::unbounded;
@@ -21,13 +22,19 @@ use mosaicd::{
         tile::{Fit, TileSpec},
     },
     demo,
-    embed::{Encoder, clip::OnnxEncoder, library, preprocess::Preprocess, session::Runtime},
+    embed::{
+        Encoder,
+        clip::OnnxEncoder,
+        library,
+        preprocess::Preprocess,
+        session::{Device, Runtime},
+    },
     ingest::{Attempts, Ingest, Job, threads_or_all},
     publish::CellStore,
     store::SledStore,
     watch::Roots,
 };
-use ort::{session::Session, value::TensorRef};
+use ort::{ep::CUDA, session::Session, value::TensorRef};
 use rustix::time::{ClockId, clock_gettime};
 use std::{
     env, fs,
@@ -73,6 +80,12 @@ fn threads() -> usize {
 fn runtime() -> Runtime {
     Runtime {
         threads: NonZero::new(threads()),
+        sessions: env::var("MOSAICD_SESSIONS").map_or(None, |n| n.parse().ok()),
+        device: match env::var("MOSAICD_DEVICE").as_deref() {
+            Ok("cuda") => Device::Cuda,
+            Ok("cpu") => Device::Cpu,
+            _ => Device::Auto,
+        },
         ..Runtime::default()
     }
 }
@@ -159,14 +172,17 @@ fn ratio(model: &str, folder: &Path, rounds: usize) {
     let encoder: Arc<dyn Encoder> = Arc::new(encoder);
     // The bare session: no pipeline, no locks, the same tensor every time.
     let environment = library::environment(&runtime().library).unwrap();
-    let mut session = Session::builder(&environment)
+    let mut builder = Session::builder(&environment)
         .unwrap()
         .with_intra_threads(threads())
         .unwrap()
         .with_inter_threads(1)
-        .unwrap()
-        .commit_from_file(model)
         .unwrap();
+    if encoder.device() == "cuda" {
+        let cuda = CUDA::default().build().error_on_failure();
+        builder = builder.with_execution_providers([cuda]).unwrap();
+    }
+    let mut session = builder.commit_from_file(model).unwrap();
     let jobs = jobs(folder);
     let tensor: Vec<f32> = (0..batch * recipe.len())
         .map(|i| (i % 255) as f32 / 128.0 - 1.0)
@@ -187,9 +203,10 @@ fn ratio(model: &str, folder: &Path, rounds: usize) {
     };
     bare();
     println!(
-        "{} files, {} threads, batch {batch}; images/s, CPU ms an image",
+        "{} files, {} threads, batch {batch}, on {}; images/s, CPU ms an image",
         jobs.len(),
-        threads()
+        threads(),
+        encoder.device()
     );
     let mut ratios = Vec::new();
     for round in 0..rounds {
