@@ -2,7 +2,8 @@
 //!
 //! Pure: pixels in, pixels out. Alpha is composited on the background before resizing, which equals resizing with
 //! premultiplied alpha, so no dark fringes appear. Any picture gives a cell, 1 × 1 and 100,000 × 1 included.
-//! Resizing: Lanczos3 where the picture shrinks, after halvings where it shrinks much; Catmull-Rom where it grows.
+//! Resizing: Catmull-Rom, which is Pillow's bicubic and so the 2022 post's, after halvings where the picture shrinks much.
+//! Lanczos3 cannot be told from it at these sizes (45 to 50 dB) and takes half as long again.
 
 use super::decode::Picture;
 use fast_image_resize::{
@@ -11,6 +12,7 @@ use fast_image_resize::{
     pixels::U8x4,
 };
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// How a picture fills its square cell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -110,66 +112,138 @@ fn resized(
         width: ((window.left + window.width).ceil() - left) as u32,
         height: ((window.top + window.height).ceil() - top) as u32,
     };
-    let (mut reduced, mut scale) = (None, 1.0);
-    if !part.opaque(picture) {
-        reduced = Some(part.composited(picture, background));
-    }
     let shrinks_by = |scale: f64| {
         let (across, down) = (f64::from(width), f64::from(height));
         (window.width / across).min(window.height / down) / scale
     };
-    while shrinks_by(scale) >= HALVED_FROM {
-        reduced = Some(match &reduced {
-            None => halve(part.rows(picture), part.width, part.height),
-            Some(Rgbx { size, bytes }) => {
-                halve(bytes.chunks_exact(4 * size.0 as usize), size.0, size.1)
-            }
+    let halved = |Rgbx { size, bytes }: &Rgbx| {
+        halve(bytes.chunks_exact(4 * size.0 as usize), size.0, size.1).0
+    };
+    let (mut reduced, mut scale) = (None, 1.0);
+    if shrinks_by(scale) >= HALVED_FROM {
+        // Most pictures are opaque, and one look at their many pixels is enough.
+        let (half, opaque) = halve(part.rows(picture), part.width, part.height);
+        reduced = Some(match opaque {
+            true => half,
+            false => halved(&part.composited(picture, background)),
         });
+        scale = 2.0;
+    } else if !part.opaque(picture) {
+        reduced = Some(part.composited(picture, background));
+    }
+    while let Some(large) = reduced
+        .as_ref()
+        .filter(|_| shrinks_by(scale) >= HALVED_FROM)
+    {
+        reduced = Some(halved(large));
         scale *= 2.0;
     }
 
-    let filter = match window.width >= f64::from(width) || window.height >= f64::from(height) {
-        true => FilterType::Lanczos3,
-        false => FilterType::CatmullRom,
+    let window = Window {
+        left: (window.left - left) / scale,
+        top: (window.top - top) / scale,
+        width: window.width / scale,
+        height: window.height / scale,
     };
-    let options = ResizeOptions::new()
-        .resize_alg(ResizeAlg::Convolution(filter))
-        .use_alpha(false)
-        .crop(
-            (window.left - left) / scale,
-            (window.top - top) / scale,
-            window.width / scale,
-            window.height / scale,
-        );
     // The filter must not see what the cell does not show.
-    let (size, bytes, seen) = match &reduced {
-        Some(Rgbx { size, bytes }) => (*size, bytes, Part::whole(*size)),
-        None => ((picture.width, picture.height), &picture.rgba, part),
+    let view = match &reduced {
+        Some(Rgbx { size, bytes }) => View::whole(bytes, *size),
+        None => View {
+            bytes: &picture.rgba,
+            size: (picture.width, picture.height),
+            seen: part,
+        },
     };
-    resample(bytes, size, seen, (width, height), &options)
+    resample(&view, window, (width, height))
 }
 
-/// Filters `seen` of four-byte pixels down or up to `to`, width and height; the fourth byte is ignored. RGB, `None` if
-/// anything does not fit.
+/// Four-byte pixels, the fourth byte of which is ignored, and what may be seen of them.
+struct View<'a> {
+    bytes: &'a [u8],
+    /// Width and height.
+    size: (u32, u32),
+    seen: Part,
+}
+
+impl<'a> View<'a> {
+    fn whole(bytes: &'a [u8], size @ (width, height): (u32, u32)) -> Self {
+        let seen = Part {
+            left: 0,
+            top: 0,
+            width,
+            height,
+        };
+        Self { bytes, size, seen }
+    }
+}
+
+/// Filters the `window` of what is seen down or up to `to`, width and height. RGB, `None` if anything does not fit.
+///
+/// Both passes go along rows, the second along those of the turned picture: the library's own pass along columns calls a
+/// closure for every vector (6.1.0), which takes several times as long.
+fn resample(view: &View, window: Window, to: (u32, u32)) -> Option<Vec<u8>> {
+    let across = window.left..window.left + window.width;
+    let down = window.top..window.top + window.height;
+    let narrow = along_rows(view, across, to.0)?;
+    let columns = turned(narrow.pixels(), to.0 as usize);
+    let columns = View::whole(columns.as_flattened(), (view.seen.height, to.0));
+    let small = along_rows(&columns, down, to.1)?;
+    let rows = turned(small.pixels(), to.1 as usize);
+    let mut rgb = vec![0; rows.len() * 3];
+    for (to, [r, g, b, _]) in rgb.as_chunks_mut::<3>().0.iter_mut().zip(rows) {
+        *to = [r, g, b];
+    }
+    Some(rgb)
+}
+
+/// Filters along rows: the columns `window` of what is seen become `width`.
 ///
 /// The only place that does: each kind of picture and view that the library is asked for takes seconds to compile.
-pub(crate) fn resample(
-    bytes: &[u8],
-    (width, height): (u32, u32),
-    seen: Part,
-    to: (u32, u32),
-    options: &ResizeOptions,
-) -> Option<Vec<u8>> {
-    let source = TypedImageRef::<U8x4>::from_buffer(width, height, bytes).ok()?;
+fn along_rows(
+    View { bytes, size, seen }: &View,
+    window: Range<f64>,
+    width: u32,
+) -> Option<TypedImage<'static, U8x4>> {
+    let source = TypedImageRef::<U8x4>::from_buffer(size.0, size.1, bytes).ok()?;
     let view = TypedCroppedImage::from_ref(&source, seen.left, seen.top, seen.width, seen.height);
-    let mut target = TypedImage::<U8x4>::new(to.0, to.1);
+    let mut target = TypedImage::<U8x4>::new(width, seen.height);
+    let (length, height) = (window.end - window.start, f64::from(seen.height));
+    let options = ResizeOptions::new()
+        .resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom))
+        .use_alpha(false)
+        .crop(window.start, 0.0, length, height);
     Resizer::new()
-        .resize_typed(&view.ok()?, &mut target, options)
+        .resize_typed(&view.ok()?, &mut target, &options)
         .ok()?;
-    let mut rgb = vec![0; target.pixels().len() * 3];
-    let pixels = rgb.as_chunks_mut::<3>().0.iter_mut().zip(target.pixels());
-    pixels.for_each(|(to, pixel)| to.copy_from_slice(&pixel.0[..3]));
-    Some(rgb)
+    Some(target)
+}
+
+/// The rows of `width` pixels become columns, a cache line of each at a time.
+fn turned(pixels: &[U8x4], width: usize) -> Vec<[u8; 4]> {
+    const LINE: usize = 16;
+    let mut turned = vec![[0; 4]; pixels.len()];
+    let height = pixels.len() / width.max(1);
+    for (band, rows) in pixels.chunks(LINE * width.max(1)).enumerate() {
+        for (x, column) in turned.chunks_exact_mut(height.max(1)).enumerate() {
+            let from = rows[x..].iter().step_by(width);
+            let to = column[LINE * band..].iter_mut();
+            to.zip(from).for_each(|(to, from)| *to = from.0);
+        }
+    }
+    turned
+}
+
+/// A cell of `from × from` four-byte pixels at another side, RGB; `None` if they do not fit.
+pub(crate) fn resized_square(rgbx: &[u8], from: u32, to: u32) -> Option<Vec<u8>> {
+    let side = f64::from(from);
+    let window = Window {
+        left: 0.0,
+        top: 0.0,
+        width: side,
+        height: side,
+    };
+    let whole = View::whole(rgbx, (from, from));
+    resample(&whole, window, (to, to))
 }
 
 /// Opaque pixels, four bytes each, row-major.
@@ -180,7 +254,7 @@ struct Rgbx {
 }
 
 /// A rectangle of whole pixels within a picture.
-pub(crate) struct Part {
+struct Part {
     left: u32,
     top: u32,
     width: u32,
@@ -188,16 +262,6 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    /// All of a picture.
-    pub(crate) const fn whole((width, height): (u32, u32)) -> Self {
-        Self {
-            left: 0,
-            top: 0,
-            width,
-            height,
-        }
-    }
-
     /// The RGBA rows of the rectangle.
     fn rows<'a>(&self, picture: &'a Picture) -> impl Iterator<Item = &'a [u8]> {
         let line = 4 * picture.width as usize;
@@ -232,10 +296,13 @@ impl Part {
     }
 }
 
-/// Halves opaque pixels: rounded means of four; an odd last row or column is averaged from what there is.
-fn halve<'a>(mut rows: impl Iterator<Item = &'a [u8]>, width: u32, height: u32) -> Rgbx {
+/// Halves opaque pixels: rounded means of four; an odd last row or column is averaged from what there is. Says whether
+/// they were opaque.
+fn halve<'a>(mut rows: impl Iterator<Item = &'a [u8]>, width: u32, height: u32) -> (Rgbx, bool) {
     let size = (width.div_ceil(2), height.div_ceil(2));
     let mut bytes = vec![0; 4 * size.0 as usize * size.1 as usize];
+    // Every pixel and every other one, which has its alpha in the last byte.
+    let mut all = u64::MAX;
     for to in bytes.chunks_exact_mut(4 * size.0 as usize) {
         let Some(top) = rows.next() else { break };
         let bottom = rows.next().unwrap_or(top);
@@ -243,16 +310,20 @@ fn halve<'a>(mut rows: impl Iterator<Item = &'a [u8]>, width: u32, height: u32) 
         let (bottom, bottom_rest) = bottom.as_chunks::<8>();
         let (to, _) = to.as_chunks_mut::<4>();
         for ((to, top), bottom) in to.iter_mut().zip(top).zip(bottom) {
-            *to = mean(u64::from_le_bytes(*top), u64::from_le_bytes(*bottom));
+            let (top, bottom) = (u64::from_le_bytes(*top), u64::from_le_bytes(*bottom));
+            all &= top & bottom;
+            *to = mean(top, bottom);
         }
-        if let (Some(to), [_, _, _, _]) = (to.last_mut(), top_rest) {
+        if let (Some(to), [_, _, _, alpha]) = (to.last_mut(), top_rest) {
+            all &= u64::from(alpha & bottom_rest[3]) << 56 | u64::MAX >> 8;
             for c in 0..4 {
                 let sum = u16::from(top_rest[c]) + u16::from(bottom_rest[c]);
                 to[c] = sum.div_ceil(2) as u8;
             }
         }
     }
-    Rgbx { size, bytes }
+    const ALPHA: u64 = 0xFF00_0000_FF00_0000;
+    (Rgbx { size, bytes }, all & ALPHA == ALPHA)
 }
 
 /// The rounded mean of two pixels and the two below them, all four channels at once: every other byte has room to
@@ -418,10 +489,73 @@ mod tests {
     fn halves_are_rounded_means_of_what_there_is() {
         let pixel = |v: u8| [v, v + 1, v + 2, 255];
         let bytes: Vec<u8> = (0..9).flat_map(|i| pixel(10 * i)).collect();
-        let half = halve(bytes.chunks_exact(12), 3, 3);
+        let (half, opaque) = halve(bytes.chunks_exact(12), 3, 3);
         assert_eq!(half.size, (2, 2));
+        assert!(opaque);
         let expected = [20, 35, 65, 80].map(pixel).concat();
         assert_eq!(half.bytes, expected);
+    }
+
+    #[test]
+    fn every_pixel_that_is_not_opaque_is_seen_while_halving() {
+        for clear in 0..15 {
+            let mut bytes = [9, 9, 9, 255].repeat(15);
+            bytes[4 * clear + 3] = 254;
+            let (_, opaque) = halve(bytes.chunks_exact(4 * 5), 5, 3);
+            assert!(!opaque, "pixel {clear}");
+        }
+    }
+
+    #[test]
+    fn a_hole_in_a_picture_that_is_halved_shows_the_background() {
+        let hole = |x, y| (60..68).contains(&x) && (60..68).contains(&y);
+        let alpha = |x, y| if hole(x, y) { 0 } else { 255 };
+        let holed = picture(128, 128, |x, y| [200, 200, 200, alpha(x, y)]);
+        let cell = prepare(&holed, &spec(16, Fit::Cover));
+        let (middle, corner) = (at(&cell, 7, 7), at(&cell, 0, 0));
+        assert_eq!(corner, [200; 3]);
+        assert!(middle.iter().all(|&v| v < 180), "{middle:?}");
+    }
+
+    #[test]
+    fn turning_gives_what_the_library_s_own_passes_give() {
+        // It goes along columns first. Where sharp edges overshoot eight bits between the passes the order shows, so here
+        // are none.
+        let wave = |at: f32| (128.0 + 60.0 * at.sin()) as u8;
+        let waves = picture(97, 61, |x, y| {
+            let (x, y) = (x as f32, y as f32);
+            [wave(x * y / 40.0), wave(x / 3.0 + y), wave(y / 2.0), 255]
+        });
+        let size = (waves.width, waves.height);
+        let window = Window {
+            left: 3.5,
+            top: 1.25,
+            width: 80.0,
+            height: 59.5,
+        };
+        let source =
+            TypedImageRef::<U8x4>::from_buffer(size.0, size.1, &waves.rgba).expect("whole");
+        for to in [(23, 17), (140, 90)] {
+            let ours = resample(&View::whole(&waves.rgba, size), window, to);
+            let view = TypedCroppedImage::from_ref(&source, 0, 0, size.0, size.1);
+            let mut target = TypedImage::<U8x4>::new(to.0, to.1);
+            let options = ResizeOptions::new()
+                .resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom))
+                .use_alpha(false)
+                .crop(window.left, window.top, window.width, window.height);
+            Resizer::new()
+                .resize_typed(&view.expect("inside"), &mut target, &options)
+                .expect("resized");
+            let theirs: Vec<u8> = target
+                .pixels()
+                .iter()
+                .flat_map(|p| [p.0[0], p.0[1], p.0[2]])
+                .collect();
+            let ours = ours.expect("resized");
+            assert_eq!(ours.len(), theirs.len());
+            // Each pass rounds once.
+            assert!(ours.iter().zip(&theirs).all(|(a, b)| a.abs_diff(*b) <= 2));
+        }
     }
 
     #[test]
@@ -441,12 +575,8 @@ mod tests {
             width: 1029.0,
             height: 1029.0,
         };
-        let options = ResizeOptions::new()
-            .resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))
-            .use_alpha(false)
-            .crop(window.left, window.top, window.width, window.height);
-        let size = (width, height);
-        let alone = resample(&bands.rgba, size, Part::whole(size), (64, 64), &options);
+        let whole = View::whole(&bands.rgba, (width, height));
+        let alone = resample(&whole, window, (64, 64));
         let alone = alone.expect("resized");
         let halved = resized(&bands, window, (64, 64), GREY).expect("resized");
         let squares = |(a, b): (&u8, &u8)| f64::from(a.abs_diff(*b)).powi(2);

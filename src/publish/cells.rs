@@ -30,7 +30,7 @@ use std::{
 pub const CACHE_BYTES: usize = 64 << 20;
 
 /// Counts up when the same picture gives other pixels than before, so that all cells are prepared anew.
-const PREPARED: u32 = 2;
+const PREPARED: u32 = 3;
 /// Mips above this side are never cached; below it, the whole of a pyramid level costs little to read.
 const CACHED_PX: u32 = 32;
 /// What a cached entry costs besides its pixels: key, pointer, allocator.

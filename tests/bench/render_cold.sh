@@ -1,20 +1,26 @@
 #!/bin/sh
-# Cold render of one folder by mosaicd, by the render step of the published Python recipe, and by libvips, in one run.
+# Cold render of one folder by mosaicd, by the render step of the published Python recipe, and by libvips, alternating, all
+# on one processor: two that share a core make CPU seconds longer, and only the recipe uses one alone.
 #
-#   tests/bench/render_cold.sh FOLDER     (PNG and JPEG files; needs libvips-tools and python3-pil)
+#   tests/bench/render_cold.sh FOLDER [ROUNDS]     (PNG and JPEG files; needs libvips-tools and python3-pil)
 set -eu
 folder=$(realpath "$1")
+rounds=${2:-3}
 python=${MOSAICD_PYTHON:-/usr/bin/python3}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$(dirname "$0")/../.."
+side=$(find "$folder" -type f | wc -l | awk '{ s = int(sqrt($1)); if (s * s < $1) s++; print s }')
+export MOSAICD_BENCH_ARTWORKS="$folder"
+cargo bench -q --bench render --no-run
 uptime
 
-echo "== mosaicd"
-MOSAICD_BENCH_ARTWORKS="$folder" cargo bench -q --bench render
+for round in $(seq "$rounds"); do
+    echo "== round $round: mosaicd"
+    taskset -c 0 cargo bench -q --bench render
 
-echo "== the recipe's render step (PIL: open, resize to twice the tile, centre, paste, save PNG)"
-time -p "$python" - "$folder" "$work/recipe.png" <<'PY'
+    echo "== the recipe's render step (PIL: open, resize to twice the tile, centre, paste, save PNG)"
+    time -p taskset -c 0 "$python" - "$folder" "$work/recipe.png" <<'PY'
 import glob, math, sys
 from PIL import Image
 folder, out, tile = sys.argv[1], sys.argv[2], 128
@@ -27,9 +33,10 @@ for i, path in enumerate(paths):
 canvas.save(out)
 PY
 
-echo "== vipsthumbnail + vips arrayjoin"
-side=$(find "$folder" -type f | wc -l | awk '{ s = int(sqrt($1)); if (s * s < $1) s++; print s }')
-time -p sh -c '
-    vipsthumbnail --size 128x128 --smartcrop centre --output "$2/%s-tn.jpg[Q=85]" "$1"/*
-    vips arrayjoin "$(ls "$2"/*-tn.jpg | tr "\n" " ")" "$2/vips.jpg[Q=85]" --across "$3"
-' sh "$folder" "$work" "$side"
+    echo "== vipsthumbnail + vips arrayjoin"
+    time -p taskset -c 0 sh -c '
+        vipsthumbnail --size 128x128 --smartcrop centre --output "$2/%s-tn.jpg[Q=85]" "$1"/*
+        vips arrayjoin "$(ls "$2"/*-tn.jpg | tr "\n" " ")" "$2/vips.jpg[Q=85]" --across "$3"
+    ' sh "$folder" "$work" "$side"
+    rm -f "$work"/*
+done

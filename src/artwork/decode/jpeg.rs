@@ -75,7 +75,7 @@ pub(super) fn inspect(bytes: &[u8]) -> Result<Shape, DecodeError> {
 /// The next marker's code at or after `at`, and the position behind it. Entropy-coded bytes are passed over.
 fn next_marker(bytes: &[u8], mut at: usize) -> Option<(u8, usize)> {
     loop {
-        at += bytes.get(at..)?.iter().position(|&byte| byte == 0xff)? + 1;
+        at += memchr::memchr(0xff, bytes.get(at..)?)? + 1;
         while *bytes.get(at)? == 0xff {
             at += 1;
         }
