@@ -6,6 +6,7 @@
 //! Invariants: a [`ContentHash`] depends on the file's bytes alone; an [`ArtworkId`] is never used twice.
 
 pub mod decode;
+pub(crate) mod resize;
 pub mod tile;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::Error};

@@ -47,8 +47,8 @@ impl OnnxEncoder {
         let count = runtime.sessions(fingerprint.bytes);
         let (mut encoder, device) = session::open(&files.onnx, runtime, count, prove)?;
         encoder.device = device;
-        let runs = encoder.runs();
-        tracing::info!(path = %files.onnx.display(), device, runs, "model loaded");
+        let sessions = encoder.runs();
+        tracing::info!(path = %files.onnx.display(), device, sessions, "model loaded");
         Ok(encoder)
     }
 

@@ -23,10 +23,12 @@ use std::{
     thread,
 };
 
-/// Most sessions that a picture encoder opens where nothing is configured: on 16 cores twice as many gain a twentieth.
-const SESSIONS: usize = 8;
+/// Most sessions that a picture encoder opens where nothing is configured. Twice as many gain a tenth on 16 cores, hold twice
+/// as much memory for as long as the daemon runs, and leave a work that comes alone half of the threads.
+const SESSIONS: usize = 4;
 /// Memory there must be for each byte of the model and each session after the first. A session of ViT-B/32 (351 MB) takes
-/// 2.1 times as much, each other 1.4 to 1.6; while the model changes there are twice as many, and pictures take memory too.
+/// 2.1 times as much, each other 1.4 to 1.6; while a model changes, or the configuration is read again, there are twice as
+/// many, and pictures take memory too.
 const ROOM: u64 = 10;
 
 /// What inference runs on.
@@ -48,7 +50,7 @@ pub struct Runtime {
     pub library: LibrarySearch,
     /// Threads of inference in all; `None` means one a core.
     pub threads: Option<NonZero<usize>>,
-    /// Sessions of a picture encoder, which share the threads; `None` means up to eight where there are threads and memory
+    /// Sessions of a picture encoder, which share the threads; `None` means up to four where there are threads and memory
     /// for them.
     pub sessions: Option<NonZero<usize>>,
     /// What inference runs on.
@@ -158,11 +160,14 @@ pub(super) fn open<T>(
         let sessions = sessions.map_err(failed);
         match sessions.and_then(&mut prove) {
             Ok(made) => return Ok((made, "cuda")),
-            // Nothing is wrong with the model: what onnxruntime says is of the device.
-            Err(EncodeError::Model { source, .. }) => {
-                tracing::warn!(error = %source, "CUDA cannot be used; running on the CPU");
+            Err(error) => {
+                // Nothing is wrong with the model: what onnxruntime says is of the device.
+                let error = match error {
+                    EncodeError::Model { source, .. } => source.to_string(),
+                    other => other.to_string(),
+                };
+                tracing::warn!(error, "CUDA cannot be used; running on the CPU");
             }
-            Err(error) => tracing::warn!(error = %error, "CUDA cannot be used; running on the CPU"),
         }
     }
     let sessions = Sessions::open(count, runtime.threads(), |threads| session(threads, false));
@@ -198,7 +203,7 @@ mod tests {
         assert_eq!(fitting(0, MODEL), 1);
         assert_eq!(fitting(10 * MODEL - 1, MODEL), 1);
         assert_eq!(fitting(10 * MODEL, MODEL), 2);
-        assert_eq!(fitting(16 << 30, MODEL), 5);
+        assert_eq!(fitting(8 << 30, MODEL), 3);
         assert_eq!(fitting(u64::MAX, MODEL), SESSIONS);
         assert_eq!(fitting(u64::MAX, 0), SESSIONS);
     }

@@ -2,7 +2,7 @@
 //!
 //! Halving is exact integer arithmetic (mean of four, rounded), so a pyramid built in any order has the same bits.
 
-use crate::artwork::tile::{Cell, resized_square};
+use crate::artwork::{resize::resized_square, tile::Cell};
 
 /// All mips of a cell from 1 px up to its own side, each `side × side × 3` bytes; the side must be a power of two.
 pub fn mips(cell: &Cell) -> Vec<Vec<u8>> {
@@ -49,7 +49,7 @@ pub fn halve(rgb: &[u8], width: u32, height: u32) -> Vec<u8> {
 /// The rounded mean.
 #[inline(always)]
 fn mean(four: [u8; 4]) -> u8 {
-    // Not by `map` and `sum`, which are compiled elsewhere and not inlined.
+    // Not by `map` and `sum`: without LTO they are not inlined from the unit that they are compiled in.
     let [a, b, c, d] = four;
     ((u16::from(a) + u16::from(b) + u16::from(c) + u16::from(d) + 2) / 4) as u8
 }
@@ -73,6 +73,7 @@ pub fn resize(cell: &Cell, px: u32) -> Option<Cell> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn halves_are_rounded_means() {
@@ -81,6 +82,42 @@ mod tests {
         let odd: Vec<u8> = (0..9).flat_map(|i| [i * 10; 3]).collect();
         let half = halve(&odd, 3, 3);
         assert_eq!(half, [[20; 3], [35; 3], [65; 3], [80; 3]].concat());
+    }
+
+    proptest! {
+        #[test]
+        fn halves_of_any_size_are_the_means_of_what_there_is(
+            (width, height, rgb) in (1_u32..9, 1_u32..9).prop_flat_map(|(w, h)| {
+                (Just(w), Just(h), proptest::collection::vec(any::<u8>(), (w * h * 3) as usize))
+            })
+        ) {
+            let at = |x: u32, y: u32, c: u32| {
+                let (x, y) = (x.min(width - 1), y.min(height - 1));
+                u16::from(rgb[((y * width + x) * 3 + c) as usize])
+            };
+            let mut expected = Vec::new();
+            for y in (0..height).step_by(2) {
+                for x in (0..width).step_by(2) {
+                    for c in 0..3 {
+                        let sum = at(x, y, c) + at(x + 1, y, c) + at(x, y + 1, c) + at(x + 1, y + 1, c);
+                        expected.push(((sum + 2) / 4) as u8);
+                    }
+                }
+            }
+            prop_assert_eq!(halve(&rgb, width, height), expected);
+        }
+    }
+
+    #[test]
+    fn a_resized_cell_is_not_turned() {
+        let rgb = (0..16 * 16).flat_map(|i| [if i % 16 < 8 { 200 } else { 20 }, 0, 0]);
+        let cell = Cell {
+            px: 16,
+            rgb: rgb.collect(),
+        };
+        let small = resize(&cell, 8).expect("a sound cell");
+        let at = |x: usize, y: usize| small.rgb[3 * (8 * y + x)];
+        assert!(at(1, 6) > 180 && at(6, 1) < 40, "{} {}", at(1, 6), at(6, 1));
     }
 
     #[test]

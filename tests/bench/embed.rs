@@ -80,11 +80,14 @@ fn threads() -> usize {
 fn runtime() -> Runtime {
     Runtime {
         threads: NonZero::new(threads()),
-        sessions: env::var("MOSAICD_SESSIONS").map_or(None, |n| n.parse().ok()),
+        sessions: env::var("MOSAICD_SESSIONS")
+            .ok()
+            .map(|n| n.parse().unwrap()),
         device: match env::var("MOSAICD_DEVICE").as_deref() {
             Ok("cuda") => Device::Cuda,
             Ok("cpu") => Device::Cpu,
-            _ => Device::Auto,
+            Ok(other) => panic!("MOSAICD_DEVICE={other} is neither cpu nor cuda"),
+            Err(_) => Device::Auto,
         },
         ..Runtime::default()
     }
@@ -203,9 +206,10 @@ fn ratio(model: &str, folder: &Path, rounds: usize) {
     };
     bare();
     println!(
-        "{} files, {} threads, batch {batch}, on {}; images/s, CPU ms an image",
+        "{} files, {} threads in {} sessions, batch {batch}, on {}; images/s, CPU ms an image",
         jobs.len(),
         threads(),
+        encoder.runs(),
         encoder.device()
     );
     let mut ratios = Vec::new();

@@ -6,6 +6,7 @@
 set -eu
 folder=$(realpath "$1")
 rounds=${2:-3}
+cpu=${MOSAICD_BENCH_CPU:-0}
 python=${MOSAICD_PYTHON:-/usr/bin/python3}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -17,10 +18,10 @@ uptime
 
 for round in $(seq "$rounds"); do
     echo "== round $round: mosaicd"
-    taskset -c 0 cargo bench -q --bench render
+    taskset -c "$cpu" cargo bench -q --bench render
 
     echo "== the recipe's render step (PIL: open, resize to twice the tile, centre, paste, save PNG)"
-    time -p taskset -c 0 "$python" - "$folder" "$work/recipe.png" <<'PY'
+    time -p taskset -c "$cpu" "$python" - "$folder" "$work/recipe.png" <<'PY'
 import glob, math, sys
 from PIL import Image
 folder, out, tile = sys.argv[1], sys.argv[2], 128
@@ -34,7 +35,7 @@ canvas.save(out)
 PY
 
     echo "== vipsthumbnail + vips arrayjoin"
-    time -p taskset -c 0 sh -c '
+    time -p taskset -c "$cpu" sh -c '
         vipsthumbnail --size 128x128 --smartcrop centre --output "$2/%s-tn.jpg[Q=85]" "$1"/*
         vips arrayjoin "$(ls "$2"/*-tn.jpg | tr "\n" " ")" "$2/vips.jpg[Q=85]" --across "$3"
     ' sh "$folder" "$work" "$side"
