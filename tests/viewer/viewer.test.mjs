@@ -236,6 +236,50 @@ test('moved, new, changed and removed works end in the right cells', async () =>
   await close(page);
 });
 
+test('no line of the tiles\' background lies around a spare cell, at any scale', async () => {
+  const key = Array.from({ length: 999 }, (_, i) => i).find((i) => Math.min(...colourOf(i)) > 190);
+  const works = grid(12, 8).filter((_, i) => i % 5 !== 2).map((work) => ({ ...work, picture: key }));
+  const page = await open(output(works).url);
+  await settled(page);
+  const darkest = await page.evaluate(async () => {
+    const { app } = window.mosaicd;
+    const found = [];
+    for (let i = 0; i < 24; i += 1) {
+      app.camera.home = false;
+      app.camera.scale = 26 + i * 1.37;
+      app.camera.x = 6 + i * 0.013;
+      app.camera.y = 4 - i * 0.017;
+      app.requestFrame();
+      await new Promise((done) => { setTimeout(done, 250); });
+      const { data } = app.canvas.getContext('2d').getImageData(0, 0, app.canvas.width, app.canvas.height);
+      let least = 255;
+      for (let at = 0; at < data.length; at += 4) least = Math.min(least, data[at], data[at + 1], data[at + 2]);
+      found.push(least);
+    }
+    return found;
+  });
+  assert.ok(Math.min(...darkest) > 170, `${darkest}`);
+  await close(page);
+});
+
+test('the title has a ground of its own where works lie below it', async () => {
+  const { url } = output();
+  const page = await open(url, { viewport: { width: 900, height: 700 } });
+  await settled(page);
+  const crowded = () => page.evaluate(() => document.body.classList.contains('crowded'));
+  assert.equal(await crowded(), false);
+  await page.evaluate(() => {
+    const { app } = window.mosaicd;
+    app.camera.setInset({ left: 0, top: 0, right: 0, bottom: 0 });
+    app.camera.y = app.camera.rows - 1;
+    app.camera.x = app.camera.cols - 2;
+    app.requestFrame();
+  });
+  await page.waitForTimeout(200);
+  assert.equal(await crowded(), true);
+  await close(page);
+});
+
 test('the last frame of a glide is the mosaic itself', async () => {
   const works = grid(12, 8);
   const out = output(works);

@@ -32,6 +32,7 @@
   };
   let pending = null; // A generation whose tiles are being loaded: {model, view, shift, deadline}
   const pace = m.createPace();
+  let masthead = { right: 0, bottom: 0 }; // Where the title lies, CSS pixels.
   let lastView = '';
   let movedAt = -1e9;
   let restTimer = 0;
@@ -63,6 +64,8 @@
     tiles.pump();
     hover.place();
     document.body.classList.toggle('deep', !camera.home && camera.scale > camera.fitScale() * 1.05);
+    const corner = camera.toScreen(0, 0);
+    document.body.classList.toggle('crowded', corner.x < masthead.right && corner.y < masthead.bottom);
     app.frames.push(performance.now() - began);
     if (app.frames.length > 600) app.frames.shift();
     if (moving || again) requestFrame();
@@ -118,6 +121,7 @@
 
   function setInset() {
     camera.setInset(app.card.covered());
+    masthead = byId('masthead').getBoundingClientRect();
   }
 
   // ---- generations ----
@@ -238,6 +242,7 @@
     byId('title').textContent = model.manifest.title || 'Mosaic';
     const count = model.works.length;
     byId('count').textContent = count ? `${count.toLocaleString()} ${count === 1 ? 'work' : 'works'}` : '';
+    masthead = byId('masthead').getBoundingClientRect();
     canvas.setAttribute('aria-label', `${model.manifest.title || 'Mosaic'}: ${count} works, similar ones side by side`);
     if (filter.arrivals) {
       filter.arrivals = new Set([...filter.arrivals].filter((id) => model.byId.has(id)));

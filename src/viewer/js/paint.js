@@ -135,20 +135,20 @@
 
   /**
    * The veil over spare cells. Where a cell is no whole number of pixels, a scaled tile lets the background that it has
-   * there into the next pixel to the right and below: a second veil, one pixel over, covers that seam.
+   * there into the next pixel on any side: veils one pixel over to each corner cover that seam.
    */
   function paintSpare(context, view, veil) {
-    paintVeil(context, view, veil, 1);
-    if (!Number.isInteger(view.k)) paintVeil(context, view, veil, 1, 1);
+    const shifts = Number.isInteger(view.k) ? [0] : [-1, 1];
+    for (const dx of shifts) for (const dy of shifts) paintVeil(context, view, veil, 1, dx, dy);
   }
 
-  function paintVeil(context, view, veil, alpha, shift = 0) {
+  function paintVeil(context, view, veil, alpha, dx = 0, dy = 0) {
     const [w, h] = [Math.min(view.c1, veil.width) - view.c0, Math.min(view.r1, veil.height) - view.r0];
     if (w <= 0 || h <= 0 || alpha <= 0) return;
     context.globalAlpha = alpha;
     context.imageSmoothingEnabled = false;
     const [x, y] = [view.x(view.c0), view.y(view.r0)];
-    context.drawImage(veil, view.c0, view.r0, w, h, x + shift, y + shift, view.x(view.c0 + w) - x, view.y(view.r0 + h) - y);
+    context.drawImage(veil, view.c0, view.r0, w, h, x + dx, y + dy, view.x(view.c0 + w) - x, view.y(view.r0 + h) - y);
     context.globalAlpha = 1;
   }
 
