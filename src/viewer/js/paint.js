@@ -8,6 +8,7 @@
   const FADE_MS = 140; // A sharper tile fades in over the coarser one that stood for it.
   const VEIL_MS = 260;
   const VEIL_ALPHA = 0.86;
+  const LEAST_RECT = 8; // From this many device pixels per cell on, spare cells are covered one by one.
   const MAGNIFIED = 12; // Beyond this many device pixels per tile pixel, pixels are shown as pixels.
 
   /** Canvas pixels per CSS pixel now: all the screen has, or fewer while the view moves on a slow machine. */
@@ -134,21 +135,35 @@
   };
 
   /**
-   * The veil over spare cells. Where a cell is no whole number of pixels, a scaled tile lets the background that it has
-   * there into the next pixel on any side: veils one pixel over to each corner cover that seam.
+   * Background over spare cells. Where a cell is no whole number of pixels, a scaled tile lets the background that it has
+   * there into the next pixel on any side, so one more on each side is covered.
+   *
+   * A veil costs as much as all of the view, so cells of some size are covered one by one; they are few.
    */
-  function paintSpare(context, view, veil) {
-    const shifts = Number.isInteger(view.k) ? [0] : [-1, 1];
-    for (const dx of shifts) for (const dy of shifts) paintVeil(context, view, veil, 1, dx, dy);
+  function paintSpare(context, view, { model, spare, theme }) {
+    const seam = Number.isInteger(view.k) ? 0 : 1;
+    if (view.k < LEAST_RECT) {
+      for (const shift of seam ? [-1, 1, 0] : [0]) paintVeil(context, view, spare, 1, shift);
+      return;
+    }
+    context.fillStyle = theme.background;
+    for (let row = view.r0; row < view.r1; row += 1) {
+      const [y0, y1] = [view.y(row) - seam, view.y(row + 1) + seam];
+      for (let col = view.c0; col < view.c1; col += 1) {
+        if (model.cellOf[row * model.cols + col] >= 0) continue;
+        const x0 = view.x(col) - seam;
+        context.fillRect(x0, y0, view.x(col + 1) + seam - x0, y1 - y0);
+      }
+    }
   }
 
-  function paintVeil(context, view, veil, alpha, dx = 0, dy = 0) {
+  function paintVeil(context, view, veil, alpha, shift = 0) {
     const [w, h] = [Math.min(view.c1, veil.width) - view.c0, Math.min(view.r1, veil.height) - view.r0];
     if (w <= 0 || h <= 0 || alpha <= 0) return;
     context.globalAlpha = alpha;
     context.imageSmoothingEnabled = false;
     const [x, y] = [view.x(view.c0), view.y(view.r0)];
-    context.drawImage(veil, view.c0, view.r0, w, h, x + dx, y + dy, view.x(view.c0 + w) - x, view.y(view.r0 + h) - y);
+    context.drawImage(veil, view.c0, view.r0, w, h, x + shift, y + shift, view.x(view.c0 + w) - x, view.y(view.r0 + h) - y);
     context.globalAlpha = 1;
   }
 
@@ -210,7 +225,7 @@
       let again = m.paintTiles(context, model, tiles, view, {
         want: tiles.want, now: scene.reduced ? Infinity : now,
       });
-      if (scene.spare) paintSpare(context, view, scene.spare);
+      if (scene.spare) paintSpare(context, view, scene);
       again = paintFilter(scene, view, now) || again;
       context.fillStyle = theme.background;
       if (scene.transition) again = scene.transition.paint(context, view, now, theme.background) || again;
