@@ -121,7 +121,6 @@
 
   function setInset() {
     camera.setInset(app.card.covered());
-    masthead = byId('masthead').getBoundingClientRect();
   }
 
   // ---- generations ----
@@ -242,7 +241,6 @@
     byId('title').textContent = model.manifest.title || 'Mosaic';
     const count = model.works.length;
     byId('count').textContent = count ? `${count.toLocaleString()} ${count === 1 ? 'work' : 'works'}` : '';
-    masthead = byId('masthead').getBoundingClientRect();
     canvas.setAttribute('aria-label', `${model.manifest.title || 'Mosaic'}: ${count} works, similar ones side by side`);
     if (filter.arrivals) {
       filter.arrivals = new Set([...filter.arrivals].filter((id) => model.byId.has(id)));
@@ -487,6 +485,10 @@
     ['film-start', () => app.film.start()],
     ['reload', () => location.reload()]]) byId(id).addEventListener('click', action);
   addEventListener('resize', resize);
+  new ResizeObserver(() => {
+    masthead = byId('masthead').getBoundingClientRect();
+    requestFrame();
+  }).observe(byId('masthead'));
   resize();
   app.source = m.createSource({ onManifest: receive, onTrouble: trouble });
   app.source.poll();

@@ -135,21 +135,24 @@
   };
 
   /**
-   * Background over spare cells. Where a cell is no whole number of pixels, a scaled tile lets the background that it has
-   * there into the next pixel on any side, so one more on each side is covered.
+   * Background over spare cells. Smoothing lets the background that a tile has there into the next pixels on any side where
+   * a cell is no whole number of pixels, and further where a tile is magnified: so far around a cell it is covered too.
    *
-   * A veil costs as much as all of the view, so cells of some size are covered one by one; they are few.
+   * A veil costs as much as all of the view, so cells of some size, mostly few, are covered one by one.
    */
   function paintSpare(context, view, { model, spare, theme }) {
-    const seam = Number.isInteger(view.k) ? 0 : 1;
+    const whole = Number.isInteger(view.k);
     if (view.k < LEAST_RECT) {
-      for (const shift of seam ? [-1, 1, 0] : [0]) paintVeil(context, view, spare, 1, shift);
+      for (const shift of whole ? [0] : [0, 1]) paintVeil(context, view, spare, 1, shift);
       return;
     }
+    const { cellPx } = model.pyramid.levels.get(m.levelFor(model.pyramid, view.k));
+    // Half a pixel of the tile, and half of the canvas for rounding.
+    const seam = whole && view.k <= cellPx ? 0 : Math.ceil((view.k / cellPx + 1) / 2);
     context.fillStyle = theme.background;
-    for (let row = view.r0; row < view.r1; row += 1) {
+    for (let row = Math.max(0, view.r0 - 1); row < Math.min(model.rows, view.r1 + 1); row += 1) {
       const [y0, y1] = [view.y(row) - seam, view.y(row + 1) + seam];
-      for (let col = view.c0; col < view.c1; col += 1) {
+      for (let col = Math.max(0, view.c0 - 1); col < Math.min(model.cols, view.c1 + 1); col += 1) {
         if (model.cellOf[row * model.cols + col] >= 0) continue;
         const x0 = view.x(col) - seam;
         context.fillRect(x0, y0, view.x(col + 1) + seam - x0, y1 - y0);
