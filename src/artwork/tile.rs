@@ -227,6 +227,26 @@ mod tests {
     }
 
     #[test]
+    fn what_is_transparent_shows_the_background_at_any_size() {
+        let sizes = [
+            (8, 8),
+            (32, 32),
+            (33, 65),
+            (64, 64),
+            (500, 500),
+            (2, 900),
+            (900, 2),
+        ];
+        for (width, height) in sizes {
+            let clear = picture(width, height, |_, _| [255, 0, 0, 0]);
+            for fit in [Fit::Cover, Fit::PreCrop, Fit::Letterbox] {
+                let cell = prepare(&clear, &spec(16, fit));
+                assert_eq!(cell.rgb, GREY.repeat(256), "{width} × {height} {fit:?}");
+            }
+        }
+    }
+
+    #[test]
     fn a_picture_that_lies_about_its_size_gives_background() {
         let lie = Picture {
             width: 10,

@@ -27,7 +27,7 @@ use std::{
 /// as much memory for as long as the daemon runs, and leave a work that comes alone half of the threads.
 const SESSIONS: usize = 4;
 /// Memory there must be for each byte of the model and each session after the first. A session of ViT-B/32 (351 MB) takes
-/// 2.1 times as much, each other 1.4 to 1.6; while a model changes, or the configuration is read again, there are twice as
+/// 2.1 times as much, each other 1.3 to 1.6; while a model changes, or the configuration is read again, there are twice as
 /// many, and pictures take memory too.
 const ROOM: u64 = 10;
 
