@@ -31,6 +31,16 @@ pub(super) struct Window {
 }
 
 impl Window {
+    /// All of a picture of that width and height.
+    fn whole((width, height): (u32, u32)) -> Self {
+        Self {
+            left: 0.0,
+            top: 0.0,
+            width: f64::from(width),
+            height: f64::from(height),
+        }
+    }
+
     /// The same part of a picture that was halved along the axes, across and down.
     fn halved(self, (across, down): (bool, bool)) -> Self {
         let half = |halved, length: f64| if halved { length / 2.0 } else { length };
@@ -116,14 +126,8 @@ fn reduced(
 /// A square of `from × from` four-byte pixels, the fourth of which is ignored, at another side, RGB; `None` if they do not
 /// fit.
 pub(crate) fn resized_square(rgbx: &[u8], from: u32, to: u32) -> Option<Vec<u8>> {
-    let side = f64::from(from);
-    let window = Window {
-        left: 0.0,
-        top: 0.0,
-        width: side,
-        height: side,
-    };
-    filtered(View::whole(rgbx, (from, from)), window, (to, to))
+    let size = (from, from);
+    filtered(View::whole(rgbx, size), Window::whole(size), (to, to))
 }
 
 /// A rectangle of whole four-byte pixels within a picture.
@@ -330,18 +334,6 @@ mod tests {
 
     const GREY: [u8; 3] = [10, 20, 30];
 
-    fn picture(width: u32, height: u32, pixel: impl Fn(u32, u32) -> [u8; 4]) -> Picture {
-        let rgba = (0..height)
-            .flat_map(|y| (0..width).map(move |x| (x, y)))
-            .flat_map(|(x, y)| pixel(x, y))
-            .collect();
-        Picture {
-            width,
-            height,
-            rgba,
-        }
-    }
-
     #[test]
     fn half_alpha_is_halfway_to_the_background() {
         assert_eq!(over([255, 255, 255, 128], [0; 3]), [128, 128, 128, 255]);
@@ -375,7 +367,7 @@ mod tests {
         // It goes along columns first. Where sharp edges overshoot eight bits between the passes the order shows, so here
         // are none.
         let wave = |at: f32| (128.0 + 60.0 * at.sin()) as u8;
-        let waves = picture(97, 61, |x, y| {
+        let waves = Picture::drawn(97, 61, |x, y| {
             let (x, y) = (x as f32, y as f32);
             [wave(x * y / 40.0), wave(x / 3.0 + y), wave(y / 2.0), 255]
         });
@@ -419,7 +411,7 @@ mod tests {
             let (u, v) = (x as f32 / width as f32, y as f32 / height as f32);
             (128.0 + 100.0 * (30.0 * u * u + 9.0 * v).sin()) as u8
         };
-        let bands = picture(width, height, |x, y| {
+        let bands = Picture::drawn(width, height, |x, y| {
             [wave(x, y), wave(y, x), wave(x, x), 255]
         });
         let whole = View::whole(&bands.rgba, (width, height));
@@ -449,14 +441,9 @@ mod tests {
     fn a_line_is_halved_along_itself_alone() {
         // 40 levels of grey, the brightest first.
         let grey = |at: u32| (250 - at / 1000 * 5) as u8;
-        let across = picture(40_000, 3, |x, _| [grey(x), 0, 9, 255]);
-        let down = picture(3, 40_000, |_, y| [grey(y), 0, 9, 255]);
-        let whole = |p: &Picture| Window {
-            left: 0.0,
-            top: 0.0,
-            width: f64::from(p.width),
-            height: f64::from(p.height),
-        };
+        let across = Picture::drawn(40_000, 3, |x, _| [grey(x), 0, 9, 255]);
+        let down = Picture::drawn(3, 40_000, |_, y| [grey(y), 0, 9, 255]);
+        let whole = |p: &Picture| Window::whole((p.width, p.height));
         for (line, to, most) in [(&across, (100, 2), (400, 3)), (&down, (2, 100), (3, 400))] {
             let seen = View::whole(&line.rgba, (line.width, line.height));
             let (half, window) = reduced(seen, whole(line), to, GREY);

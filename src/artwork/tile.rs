@@ -102,18 +102,6 @@ mod tests {
 
     const GREY: [u8; 3] = [10, 20, 30];
 
-    fn picture(width: u32, height: u32, pixel: impl Fn(u32, u32) -> [u8; 4]) -> Picture {
-        let rgba = (0..height)
-            .flat_map(|y| (0..width).map(move |x| (x, y)))
-            .flat_map(|(x, y)| pixel(x, y))
-            .collect();
-        Picture {
-            width,
-            height,
-            rgba,
-        }
-    }
-
     fn spec(px: u32, fit: Fit) -> TileSpec {
         TileSpec {
             px,
@@ -138,14 +126,14 @@ mod tests {
     fn cover_keeps_the_middle_square() {
         // A 30 × 10 flag of three squares shows its middle one.
         let colours = [[255, 0, 0, 255], [0, 255, 0, 255], [0, 0, 255, 255]];
-        let flag = picture(30, 10, |x, _| colours[x as usize / 10]);
+        let flag = Picture::drawn(30, 10, |x, _| colours[x as usize / 10]);
         let cell = prepare(&flag, &spec(8, Fit::Cover));
         assert!(cell.rgb.chunks(3).all(|p| p == [0, 255, 0]));
     }
 
     #[test]
     fn pre_crop_keeps_the_middle_half_of_both_sides() {
-        let framed = picture(40, 80, |x, y| {
+        let framed = Picture::drawn(40, 80, |x, y| {
             let inside = (10..30).contains(&x) && (20..60).contains(&y);
             if inside {
                 [0, 200, 0, 255]
@@ -159,7 +147,7 @@ mod tests {
 
     #[test]
     fn letterbox_shows_everything_on_the_background() {
-        let wide = picture(20, 10, |_, _| [200, 100, 50, 255]);
+        let wide = Picture::drawn(20, 10, |_, _| [200, 100, 50, 255]);
         let cell = prepare(&wide, &spec(8, Fit::Letterbox));
         assert_eq!(at(&cell, 0, 0), GREY);
         assert_eq!(at(&cell, 0, 2), [200, 100, 50]);
@@ -169,7 +157,7 @@ mod tests {
 
     #[test]
     fn a_picture_of_the_cell_s_size_stays_as_it_is() {
-        let exact = picture(16, 16, |x, y| [x as u8 * 16, y as u8 * 16, 7, 255]);
+        let exact = Picture::drawn(16, 16, |x, y| [x as u8 * 16, y as u8 * 16, 7, 255]);
         for fit in [Fit::Cover, Fit::Letterbox] {
             let cell = prepare(&exact, &spec(16, fit));
             assert_eq!(cell.rgb, rgb(&exact.rgba));
@@ -179,7 +167,7 @@ mod tests {
     #[test]
     fn the_colour_of_transparent_pixels_does_not_bleed() {
         // Left half white, right half transparent black: straight resizing would leave a dark fringe on white.
-        let half = picture(64, 64, |x, _| {
+        let half = Picture::drawn(64, 64, |x, _| {
             if x < 32 {
                 [255, 255, 255, 255]
             } else {
@@ -198,7 +186,7 @@ mod tests {
     fn a_hole_in_a_picture_that_is_halved_shows_the_background() {
         let hole = |x, y| (60..68).contains(&x) && (60..68).contains(&y);
         let alpha = |x, y| if hole(x, y) { 0 } else { 255 };
-        let holed = picture(128, 128, |x, y| [200, 200, 200, alpha(x, y)]);
+        let holed = Picture::drawn(128, 128, |x, y| [200, 200, 200, alpha(x, y)]);
         let cell = prepare(&holed, &spec(16, Fit::Cover));
         let (middle, corner) = (at(&cell, 7, 7), at(&cell, 0, 0));
         assert_eq!(corner, [200; 3]);
@@ -216,7 +204,7 @@ mod tests {
             (4, 1_000_000),
         ];
         for (width, height) in sizes {
-            let plain = picture(width, height, |_, _| [90, 90, 90, 255]);
+            let plain = Picture::drawn(width, height, |_, _| [90, 90, 90, 255]);
             for fit in [Fit::Cover, Fit::PreCrop, Fit::Letterbox] {
                 let cell = prepare(&plain, &spec(32, fit));
                 assert_eq!(cell.rgb.len(), 32 * 32 * 3);
@@ -238,7 +226,7 @@ mod tests {
             (900, 2),
         ];
         for (width, height) in sizes {
-            let clear = picture(width, height, |_, _| [255, 0, 0, 0]);
+            let clear = Picture::drawn(width, height, |_, _| [255, 0, 0, 0]);
             for fit in [Fit::Cover, Fit::PreCrop, Fit::Letterbox] {
                 let cell = prepare(&clear, &spec(16, fit));
                 assert_eq!(cell.rgb, GREY.repeat(256), "{width} × {height} {fit:?}");
@@ -266,7 +254,7 @@ mod tests {
         ) {
             let fit = [Fit::Cover, Fit::PreCrop][fit as usize];
             let [r, g, b] = colour;
-            let cell = prepare(&picture(width, height, |_, _| [r, g, b, 255]), &spec(px, fit));
+            let cell = prepare(&Picture::drawn(width, height, |_, _| [r, g, b, 255]), &spec(px, fit));
             prop_assert_eq!(cell.rgb, colour.repeat((px * px) as usize));
         }
     }

@@ -269,20 +269,12 @@ mod tests {
 
     /// The formula of make_goldens.py.
     fn pattern(width: u32, height: u32) -> Picture {
-        let mut rgba = Vec::new();
-        for y in 0..i64::from(height) {
-            for x in 0..i64::from(width) {
-                let channel = |c: i64| {
-                    (((x * x * (3 + c) + y * y * (5 - c) + x * y * 7) >> 5) + 40 * c) as u8
-                };
-                rgba.extend([channel(0), channel(1), channel(2), 255]);
-            }
-        }
-        Picture {
-            width,
-            height,
-            rgba,
-        }
+        Picture::drawn(width, height, |x, y| {
+            let (x, y) = (i64::from(x), i64::from(y));
+            let channel =
+                |c: i64| (((x * x * (3 + c) + y * y * (5 - c) + x * y * 7) >> 5) + 40 * c) as u8;
+            [channel(0), channel(1), channel(2), 255]
+        })
     }
 
     /// Fails unless our pixels are Pillow's, each and every one.

@@ -32,6 +32,22 @@ pub struct Picture {
     pub rgba: Vec<u8>,
 }
 
+#[cfg(test)]
+impl Picture {
+    /// A picture whose pixel in column `x` and row `y` is `pixel(x, y)`.
+    pub(crate) fn drawn(width: u32, height: u32, pixel: impl Fn(u32, u32) -> [u8; 4]) -> Self {
+        let rgba = (0..height)
+            .flat_map(|y| (0..width).map(move |x| (x, y)))
+            .flat_map(|(x, y)| pixel(x, y))
+            .collect();
+        Self {
+            width,
+            height,
+            rgba,
+        }
+    }
+}
+
 /// What a picture may cost. Both are checked against the header alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DecodeLimits {

@@ -198,18 +198,10 @@ mod tests {
     /// Draws `side × side` pixels from a function of the position in −1..1.
     fn drawn(side: u32, pixel: impl Fn(f32, f32) -> [u8; 3]) -> Picture {
         let at = |v: u32| (v as f32 + 0.5) / side as f32 * 2.0 - 1.0;
-        let rgba = (0..side)
-            .flat_map(|y| (0..side).map(move |x| (x, y)))
-            .flat_map(|(x, y)| {
-                let [r, g, b] = pixel(at(x), at(y));
-                [r, g, b, 255]
-            })
-            .collect();
-        Picture {
-            width: side,
-            height: side,
-            rgba,
-        }
+        Picture::drawn(side, side, |x, y| {
+            let [r, g, b] = pixel(at(x), at(y));
+            [r, g, b, 255]
+        })
     }
 
     fn disc(radius: f32, colour: [u8; 3]) -> Picture {
