@@ -18,14 +18,16 @@
 //! ```
 
 use super::{
-    EncodeError, ModelId,
+    EncodeError, ModelId, external,
     preprocess::{Filter, Preprocess, Shape},
 };
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
-    io::{self, Read},
+    io::{self, BufReader, Read},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
@@ -246,7 +248,7 @@ fn only_model(folder: &Path) -> Result<PathBuf, EncodeError> {
 /// What a pass over the model's bytes tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Fingerprint {
-    /// sha256 of the file, and of the weights beside it if the export keeps them apart.
+    /// sha256 of the file, and of every file of weights that it names.
     pub(super) model: ModelId,
     /// Whether it computes with whole numbers, so that its results depend on the batch (notes: cosine .99985).
     pub(super) quantised: bool,
@@ -254,24 +256,80 @@ pub(super) struct Fingerprint {
     pub(super) bytes: u64,
 }
 
-/// Reads the file once, in pieces, with the weights in `<file>_data` or `<file>.data` where an export has them.
+/// Reads every file that the model loads once, in pieces: the ONNX file, and the files of weights that it names.
+///
+/// `<file>_data` and `<file>.data` count by their bytes alone and whether or not the model names them: these are the
+/// identities of version 0.1. Every other file counts with its name and length, so that no two sets of files look the same.
 pub(super) fn fingerprint(onnx: &Path) -> Result<Fingerprint, EncodeError> {
     let mut sum = Sha256::new();
     let mut quantised = false;
     let mut bytes = digest(onnx, &mut sum, &mut quantised)?;
+    let mut usual = Vec::new();
     for suffix in ["_data", ".data"] {
         let mut name = onnx.as_os_str().to_owned();
         name.push(suffix);
         let weights = PathBuf::from(name);
         if weights.is_file() {
             bytes += digest(&weights, &mut sum, &mut false)?;
+            usual.push(weights);
         }
+    }
+    for location in named(onnx)? {
+        let weights = weights_of(onnx, &location)?;
+        if usual.iter().any(|file| same_file(file, &weights)) {
+            continue;
+        }
+        let mut own = Sha256::new();
+        let length = digest(&weights, &mut own, &mut false)?;
+        sum.update((location.len() as u64).to_le_bytes());
+        sum.update(location.as_bytes());
+        sum.update(own.finalize());
+        bytes += length;
     }
     Ok(Fingerprint {
         model: ModelId(hex(sum)),
         quantised,
         bytes,
     })
+}
+
+/// The locations of weights that the model names.
+fn named(onnx: &Path) -> Result<BTreeSet<String>, EncodeError> {
+    let found = File::open(onnx).and_then(|file| external::locations(BufReader::new(file)));
+    found.map_err(|source| EncodeError::Unreadable {
+        path: onnx.to_path_buf(),
+        source,
+    })
+}
+
+/// The file at a location that the model names.
+fn weights_of(onnx: &Path, location: &str) -> Result<PathBuf, EncodeError> {
+    let weights = onnx.parent().unwrap_or(Path::new("")).join(location);
+    if !external::stays_inside(location) {
+        return Err(EncodeError::WeightsOutside {
+            path: onnx.to_path_buf(),
+            location: location.to_owned(),
+        });
+    }
+    match fs::metadata(&weights) {
+        Ok(metadata) if metadata.is_file() => Ok(weights),
+        Ok(_) => Err(EncodeError::WeightsMissing {
+            path: onnx.to_path_buf(),
+            weights,
+            source: io::Error::other("it is no file"),
+        }),
+        Err(source) => Err(EncodeError::WeightsMissing {
+            path: onnx.to_path_buf(),
+            weights,
+            source,
+        }),
+    }
+}
+
+/// Whether two paths name one file, by links or by other spellings.
+fn same_file(a: &Path, b: &Path) -> bool {
+    let inode = |path: &Path| fs::metadata(path).map(|found| (found.dev(), found.ino()));
+    matches!((inode(a), inode(b)), (Ok(a), Ok(b)) if a == b)
 }
 
 fn hex(sum: Sha256) -> String {
@@ -387,6 +445,78 @@ mod tests {
         assert_eq!((print.model.0.as_str(), print.quantised), (abc, false));
         fs::write(folder.path().join("m.onnx_data"), b"weights").expect("writable");
         assert_ne!(fingerprint(&path).expect("readable").model.0, abc);
+    }
+
+    /// A model with one tensor, whose weights lie at `location`.
+    fn with_weights_at(location: &str) -> Vec<u8> {
+        let field = |tag: u8, bytes: &[u8]| [&[tag, bytes.len() as u8], bytes].concat();
+        let entry = [field(0x0A, b"location"), field(0x12, location.as_bytes())].concat();
+        field(0x3A, &field(0x2A, &field(0x6A, &entry)))
+    }
+
+    #[test]
+    fn the_identity_covers_every_file_that_the_model_names() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let write = |name: &str, bytes: &[u8]| {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().expect("a folder")).expect("writable");
+            fs::write(path, bytes).expect("the temporary folder is writable");
+        };
+        let onnx = folder.path().join("m.onnx");
+        let id = || fingerprint(&onnx).map(|print| (print.model.0, print.bytes));
+        for location in ["weights.bin", "parts/0.bin", "./here.bin"] {
+            let model = with_weights_at(location);
+            write("m.onnx", &model);
+            assert!(
+                matches!(id(), Err(EncodeError::WeightsMissing { .. })),
+                "{location}"
+            );
+            write(location, b"trained");
+            let first = id().expect("all files are there");
+            assert_eq!(first.1, model.len() as u64 + 7);
+            write(location, b"changed");
+            let second = id().expect("all files are there");
+            assert_ne!(first.0, second.0, "{location}");
+            write(location, b"trained");
+            assert_eq!(id().expect("all files are there"), first);
+        }
+    }
+
+    #[test]
+    fn usual_names_of_weights_keep_the_identities_of_version_0_1() {
+        for suffix in ["_data", ".data"] {
+            let folder = tempfile::tempdir().expect("a temporary folder");
+            let onnx = folder.path().join("m.onnx");
+            let location = format!("m.onnx{suffix}");
+            let model = with_weights_at(&location);
+            fs::write(&onnx, &model).expect("writable");
+            fs::write(folder.path().join(&location), b"weights").expect("writable");
+            // Version 0.1 took the sum of the two files one after the other.
+            let mut sum = Sha256::new();
+            sum.update(&model);
+            sum.update(b"weights");
+            let print = fingerprint(&onnx).expect("readable");
+            assert_eq!(print.model.0, hex(sum));
+        }
+    }
+
+    #[test]
+    fn weights_outside_the_folder_are_refused() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let onnx = folder.path().join("model/m.onnx");
+        fs::create_dir(folder.path().join("model")).expect("writable");
+        fs::write(folder.path().join("w.bin"), b"weights").expect("writable");
+        let whole = folder.path().join("w.bin");
+        for location in [
+            "../w.bin",
+            whole.to_str().expect("plain text"),
+            "a/../../w.bin",
+        ] {
+            fs::write(&onnx, with_weights_at(location)).expect("writable");
+            let refused = fingerprint(&onnx).expect_err("the weights lie outside");
+            assert!(refused.to_string().contains(location), "{refused}");
+            assert!(matches!(refused, EncodeError::WeightsOutside { .. }));
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@
 pub mod builtin;
 pub mod card;
 pub mod clip;
+mod external;
 pub mod inspect;
 pub mod library;
 mod memory;
@@ -27,7 +28,7 @@ use serde::{Deserialize, Serialize};
 use session::Runtime;
 use std::{fmt, io, path::PathBuf};
 
-/// Which encoder made an embedding: `builtin-<version>`, or the sha256 of the model file in hexadecimal.
+/// Which encoder made an embedding: `builtin-<version>`, or the sha256 of the model's files in hexadecimal.
 ///
 /// Embeddings of different models are never compared.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -91,6 +92,31 @@ pub enum EncodeError {
         path: PathBuf,
         /// onnxruntime's own words.
         source: ort::Error,
+    },
+    /// A file of weights that the model names is not there.
+    #[error(
+        "{path} keeps its weights in {weights}, which cannot be read: {source}",
+        path = path.display(), weights = weights.display()
+    )]
+    WeightsMissing {
+        /// The ONNX file.
+        path: PathBuf,
+        /// The file that it names.
+        weights: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The model names weights outside its own folder.
+    #[error(
+        "{path} keeps its weights in {location:?}, outside its own folder; put them into the folder and name them by a \
+         relative path",
+        path = path.display()
+    )]
+    WeightsOutside {
+        /// The ONNX file.
+        path: PathBuf,
+        /// What it names.
+        location: String,
     },
     /// A model, but not an image encoder.
     #[error("{path} cannot be used as an image encoder: {what}", path = path.display())]
