@@ -52,6 +52,7 @@ pub mod grid;
 pub mod history;
 pub mod ingest;
 pub mod matrix;
+pub mod npy;
 pub mod pipeline;
 pub mod plan;
 pub mod publish;
