@@ -11,10 +11,10 @@ use super::{
 use crate::{
     config::Config,
     describe::Descriptions,
+    domain::{Job, Known, Task, manifest::Quality},
     history::twins::Groups,
-    ingest::{Job, threads_or_all},
-    pipeline::{Known, Pipeline, Polish, Polished, Task, Unworded, Worded},
-    publish::manifest::Quality,
+    ingest::threads_or_all,
+    pipeline::{Pipeline, Polish, Polished, Unworded, Worded},
     service::limit::Complaints,
     watch::{Ignore, Roots, Rules},
 };

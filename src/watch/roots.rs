@@ -13,8 +13,8 @@ use super::{
     root_id, scan_subtree,
 };
 use crate::{
-    artwork::FileIdentity,
     describe::{self, Descriptions, Mistake},
+    domain::{FileIdentity, OptedOut, SystemError},
 };
 use rustix::io::Errno;
 use std::{
@@ -87,6 +87,11 @@ impl Rules {
             hasher.update(&[0]);
         }
         hasher.finalize().to_hex().to_string()
+    }
+
+    fn opted_out(&self) -> OptedOut {
+        let rules = self.clone();
+        OptedOut::new(move |path| rules.name(path))
     }
 
     fn of(&self, name: &Path) -> Ignore {
@@ -163,18 +168,16 @@ impl Roots {
             Some((root, rest)) => self.look_in(root, rest, rules),
             // A folder that is not watched any more: nothing is there.
             None => Ok(Scan {
-                root: RootId { dev: 0, ino: 0 },
                 start: path.to_owned(),
-                files: Default::default(),
-                skipped: Vec::new(),
-                rules: rules.clone(),
+                opted_out: rules.opted_out(),
+                ..Scan::default()
             }),
         }
     }
 
     fn look_in(&self, root: &Root, path: &Path, rules: &Rules) -> Result<Scan, ScanError> {
         let mut scan = scan_subtree(&root.folder, path, &rules.of(&root.name))?;
-        scan.rules = rules.clone();
+        scan.opted_out = rules.opted_out();
         if root.name.as_os_str().is_empty() {
             return Ok(scan);
         }
@@ -308,14 +311,15 @@ impl Watchers {
     }
 }
 
-fn errno_of(error: &ScanError) -> Errno {
-    match error {
+fn errno_of(error: &ScanError) -> SystemError {
+    let errno = match error {
         ScanError::RootMissing(_) => Errno::NOENT,
         ScanError::NotAFolder(_) => Errno::NOTDIR,
         ScanError::Unreadable { source, .. } => source
             .raw_os_error()
             .map_or(Errno::IO, Errno::from_raw_os_error),
-    }
+    };
+    SystemError(errno.raw_os_error())
 }
 
 /// Reads the descriptions in a folder once nothing has been written to them for `quiet`; `None` if there are none.
