@@ -21,17 +21,18 @@
 //!    ([`snapshot`]), publish.
 //! 6. [`rebuild`]: pure. Renames, edits, removals and news are told apart (`changes`); the neighbour graph and the map
 //!    take the newcomers in ([`reduce`]), the grid gives them cells ([`grid`]), and every move is counted.
-//! 7. [`publish`]: `generation` keeps the order. `placement` says which cells changed, `pyramid` and `spliced` redo what
+//! 7. [`publish`]: `publisher` keeps the order. `placement` says which cells changed, `pyramid` and `spliced` redo what
 //!    shows them ([`render`] draws), `files` syncs, and the manifest is renamed into place. The page ([`viewer`]) polls
 //!    `latest.json` and sees the tile.
 //! 8. Afterwards: the past is noted ([`history`]), quality is measured and old generations are collected, when nothing
 //!    else is going on (`daemon::serve`).
 //!
 //! # Rooms
-//! A folder under `src/` is a room; its `mod.rs` (or the file of its name) is the door. At the bottom lies [`domain`]: the
-//! nouns that rooms exchange, as plain data. Pure rooms (`domain`, `reduce`, `grid`, `render`, `rebuild`, `plan`,
-//! `history`, most of `artwork`) import no file system, clock, database or thread, and no shell; the shells around them (`watch`, `store`, `embed`, `publish`, `service`) do, and they meet only in `daemon`, `ingest` and
-//! `pipeline`.
+//! A folder under `src/` is a room; its `mod.rs` (or the file of its name) is the door. At the bottom lies [`domain`]:
+//! the nouns that rooms exchange, as plain data. Pure rooms (`domain`, `reduce`, `grid`, `render`, `rebuild`, `plan`,
+//! `history`, `regions`, `artwork`) import no file system, clock, database or thread. The shells around them (`disk`,
+//! `cells`, `watch`, `store`, `embed`, `publish`, `service`) do, and they meet only in `daemon`, `ingest` and `pipeline`.
+//! `tests/tidy.rs` holds the table of which room imports which, and enforces it.
 //!
 //! # Invariants
 //! - Every artwork has exactly one cell and every cell holds at most one artwork.
@@ -39,14 +40,18 @@
 //! - Nothing is acknowledged before it is durable; a reader never sees a torn or mixed generation.
 //! - Nothing below the source folder is ever written.
 
+#[doc = include_str!("contributing.md")]
+pub mod contributing {}
 #[doc = include_str!("scale.md")]
 pub mod scale {}
 
 pub mod artwork;
+pub mod cells;
 pub mod config;
 pub mod daemon;
 pub mod demo;
 pub mod describe;
+pub mod disk;
 pub mod domain;
 pub mod embed;
 pub mod grid;
@@ -59,6 +64,7 @@ pub mod plan;
 pub mod publish;
 pub mod rebuild;
 pub mod reduce;
+pub mod regions;
 pub mod render;
 pub mod service;
 pub mod snapshot;

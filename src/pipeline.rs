@@ -8,11 +8,12 @@
 //! into step with the collection.
 
 use crate::{
+    cells::CellStore,
     describe::Descriptions,
     domain::{Artwork, ContentHash, Known, ModelId, Rebuilt, Report, Task, manifest},
     embed::Encoder,
     history::twins::Groups,
-    publish::{CellStore, Chronicle, PublishError, Published, Publisher},
+    publish::{Chronicle, PublishError, Published, Publisher},
     rebuild::{self, ChangeSet, Collection, Params, RebuildError},
     service::limit::Complaints,
     snapshot::{self, SnapshotError},

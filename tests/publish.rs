@@ -171,7 +171,7 @@ fn growing_by_a_level_draws_only_what_is_new() {
 fn assert_equals_rebuild(
     output: &Path,
     generation: &mosaicd::publish::Generation,
-    cells: &mosaicd::publish::CellStore,
+    cells: &mosaicd::cells::CellStore,
     dir: &Path,
 ) {
     let fresh = tempfile::tempdir_in(dir).expect("a folder");

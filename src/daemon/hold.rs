@@ -5,7 +5,7 @@
 //! and a clock may jump. Whether a removal is held, and believed, is `plan`'s.
 
 use super::wall_ms;
-use crate::{plan::Plan, store::write_small};
+use crate::{disk, plan::Plan};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -58,7 +58,7 @@ impl Hold {
             }
             (Some(held_ms), _) => {
                 self.noted_ms = Some(held_ms);
-                write_small(&self.path, &format!("{held_ms} {}\n", wall_ms()))
+                disk::replace_durably(&self.path, &format!("{held_ms} {}\n", wall_ms()))
             }
             (None, Some(_)) if plan.holds_nothing() => {
                 (self.noted_ms, self.said) = (None, false);

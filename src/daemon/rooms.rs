@@ -3,6 +3,7 @@
 use super::{DaemonError, chain, serving::Encoders};
 use crate::{
     artwork::decode::DecodeLimits,
+    cells::CellStore,
     config::{self, Config},
     embed::{
         self, Encoder, EncoderSpec,
@@ -13,7 +14,7 @@ use crate::{
     grid::{GridParams, Method as GridMethod},
     ingest::{Attempts, Ingest},
     pipeline::{Pipeline, Wording},
-    publish::{CellStore, Chronicle, OutputSpec, Publisher, manifest},
+    publish::{Chronicle, OutputSpec, Publisher, manifest},
     rebuild::Params,
     reduce::{LayoutParams, Method as LayoutMethod},
     render::jpeg::{JpegSpec, Subsampling},

@@ -8,8 +8,8 @@
 use super::{DaemonError, Mode, rooms};
 use crate::{
     config::Config,
+    disk,
     embed::{Encoder, ModelId},
-    store::write_small,
 };
 use serde::{Deserialize, Serialize};
 use std::{fs, io, path::Path, sync::Arc};
@@ -110,5 +110,5 @@ fn recall(state: &Path) -> Option<Remembered> {
 
 fn write(state: &Path, remembered: &Remembered) -> io::Result<()> {
     let text = toml::to_string(remembered).map_err(io::Error::other)?;
-    write_small(&state.join(FILE), &text)
+    disk::replace_durably(&state.join(FILE), &text)
 }

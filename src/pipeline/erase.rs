@@ -7,8 +7,10 @@
 
 use crate::{
     artwork::ContentHash,
-    publish::{CellStore, Chronicle, PublishError, Publisher},
-    store::{Store, StoreError, write_small},
+    cells::{CellError, CellStore},
+    disk,
+    publish::{Chronicle, PublishError, Publisher},
+    store::{Store, StoreError},
     watch::Rules,
 };
 use std::{
@@ -23,9 +25,12 @@ const FILE: &str = "erased-for";
 /// Something could not be erased yet.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum EraseError {
-    /// In the output, or a cell.
+    /// In the output.
     #[error(transparent)]
     Publish(#[from] PublishError),
+    /// In the prepared cells.
+    #[error(transparent)]
+    Cells(#[from] CellError),
     /// In the store.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -84,7 +89,7 @@ impl Erasing {
     /// Notes durably that the erasing is done.
     pub(super) fn done(&mut self) -> Result<(), EraseError> {
         let digest = self.rules.digest();
-        let written = write_small(&self.path, &format!("{digest}\n"));
+        let written = disk::replace_durably(&self.path, &format!("{digest}\n"));
         written.map_err(|source| EraseError::Note {
             path: self.path.clone(),
             source,

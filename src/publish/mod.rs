@@ -22,15 +22,11 @@
 //! - Memory grows with the number of works (tens of bytes each, plus the manifest twice), not with the number of pixels,
 //!   but for caches with a budget and the opt-in WebP file.
 
-mod cell_file;
-pub mod cells;
 mod chronicle;
 mod clock;
 mod collect;
 mod drawing;
-mod durable;
 mod files;
-pub mod generation;
 mod listing;
 pub mod manifest;
 pub mod names;
@@ -38,28 +34,26 @@ mod notes;
 mod placement;
 mod plan;
 mod pointers;
+mod publisher;
 mod pyramid;
 mod recover;
-mod regions;
 mod spliced;
 mod stable;
-mod step;
 mod stills;
 
 use crate::{
-    artwork::{ArtworkId, ContentHash, tile::TileSpec},
-    embed::ModelId,
+    artwork::tile::TileSpec,
+    cells::{CellError, CellStore},
+    domain::{ArtworkId, ContentHash, ModelId},
     render::jpeg::{BROWSER_MAX_SIDE, JpegError, JpegSpec},
 };
 use std::{io, path::PathBuf};
 
-pub use cells::CellStore;
+pub use crate::disk::{Action, Failpoint, Step};
 pub use chronicle::Chronicle;
 pub use collect::Collected;
-pub use generation::Publisher;
 pub use notes::Notes;
-pub use regions::{Scene, worded};
-pub use step::{Action, Failpoint, Step};
+pub use publisher::Publisher;
 
 /// What to publish and how; fixed while a [`Publisher`] is open.
 #[derive(Clone, Debug)]
@@ -207,11 +201,8 @@ pub enum PublishError {
         found: u32,
     },
     /// A cell size that the pyramid or the splice cannot have.
-    #[error("a cell of {px} px: the side must be a power of two from 16 to 1024")]
-    CellSize {
-        /// The side asked for.
-        px: u32,
-    },
+    #[error(transparent)]
+    Cell(#[from] CellError),
     /// A viewer file whose name is no plain file name, or one of the names that a generation uses.
     #[error("not a name for a viewer file: {name:?}")]
     ViewerName {

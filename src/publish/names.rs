@@ -104,19 +104,6 @@ pub fn parse_level(name: &str) -> Option<u32> {
     number(name).filter(|&level| level < 32)
 }
 
-/// Name of a temporary file, beside its target.
-pub fn temporary(sequence: u64) -> String {
-    format!(".mosaicd-{}-{sequence}.tmp", std::process::id())
-}
-
-/// Whether this is a temporary file of ours, of this run or an earlier one.
-pub fn is_temporary(name: &str) -> bool {
-    name.strip_prefix(".mosaicd-")
-        .and_then(|rest| rest.strip_suffix(".tmp"))
-        .and_then(|rest| rest.split_once('-'))
-        .is_some_and(|(pid, n)| number::<u64>(pid).is_some() && number::<u64>(n).is_some())
-}
-
 /// First four bytes of the content's BLAKE3.
 pub fn hash(bytes: &[u8]) -> u32 {
     let hash = blake3::hash(bytes);
@@ -149,7 +136,6 @@ mod tests {
         assert_eq!(name, "t/9/3_0-deadbeef.jpg");
         assert_eq!(parse_tile("3_0-deadbeef.jpg"), Some((3, 0, 0xdead_beef)));
         assert_eq!(parse_dzi_tile("3_0.jpg"), Some((3, 0)));
-        assert!(is_temporary(&temporary(7)));
     }
 
     #[test]
@@ -174,7 +160,6 @@ mod tests {
             assert_eq!(parse_tile(name), None, "{name}");
         }
         assert_eq!(parse_dzi_tile("3_0-deadbeef.jpg"), None);
-        assert!(!is_temporary(".mosaicd-notes.tmp"));
         assert_eq!(parse_level("07"), None);
         assert_eq!(parse_level("40"), None);
     }

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     artwork::tile::TileSpec,
+    disk,
     render::{
         RENDER_VERSION,
         jpeg::{Frame, JpegSpec, Subsampling},
@@ -59,7 +60,7 @@ pub(super) fn render_key(cell: &TileSpec, jpeg: JpegSpec) -> String {
         Subsampling::S420 => "420",
         Subsampling::S444 => "444",
     };
-    let cells = super::cells::spec_key(cell);
+    let cells = crate::cells::spec_key(cell);
     format!("r{RENDER_VERSION}-{cells}-q{}-{subsampling}", jpeg.quality)
 }
 
@@ -215,7 +216,7 @@ fn remove_temporaries(folder: &Folder) -> Result<(), PublishError> {
     }
     for prefix in folders {
         for name in folder.list(&prefix)? {
-            if names::is_temporary(&name) {
+            if disk::is_temporary(&name) {
                 folder.remove(&format!("{prefix}{name}"))?;
             }
         }

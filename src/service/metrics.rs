@@ -6,7 +6,7 @@
 //! Source: <https://prometheus.io/docs/instrumenting/exposition_formats/>, checked with `promtool check metrics`.
 
 use super::status::{State, Status};
-use crate::publish::manifest::Moves;
+use crate::domain::manifest::Moves;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::time::Duration;

@@ -5,7 +5,7 @@
 //! survives: missing fields take their default, unknown ones are ignored, unknown states read as
 //! [`State::Unknown`].
 
-use crate::publish::manifest::{GridSize, Moves};
+use crate::domain::manifest::{GridSize, Moves};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

@@ -13,7 +13,10 @@ use super::{
     record::{self, Record, RecordDamage},
     state::{self, Cut, Digest, Found, StateDamage, Whole},
 };
-use crate::{artwork::ContentHash, embed::ModelId};
+use crate::{
+    disk,
+    domain::{ContentHash, ModelId},
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::{
     fs::File,
@@ -77,7 +80,7 @@ impl Engine {
             engine.sync()?;
             File::open(folder.join("conf"))?.sync_all()?;
             for parent in folder.ancestors().skip(1).take(3) {
-                File::open(parent)?.sync_all()?;
+                disk::sync_folder(parent)?;
             }
         } else if engine.db.get(SCHEMA_KEY)?.as_deref() != Some(SCHEMA) {
             return Err(Damage::Schema.into());

@@ -20,13 +20,11 @@ pub mod record;
 mod rewrite;
 mod salvage;
 mod sled_store;
-mod small;
 mod state;
 
 pub use fault::Damage;
 pub use memory::MemoryStore;
 pub use sled_store::{Opened, SledStore};
-pub use small::write_small;
 pub use state::StateDamage;
 
 use crate::{artwork::ContentHash, embed::ModelId};

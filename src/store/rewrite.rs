@@ -7,10 +7,12 @@
 //! Invariant: a stop at any moment leaves a whole database at its place; the leftover is removed at the next opening.
 
 use super::{engine::Engine, fault::Fault};
-use crate::{artwork::ContentHash, embed::ModelId};
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use crate::{
+    disk,
+    domain::{ContentHash, ModelId},
+};
 use std::{
-    fs::{self, File},
+    fs,
     io::{self, ErrorKind},
     path::{Path, PathBuf},
 };
@@ -27,9 +29,9 @@ pub(super) fn rewrite(
     let mut new = Engine::open(&beside)?;
     let gone = old.copy_into(&mut new, keep)?;
     drop((old, new));
-    renameat_with(CWD, &beside, CWD, folder, RenameFlags::EXCHANGE).map_err(io::Error::from)?;
+    disk::exchange(&beside, folder)?;
     if let Some(parent) = folder.parent() {
-        File::open(parent)?.sync_all()?;
+        disk::sync_folder(parent)?;
     }
     finish(folder)?;
     Ok(gone)

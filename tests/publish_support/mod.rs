@@ -6,8 +6,9 @@ use mosaicd::{
         ArtworkId, ContentHash,
         tile::{Cell, Fit, TileSpec},
     },
+    cells::CellStore,
     publish::{
-        CellStore, Generation, OutputSpec,
+        Generation, OutputSpec,
         manifest::{Latest, Manifest, Moves, Work},
         names,
     },

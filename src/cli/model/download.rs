@@ -9,6 +9,7 @@
 //! library, so the daemon cannot call it.
 
 use super::catalog::Pin;
+use mosaicd::disk;
 use sha2::{Digest, Sha256};
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -431,12 +432,7 @@ impl Part {
                 found,
             });
         }
-        let folder = target.parent().unwrap_or(Path::new("."));
-        self.file
-            .sync_all()
-            .and_then(|()| fs::rename(&self.path, target))
-            .and_then(|()| File::open(folder)?.sync_all())
-            .map_err(|error| self.disk(error))
+        disk::keep(&self.file, &self.path, target).map_err(|error| self.disk(error))
     }
 }
 

@@ -6,13 +6,12 @@
 //! Invariants: a region's centre lies within the grid; a name appears once. Names do not flicker: a region that stood
 //! before stays under milder conditions than a new one needs, at its old place unless it moved noticeably.
 
-use super::manifest::{Manifest, Region, Work};
+use crate::domain::manifest::{Manifest, Region, Work};
 use std::collections::BTreeMap;
 
 mod worded;
 
-pub(super) use worded::unworded;
-pub use worded::{Scene, worded};
+pub use worded::{Scene, unworded, worded};
 
 /// Regions at most: more would cover the art that they are about.
 const MOST: usize = 24;
@@ -81,7 +80,7 @@ const TO_STAY: Needs = Needs {
 /// much as a small publish. Says how old they are now.
 ///
 /// Words that another model found, or that are not wanted any more, are left behind.
-pub(super) fn name(
+pub fn name(
     manifest: &mut Manifest,
     before: Option<&Manifest>,
     age: Option<usize>,
@@ -107,7 +106,7 @@ pub(super) fn name(
 }
 
 /// Leaves no name that only works bore which are not in the manifest any more; says whether that changed a region.
-pub(super) fn erase(manifest: &mut Manifest) -> bool {
+pub fn erase(manifest: &mut Manifest) -> bool {
     let old = std::mem::take(&mut manifest.regions);
     name_anew(manifest, &old);
     manifest.regions != old

@@ -124,7 +124,7 @@ pub fn worded(scene: &Scene<'_>, vocabulary: &Vocabulary, before: &[Region]) -> 
 }
 
 /// What is left without words: the regions that names gave.
-pub(in crate::publish) fn unworded(regions: &[Region]) -> Vec<Region> {
+pub fn unworded(regions: &[Region]) -> Vec<Region> {
     let named = regions.iter().filter(|region| !region.seen);
     let bare = |region: &Region| Region {
         words: Vec::new(),

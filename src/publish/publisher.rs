@@ -4,7 +4,7 @@
 //! neighbours'. After any failure it forgets what it knew and reads the folder again, as a start does.
 
 use super::{
-    CellStore, Collected, Elapsed, Failpoint, Generation, OutputSpec, PublishError, Published,
+    Collected, Elapsed, Failpoint, Generation, OutputSpec, PublishError, Published,
     clock::Clock,
     collect::{self, Retired, retire},
     drawing::{Artist, Drawn, preview_px},
@@ -18,10 +18,12 @@ use super::{
     pointers,
     pyramid::{self, Tiles},
     recover::{State, recover, render_key},
-    regions, stable, stills,
+    stable, stills,
 };
 use crate::{
-    embed::ModelId,
+    cells::{self, CellError, CellStore},
+    domain::ModelId,
+    regions,
     render::{jpeg::mosaic_cell_px, pyramid::Pyramid, tile::Raster},
 };
 use std::path::Path;
@@ -52,7 +54,7 @@ impl Publisher {
         spec: OutputSpec,
         failpoint: Option<Failpoint>,
     ) -> Result<Self, PublishError> {
-        super::cells::check_cell_px(spec.cell.px)?;
+        cells::check_px(spec.cell.px)?;
         if let Some((name, _)) = spec.viewer.iter().find(|(name, _)| !plain(name)) {
             return Err(PublishError::ViewerName { name: name.clone() });
         }
@@ -191,7 +193,7 @@ impl Publisher {
     ) -> Result<(State, Published), PublishError> {
         let mut clock = Clock::start();
         if cells.px() != self.spec.cell.px {
-            return Err(PublishError::CellSize { px: cells.px() });
+            return Err(CellError::Size { px: cells.px() }.into());
         }
         // From here on the state holds no works, until it gets them back or gives way to the next.
         let before = state.manifest.as_mut();
