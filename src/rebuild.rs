@@ -67,7 +67,7 @@ pub fn apply(
     now_ms: u64,
     params: &Params,
 ) -> Result<Rebuilt, RebuildError> {
-    let matched = match_changes(collection, changes);
+    let matched = match_changes(&mut collection.works, &collection.stale, changes);
     let before = collection.cells();
     let mut rebuilt = Rebuilt {
         renamed: matched.renamed,
