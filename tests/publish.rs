@@ -657,5 +657,5 @@ fn a_newer_schema_is_refused_and_names_of_ours_are_reserved() {
         fs::read(dir.path().join("status.json")).expect("there"),
         b"{}"
     );
-    assert_eq!(names::parse_still("status.json"), None);
+    assert_eq!(names::parse_mosaic_file("status.json"), None);
 }

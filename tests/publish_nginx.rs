@@ -181,15 +181,16 @@ fn read_all(reader: &mut Reader, last: u64, faults: &mut Faults) -> (u64, usize)
         return (last, 0);
     };
     // Time never runs backwards, and the newest file that a manifest names is not newer than itself.
-    let (_, generation, _) = names::parse_still(&manifest.mosaic.as_ref().unwrap().file).unwrap();
+    let (_, generation, _) =
+        names::parse_mosaic_file(&manifest.mosaic.as_ref().unwrap().file).unwrap();
     if manifest.generation < last || generation > manifest.generation {
         faults.mixed += 1;
     }
     let mut files = 1;
-    let stills = [manifest.mosaic.as_ref(), manifest.preview.as_ref()];
-    for file in stills.into_iter().flatten() {
+    let mosaic_files = [manifest.mosaic.as_ref(), manifest.preview.as_ref()];
+    for file in mosaic_files.into_iter().flatten() {
         let answer = reader.get(&file.file);
-        let (_, _, crc) = names::parse_still(&file.file).unwrap();
+        let (_, _, crc) = names::parse_mosaic_file(&file.file).unwrap();
         match answer.status {
             200 => faults.torn += usize::from(crc32fast::hash(&answer.body) != crc),
             _ => faults.missed(&file.file, &answer, manifest.generation),

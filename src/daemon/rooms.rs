@@ -14,7 +14,7 @@ use crate::{
     grid::{GridParams, Method as GridMethod},
     ingest::{Attempts, Ingest},
     pipeline::{Pipeline, Wording},
-    publish::{Chronicle, OutputSpec, Publisher, manifest},
+    publish::{HistoryFiles, OutputSpec, Publisher, manifest},
     rebuild::Params,
     reduce::{LayoutParams, Method as LayoutMethod},
     render::jpeg::{JpegSpec, Subsampling},
@@ -62,14 +62,14 @@ impl Rooms {
         let (cells, attempts) = (Arc::new(cells), Arc::new(attempts));
         let output = &config.folders.output;
         let publisher = Publisher::open(output, output_spec(config))?;
-        let chronicle = Chronicle::open(output, &config.page.url)?;
+        let history_files = HistoryFiles::open(output, &config.page.url)?;
         let wording = wording(config, next.is_some(), started)?;
         let mut pipeline = Pipeline::open(
             params(config),
             serving.clone(),
             store.clone(),
             cells.clone(),
-            (publisher, chronicle),
+            (publisher, history_files),
             state,
         )?;
         pipeline.set_wording(wording);

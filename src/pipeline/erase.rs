@@ -9,7 +9,7 @@ use crate::{
     artwork::ContentHash,
     cells::{CellError, CellStore},
     disk,
-    publish::{Chronicle, PublishError, Publisher},
+    publish::{HistoryFiles, PublishError, Publisher},
     store::{Store, StoreError},
     watch::Rules,
 };
@@ -101,14 +101,14 @@ impl Erasing {
 
 /// Erases everything that belongs to none of the `used` contents.
 pub(super) fn erase(
-    (publisher, chronicle): (&mut Publisher, &mut Chronicle),
+    (publisher, history_files): (&mut Publisher, &mut HistoryFiles),
     cells: &CellStore,
     store: &dyn Store,
     used: &HashSet<ContentHash>,
 ) -> Result<Erased, EraseError> {
     let collected = publisher.erase()?;
     if let Some(manifest) = publisher.manifest() {
-        chronicle.forget(manifest)?;
+        history_files.forget(manifest)?;
     }
     let cells = cells.retain(|hash| used.contains(hash))?;
     let embeddings = store.erase(&|hash, _| used.contains(hash))?;

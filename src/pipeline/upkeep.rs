@@ -73,8 +73,8 @@ impl Pipeline {
             return;
         }
         let used: HashSet<ContentHash> = works.iter().map(|work| work.hash).collect();
-        let chronicle = &mut self.chronicle;
-        let output = (&mut self.publisher, chronicle);
+        let history_files = &mut self.history_files;
+        let output = (&mut self.publisher, history_files);
         let erased = erase::erase(output, &self.cells, &*self.store, &used)
             .and_then(|erased| self.erasing.done().map(|()| erased));
         match erased {

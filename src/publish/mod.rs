@@ -22,12 +22,13 @@
 //! - Memory grows with the number of works (tens of bytes each, plus the manifest twice), not with the number of pixels,
 //!   but for caches with a budget and the opt-in WebP file.
 
-mod chronicle;
 mod clock;
 mod collect;
 mod drawing;
 mod files;
+mod history_files;
 mod listing;
+mod lossless;
 pub mod manifest;
 pub mod names;
 mod notes;
@@ -39,7 +40,6 @@ mod pyramid;
 mod recover;
 mod spliced;
 mod stable;
-mod stills;
 
 use crate::{
     artwork::tile::TileSpec,
@@ -50,8 +50,8 @@ use crate::{
 use std::{io, path::PathBuf};
 
 pub use crate::disk::{Action, Failpoint, Step};
-pub use chronicle::Chronicle;
 pub use collect::Collected;
+pub use history_files::HistoryFiles;
 pub use notes::Notes;
 pub use publisher::Publisher;
 
@@ -160,7 +160,7 @@ pub struct Elapsed {
     /// Splicing the single-file mosaic and its preview.
     pub mosaic_ms: f64,
     /// PNG and WebP.
-    pub stills_ms: f64,
+    pub lossless_ms: f64,
     /// Serialising the manifest and staging the small files.
     pub stage_ms: f64,
     /// Making it all durable.
@@ -246,7 +246,7 @@ pub enum PublishError {
     Jpeg(#[from] JpegError),
     /// A PNG or WebP could not be encoded.
     #[error("cannot encode {}: {source}", path.display())]
-    Still {
+    Encode {
         /// The file.
         path: PathBuf,
         /// Why not.

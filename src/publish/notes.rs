@@ -6,7 +6,7 @@
 use super::{
     PublishError,
     files::Folder,
-    names::{self, Still},
+    names::{self, MosaicKind},
 };
 use std::path::Path;
 
@@ -40,15 +40,15 @@ pub(super) fn plain(name: &str) -> bool {
         names::DZI,
         names::DZI_TILES,
         names::TILES,
-        super::chronicle::JOURNAL,
-        super::chronicle::FEED_ATOM,
-        super::chronicle::FEED_JSON,
-        super::chronicle::TWINS,
+        super::history_files::JOURNAL,
+        super::history_files::FEED_ATOM,
+        super::history_files::FEED_JSON,
+        super::history_files::TWINS,
     ];
     !name.is_empty()
         && !name.starts_with('.')
         && !name.contains(['/', '\0'])
         && !reserved.contains(&name)
-        && Still::ALL.iter().all(|still| still.stable() != name)
-        && names::parse_still(name).is_none()
+        && MosaicKind::ALL.iter().all(|kind| kind.stable() != name)
+        && names::parse_mosaic_file(name).is_none()
 }

@@ -10,15 +10,16 @@ use super::{
     drawing::{Artist, Drawn, preview_px},
     files::{Folder, Staged},
     listing::Listing,
+    lossless,
     manifest::{GridSize, Manifest, MosaicFile, Quality, Region, SCHEMA, Work},
-    names::{self, Still},
+    names::{self, MosaicKind},
     notes::plain,
     placement::Placement,
     plan::{Plan, same, shifted},
     pointers,
     pyramid::{self, Tiles},
     recover::{State, recover, render_key},
-    stable, stills,
+    stable,
 };
 use crate::{
     cells::{self, CellError, CellStore},
@@ -286,7 +287,7 @@ impl Publisher {
         };
         let preview = self.spec.preview && preview_px(manifest.grid).is_some();
         state.reusable
-            && state.stills
+            && state.mosaic_files
             && manifest.mosaic.is_some() == self.spec.mosaic
             && state.mosaic.is_some() == self.spec.mosaic
             && manifest.png.is_some() == self.spec.png
@@ -333,21 +334,22 @@ impl Publisher {
         };
         let (mosaic, preview) = artist.splice(folder, &mut manifest, &plan.changed, old)?;
         elapsed.mosaic_ms = clock.lap();
-        for (still, wanted) in [(Still::Png, self.spec.png), (Still::Webp, self.spec.webp)] {
-            let before = state.manifest.as_ref();
-            let kept = before.filter(|_| state.reusable && state.stills && plan.changed.is_empty());
-            let kept = kept.and_then(|before| stable::still(before, still).cloned());
+        let (png, webp) = (self.spec.png, self.spec.webp);
+        let unchanged = state.reusable && state.mosaic_files && plan.changed.is_empty();
+        for (kind, wanted) in [(MosaicKind::Png, png), (MosaicKind::Webp, webp)] {
+            let kept = state.manifest.as_ref().filter(|_| unchanged);
+            let kept = kept.and_then(|before| stable::mosaic_file(before, kind).cloned());
             let file = match (wanted, kept) {
                 (false, _) => None,
                 (true, Some(kept)) => Some(kept),
-                (true, None) => Some(stills::write(folder, still, manifest.generation, &artist)?),
+                (true, None) => Some(lossless::write(folder, kind, manifest.generation, &artist)?),
             };
-            match still {
-                Still::Webp => manifest.webp = file,
+            match kind {
+                MosaicKind::Webp => manifest.webp = file,
                 _ => manifest.png = file,
             }
         }
-        elapsed.stills_ms = clock.lap();
+        elapsed.lossless_ms = clock.lap();
 
         let lowest = tiles.as_ref().map(|tiles| {
             let same = state.reusable && state.tiles.as_ref().is_some_and(|t| t.pyramid == pyramid);
@@ -382,7 +384,7 @@ impl Publisher {
         for staged in staged_pointers {
             folder.commit(staged)?;
         }
-        stable::point_stills(folder, state.manifest.as_ref(), &manifest)?;
+        stable::point_mosaic_files(folder, state.manifest.as_ref(), &manifest)?;
         let whole = !state.view || shifted(state.tiles.as_ref(), tiles.as_ref());
         stable::show_view(
             folder,
@@ -420,7 +422,7 @@ impl Publisher {
             lowest,
             mosaic,
             preview,
-            stills: true,
+            mosaic_files: true,
             settled: true,
             regions_age: Some(regions_age),
             manifest: Some(manifest),
@@ -456,7 +458,7 @@ impl Publisher {
         for staged in staged_pointers {
             folder.commit(staged)?;
         }
-        stable::point_stills(folder, None, manifest)?;
+        stable::point_mosaic_files(folder, None, manifest)?;
         if !state.view {
             stable::show_view(folder, None, state.tiles.as_ref(), true, staged_view)?;
         }

@@ -9,7 +9,7 @@ use super::{
     files::Folder,
     listing::Serialised,
     manifest::{Manifest, MosaicFile, SCHEMA},
-    names::{self, Still},
+    names::{self, MosaicKind},
     placement::Placement,
     pyramid::{OnDisk, Tiles, levels_on_disk},
     spliced::Spliced,
@@ -45,7 +45,7 @@ pub(super) struct State {
     pub(super) mosaic: Option<Spliced>,
     pub(super) preview: Option<Spliced>,
     /// Whether PNG and WebP are there as the manifest says.
-    pub(super) stills: bool,
+    pub(super) mosaic_files: bool,
     /// Whether the stable names show the manifest.
     pub(super) settled: bool,
     /// Cells changed since the manifest's regions were named; `None` if that is not known.
@@ -110,8 +110,11 @@ pub(super) fn recover(
         };
         state.mosaic = spliced(&manifest.mosaic);
         state.preview = spliced(&manifest.preview);
-        let stills = [&manifest.png, &manifest.webp];
-        state.stills = stills.into_iter().flatten().all(|file| exists(&file.file));
+        let mosaic_files = [&manifest.png, &manifest.webp];
+        state.mosaic_files = mosaic_files
+            .into_iter()
+            .flatten()
+            .all(|file| exists(&file.file));
     }
     state.view = stable::dzi_generation(folder) == Some(manifest.generation)
         && view_complete(folder, state.tiles.as_ref())?;
@@ -166,13 +169,15 @@ fn read_manifest(folder: &Folder) -> Result<Option<Manifest>, PublishError> {
 
 /// Refuses a folder that has files under our stable names but no trace of an earlier publish.
 fn refuse_foreign(folder: &Folder, spec: &OutputSpec, root: &[String]) -> Result<(), PublishError> {
-    let ours = root.iter().any(|name| names::parse_still(name).is_some())
+    let ours = root
+        .iter()
+        .any(|name| names::parse_mosaic_file(name).is_some())
         || stable::read_latest(folder).is_some()
         || stable::dzi_generation(folder).is_some();
     if ours {
         return Ok(());
     }
-    let stable = Still::ALL.map(Still::stable);
+    let stable = MosaicKind::ALL.map(MosaicKind::stable);
     let taken = root.iter().find(|name| {
         let viewer = spec.viewer.iter().find(|(viewer, _)| viewer == *name);
         let same = viewer.is_some_and(|(_, bytes)| {
@@ -194,8 +199,10 @@ fn highest_generation(folder: &Folder, root: &[String], manifest: Option<&Manife
     if let Some(manifest) = manifest {
         return manifest.generation;
     }
-    let stills = root.iter().filter_map(|name| names::parse_still(name));
-    stills
+    let mosaic_files = root
+        .iter()
+        .filter_map(|name| names::parse_mosaic_file(name));
+    mosaic_files
         .map(|(_, generation, _)| generation)
         .chain(stable::read_latest(folder).map(|l| l.generation))
         .chain(stable::dzi_generation(folder))
@@ -234,13 +241,13 @@ fn retire_unnamed(
     retired: &mut Retired,
 ) {
     let named: Vec<&str> = manifest
-        .map(stable::stills)
+        .map(stable::mosaic_files)
         .into_iter()
         .flatten()
         .filter_map(|(_, file)| file.map(|f| f.file.as_str()))
         .collect();
     for name in root {
-        if let Some((_, generation, _)) = names::parse_still(name)
+        if let Some((_, generation, _)) = names::parse_mosaic_file(name)
             && !named.contains(&name.as_str())
         {
             retired.add(name.clone(), generation, None);

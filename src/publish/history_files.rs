@@ -22,7 +22,7 @@ pub(super) const FEED_JSON: &str = "feed.json";
 pub(super) const TWINS: &str = "twins.json";
 
 /// Keeps the files of the past in one output folder.
-pub struct Chronicle {
+pub struct HistoryFiles {
     folder: Folder,
     /// Address of the page, for links in the feeds; empty if it is not known.
     url: String,
@@ -32,12 +32,12 @@ pub struct Chronicle {
     twins: twins::Groups,
 }
 
-impl Chronicle {
+impl HistoryFiles {
     /// Opens the folder and reads the journal; damaged lines in it are left out from then on.
     pub fn open(output: &Path, url: &str) -> Result<Self, PublishError> {
         let folder = Folder::open(output, None)?;
         let twins = fs::read_to_string(folder.path(TWINS));
-        let mut chronicle = Self {
+        let mut history_files = Self {
             folder,
             url: url.to_owned(),
             past: Some(Past::default()),
@@ -47,20 +47,20 @@ impl Chronicle {
                 .and_then(|text| twins::read(&text))
                 .unwrap_or_default(),
         };
-        let text = chronicle.journal()?;
+        let text = history_files.journal()?;
         match Past::read(&text) {
             None => {
-                tracing::warn!(path = %chronicle.folder.path(JOURNAL).display(), "is not ours: no history is kept");
-                chronicle.past = None;
+                tracing::warn!(path = %history_files.folder.path(JOURNAL).display(), "is not ours: no history is kept");
+                history_files.past = None;
             }
             Some((past, good)) => {
-                (chronicle.past, chronicle.bytes) = (Some(past), text.len());
+                (history_files.past, history_files.bytes) = (Some(past), text.len());
                 if !good {
-                    chronicle.rewrite(&Past::forget(&text, |_| true))?;
+                    history_files.rewrite(&Past::forget(&text, |_| true))?;
                 }
             }
         }
-        Ok(chronicle)
+        Ok(history_files)
     }
 
     /// Notes a published generation.
