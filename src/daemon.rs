@@ -49,7 +49,7 @@ mod watching;
 mod workers;
 
 pub use crate::domain::chain;
-pub use rooms::{encoder_spec, open_encoder_alone, params, roots};
+pub use rooms::open_encoder_alone;
 pub use serve::CONFIRMATION;
 pub use validate::{Finding, Invalid, validate};
 

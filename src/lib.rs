@@ -59,6 +59,7 @@ pub mod history;
 pub mod ingest;
 pub mod matrix;
 pub mod npy;
+pub mod parameters;
 pub mod pipeline;
 pub mod plan;
 pub mod publish;

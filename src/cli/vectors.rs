@@ -12,7 +12,7 @@ use mosaicd::{
     embed::{card, text::TextEncoder},
     grid::Grid,
     matrix::Matrix,
-    npy,
+    npy, parameters,
     publish::manifest::{Manifest, Work},
     rebuild,
     reduce::Layout,
@@ -42,7 +42,7 @@ pub(crate) fn arrange(
     fidelity: Option<f32>,
 ) -> anyhow::Result<()> {
     let x = read_npy(vectors)?;
-    let mut params = daemon::params(config);
+    let mut params = parameters::params(config);
     if let Some(fidelity) = fidelity {
         params.grid.map_fidelity = fidelity;
     }
@@ -259,7 +259,7 @@ fn embed_file(config: &Config, path: &Path, dims: usize, model: &str) -> anyhow:
 }
 
 fn embed_words(config: &Config, words: &str, dims: usize, model: &str) -> anyhow::Result<Vec<f32>> {
-    let spec = daemon::encoder_spec(config);
+    let spec = parameters::encoder_spec(config);
     let path = spec.model.context(
         "the built-in descriptor understands no words; set embed.model to a CLIP model (see `mosaicd model list`)",
     )?;

@@ -3,9 +3,10 @@
 //! It owns the watchers, the patterns in force, and what is known of the artwork folders themselves. What is done
 //! about a change is `plan`'s.
 
-use super::{Event, chain, rooms, wall_ms};
+use super::{Event, chain, wall_ms};
 use crate::{
     config::{Config, WatchMode},
+    parameters,
     plan::Input,
     watch::{RootId, Roots, Rules, WatchEvent, Watchers},
 };
@@ -51,7 +52,7 @@ impl Watching {
     pub(super) fn new(config: &Config, once: bool) -> Self {
         let now = Instant::now();
         Self {
-            roots: rooms::roots(config),
+            roots: parameters::roots(config),
             mode: config.watch.mode,
             once,
             rules: Rules::default(),

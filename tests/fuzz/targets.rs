@@ -87,7 +87,10 @@ pub fn config(bytes: &[u8]) {
     match Config::parse(text, Path::new("/etc/mosaicd/mosaicd.toml")) {
         Ok(config) => {
             let config = config.absolute();
-            let _ = (config.tile_spec(), mosaicd::daemon::params(&config).key());
+            let _ = (
+                config.tile_spec(),
+                mosaicd::parameters::params(&config).key(),
+            );
         }
         Err(error) => assert!(!error.to_string().is_empty()),
     }
