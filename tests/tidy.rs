@@ -175,10 +175,7 @@ fn without_tests_and_comments(text: &str) -> String {
         let line = line.trim();
         if line == "#[cfg(test)]" {
             while lines.next_if(|next| next.starts_with("#[")).is_some() {}
-            if lines
-                .peek()
-                .is_some_and(|next| next.starts_with("mod tests"))
-            {
+            if lines.peek().is_some_and(|next| next.contains("mod tests")) {
                 break;
             }
         }
