@@ -28,11 +28,11 @@ use std::{
 /// The budget of cached small mips, bytes.
 pub const CACHE_BYTES: usize = 64 << 20;
 
-/// Counts up when the same picture gives other pixels than before, so that all cells are prepared anew.
+/// Counts up when the same picture gives other pixels than before, so that all cells are prepared again.
 const PREPARED: u32 = 3;
 /// Mips above this side are never cached; below it, the whole of a pyramid level costs little to read.
 const CACHED_PX: u32 = 32;
-/// What a cached entry costs besides its pixels: key, pointer, allocator.
+/// What a cached entry costs in addition to its pixels: key, pointer, allocator.
 const ENTRY_BYTES: usize = 96;
 
 /// Why a cell is not kept, or not removed.
@@ -265,7 +265,7 @@ pub fn check_px(px: u32) -> Result<(), CellError> {
     }
 }
 
-/// A folder name for everything that decides a cell's pixels besides the picture.
+/// A folder name for everything except the picture that decides a cell's pixels.
 pub fn spec_key(spec: &TileSpec) -> String {
     let fit = match spec.fit {
         Fit::Cover => "cover",

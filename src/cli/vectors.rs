@@ -94,7 +94,7 @@ struct Published {
     vectors: HashMap<ContentHash, Vec<f32>>,
 }
 
-/// Reads the manifest and the embeddings beside a running daemon: the embeddings are written before the manifest is
+/// Reads the manifest and the embeddings while a daemon may run: the embeddings are written before the manifest is
 /// published, so that a generation that is being replaced is complete after another look.
 fn published(config: &Config) -> anyhow::Result<Published> {
     let path = config.folders.output.join("manifest.json");

@@ -20,7 +20,7 @@ pub struct Written {
 
 /// Draws the samples `0..count` into `dir`, which is made when missing, on all threads of the current rayon pool.
 ///
-/// Each file appears whole under its name (written beside it under a name with a leading dot, then renamed). A file
+/// Each file appears whole under its name (written in the same folder under a name with a leading dot, then renamed). A file
 /// that is already there with the same bytes is left alone; other files in the folder are not touched.
 /// `progress` is called after each sample with the number done so far; calls may overlap.
 ///

@@ -1,6 +1,6 @@
 //! Making written files durable: a few of them one by one and all at the same time, many by one `syncfs`.
 //!
-//! It knows nothing of names or generations. A `syncfs` waits for everything that anybody has written to the file
+//! It knows nothing of names or generations. A `syncfs` waits for everything that any process has written to the file
 //! system; flushes of single files wait for these, but each asks the disk to flush its cache. In parallel the file
 //! system answers them together. Measured on ext4, nine tiles and a manifest: one by one 63 ms, in parallel 6.5,
 //! `syncfs` 6; while another process wrote 64 MB files, in parallel 45 ms, `syncfs` 124.

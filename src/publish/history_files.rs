@@ -1,4 +1,4 @@
-//! The files that tell of the past: the journal `history.js`, the feeds, and `twins.json`.
+//! The files about the past: the journal `history.js`, the feeds, and `twins.json`.
 //!
 //! They follow the manifest: written after it, made durable by nobody, and brought back into step by the next
 //! generation whatever happened to them. What they say is `history`'s.
@@ -26,7 +26,7 @@ pub struct HistoryFiles {
     folder: Folder,
     /// Address of the page, for links in the feeds; empty if it is not known.
     url: String,
-    /// `None`: the journal is somebody else's.
+    /// `None`: the journal was not written by mosaicd.
     past: Option<Past>,
     bytes: usize,
     twins: twins::Groups,

@@ -1,6 +1,6 @@
 //! The whole mosaic as PNG or lossless WebP, for those who ask for it.
 //!
-//! Neither format can take over unchanged parts, so every change of pixels writes the file anew: PNG in rows (memory
+//! Neither format can take over unchanged parts, so every change of pixels writes the whole file again: PNG in rows (memory
 //! for one row of cells), WebP from the whole picture in memory, because its encoder wants that.
 
 use super::{

@@ -5,7 +5,7 @@
 //!
 //! # Order of a generation
 //! 1. tiles under names that carry their content's hash, the single-file mosaic and its preview likewise, everything
-//!    else as temporary files beside its target;
+//!    else as temporary files in its target's folder;
 //! 2. all of it made durable: a few files one by one, many by one `syncfs`;
 //! 3. `manifest.json` renamed into place, the folder synced: from here on the generation is the published one;
 //! 4. `manifest.js`, `latest.json`, then the stable names (`mosaic.jpg`, `preview.jpg`, `mosaic_files/`, `mosaic.dzi`, the viewer),
@@ -15,10 +15,10 @@
 //! # Invariants
 //! - Whatever a manifest names exists, complete and synced, before the manifest does, and is never changed.
 //! - A stop between any two steps leaves the old or the new generation published; the next publish heals the rest.
-//! - No file is deleted or replaced that does not bear a name of ours ([`names`]); a folder whose stable names belong
-//!   to somebody else is refused.
+//! - No file is deleted or replaced that does not have a name of ours ([`names`]); a folder whose stable names belong
+//!   to another program is refused.
 //! - `manifest.js`, for pages opened straight from disk, is not flushed: where a crash tears it, the next start sees that
-//!   and writes it anew.
+//!   and writes it again.
 //! - Memory grows with the number of works (tens of bytes each, plus the manifest twice), not with the number of pixels,
 //!   but for caches with a budget and the opt-in WebP file.
 
@@ -64,7 +64,7 @@ pub struct OutputSpec {
     pub cell: TileSpec,
     /// How tiles and the mosaic are encoded.
     pub jpeg: JpegSpec,
-    /// Whether to write `mosaic.jpg`, which every change writes anew; the viewer needs it where there is no pyramid.
+    /// Whether to write `mosaic.jpg`, which every change writes again; the viewer needs it where there is no pyramid.
     pub mosaic: bool,
     /// Whether to keep the Deep Zoom pyramid.
     pub pyramid: bool,
@@ -126,7 +126,7 @@ pub struct Generation {
     pub moves: manifest::Moves,
     /// Name of the encoder whose embeddings sorted the works.
     pub model: String,
-    /// Its id, if its regions may bear words; words that another model found are dropped.
+    /// Its id, if its regions may have words; words that another model found are dropped.
     pub words_by: Option<ModelId>,
 }
 
@@ -137,7 +137,7 @@ pub struct Published {
     pub generation: u64,
     /// Whether it is a new one; an unchanged state is not published again.
     pub changed: bool,
-    /// Cells drawn anew.
+    /// Cells drawn.
     pub cells_drawn: usize,
     /// Pyramid tiles written.
     pub tiles_written: usize,

@@ -1,4 +1,4 @@
-//! The names of everything mosaicd writes to an output folder, and the patterns that tell ours from other files.
+//! The names of everything mosaicd writes to an output folder, and the patterns that distinguish ours from other files.
 //!
 //! Invariant: a name that a generation owns carries a checksum of its content, so it is never written twice with
 //! different bytes; nothing is collected unless its name parses here.

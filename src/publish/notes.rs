@@ -1,4 +1,4 @@
-//! The small files beside the generations: `status.json`, `metrics.prom`.
+//! The small files that belong to no generation: `status.json`, `metrics.prom`.
 //!
 //! They are replaced atomically but not made durable: the next one comes soon. Invariant: a note never takes a name
 //! that a generation uses.
@@ -10,7 +10,7 @@ use super::{
 };
 use std::path::Path;
 
-/// Writes the small files beside the generations, from any thread.
+/// Writes the small files that belong to no generation, from any thread.
 pub struct Notes(Folder);
 
 impl Notes {

@@ -43,7 +43,7 @@ impl Publisher {
     /// Opens an output folder, makes it if need be, removes an earlier run's temporary files and reads what is
     /// published there, so that an unchanged restart writes nothing.
     ///
-    /// Fails if the folder cannot be used, holds somebody else's files under our names, or was written by a newer
+    /// Fails if the folder cannot be used, holds another program's files under our names, or was written by a newer
     /// mosaicd.
     pub fn open(output: &Path, spec: OutputSpec) -> Result<Self, PublishError> {
         Self::open_with(output, spec, None)
@@ -87,7 +87,7 @@ impl Publisher {
         self.state.as_ref()?.manifest.as_ref()
     }
 
-    /// Publishes a generation; `now_ms` is the time it bears, milliseconds since the Unix epoch. A state equal to
+    /// Publishes a generation; `now_ms` is its time, milliseconds since the Unix epoch. A state equal to
     /// the published one (moves apart) writes nothing.
     ///
     /// On any error the last good generation stays served, and the next call heals. An error after the manifest was

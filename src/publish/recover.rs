@@ -54,7 +54,7 @@ pub(super) struct State {
     pub(super) view: bool,
 }
 
-/// Everything besides the artworks that decides the published pixels.
+/// Everything except the artworks that decides the published pixels.
 pub(super) fn render_key(cell: &TileSpec, jpeg: JpegSpec) -> String {
     let subsampling = match jpeg.subsampling {
         Subsampling::S420 => "420",
@@ -161,7 +161,7 @@ fn read_manifest(folder: &Folder) -> Result<Option<Manifest>, PublishError> {
     match serde_json::from_slice(&bytes) {
         Ok(manifest) => Ok(Some(manifest)),
         Err(error) => {
-            tracing::warn!(path = %path.display(), %error, "the manifest is unreadable: publishing anew");
+            tracing::warn!(path = %path.display(), %error, "the manifest is unreadable: publishing everything again");
             Ok(None)
         }
     }

@@ -3,7 +3,7 @@
 //! The previous file is the store of encoded cells, so a change costs the encode of what changed and one streamed
 //! copy; memory holds the index (8 bytes a piece) and one row. What to take over is the caller's decision.
 //!
-//! Invariant: a piece whose checksum does not match is never copied; the caller then encodes everything anew.
+//! Invariant: a piece whose checksum does not match is never copied; the caller then encodes everything again.
 
 use super::{
     Action, PublishError,
@@ -64,7 +64,7 @@ impl Spliced {
     fn load(&mut self, folder: &Folder, spec: JpegSpec) -> bool {
         if self.index.is_none() {
             self.index = self.scan(folder, spec).unwrap_or_else(|error| {
-                tracing::warn!(path = %folder.path(&self.name).display(), %error, "encoding the mosaic anew");
+                tracing::warn!(path = %folder.path(&self.name).display(), %error, "encoding the whole mosaic again");
                 None
             });
         }
@@ -138,7 +138,7 @@ pub(super) fn write(
             Err(Failure::Write(source)) => return Err(unwritable(folder, job, source)),
             Err(Failure::Damaged) => {
                 let path = folder.path(&old.name);
-                tracing::warn!(path = %path.display(), "damaged since it was written: encoding it anew");
+                tracing::warn!(path = %path.display(), "damaged since it was written: encoding it again");
             }
         }
     }

@@ -163,7 +163,7 @@ pub(super) fn stage_changed(
     }
 }
 
-/// Whether every stable name shows `manifest`, as far as can be told without reading pictures.
+/// Whether every stable name shows `manifest`, as far as can be seen without reading pictures.
 pub(super) fn settled(folder: &Folder, spec: &OutputSpec, manifest: &Manifest) -> bool {
     let mosaic_files = mosaic_files(manifest)
         .into_iter()

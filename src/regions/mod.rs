@@ -1,7 +1,7 @@
-//! Regions: parts of the mosaic that a word names, because most works there, and most works with it, bear it.
+//! Regions: parts of the mosaic that a word names, because most works there have it, and most works that have it are there.
 //!
 //! Their names come from folder and file names, so they cost no encoder and mean what the artists wrote; where there is
-//! a vocabulary and a text encoder, [`worded()`] adds its words, beside everything else. Pure and deterministic.
+//! a vocabulary and a text encoder, [`worded()`] adds its words, in the background. Pure and deterministic.
 //!
 //! Invariants: a region's centre lies within the grid; a name appears once. Names do not flicker: a region that stood
 //! before stays under milder conditions than a new one needs, at its old place unless it moved noticeably.
@@ -56,7 +56,7 @@ const EMPTY_WORDS: [&str; 28] = [
 /// What a word needs to name a region.
 #[derive(Clone, Copy)]
 struct Needs {
-    /// Part of the works there that bear the word.
+    /// Part of the works there that have the word.
     purity: f32,
     /// Part of the word's works that lie there.
     share: f32,
@@ -133,7 +133,7 @@ fn regions(works: &[Work], (cols, rows): (u32, u32), before: &[Region]) -> Vec<R
     for (word, bearers) in &bearers {
         let old = before.iter().find(|old| !old.seen && old.name == *word);
         let needs = if old.is_some() { TO_STAY } else { TO_COME };
-        // A word that most works bear tells none from the others.
+        // A word that most works have distinguishes none.
         if (bearers.len() as f32) < needs.works * least as f32 || 2 * bearers.len() > works.len() {
             continue;
         }
