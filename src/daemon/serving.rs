@@ -3,7 +3,7 @@
 //! After a change of model the old encoder goes on serving: arrivals get their place under it, while the next one
 //! embeds everything in shadow. Once it has, it takes over, and the mosaic changes once. So that a restart in between
 //! goes on the same way, `encoder.toml` in the state folder names the serving encoder. Without it, or when that
-//! encoder cannot be opened any more, the mosaic stays as it is until everything is embedded anew.
+//! encoder cannot be opened any more, the mosaic stays as it is until everything is embedded again.
 
 use super::{DaemonError, Mode, rooms};
 use crate::{
@@ -65,7 +65,7 @@ impl Encoders {
                 tracing::warn!(
                     model = old.embed.model,
                     error = error.unwrap_or_else(|| "it is another model now".into()),
-                    "the mosaic's encoder is no more; the mosaic stays until all is embedded anew"
+                    "the mosaic's encoder is no more; the mosaic stays until all is embedded again"
                 );
                 Ok(alone(configured))
             }

@@ -2,7 +2,7 @@
 //!
 //! Ordinary removals keep the embedding (the work may come back) and the old tiles (readers may hold an old manifest).
 //! Here nothing is kept: tiles, whole-image files and cells that no placed work needs are deleted, and the store is
-//! written anew. It is due whenever the patterns are others than at the last erasing; their digest is kept in the state
+//! rewritten. It is due whenever the patterns are others than at the last erasing; their digest is kept in the state
 //! folder and written last, so that an erasing that was cut short is done again.
 
 use crate::{

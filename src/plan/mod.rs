@@ -249,6 +249,3 @@ impl Plan {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -351,3 +351,6 @@ impl Table {
         changed
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! The watched folders as one: a single folder, or several whose works' paths begin with their folder's name.
 //!
 //! Everything that needs to know where a path really is comes through here: scanning, looking, reading, watching, and
-//! the small files of the owner's in a folder ([`IGNORE_FILE`](super::IGNORE_FILE), [`DESCRIPTIONS_FILE`]).
+//! the owner's small files in a folder ([`IGNORE_FILE`](super::IGNORE_FILE), [`DESCRIPTIONS_FILE`]).
 //!
 //! Invariant: with several folders, one that cannot be read makes its own works unknown, not gone.
 
@@ -54,7 +54,7 @@ impl Default for Rules {
 }
 
 impl Rules {
-    /// Whether a pattern of the owner's names the work at `path` or a folder it is in.
+    /// Whether one of the owner's patterns names the work at `path` or a folder it is in.
     pub fn name(&self, path: &Path) -> bool {
         let mut parts = self.0.iter();
         parts.any(|(name, ignore)| path.strip_prefix(name).is_ok_and(|path| ignore.names(path)))
@@ -112,7 +112,7 @@ impl Roots {
         self.0.iter().map(|root| root.folder.as_path())
     }
 
-    /// The patterns of `base` and of each folder's own file; read them anew before every scan.
+    /// The patterns of `base` and of each folder's own file; to be read again before every scan.
     ///
     /// Malformed lines are left out and returned.
     pub fn rules(&self, base: &Ignore) -> (Rules, Vec<IgnoreError>) {
