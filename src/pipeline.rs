@@ -8,13 +8,13 @@
 //! into step with the collection.
 
 use crate::{
-    artwork::{ContentHash, FileIdentity},
+    cells::CellStore,
     describe::Descriptions,
-    embed::{Encoder, ModelId},
+    domain::{Artwork, ContentHash, Known, ModelId, Rebuilt, Report, Task, manifest},
+    embed::Encoder,
     history::twins::Groups,
-    ingest::Job,
-    publish::{CellStore, Chronicle, PublishError, Published, Publisher, manifest},
-    rebuild::{self, ChangeSet, Collection, Params, RebuildError, Rebuilt, Work},
+    publish::{HistoryFiles, PublishError, Published, Publisher},
+    rebuild::{self, ChangeSet, Collection, Params, RebuildError},
     service::limit::Complaints,
     snapshot::{self, SnapshotError},
     store::{Store, StoreError},
@@ -28,7 +28,6 @@ use std::{
     collections::HashSet,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
 mod erase;
@@ -43,60 +42,6 @@ mod wording;
 pub use polish::{Polish, Polished};
 pub use shown::portable;
 pub use wording::{Unworded, Worded, Wording};
-
-/// What the pipeline can be asked to do.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Task {
-    /// Place new and changed files (already durable in the store), remove what is gone, publish.
-    Apply {
-        /// New and changed files with their content's hash.
-        arrivals: Vec<(Job, ContentHash)>,
-        /// Paths that are no more.
-        gone: Vec<PathBuf>,
-    },
-    /// Lay everything out afresh and publish.
-    Relayout,
-}
-
-/// What a task did.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Report {
-    /// What changed.
-    pub rebuilt: Rebuilt,
-    /// The generation readers see now.
-    pub generation: u64,
-    /// Whether this task published it; otherwise there was nothing new for readers.
-    pub changed: bool,
-    /// When it was published, milliseconds since the Unix epoch.
-    pub published_ms: u64,
-    /// Works placed.
-    pub works: usize,
-    /// Columns and rows.
-    pub grid: (u32, u32),
-    /// Side of a cell, pixels.
-    pub cell_px: u32,
-    /// What readers see to have moved since the generation before.
-    pub moves: manifest::Moves,
-    /// Pyramid tiles written.
-    pub tiles: usize,
-    /// Size of the store, bytes.
-    pub store_bytes: u64,
-    /// Whether the store was damaged and rebuilt since the last report.
-    pub store_healed: bool,
-    /// Placed files whose prepared cell is missing, so that they must be read again.
-    pub missing: Vec<PathBuf>,
-    /// How long each stage took.
-    pub stages: Vec<(&'static str, Duration)>,
-    /// Whether so much has arrived that [`Pipeline::polish`] has something to do.
-    pub wants_polish: bool,
-}
-
-impl Report {
-    /// How long the task took.
-    pub fn elapsed(&self) -> Duration {
-        self.stages.iter().map(|(_, took)| *took).sum()
-    }
-}
 
 /// Why a task failed. Nothing acknowledged is lost, the last good mosaic stays.
 #[derive(Debug, thiserror::Error)]
@@ -115,21 +60,6 @@ pub enum PipelineError {
     Publish(#[from] PublishError),
 }
 
-/// One known file, as the pipeline starts.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Known {
-    /// Path below the artwork folder.
-    pub path: PathBuf,
-    /// What the file system said of it.
-    pub identity: FileIdentity,
-    /// Its content.
-    pub hash: ContentHash,
-    /// Whether its embedding or its cell is missing, so that it must be read again.
-    pub stale: bool,
-    /// Whether the next model's embedding is missing.
-    pub unshadowed: bool,
-}
-
 /// The rebuilding side of the daemon.
 pub struct Pipeline {
     params: Params,
@@ -137,7 +67,7 @@ pub struct Pipeline {
     store: Arc<dyn Store>,
     cells: Arc<CellStore>,
     publisher: Publisher,
-    chronicle: Chronicle,
+    history_files: HistoryFiles,
     collection: Collection,
     /// The parameters, by their key, that the collection was made with.
     made_with: String,
@@ -157,7 +87,9 @@ pub struct Pipeline {
     erasing: Erasing,
     /// The embeddings for `export` and `similar`; opened at the first publication and after an error.
     shared: Option<VectorFile>,
-    /// What could not be done beside the task itself, and is tried again.
+    /// A polished grid that a task is to take over.
+    polished: Option<Polished>,
+    /// What could not be done besides a task, and is tried again.
     complaints: Complaints,
 }
 
@@ -168,7 +100,7 @@ impl Pipeline {
         encoder: Arc<dyn Encoder>,
         store: Arc<dyn Store>,
         cells: Arc<CellStore>,
-        (publisher, chronicle): (Publisher, Chronicle),
+        (publisher, history_files): (Publisher, HistoryFiles),
         state: &Path,
     ) -> Result<Self, PipelineError> {
         let key = params.key();
@@ -186,7 +118,7 @@ impl Pipeline {
             store,
             cells,
             publisher,
-            chronicle,
+            history_files,
             collection,
             state: state.to_owned(),
             unsaved: false,
@@ -198,6 +130,7 @@ impl Pipeline {
             wording: Wording::Off,
             erasing: Erasing::open(state),
             shared: None,
+            polished: None,
             complaints: Complaints::default(),
         })
     }
@@ -211,14 +144,14 @@ impl Pipeline {
     pub fn grade(&mut self, quality: manifest::Quality, twins: Groups) -> Result<(), PublishError> {
         self.publisher.publish_quality(quality)?;
         match self.publisher.manifest() {
-            Some(manifest) => self.chronicle.found_twins(twins, manifest),
+            Some(manifest) => self.history_files.found_twins(twins, manifest),
             None => Ok(()),
         }
     }
 
-    /// Lets a large map follow its arrivals for some 10,000 points; says whether it moved any. Cells stay, and the
-    /// next generation brings the points to disk and to readers.
-    pub fn settle(&mut self) -> bool {
+    /// Lets a large map drift after its arrivals, some 10,000 points at a time; says whether it moved any. Cells stay, and
+    /// the next generation brings the points to disk and to readers.
+    pub fn drift(&mut self) -> bool {
         let moved = self.collection.layout.settle(&self.params.layout);
         self.unsaved |= moved;
         moved
@@ -242,7 +175,7 @@ impl Pipeline {
     /// Every placed file, and whether it must be read again, for this model or for the `next` one.
     pub fn known(&self, next: Option<&ModelId>) -> Result<Vec<Known>, StoreError> {
         let (model, stale) = (self.encoder.model(), &self.collection.stale);
-        let known = |work: &Work| {
+        let known = |work: &Artwork| {
             let fresh = !stale.contains(&work.id)
                 && self.cells.contains(&work.hash)
                 && (self.collection.model == *model
@@ -287,6 +220,7 @@ impl Pipeline {
                     rebuild::apply(collection, changes, now_ms, params)
                 })?
             }
+            Task::Polish => self.take_polished(),
             Task::Relayout => self.rebuild(rebuild::relayout)?,
         };
         stages.done("layout");
@@ -300,7 +234,7 @@ impl Pipeline {
         }
         let published = self.publish(now_ms)?;
         let drawing = &published.elapsed;
-        let drawing_ms = drawing.tiles_ms + drawing.mosaic_ms + drawing.stills_ms;
+        let drawing_ms = drawing.tiles_ms + drawing.mosaic_ms + drawing.lossless_ms;
         stages.split("render", drawing_ms, "publish");
         self.erase();
         let missing: HashSet<ContentHash> = published.missing.into_iter().collect();
@@ -391,7 +325,7 @@ impl Pipeline {
         let published = self.publisher.publish(&generation, &self.cells, now_ms)?;
         self.unpublished = Rebuilt::default();
         if let Some(manifest) = self.publisher.manifest()
-            && let Err(error) = self.chronicle.note(manifest)
+            && let Err(error) = self.history_files.note(manifest)
         {
             let what = "the history could not be written; the next generation catches up";
             self.complaints.warn(what, &error);

@@ -9,8 +9,7 @@
 //! an edit. Same collection and same changes give the same bits.
 
 use crate::{
-    artwork::ArtworkId,
-    embed::ModelId,
+    domain::{Artwork, ArtworkId, ModelId, Rebuilt},
     grid::{Grid, GridError, GridParams},
     matrix::Matrix,
     reduce::{Layout, LayoutParams, Point, ReduceError},
@@ -24,7 +23,7 @@ mod collection;
 mod features;
 
 pub use changes::{Arrival, ChangeSet};
-pub use collection::{Collection, Work};
+pub use collection::Collection;
 pub use features::features;
 
 /// Everything that [`apply`] needs to know besides the collection and the changes.
@@ -48,38 +47,7 @@ impl Params {
     }
 }
 
-/// What a rebuild did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Rebuilt {
-    /// New works.
-    pub added: u32,
-    /// Works that are gone.
-    pub removed: u32,
-    /// Works whose content changed.
-    pub changed: u32,
-    /// Works that have another path now.
-    pub renamed: u32,
-    /// Works placed before and untouched that changed their cell, growth apart.
-    pub moved: u32,
-    /// Works pushed along because a row or column was inserted.
-    pub grown: u32,
-}
-
-impl Rebuilt {
-    /// This and then `next`, as one.
-    pub fn and(self, next: Self) -> Self {
-        Self {
-            added: self.added + next.added,
-            removed: self.removed + next.removed,
-            changed: self.changed + next.changed,
-            renamed: self.renamed + next.renamed,
-            moved: self.moved + next.moved,
-            grown: self.grown + next.grown,
-        }
-    }
-}
-
-/// The layout or the grid could not be made. The collection is then half changed: load it anew.
+/// The layout or the grid could not be made. The collection is then half changed: load it again.
 #[derive(Debug, thiserror::Error)]
 pub enum RebuildError {
     /// The layout.
@@ -99,7 +67,7 @@ pub fn apply(
     now_ms: u64,
     params: &Params,
 ) -> Result<Rebuilt, RebuildError> {
-    let matched = match_changes(collection, changes);
+    let matched = match_changes(&mut collection.works, &collection.stale, changes);
     let before = collection.cells();
     let mut rebuilt = Rebuilt {
         renamed: matched.renamed,
@@ -113,9 +81,9 @@ pub fn apply(
     rebuilt.changed = matched.changed.len() as u32;
     rebuilt.added = matched.new.len() as u32;
 
-    let mut arrivals: Vec<(Work, Vec<f32>)> = Vec::new();
+    let mut arrivals: Vec<(Artwork, Vec<f32>)> = Vec::new();
     for (i, arrival) in matched.changed {
-        let Work { id, added_ms, .. } = collection.works[i];
+        let Artwork { id, added_ms, .. } = collection.works[i];
         collection.stale.remove(&id);
         arrivals.push(placed(arrival, id, added_ms));
     }
@@ -158,7 +126,7 @@ pub fn apply(
     Ok(rebuilt)
 }
 
-/// Lays everything out afresh, aligned onto the old map: on request, or after a change of model.
+/// Makes the whole layout again, aligned onto the old map: on request, or after a change of model.
 pub fn relayout(collection: &mut Collection, params: &Params) -> Result<Rebuilt, RebuildError> {
     let before = collection.cells();
     let old: Vec<(usize, Point)> = collection
@@ -209,7 +177,7 @@ pub fn rearrange(collection: &mut Collection, grid: Grid) -> Rebuilt {
     moves_alone(collection, &before)
 }
 
-/// Replaces every embedding by another model's and lays everything out afresh, aligned onto the old map.
+/// Replaces every embedding by another model's and makes the whole layout again, aligned onto the old map.
 ///
 /// `vectors` has one row a work, in index order; works in `stale` have a zero row.
 pub fn change_model(

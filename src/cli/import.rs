@@ -7,6 +7,7 @@ use mosaicd::{
     config::Config,
     daemon,
     describe::csv,
+    parameters,
     pipeline::portable,
     store::{SledStore, Store},
     vectors,
@@ -190,7 +191,7 @@ struct Files {
 
 impl Files {
     fn scan(config: &Config) -> anyhow::Result<Self> {
-        let roots = daemon::roots(config);
+        let roots = parameters::roots(config);
         let (rules, _) = roots.rules(&Ignore::new(&config.watch.ignore)?);
         let scan = roots.scan(&rules)?;
         let paths = scan.files.keys().map(|path| (portable(path), path.clone()));

@@ -1,13 +1,13 @@
 //! The daemon's status: collected here, written to `status.json` and `metrics.prom`, shown to whoever observes.
 
-use super::{Event, serving::Encoders, wall_ms};
+use super::{Event, background::Found, serving::Encoders, wall_ms};
 use crate::{
     config::Config,
     describe::Mistake,
-    ingest::Job,
-    pipeline::{Report, portable},
+    domain::{Job, Report, manifest::GridSize},
+    pipeline::portable,
     plan::Plan,
-    publish::{Notes, manifest::GridSize},
+    publish::Notes,
     service::{
         limit::Said,
         metrics::{self, Metrics},
@@ -103,7 +103,7 @@ impl<'a> Reporter<'a> {
             }
             Event::Done(Ok(report)) => self.published(report),
             Event::Done(Err(_)) => self.metrics.rebuild_failures += 1,
-            Event::Measured(Some((quality, twins))) => {
+            Event::Ended(Found::Measure(Some((quality, twins)))) => {
                 self.status.quality = Some(Quality {
                     generation: quality.generation,
                     dpq16: quality.dpq16,
@@ -111,11 +111,7 @@ impl<'a> Reporter<'a> {
                 });
                 self.status.counts.twins = twins.iter().map(|group| group.len() as u64 - 1).sum();
             }
-            Event::Measured(None)
-            | Event::Worded(_)
-            | Event::Polished(_)
-            | Event::Settled(_)
-            | Event::Woken => {}
+            Event::Ended(_) | Event::Woken => {}
         }
     }
 
@@ -214,13 +210,13 @@ impl<'a> Reporter<'a> {
         });
         status.counts = Counts {
             pending,
-            failed: plan.refused().len() as u64,
+            failed: plan.refused_count() as u64,
             skipped: plan.skipped().len() as u64,
             ..status.counts
         };
         let mistakes = self.mistakes.iter();
         let mistakes = mistakes.map(|mistake| (mistake.file.clone(), mistake.what.clone(), false));
-        let refused = plan.refused().iter();
+        let refused = plan.refused();
         let refused = refused.map(|(path, r)| (portable(path), r.reason.clone(), r.again));
         let skipped = plan.skipped().iter();
         let skipped = skipped.map(|(path, reason)| (portable(path), reason.to_string(), false));

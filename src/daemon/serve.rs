@@ -3,17 +3,17 @@
 use super::{
     Event, Mode, Next, chain,
     conditions::conditions,
-    hold::Hold,
-    noticing::{Noticing, Outlook},
     reload,
+    removal_guard::RemovalGuard,
     report::Reporter,
-    threads::Hands,
     wall_ms,
+    watching::{Check, Watching},
+    workers::Workers,
 };
 use crate::{
     config::Config,
-    ingest::{Job, Refusal, Retry},
-    pipeline::{PipelineError, Report},
+    domain::{Job, Refusal, Report, Retry},
+    pipeline::PipelineError,
     plan::{Command, Input, Plan},
     service::{limit::Complaints, progress::Progress, signals::Signal, systemd::Notifier},
     watch::WatchEvent,
@@ -32,17 +32,10 @@ pub const CONFIRMATION: &str = "confirm-removal";
 const BEAT: Duration = Duration::from_secs(1);
 /// In a single pass, files still being written are waited for this long.
 const LINGER_MS: u64 = 30_000;
-/// The quality is computed when nothing was published for this long: it takes seconds of one core in large collections.
-const MEASURE_AFTER: Duration = Duration::from_secs(10);
 /// A task that runs longer than this is taken for stuck, and the watchdog is not fed any more.
 const STUCK_MS: u64 = 3 * 3_600_000;
 /// Likewise when files are being read and none of them gets done: the largest takes seconds.
 const READING_STUCK_MS: u64 = 600_000;
-/// Old generations and unneeded cells are collected this often, when nothing else is going on.
-const COLLECT: Duration = Duration::from_secs(60);
-/// The first time sooner, so that frequent restarts do not put it off for good.
-const COLLECT_FIRST: Duration = Duration::from_secs(10);
-
 /// One run of the loop, from opening the rooms to closing them.
 pub(super) struct Loop<'a, 'b> {
     config: &'a Config,
@@ -51,27 +44,17 @@ pub(super) struct Loop<'a, 'b> {
     reporter: &'a mut Reporter<'b>,
     events: UnboundedSender<Event>,
     plan: Plan,
-    hands: Hands,
-    hold: Hold,
+    workers: Workers,
+    guard: RemovalGuard,
     started: Instant,
-    noticing: Noticing,
+    watching: Watching,
     complaints: Complaints,
-    generation: u64,
-    published: Instant,
-    measured: u64,
-    /// Whether the map may have to follow its arrivals, which it does when nothing else is going on.
-    unsettled: bool,
-    /// How many things are being computed beside everything else: a polish, quality, words.
-    beside: usize,
-    /// Whether the grid is to be polished when nothing else is going on.
-    wants_polish: bool,
     ready: bool,
     /// Whether a task runs, and how many have ended.
     tasks: (bool, u64),
     files: u64,
     rebuilding: Progress,
     reading: Progress,
-    collect_at: Instant,
     /// Whether files wait because the state folder cannot be written.
     blocked: bool,
 }
@@ -82,7 +65,7 @@ impl<'a, 'b> Loop<'a, 'b> {
         notifier: &'a Notifier,
         reporter: &'a mut Reporter<'b>,
         events: UnboundedSender<Event>,
-        (plan, hands, hold): (Plan, Hands, Hold),
+        (plan, workers, guard): (Plan, Workers, RemovalGuard),
     ) -> Self {
         let now = Instant::now();
         Self {
@@ -92,33 +75,26 @@ impl<'a, 'b> Loop<'a, 'b> {
             reporter,
             events,
             plan,
-            hands,
-            hold,
+            workers,
+            guard,
             started: now,
-            noticing: Noticing::new(config, matches!(mode, Mode::Once)),
+            watching: Watching::new(config, matches!(mode, Mode::Once)),
             complaints: Complaints::default(),
-            generation: 0,
-            published: now,
-            measured: 0,
-            unsettled: true,
-            beside: 0,
-            wants_polish: false,
             ready: false,
             tasks: (false, 0),
             files: 0,
             rebuilding: Progress::default(),
             reading: Progress::default(),
-            collect_at: now + COLLECT_FIRST,
             blocked: false,
         }
     }
 
     /// Ends the threads, within `limit` if there is one; systemd is told meanwhile that all is well.
     pub(super) fn end(mut self, limit: Option<Duration>) {
-        self.hold.keep(&self.plan, true);
-        drop(self.noticing);
+        self.guard.keep(&self.plan, true);
+        drop(self.watching);
         let notifier = self.notifier;
-        self.hands.end(limit, || notifier.watchdog());
+        self.workers.end(limit, || notifier.watchdog());
     }
 }
 
@@ -129,7 +105,7 @@ impl Loop<'_, '_> {
         inbox: &mut UnboundedReceiver<Event>,
         signals: &mut UnboundedReceiver<Signal>,
     ) -> Next {
-        self.noticing.watch(&self.events);
+        self.watching.watch(&self.events);
         self.plan_on(Input::Start);
         let mut beat = Instant::now();
         loop {
@@ -151,17 +127,20 @@ impl Loop<'_, '_> {
             if beat.elapsed() >= BEAT {
                 beat = Instant::now();
                 self.beat();
-                if self.hands.any_died() {
+                if self.workers.any_died() {
                     return Next::Died;
                 }
             }
-            self.settle_down();
+            if !self.ready && self.plan.has_scanned() {
+                self.ready = true;
+                self.notifier.ready(&self.reporter.line());
+            }
             self.report(false);
             if self.plan.can_take_over() {
                 tracing::info!("the next model has embedded every work; it takes over");
                 return Next::TakeOver;
             }
-            if self.is_done() {
+            if matches!(self.mode, Mode::Once) && self.plan.is_over(LINGER_MS) {
                 self.blocked = self.plan.is_blocked();
                 self.report(true);
                 return Next::Idle;
@@ -171,7 +150,7 @@ impl Loop<'_, '_> {
 
     /// Brings the status up to date, if it is time to, or `now`.
     fn report(&mut self, now: bool) {
-        let conditions = conditions(&self.plan, self.blocked, self.noticing.blind());
+        let conditions = conditions(&self.plan, self.blocked, self.watching.blind());
         self.reporter.update(&self.plan, conditions, now);
     }
 
@@ -184,7 +163,7 @@ impl Loop<'_, '_> {
         self.reporter.event(&event);
         match event {
             Event::Woken => {
-                let events = self.noticing.drain();
+                let events = self.watching.drain();
                 events.into_iter().for_each(|event| self.watched(event));
             }
             Event::Scanned {
@@ -193,8 +172,8 @@ impl Loop<'_, '_> {
                 wall_ms: began,
             } => {
                 let took = Duration::from_millis(wall_ms().saturating_sub(began));
-                if self.noticing.scanned(took, rules.clone()) || !self.ready {
-                    self.hands.rules(rules);
+                if self.watching.scanned(took, rules.clone()) || !self.ready {
+                    self.workers.rules(rules);
                 }
                 if let Err(error) = &scan {
                     self.warn(
@@ -208,7 +187,7 @@ impl Loop<'_, '_> {
                 });
             }
             Event::Described(described, _) => {
-                self.hands.describe(described);
+                self.workers.describe(described);
                 self.plan_on(Input::Due);
             }
             Event::Ingested(outcome) => {
@@ -222,25 +201,10 @@ impl Loop<'_, '_> {
                 self.plan_on(Input::Ingested(outcome));
             }
             Event::Done(result) => self.done(result),
-            Event::Settled(more) => self.unsettled |= more,
-            Event::Measured(found) => {
-                self.beside -= 1;
-                if let Some((quality, twins)) = found {
-                    self.hands.grade(quality, twins);
-                }
-            }
-            Event::Polished(done) => {
-                self.beside -= 1;
-                if let Some(polished) = done {
-                    self.hands.polished(polished);
-                    self.plan_on(Input::Due);
-                }
-            }
-            Event::Worded(found) => {
-                self.beside -= 1;
-                if let Some(worded) = found {
-                    self.hands.word(worded);
-                }
+            Event::Ended(found) => {
+                let (work, any) = found.work();
+                self.workers.take(found);
+                self.plan_on(Input::Ended { work, found: any });
             }
         }
     }
@@ -252,16 +216,17 @@ impl Loop<'_, '_> {
         while let Some(command) = commands.pop_front() {
             match command {
                 Command::Scan => {
-                    self.noticing.scan_asked();
-                    self.hands.scan();
+                    self.watching.scan_asked();
+                    self.workers.scan();
                 }
-                Command::Ingest(job) => self.hands.ingest(job),
+                Command::Ingest(job) => self.workers.ingest(job),
                 Command::Run(task) => {
                     self.tasks.0 = true;
-                    self.hands.run(task);
+                    self.workers.run(task);
                 }
+                Command::Background(work) => self.workers.begin(work),
                 Command::Look(path) => {
-                    let input = self.noticing.look(path);
+                    let input = self.watching.look(path);
                     commands.extend(self.plan.on(input, now));
                 }
             }
@@ -270,10 +235,10 @@ impl Loop<'_, '_> {
 
     fn watched(&mut self, event: WatchEvent) {
         match event {
-            WatchEvent::Touched { path, .. } if self.noticing.rules().leave_out(&path) => {}
+            WatchEvent::Touched { path, .. } if self.watching.rules().leave_out(&path) => {}
             WatchEvent::Touched { path, touch } => self.plan_on(Input::Touched { path, touch }),
             WatchEvent::Removed { path } | WatchEvent::Subtree(path) => {
-                let input = self.noticing.look(path);
+                let input = self.watching.look(path);
                 self.plan_on(input);
             }
             WatchEvent::Lost => {
@@ -287,7 +252,7 @@ impl Loop<'_, '_> {
                 self.plan_on(Input::Rescan);
             }
             WatchEvent::Failed(error) => {
-                self.noticing.failed(chain(&error));
+                self.watching.failed(chain(&error));
                 self.plan_on(Input::Rescan);
             }
         }
@@ -311,13 +276,7 @@ impl Loop<'_, '_> {
                         "published"
                     );
                 }
-                self.wants_polish = report.wants_polish;
-                if report.changed || self.generation == 0 {
-                    self.generation = report.generation;
-                    self.published = Instant::now();
-                    self.unsettled = true;
-                    self.notifier.status(&self.reporter.line());
-                }
+                self.notifier.status(&self.reporter.line());
                 Ok(report)
             }
             Err(error) => {
@@ -333,32 +292,6 @@ impl Loop<'_, '_> {
         self.plan_on(Input::Done(result));
     }
 
-    /// What is done when nothing else is left: READY, the map's settling, the grid's polish, quality and words.
-    fn settle_down(&mut self) {
-        if !self.ready && self.plan.has_scanned() {
-            self.ready = true;
-            self.notifier.ready(&self.reporter.line());
-        }
-        if !self.plan.is_calm() || self.generation == 0 {
-            return;
-        }
-        let quiet = matches!(self.mode, Mode::Once) || self.published.elapsed() > MEASURE_AFTER;
-        if self.unsettled && self.plan.is_idle() && matches!(self.mode, Mode::Watch { .. }) {
-            self.unsettled = false;
-            self.hands.settle();
-        }
-        if self.beside > 0 || !quiet {
-            return;
-        }
-        if self.wants_polish && self.plan.is_idle() {
-            (self.beside, self.wants_polish) = (1, false);
-            self.hands.polish();
-        } else if self.measured != self.generation {
-            (self.beside, self.measured) = (2, self.generation);
-            self.hands.measure();
-        }
-    }
-
     fn signalled(&mut self, signal: Signal) -> Option<Next> {
         match signal {
             Signal::Stop => {
@@ -367,7 +300,7 @@ impl Loop<'_, '_> {
             }
             Signal::Reload => return self.reload(),
             Signal::Relayout => {
-                tracing::info!("laying everything out afresh");
+                tracing::info!("making the whole layout again");
                 self.plan_on(Input::Relayout);
             }
             Signal::Dump => tracing::info!(status = %self.reporter.digest(), "status"),
@@ -394,7 +327,7 @@ impl Loop<'_, '_> {
     fn beat(&mut self) {
         self.blocked = self.plan.is_blocked();
         self.complaints.tell_held_back();
-        self.hold.keep(&self.plan, false);
+        self.guard.keep(&self.plan, false);
         let confirmation = self.config.folders.state.join(CONFIRMATION);
         if fs::remove_file(&confirmation).is_ok() {
             tracing::info!("the removal was confirmed");
@@ -403,13 +336,13 @@ impl Loop<'_, '_> {
         if matches!(self.mode, Mode::Once) {
             return;
         }
-        match self.noticing.beat(&self.events) {
-            Outlook::Same => {}
-            Outlook::Scan => self.plan_on(Input::Rescan),
-            Outlook::OtherRoot => {
+        match self.watching.beat(&self.events) {
+            Check::Same => {}
+            Check::Scan => self.plan_on(Input::Rescan),
+            Check::OtherRoot => {
                 self.warn(
                     "another artwork folder",
-                    "an artwork folder is another one now, or gone; watching and scanning anew",
+                    "an artwork folder is another one now, or gone; watching again, and scanning",
                 );
                 self.plan_on(Input::Rescan);
             }
@@ -421,34 +354,17 @@ impl Loop<'_, '_> {
         {
             self.notifier.watchdog();
         }
-        let now = Instant::now();
-        if now > self.collect_at && self.plan.is_calm() {
-            self.collect_at = now + COLLECT;
-            self.hands.collect();
-        }
-    }
-
-    /// Whether a single pass has nothing left to do.
-    fn is_done(&self) -> bool {
-        if !matches!(self.mode, Mode::Once) {
-            return false;
-        }
-        let stuck = self.plan.settling() > 0
-            && self.plan.settling() == self.plan.pending()
-            && self.now_ms() > LINGER_MS;
-        let failing = self.plan.failing().is_some() || self.plan.scan_error().is_some();
-        (self.plan.is_idle() || stuck || failing) && self.beside == 0
     }
 
     /// Says that a file is left out, once as it is: the first ones by name, the rest by their number.
     fn refused(&mut self, job: &Job, refusal: &Refusal) {
-        let error = chain(refusal);
-        let news = match refusal.retry() {
+        let error = &refusal.reason;
+        let news = match refusal.retry {
             // It is being written, or gone: no news.
             Retry::Look => false,
             // Not the file's doing: it may happen to it again, and be over in between.
             Retry::Wait => true,
-            Retry::Later | Retry::WhenChanged => self.reporter.is_news(job, &error),
+            Retry::Later | Retry::WhenChanged => self.reporter.is_news(job, error),
         };
         let said = news.then(|| self.complaints.admit("files left out"));
         let path = job.path.display();

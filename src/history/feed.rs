@@ -1,10 +1,10 @@
 //! Arrivals as a feed: Atom (RFC 4287) and JSON Feed 1.1, made from a manifest alone.
 //!
-//! Each entry is a work with the works it arrived beside. Equal manifests give equal bytes.
+//! Each entry is a work with its neighbours. Equal manifests give equal bytes.
 
-use crate::{
-    artwork::ArtworkId,
-    publish::manifest::{Manifest, Work},
+use crate::domain::{
+    ArtworkId,
+    manifest::{Manifest, Work},
 };
 use serde_json::{Value, json};
 use std::{collections::HashMap, fmt::Write};

@@ -3,11 +3,11 @@
 //! A line is `mosaicd.past("<CRC-32 of the JSON>",<JSON>);`, so that the page can read the file line by line, or, opened
 //! straight from disk where it may not fetch files, run it as a script. The JSON: `g` generation, `t` milliseconds since
 //! the Unix epoch, `c` columns and rows, `p` works placed or moved as `id,col,row` triples, `r` ids that left; a base
-//! (`"b":true`) begins anew: `p` is then everything.
+//! (`"b":true`) starts from nothing: `p` is then everything.
 //!
 //! The file is bounded: when it has grown too long, its older half becomes one base.
 
-use crate::{artwork::ArtworkId, publish::manifest::Manifest};
+use crate::domain::{ArtworkId, manifest::Manifest};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -180,8 +180,8 @@ fn parse(line: &str) -> Option<Line> {
 pub(crate) mod tests {
     use super::*;
     use crate::{
-        artwork::ContentHash,
-        publish::manifest::{GridSize, Moves, Work},
+        domain::ContentHash,
+        domain::manifest::{GridSize, Moves, Work},
     };
     use proptest::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Keeping house between tasks: what nobody needs any more is removed, and what must leave no trace is erased.
+//! Clearing up between tasks: files that nobody needs any more are removed, and works that must leave no trace are erased.
 
 use super::{Pipeline, erase};
 use crate::{artwork::ContentHash, watch::Rules};
@@ -38,7 +38,7 @@ impl Pipeline {
         self.give_room_back();
     }
 
-    /// Writes the store anew if its files take up much more than what is stored. Each save appends: some 200 KB an
+    /// Rewrites the store if its files take up much more than what is stored. Each save appends: some 200 KB an
     /// arrival at 5,000 works. To be called after every task, so that neither restarts nor a long import put it off;
     /// after a failure, for which a full disk is the likely reason, not before the next [`Pipeline::collect`].
     pub fn give_room_back(&mut self) {
@@ -56,14 +56,14 @@ impl Pipeline {
         }
     }
 
-    /// Takes over the owner's patterns. What they name is taken out by the next task, which then erases it from disk;
-    /// what of it was placed once and is not any more is erased now.
+    /// Takes over the owner's patterns. The next task takes out the works that they name, and erases them from disk; traces
+    /// of such works that are not placed any more are erased now.
     pub fn forbid(&mut self, rules: Rules) {
         self.erasing.forbid(rules);
         self.erase();
     }
 
-    /// Erases what the patterns took out, once no placed work bears such a name. A failure is tried again.
+    /// Erases the works that the patterns took out, once no placed work has such a name. A failure is tried again.
     pub(super) fn erase(&mut self) {
         let works = &self.collection.works;
         if !self
@@ -73,8 +73,8 @@ impl Pipeline {
             return;
         }
         let used: HashSet<ContentHash> = works.iter().map(|work| work.hash).collect();
-        let chronicle = &mut self.chronicle;
-        let output = (&mut self.publisher, chronicle);
+        let history_files = &mut self.history_files;
+        let output = (&mut self.publisher, history_files);
         let erased = erase::erase(output, &self.cells, &*self.store, &used)
             .and_then(|erased| self.erasing.done().map(|()| erased));
         match erased {

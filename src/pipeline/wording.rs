@@ -1,13 +1,15 @@
-//! Words for the regions of what is published: found beside everything else, published when they are known.
+//! Words for the regions of what is published: found on a thread of their own, published when they are known.
 //!
 //! Words belong to the model that made the embeddings: those of another model are dropped with the first generation of
 //! the new one, and absent until they are found again.
 
 use super::Pipeline;
 use crate::{
-    embed::{EncodeError, ModelId, vocabulary::WordList},
-    publish::{PublishError, Scene, manifest::Region, worded},
+    domain::{ModelId, manifest::Region},
+    embed::{EncodeError, vocabulary::WordList},
+    publish::PublishError,
     rebuild::Collection,
+    regions::{Scene, worded},
 };
 use std::{path::PathBuf, sync::Arc};
 
@@ -29,7 +31,7 @@ pub struct Unworded {
     generation: u64,
     list: Arc<WordList>,
     state: PathBuf,
-    collection: Arc<Collection>,
+    collection: Collection,
     regions: Vec<Region>,
 }
 
@@ -85,14 +87,10 @@ impl Pipeline {
     }
 
     /// What the published regions' words are to be found from, if they are; takes away words that are not wanted.
-    /// `collection` is a copy of the placed works.
     ///
     /// # Errors
     /// The manifest could not be rewritten without words.
-    pub fn unworded(
-        &mut self,
-        collection: Arc<Collection>,
-    ) -> Result<Option<Unworded>, PublishError> {
+    pub fn unworded(&mut self) -> Result<Option<Unworded>, PublishError> {
         let list = match &self.wording {
             Wording::Off => return self.publisher.publish_words(None, None).map(|()| None),
             Wording::Stay => return Ok(None),
@@ -102,7 +100,7 @@ impl Pipeline {
             generation: manifest.generation,
             list,
             state: self.state.clone(),
-            collection,
+            collection: self.collection.clone(),
             regions: manifest.regions.clone(),
         }))
     }

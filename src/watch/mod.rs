@@ -1,7 +1,7 @@
 //! Noticing what is in the artwork folder and what happens there.
 //!
 //! The door of the room. The scan is the truth and the events only say when and where to scan: a [`Scan`] gives
-//! every file's identity, a [`Watcher`] gives hints, [`Settle`] says when a file has been quiet long enough, and
+//! every file's identity, a [`Watcher`] gives hints, `plan` says when a file has been quiet long enough, and
 //! [`read_finished`] reads it only if it still is what the scan saw. [`Roots`] does the same for several folders at once.
 //!
 //! Invariants:
@@ -15,13 +15,12 @@ mod read;
 mod root;
 mod roots;
 mod scan;
-mod settle;
 mod watcher;
 
+pub use crate::domain::{Scan, SkipReason, Touch};
 pub use ignore::{IGNORE_FILE, Ignore, IgnoreError};
 pub use read::{ReadError, read_finished};
 pub use root::{FsKind, RootId, fs_kind, root_id};
 pub use roots::{DESCRIPTIONS_FILE, Roots, Rules, Watchers};
-pub use scan::{Scan, ScanError, SkipReason, scan_subtree};
-pub use settle::{Quiet, Settle, Touch};
+pub use scan::{ScanError, scan_subtree};
 pub use watcher::{WatchError, WatchEvent, Watcher};

@@ -1,7 +1,7 @@
 //! The watched folders as one: a single folder, or several whose works' paths begin with their folder's name.
 //!
 //! Everything that needs to know where a path really is comes through here: scanning, looking, reading, watching, and
-//! the small files of the owner's in a folder ([`IGNORE_FILE`](super::IGNORE_FILE), [`DESCRIPTIONS_FILE`]).
+//! the owner's small files in a folder ([`IGNORE_FILE`](super::IGNORE_FILE), [`DESCRIPTIONS_FILE`]).
 //!
 //! Invariant: with several folders, one that cannot be read makes its own works unknown, not gone.
 
@@ -13,8 +13,8 @@ use super::{
     root_id, scan_subtree,
 };
 use crate::{
-    artwork::FileIdentity,
     describe::{self, Descriptions, Mistake},
+    domain::{FileIdentity, OptedOut, SystemError},
 };
 use rustix::io::Errno;
 use std::{
@@ -54,7 +54,7 @@ impl Default for Rules {
 }
 
 impl Rules {
-    /// Whether a pattern of the owner's names the work at `path` or a folder it is in.
+    /// Whether one of the owner's patterns names the work at `path` or a folder it is in.
     pub fn name(&self, path: &Path) -> bool {
         let mut parts = self.0.iter();
         parts.any(|(name, ignore)| path.strip_prefix(name).is_ok_and(|path| ignore.names(path)))
@@ -89,6 +89,11 @@ impl Rules {
         hasher.finalize().to_hex().to_string()
     }
 
+    fn opted_out(&self) -> OptedOut {
+        let rules = self.clone();
+        OptedOut::new(move |path| rules.name(path))
+    }
+
     fn of(&self, name: &Path) -> Ignore {
         let found = self.0.iter().find(|(other, _)| other == name);
         found.map_or_else(Ignore::default, |(_, ignore)| ignore.clone())
@@ -107,7 +112,7 @@ impl Roots {
         self.0.iter().map(|root| root.folder.as_path())
     }
 
-    /// The patterns of `base` and of each folder's own file; read them anew before every scan.
+    /// The patterns of `base` and of each folder's own file; to be read again before every scan.
     ///
     /// Malformed lines are left out and returned.
     pub fn rules(&self, base: &Ignore) -> (Rules, Vec<IgnoreError>) {
@@ -163,18 +168,16 @@ impl Roots {
             Some((root, rest)) => self.look_in(root, rest, rules),
             // A folder that is not watched any more: nothing is there.
             None => Ok(Scan {
-                root: RootId { dev: 0, ino: 0 },
                 start: path.to_owned(),
-                files: Default::default(),
-                skipped: Vec::new(),
-                rules: rules.clone(),
+                opted_out: rules.opted_out(),
+                ..Scan::default()
             }),
         }
     }
 
     fn look_in(&self, root: &Root, path: &Path, rules: &Rules) -> Result<Scan, ScanError> {
         let mut scan = scan_subtree(&root.folder, path, &rules.of(&root.name))?;
-        scan.rules = rules.clone();
+        scan.opted_out = rules.opted_out();
         if root.name.as_os_str().is_empty() {
             return Ok(scan);
         }
@@ -308,14 +311,15 @@ impl Watchers {
     }
 }
 
-fn errno_of(error: &ScanError) -> Errno {
-    match error {
+fn errno_of(error: &ScanError) -> SystemError {
+    let errno = match error {
         ScanError::RootMissing(_) => Errno::NOENT,
         ScanError::NotAFolder(_) => Errno::NOTDIR,
         ScanError::Unreadable { source, .. } => source
             .raw_os_error()
             .map_or(Errno::IO, Errno::from_raw_os_error),
-    }
+    };
+    SystemError(errno.raw_os_error())
 }
 
 /// Reads the descriptions in a folder once nothing has been written to them for `quiet`; `None` if there are none.
@@ -341,6 +345,7 @@ fn read_settled(folder: &Path, quiet: Duration) -> io::Result<Option<Vec<u8>>> {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods)]
 mod tests {
     use super::*;
 

@@ -1,57 +1,15 @@
 //! The scan: what is in the artwork folder, by stat alone. It opens folders but never a file.
 
-use super::{
-    Ignore, Rules,
-    root::{self, RootId},
-};
-use crate::artwork::FileIdentity;
+use super::{Ignore, root};
+use crate::domain::{Scan, SkipReason, SystemError};
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, Dir, FileType, OFlags};
 use rustix::io::Errno;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
-
-/// What a scan saw. All paths are relative to the artwork folder, in whatever bytes they have.
-#[derive(Clone, Debug)]
-pub struct Scan {
-    /// The folder that was scanned; of several, the first.
-    pub root: RootId,
-    /// Where the scan began: empty for the whole folder.
-    pub start: PathBuf,
-    /// Every regular file that is not ignored.
-    pub files: BTreeMap<PathBuf, FileIdentity>,
-    /// What could have been an artwork and why it is none.
-    pub skipped: Vec<(PathBuf, SkipReason)>,
-    /// The patterns in force.
-    pub rules: Rules,
-}
-
-/// Why an entry is not among the files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SkipReason {
-    /// Links are not followed: they may lead out of the folder or in circles.
-    #[error("a symbolic link (not followed)")]
-    Symlink,
-    /// A named pipe.
-    #[error("a named pipe")]
-    Fifo,
-    /// A socket.
-    #[error("a socket")]
-    Socket,
-    /// A device.
-    #[error("a device")]
-    Device,
-    /// The same folder was already seen: a mount within itself.
-    #[error("a folder that contains itself")]
-    Loop,
-    /// The system refused: what is there, or below, is unknown.
-    #[error("cannot be read: {0}")]
-    Unreadable(Errno),
-}
 
 /// The folder could not be scanned at all; nothing is known about its files.
 #[derive(Debug, thiserror::Error)]
@@ -73,17 +31,6 @@ pub enum ScanError {
     },
 }
 
-impl Scan {
-    /// Whether the scan can tell that `path` is not there: it lies below the scan's start, and not in a folder that
-    /// could not be read.
-    pub fn covers(&self, path: &Path) -> bool {
-        let unknown = |(at, reason): &(PathBuf, SkipReason)| {
-            matches!(reason, SkipReason::Unreadable(_)) && path.starts_with(at)
-        };
-        path.starts_with(&self.start) && !self.skipped.iter().any(unknown)
-    }
-}
-
 /// Scans what is at `start`, relative to `root`: a folder with everything in it (the whole one if it is empty), one
 /// file, or nothing (any more). 60,000 files take well under a second. Nothing is found at a path with `..` in it or
 /// beyond a symbolic link.
@@ -97,21 +44,14 @@ pub fn scan_subtree(root: &Path, start: &Path, ignore: &Ignore) -> Result<Scan, 
         },
     };
     let opened = root::open_root(root).map_err(failed)?;
-    let stat = rustix::fs::fstat(&opened).map_err(failed)?;
     let mut walk = Walk {
         root: &opened,
         ignore,
         folders: Vec::new(),
         seen: HashSet::new(),
         scan: Scan {
-            root: RootId {
-                dev: stat.st_dev,
-                ino: stat.st_ino,
-            },
             start: start.to_owned(),
-            files: BTreeMap::new(),
-            skipped: Vec::new(),
-            rules: Rules::default(),
+            ..Scan::default()
         },
     };
     if start.as_os_str().is_empty() {
@@ -206,7 +146,7 @@ impl Walk<'_> {
             Errno::NOENT | Errno::NOTDIR => return,
             // A folder on the way was replaced by a link.
             Errno::LOOP | Errno::XDEV => SkipReason::Symlink,
-            errno => SkipReason::Unreadable(errno),
+            errno => SkipReason::Unreadable(SystemError(errno.raw_os_error())),
         };
         self.scan.skipped.push((path, reason));
     }

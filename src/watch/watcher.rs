@@ -41,7 +41,7 @@ pub enum WatchEvent {
     Subtree(PathBuf),
     /// Events were lost: scan everything.
     Lost,
-    /// A file of the owner's changed that speaks of all works, [`IGNORE_FILE`] or [`DESCRIPTIONS_FILE`]: scan everything.
+    /// One of the owner's files about all works changed, [`IGNORE_FILE`] or [`DESCRIPTIONS_FILE`]: scan everything.
     Instructed(PathBuf),
     /// The watcher sees not everything, or nothing any more: scan every few seconds, say so, and start another one
     /// when the cause may be gone.
@@ -78,7 +78,7 @@ pub struct Watcher {
 struct Notes {
     paths: HashMap<PathBuf, Note>,
     lost: bool,
-    /// Files of the owner's that changed.
+    /// The owner's files that changed.
     instructed: BTreeSet<&'static str>,
     failed: Option<WatchError>,
 }

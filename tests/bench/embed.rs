@@ -21,7 +21,9 @@ use mosaicd::{
         decode::{DecodeLimits, decode},
         tile::{Fit, TileSpec},
     },
+    cells::CellStore,
     demo,
+    domain::Job,
     embed::{
         Encoder,
         clip::OnnxEncoder,
@@ -29,8 +31,7 @@ use mosaicd::{
         preprocess::Preprocess,
         session::{Device, Runtime},
     },
-    ingest::{Attempts, Ingest, Job, threads_or_all},
-    publish::CellStore,
+    ingest::{Attempts, Ingest, threads_or_all},
     store::SledStore,
     watch::Roots,
 };

@@ -1,0 +1,290 @@
+//! The daemon's threads: scanner, readers, pipeline, and those of background work. Each says what happened as an [`Event`].
+
+use super::{
+    DaemonError, Event,
+    background::{self, Found, on_one_core, spawn},
+    chain, quality,
+    rooms::Rooms,
+    wall_ms,
+};
+use crate::{
+    config::Config,
+    describe::Descriptions,
+    domain::{Job, Known, Task},
+    ingest::threads_or_all,
+    pipeline::{Pipeline, Polish, Polished, Unworded, Worded},
+    plan::Background,
+    service::limit::Complaints,
+    watch::{Ignore, Roots, Rules},
+};
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+use tokio::sync::mpsc::UnboundedSender;
+
+/// How long the threads may take to end; systemd's TimeoutStopSec is 30 s. What runs longer, a large collection's first
+/// layout, is left behind: nothing of it was acknowledged.
+pub(super) const STOP: Duration = Duration::from_secs(15);
+
+/// How often the service manager hears meanwhile that all is well. Its socket holds few messages, and a full one blocks.
+const ALIVE: Duration = Duration::from_secs(1);
+
+/// What the pipeline's thread is asked.
+enum Order {
+    Run(Task),
+    Background(Background),
+    Take(Found),
+    Describe(Descriptions),
+    Rules(Rules),
+}
+
+/// The running threads and the ways to talk to them.
+pub(super) struct Workers {
+    scans: Sender<()>,
+    jobs: Sender<Job>,
+    orders: Sender<Order>,
+    stop: Arc<AtomicBool>,
+    handles: Vec<JoinHandle<()>>,
+}
+
+impl Workers {
+    /// Starts everything. The placed files come back too: what the plan has to know.
+    pub(super) fn start(
+        rooms: Rooms,
+        config: &Config,
+        ignore: Ignore,
+        events: &UnboundedSender<Event>,
+    ) -> Result<(Self, Vec<Known>), DaemonError> {
+        let system = |source| DaemonError::System {
+            what: "cannot start a thread".into(),
+            source,
+        };
+        let Rooms { pipeline, ingest } = rooms;
+        let known = pipeline.known(ingest.next.as_ref().map(|next| next.model()))?;
+        let (roots, stop) = (ingest.roots.clone(), ingest.stop.clone());
+
+        let send = events.clone();
+        let (jobs, mut handles) = ingest
+            .start(threads_or_all(config.decode.threads), move |outcome| {
+                drop(send.send(Event::Ingested(outcome)));
+            })
+            .map_err(system)?;
+
+        let (orders, inbox) = unbounded();
+        let send = events.clone();
+        let stopped = stop.clone();
+        let work = move || run_pipeline(pipeline, &inbox, &send, &stopped);
+        handles.push(spawn("pipeline", work).map_err(system)?);
+
+        let (scans, inbox) = unbounded();
+        let (send, quiet) = (
+            events.clone(),
+            Duration::from_millis(config.watch.settle_ms),
+        );
+        let work = move || run_scans(&roots, (&ignore, quiet), &inbox, &send);
+        handles.push(spawn("scan", work).map_err(system)?);
+        Ok((
+            Self {
+                scans,
+                jobs,
+                orders,
+                stop,
+                handles,
+            },
+            known,
+        ))
+    }
+
+    pub(super) fn scan(&self) {
+        let _ = self.scans.send(());
+    }
+
+    pub(super) fn ingest(&self, job: Job) {
+        drop(self.jobs.send(job));
+    }
+
+    pub(super) fn run(&self, task: Task) {
+        drop(self.orders.send(Order::Run(task)));
+    }
+
+    /// Begins background work.
+    pub(super) fn begin(&self, work: Background) {
+        drop(self.orders.send(Order::Background(work)));
+    }
+
+    /// Workers what background work found to the pipeline.
+    pub(super) fn take(&self, found: Found) {
+        drop(self.orders.send(Order::Take(found)));
+    }
+
+    /// Says what the owner's table says of the works; the next generation shows it.
+    pub(super) fn describe(&self, described: Descriptions) {
+        drop(self.orders.send(Order::Describe(described)));
+    }
+
+    /// Says which names the owner does not want anywhere: what is left of them is erased.
+    pub(super) fn rules(&self, rules: Rules) {
+        drop(self.orders.send(Order::Rules(rules)));
+    }
+
+    /// Whether a thread has ended though nobody told it to: it panicked.
+    pub(super) fn any_died(&self) -> bool {
+        self.handles.iter().any(JoinHandle::is_finished)
+    }
+
+    /// Lets every thread finish what it is at, drops what is left, and waits, calling `alive` meanwhile; for ever without
+    /// a `limit`.
+    pub(super) fn end(self, limit: Option<Duration>, alive: impl Fn()) {
+        let Self {
+            scans,
+            jobs,
+            orders,
+            stop,
+            handles,
+        } = self;
+        stop.store(true, Ordering::Relaxed);
+        drop((scans, jobs, orders));
+        let mut said = Instant::now();
+        let deadline = limit.map(|limit| said + limit);
+        for handle in handles {
+            while !handle.is_finished() && deadline.is_none_or(|at| Instant::now() < at) {
+                if said.elapsed() >= ALIVE {
+                    said = Instant::now();
+                    alive();
+                }
+                thread::sleep(Duration::from_millis(2));
+            }
+            if handle.is_finished() {
+                drop(handle.join());
+            } else {
+                tracing::warn!(thread = handle.thread().name(), "did not end in time");
+            }
+        }
+    }
+}
+
+fn run_pipeline(
+    mut pipeline: Pipeline,
+    inbox: &Receiver<Order>,
+    send: &UnboundedSender<Event>,
+    stop: &Arc<AtomicBool>,
+) {
+    let mut words = None;
+    for order in inbox {
+        match order {
+            Order::Run(task) => {
+                drop(send.send(Event::Done(pipeline.run(task, wall_ms()))));
+                pipeline.give_room_back();
+            }
+            Order::Describe(described) => pipeline.describe(described),
+            Order::Rules(rules) => pipeline.forbid(rules),
+            Order::Take(found) => take(&mut pipeline, found),
+            Order::Background(Background::Drift) => {
+                let more = pipeline.drift();
+                drop(send.send(Event::Ended(Found::Drift(more))));
+            }
+            Order::Background(Background::Polish) => {
+                let polish = pipeline.polish();
+                let work = move || on_one_core(|| polished(polish?)).flatten();
+                background::start("polish", send.clone(), Found::Polish, work);
+            }
+            Order::Background(Background::Measure) => {
+                let (collection, cells) = (pipeline.collection().clone(), pipeline.cells().clone());
+                let generation = pipeline.generation();
+                let work = move || quality::measured(&collection, &cells, generation);
+                background::start("quality", send.clone(), Found::Measure, work);
+            }
+            Order::Background(Background::Word) => {
+                let unworded = pipeline.unworded().unwrap_or_else(|error| {
+                    tracing::warn!(%error, "words could not be taken away");
+                    None
+                });
+                let stop = stop.clone();
+                let work = move || worded(&unworded?, &stop);
+                words = background::start("words", send.clone(), Found::Word, work);
+            }
+            Order::Background(Background::Collect) => pipeline.collect(wall_ms()),
+        }
+    }
+    // The process must not end amid a run of the text encoder.
+    if let Some(words) = words {
+        drop(words.join());
+    }
+}
+
+/// Publishes what background work found, or keeps it for the task that does.
+fn take(pipeline: &mut Pipeline, found: Found) {
+    let published = match found {
+        Found::Measure(Some((quality, twins))) => pipeline.grade(quality, twins),
+        Found::Word(Some(worded)) => pipeline.word(worded),
+        Found::Polish(Some(polished)) => {
+            pipeline.keep_polished(polished);
+            Ok(())
+        }
+        Found::Drift(_) | Found::Polish(None) | Found::Measure(None) | Found::Word(None) => Ok(()),
+    };
+    if let Err(error) = published {
+        tracing::warn!(%error, "quality or words could not be published");
+    }
+}
+
+fn polished(polish: Polish) -> Option<Polished> {
+    let polished = polish.run();
+    polished
+        .inspect_err(|error| tracing::warn!(%error, "the grid cannot be polished"))
+        .ok()
+}
+
+/// The words of what is published; ends soon after `stop` is set.
+fn worded(unworded: &Unworded, stop: &AtomicBool) -> Option<Worded> {
+    match unworded.word(&|| stop.load(Ordering::Relaxed)) {
+        Ok(found) => found,
+        Err(error) => {
+            tracing::warn!(%error, "embed.vocabulary has no effect until the next start or reload");
+            Some(unworded.without())
+        }
+    }
+}
+
+/// Scans whenever asked, of late requests only the last. The owner's files come along: patterns, and descriptions
+/// when they changed.
+fn run_scans(
+    roots: &Roots,
+    (ignore, quiet): (&Ignore, Duration),
+    inbox: &Receiver<()>,
+    send: &UnboundedSender<Event>,
+) {
+    let mut complaints = Complaints::default();
+    let mut said = None;
+    // The tables as they were when they were read last, if nothing was wrong with them.
+    let mut tables = None;
+    for () in inbox {
+        let wall_ms = wall_ms();
+        let (rules, wrong) = roots.rules(ignore);
+        for error in wrong {
+            complaints.warn("a line of .mosaicignore is left out", &error);
+        }
+        let there = Some(roots.tables());
+        if tables != there {
+            let (described, mistakes) = roots.descriptions(quiet);
+            tables = there.filter(|_| mistakes.is_empty());
+            let now = Some((described.digest(), mistakes.clone()));
+            if said != now {
+                said = now;
+                drop(send.send(Event::Described(described, mistakes)));
+            }
+        }
+        let scan = roots.scan(&rules).map_err(|error| chain(&error));
+        drop(send.send(Event::Scanned {
+            scan,
+            rules,
+            wall_ms,
+        }));
+    }
+}

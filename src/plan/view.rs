@@ -1,0 +1,130 @@
+//! What the plan tells of itself: whether anything is left to do, what is going on, and what is wrong.
+
+use super::{Held, Plan, Refused, Shadow};
+use crate::domain::SkipReason;
+use std::path::PathBuf;
+
+impl Plan {
+    /// Whether nothing is left to do until something changes; background work may be going on.
+    pub fn is_idle(&self) -> bool {
+        let pending = &self.pending;
+        self.scans > 0
+            && !self.scanning
+            && self.running.is_none()
+            && self.failing.is_none()
+            && self.pending() + self.table.counts().gone == 0
+            && !(pending.due || pending.relayout || pending.polished)
+            && self.shadow.as_ref().is_none_or(Shadow::is_over)
+    }
+
+    /// Whether a single pass has nothing left to do. What cannot be done does not keep it, nor, after `linger_ms`, files
+    /// that are still being written.
+    pub fn is_over(&self, linger_ms: u64) -> bool {
+        let counts = self.table.counts();
+        let writing =
+            counts.settling > 0 && counts.settling == self.pending() && self.now_ms > linger_ms;
+        let failing = self.failing.is_some() || self.scan_error.is_some();
+        (self.is_idle() || writing || failing) && !self.pending.is_working()
+    }
+
+    /// The embedding of the placed works by another model, while that goes on.
+    pub fn shadow(&self) -> Option<&Shadow> {
+        self.shadow.as_ref()
+    }
+
+    /// Whether every placed work is embedded by the other model, so that it can take over.
+    pub fn can_take_over(&self) -> bool {
+        self.running.is_none() && self.shadow.as_ref().is_some_and(Shadow::is_complete)
+    }
+
+    /// Whether the artwork folder was scanned.
+    pub fn has_scanned(&self) -> bool {
+        self.scans > 0
+    }
+
+    /// Whether some file could not be taken in for lack of room or an I/O error of ours.
+    pub fn is_blocked(&self) -> bool {
+        self.table.counts().ours > 0
+    }
+
+    /// Files in a state between seen and placed.
+    pub fn pending(&self) -> usize {
+        self.unread() + self.table.counts().ready
+    }
+
+    /// Inputs so far, ticks apart: while it stays the same, nothing that the plan tells has changed.
+    pub fn inputs(&self) -> u64 {
+        self.inputs
+    }
+
+    /// Files that are being read and embedded.
+    pub fn reading(&self) -> usize {
+        self.table.counts().reading
+    }
+
+    /// Files that are seen and not read yet.
+    pub fn unread(&self) -> usize {
+        self.table.counts().settling + self.table.counts().reading
+    }
+
+    /// Files that are not in the mosaic, by name.
+    pub fn refused(&self) -> impl Iterator<Item = (&PathBuf, &Refused)> {
+        self.table.refused()
+    }
+
+    /// How many files are not in the mosaic.
+    pub fn refused_count(&self) -> usize {
+        self.table.counts().refused
+    }
+
+    /// What the last scan left out.
+    pub fn skipped(&self) -> &[(PathBuf, SkipReason)] {
+        &self.skipped
+    }
+
+    /// A held removal.
+    pub fn held(&self) -> Option<Held> {
+        self.held
+    }
+
+    /// How long the removal has been held, by this plan and those before it, milliseconds; `None` if none is held, or
+    /// none that was held before has been seen yet.
+    pub fn held_ms(&self) -> Option<u64> {
+        let held = self.held?;
+        let here_ms = self.now_ms.saturating_sub(held.since_ms);
+        Some(self.held_before_ms.saturating_add(here_ms))
+    }
+
+    /// How long until a held removal is believed, milliseconds.
+    pub fn held_left_ms(&self) -> Option<u64> {
+        let held_ms = self.held_ms()?;
+        Some(self.settings.grace_ms.saturating_sub(held_ms))
+    }
+
+    /// Whether the last scan found nothing to hold.
+    pub fn holds_nothing(&self) -> bool {
+        self.held.is_none() && self.scans > 0 && self.scan_error.is_none()
+    }
+
+    /// Why the artwork folder cannot be scanned.
+    pub fn scan_error(&self) -> Option<&str> {
+        self.scan_error.as_deref()
+    }
+
+    /// Why the last task failed.
+    pub fn failing(&self) -> Option<&str> {
+        self.failing.as_ref().map(|(reason, ..)| reason.as_str())
+    }
+
+    /// What is being done: `scan`, `embed`, `layout` or `settle`; `None` when idle.
+    pub fn stage(&self) -> Option<&'static str> {
+        let counts = self.table.counts();
+        match () {
+            () if self.scanning && self.scans == 0 => Some("scan"),
+            () if counts.reading > 0 => Some("embed"),
+            () if self.running.is_some() => Some("layout"),
+            () if counts.settling > 0 => Some("settle"),
+            () => None,
+        }
+    }
+}

@@ -1,0 +1,499 @@
+//! The publisher: from works and cells to a published generation, in the order that the room's door states.
+//!
+//! It decides what is new and in which order things become visible; drawing, writing and collecting are its
+//! neighbours'. After any failure it forgets what it knew and reads the folder again, as a start does.
+
+use super::{
+    Collected, Elapsed, Failpoint, Generation, OutputSpec, PublishError, Published,
+    clock::Clock,
+    collect::{self, Retired, retire},
+    drawing::{Artist, Drawn, preview_px},
+    files::{Folder, Staged},
+    listing::Listing,
+    lossless,
+    manifest::{GridSize, Manifest, MosaicFile, Quality, Region, SCHEMA, Work},
+    names::{self, MosaicKind},
+    notes::plain,
+    placement::Placement,
+    plan::{Plan, same, shifted},
+    pointers,
+    pyramid::{self, Tiles},
+    recover::{State, recover, render_key},
+    stable,
+};
+use crate::{
+    cells::{self, CellError, CellStore},
+    domain::ModelId,
+    regions,
+    render::{jpeg::mosaic_cell_px, pyramid::Pyramid, tile::Raster},
+};
+use std::path::Path;
+
+/// Writes generations to one output folder. It expects to be the only one that does.
+pub struct Publisher {
+    folder: Folder,
+    spec: OutputSpec,
+    render_key: String,
+    /// `None` after a failure, until the folder has been read again.
+    state: Option<State>,
+    retired: Retired,
+}
+
+impl Publisher {
+    /// Opens an output folder, makes it if need be, removes an earlier run's temporary files and reads what is
+    /// published there, so that an unchanged restart writes nothing.
+    ///
+    /// Fails if the folder cannot be used, holds another program's files under our names, or was written by a newer
+    /// mosaicd.
+    pub fn open(output: &Path, spec: OutputSpec) -> Result<Self, PublishError> {
+        Self::open_with(output, spec, None)
+    }
+
+    /// [`Publisher::open`] with a failpoint, for tests of faults.
+    pub fn open_with(
+        output: &Path,
+        spec: OutputSpec,
+        failpoint: Option<Failpoint>,
+    ) -> Result<Self, PublishError> {
+        cells::check_px(spec.cell.px)?;
+        if let Some((name, _)) = spec.viewer.iter().find(|(name, _)| !plain(name)) {
+            return Err(PublishError::ViewerName { name: name.clone() });
+        }
+        let folder = Folder::open(output, failpoint)?;
+        let mut retired = Retired::default();
+        let state = recover(&folder, &spec, &mut retired)?;
+        Ok(Self {
+            folder,
+            render_key: render_key(&spec.cell, spec.jpeg),
+            spec,
+            state: Some(state),
+            retired,
+        })
+    }
+
+    /// Sets or clears the failpoint, for tests of faults.
+    pub fn set_failpoint(&mut self, failpoint: Option<Failpoint>) {
+        self.folder.set_failpoint(failpoint);
+    }
+
+    /// Number of the published generation; 0 before the first.
+    pub fn generation(&self) -> u64 {
+        let manifest = self.manifest();
+        manifest.map_or(0, |manifest| manifest.generation)
+    }
+
+    /// The published manifest, if there is one and no publish has failed since it was read.
+    pub fn manifest(&self) -> Option<&Manifest> {
+        self.state.as_ref()?.manifest.as_ref()
+    }
+
+    /// Publishes a generation; `now_ms` is its time, milliseconds since the Unix epoch. A state equal to
+    /// the published one (moves apart) writes nothing.
+    ///
+    /// On any error the last good generation stays served, and the next call heals. An error after the manifest was
+    /// renamed leaves the new generation published; the next call finishes its stable names.
+    pub fn publish(
+        &mut self,
+        generation: &Generation,
+        cells: &CellStore,
+        now_ms: u64,
+    ) -> Result<Published, PublishError> {
+        let mut clock = Clock::start();
+        let state = self.take_state()?;
+        self.folder.take_bytes();
+        match self.attempt(state, generation, cells, now_ms) {
+            Ok((state, mut published)) => {
+                self.folder.keep_fresh();
+                self.state = Some(state);
+                published.bytes = self.folder.take_bytes();
+                published.elapsed.total_ms = clock.lap();
+                Ok(published)
+            }
+            Err(error) => {
+                self.folder.discard();
+                Err(error)
+            }
+        }
+    }
+
+    /// Rewrites the manifest with the quality of some generation's arrangement; nothing else changes. Does nothing
+    /// before the first publish.
+    pub fn publish_quality(&mut self, quality: Quality) -> Result<(), PublishError> {
+        self.amend(|manifest| {
+            let changes = manifest.quality != Some(quality);
+            manifest.quality = Some(quality);
+            changes
+        })
+    }
+
+    /// Rewrites the manifest with regions that got the words of a model, `None`: without any words; nothing else
+    /// changes. Does nothing before the first publish.
+    pub fn publish_words(
+        &mut self,
+        regions: Option<Vec<Region>>,
+        words_by: Option<ModelId>,
+    ) -> Result<(), PublishError> {
+        self.amend(|manifest| {
+            let regions = regions.unwrap_or_else(|| regions::unworded(&manifest.regions));
+            let changes = (&manifest.regions, &manifest.words_by) != (&regions, &words_by);
+            (manifest.regions, manifest.words_by) = (regions, words_by);
+            changes
+        })
+    }
+
+    /// Rewrites the published manifest if `change` changes it.
+    fn amend(&mut self, change: impl FnOnce(&mut Manifest) -> bool) -> Result<(), PublishError> {
+        let mut state = self.take_state()?;
+        if let Some(manifest) = &mut state.manifest
+            && change(manifest)
+        {
+            let document = manifest.document(&state.serialised)?;
+            let staged = self
+                .folder
+                .stage_joined(names::MANIFEST, &document.parts())?;
+            self.folder.sync()?;
+            self.folder.commit(staged)?;
+            self.folder.sync_folder()?;
+            pointers::write_script(&self.folder, &document)?;
+        }
+        self.state = Some(state);
+        Ok(())
+    }
+
+    /// Removes files of earlier generations whose grace is over at `now_ms`.
+    pub fn collect(&mut self, now_ms: u64) -> Result<Collected, PublishError> {
+        let state = self.take_state()?;
+        let current = state.manifest.as_ref().map_or(0, |m| m.generation);
+        self.state = Some(state);
+        let spec = (self.spec.grace_ms, self.spec.keep);
+        collect::collect(&self.folder, &mut self.retired, now_ms, current, spec)
+    }
+
+    /// Removes every file that the published generation does not name, without any grace, and every region's name that
+    /// no work gives any more: what left the mosaic is to be seen nowhere any more.
+    pub fn erase(&mut self) -> Result<Collected, PublishError> {
+        self.amend(regions::erase)?;
+        let state = self.take_state()?;
+        self.state = Some(state);
+        collect::erase(&self.folder, &mut self.retired)
+    }
+
+    fn take_state(&mut self) -> Result<State, PublishError> {
+        match self.state.take() {
+            Some(state) => Ok(state),
+            None => recover(&self.folder, &self.spec, &mut self.retired),
+        }
+    }
+
+    fn attempt(
+        &mut self,
+        mut state: State,
+        generation: &Generation,
+        cells: &CellStore,
+        now_ms: u64,
+    ) -> Result<(State, Published), PublishError> {
+        let mut clock = Clock::start();
+        if cells.px() != self.spec.cell.px {
+            return Err(CellError::Size { px: cells.px() }.into());
+        }
+        // From here on the state holds no works, until it gets them back or gives way to the next.
+        let before = state.manifest.as_mut();
+        let before = before.map_or_else(Vec::new, |before| std::mem::take(&mut before.works));
+        let listing = Listing::of(generation, before, &state.serialised)?;
+        state.serialised = listing.serialised;
+        let works = listing.works;
+        let placement = Placement::of(&works, generation.cols, generation.rows)?;
+        cells.expect(works.len());
+        let plan = Plan::of(&state.drawn, placement, cells);
+        let manifest = self.manifest_of(&state, &plan, works, generation, now_ms)?;
+        let stands = !listing.changed && plan.changed.is_empty() && self.present(&state);
+        let plan_ms = clock.lap();
+        let (state, mut published) = match &mut state.manifest {
+            Some(before) if stands && same(before, &manifest) => {
+                before.works = manifest.works;
+                let published = Published {
+                    generation: before.generation,
+                    missing: plan.missing.iter().copied().collect(),
+                    ..Published::default()
+                };
+                if !state.settled {
+                    self.settle(&mut state, &plan, cells)?;
+                }
+                (state, published)
+            }
+            _ => self.release(state, manifest, plan, cells, &mut clock)?,
+        };
+        published.elapsed.plan_ms = plan_ms;
+        Ok((state, published))
+    }
+
+    /// The manifest of the state to publish, but for the files it will name.
+    fn manifest_of(
+        &self,
+        state: &State,
+        plan: &Plan,
+        works: Vec<Work>,
+        generation: &Generation,
+        now_ms: u64,
+    ) -> Result<Manifest, PublishError> {
+        let (cols, rows) = (plan.wanted.cols, plan.wanted.rows);
+        let cell_px = self.spec.cell.px;
+        let mosaic = match self.spec.mosaic {
+            true => Some(
+                mosaic_cell_px(cols, rows, cell_px, self.spec.max_side)
+                    .ok_or(PublishError::GridTooLarge { cols, rows })?,
+            ),
+            false => None,
+        };
+        let [r, g, b] = self.spec.cell.background;
+        Ok(Manifest {
+            schema: SCHEMA,
+            generation: state.generation + 1,
+            published_ms: now_ms,
+            model: generation.model.clone(),
+            title: self.spec.title.clone(),
+            grid: GridSize {
+                cols,
+                rows,
+                cell_px,
+            },
+            mosaic: mosaic.map(|px| MosaicFile {
+                file: String::new(),
+                cell_px: px,
+                width: cols * px,
+                height: rows * px,
+            }),
+            pyramid: None,
+            background: format!("#{r:02x}{g:02x}{b:02x}"),
+            link: self.spec.link.clone(),
+            folders: self.spec.folders.clone(),
+            works,
+            moves: generation.moves.clone(),
+            quality: state.manifest.as_ref().and_then(|m| m.quality),
+            preview: None,
+            png: None,
+            webp: None,
+            regions: Vec::new(),
+            words_by: generation.words_by.clone(),
+            render_key: self.render_key.clone(),
+            undrawn: Vec::new(),
+        })
+    }
+
+    /// Whether everything that the configuration asks for is published, and nothing else.
+    fn present(&self, state: &State) -> bool {
+        let Some(manifest) = &state.manifest else {
+            return false;
+        };
+        let preview = self.spec.preview && preview_px(manifest.grid).is_some();
+        state.reusable
+            && state.mosaic_files
+            && manifest.mosaic.is_some() == self.spec.mosaic
+            && state.mosaic.is_some() == self.spec.mosaic
+            && manifest.png.is_some() == self.spec.png
+            && manifest.webp.is_some() == self.spec.webp
+            && manifest.preview.is_some() == preview
+            && state.preview.is_some() == preview
+            && manifest.pyramid.is_some() == self.spec.pyramid
+            && state.tiles.as_ref().is_some_and(Tiles::complete) == self.spec.pyramid
+    }
+
+    /// Draws, writes and publishes a new generation.
+    fn release(
+        &mut self,
+        state: State,
+        mut manifest: Manifest,
+        plan: Plan,
+        cells: &CellStore,
+        clock: &mut Clock,
+    ) -> Result<(State, Published), PublishError> {
+        let mut elapsed = Elapsed::default();
+        let folder = &self.folder;
+        let before = state.manifest.as_ref();
+        let regions_age =
+            regions::name(&mut manifest, before, state.regions_age, plan.changed.len());
+        let artist = Artist::new(&self.spec, cells, &plan);
+        let pyramid = self.pyramid_of(manifest.grid)?;
+
+        let (tiles, tiles_written) = match self.spec.pyramid {
+            true => {
+                let old = state.tiles.as_ref().filter(|_| state.reusable);
+                let (tiles, written) =
+                    pyramid::draw(folder, &artist, &pyramid, &plan.changed, old)?;
+                (Some(tiles), written)
+            }
+            false => (None, 0),
+        };
+        manifest.pyramid = tiles.as_ref().map(Tiles::listed);
+        elapsed.tiles_ms = clock.lap();
+
+        let old = Drawn {
+            placement: &state.drawn,
+            mosaic: state.mosaic,
+            preview: state.preview,
+        };
+        let (mosaic, preview) = artist.splice(folder, &mut manifest, &plan.changed, old)?;
+        elapsed.mosaic_ms = clock.lap();
+        let (png, webp) = (self.spec.png, self.spec.webp);
+        let unchanged = state.reusable && state.mosaic_files && plan.changed.is_empty();
+        for (kind, wanted) in [(MosaicKind::Png, png), (MosaicKind::Webp, webp)] {
+            let kept = state.manifest.as_ref().filter(|_| unchanged);
+            let kept = kept.and_then(|before| stable::mosaic_file(before, kind).cloned());
+            let file = match (wanted, kept) {
+                (false, _) => None,
+                (true, Some(kept)) => Some(kept),
+                (true, None) => Some(lossless::write(folder, kind, manifest.generation, &artist)?),
+            };
+            match kind {
+                MosaicKind::Webp => manifest.webp = file,
+                _ => manifest.png = file,
+            }
+        }
+        elapsed.lossless_ms = clock.lap();
+
+        let lowest = tiles.as_ref().map(|tiles| {
+            let same = state.reusable && state.tiles.as_ref().is_some_and(|t| t.pyramid == pyramid);
+            let before = state.lowest.filter(|_| same);
+            pyramid::lowest(&artist, &tiles.pyramid, &plan.changed, before)
+        });
+        let staged_view = match (&tiles, &lowest) {
+            (Some(tiles), Some(lowest)) => {
+                self.stage_view(&artist, tiles, lowest, manifest.generation)?
+            }
+            _ => Vec::new(),
+        };
+        let missing = artist.into_missing();
+        let lost = manifest.works.iter().filter(|w| missing.contains(&w.hash));
+        manifest.undrawn = lost.map(|work| work.id).collect();
+        let document = manifest.document(&state.serialised)?;
+        let staged_pointers = pointers::stage_latest(folder, &manifest)?;
+        let staged_viewer = stable::stage_viewer(folder, &self.spec)?;
+        let staged_manifest = folder.stage_joined(names::MANIFEST, &document.parts())?;
+        elapsed.stage_ms = clock.lap();
+
+        folder.sync()?;
+        elapsed.sync_ms = clock.lap();
+
+        // If the rename reports an error, whether it happened is unknown: the new files must stay from here on.
+        folder.keep_fresh();
+        folder.commit(staged_manifest)?;
+        folder.sync_folder()?;
+        elapsed.manifest_ms = clock.lap();
+
+        pointers::write_script(folder, &document)?;
+        for staged in staged_pointers {
+            folder.commit(staged)?;
+        }
+        stable::point_mosaic_files(folder, state.manifest.as_ref(), &manifest)?;
+        let whole = !state.view || shifted(state.tiles.as_ref(), tiles.as_ref());
+        stable::show_view(
+            folder,
+            state.tiles.as_ref(),
+            tiles.as_ref(),
+            whole,
+            staged_view,
+        )?;
+        for staged in staged_viewer {
+            folder.commit(staged)?;
+        }
+        if let Some(before) = &state.manifest {
+            let before = (before, state.tiles.as_ref());
+            retire(&mut self.retired, before, (&manifest, tiles.as_ref()));
+        }
+        elapsed.stable_ms = clock.lap();
+
+        let published = Published {
+            generation: manifest.generation,
+            changed: true,
+            cells_drawn: plan.changed.len(),
+            tiles_written,
+            missing: missing.iter().copied().collect(),
+            elapsed,
+            ..Published::default()
+        };
+        let mut drawn = plan.wanted;
+        drawn.without(|hash| missing.contains(hash));
+        let state = State {
+            generation: manifest.generation,
+            reusable: true,
+            drawn,
+            view: tiles.is_some(),
+            tiles,
+            lowest,
+            mosaic,
+            preview,
+            mosaic_files: true,
+            settled: true,
+            regions_age: Some(regions_age),
+            manifest: Some(manifest),
+            serialised: state.serialised,
+        };
+        Ok((state, published))
+    }
+
+    /// Finishes the stable names of a generation that is published already.
+    fn settle(
+        &self,
+        state: &mut State,
+        plan: &Plan,
+        cells: &CellStore,
+    ) -> Result<(), PublishError> {
+        let Some(manifest) = &mut state.manifest else {
+            return Ok(());
+        };
+        let folder = &self.folder;
+        let document = manifest.document(&state.serialised)?;
+        let staged_pointers = pointers::stage_latest(folder, manifest)?;
+        let artist = Artist::new(&self.spec, cells, plan);
+        let staged_view = match &state.tiles {
+            Some(tiles) if !state.view => {
+                let lowest = pyramid::lowest(&artist, &tiles.pyramid, &[], None);
+                self.stage_view(&artist, tiles, &lowest, manifest.generation)?
+            }
+            _ => Vec::new(),
+        };
+        let staged_viewer = stable::stage_viewer(folder, &self.spec)?;
+        folder.sync()?;
+        pointers::write_script(folder, &document)?;
+        for staged in staged_pointers {
+            folder.commit(staged)?;
+        }
+        stable::point_mosaic_files(folder, None, manifest)?;
+        if !state.view {
+            stable::show_view(folder, None, state.tiles.as_ref(), true, staged_view)?;
+        }
+        for staged in staged_viewer {
+            folder.commit(staged)?;
+        }
+        state.view = state.tiles.is_some();
+        state.settled = true;
+        Ok(())
+    }
+
+    fn pyramid_of(&self, grid: GridSize) -> Result<Pyramid, PublishError> {
+        let (cols, rows) = (grid.cols, grid.rows);
+        Pyramid::new(cols, rows, grid.cell_px).ok_or(PublishError::GridTooLarge { cols, rows })
+    }
+
+    /// Stages the parts of the Deep Zoom view that have no file in `t/`: the levels below one tile, and last the
+    /// descriptor.
+    fn stage_view(
+        &self,
+        artist: &Artist<'_>,
+        tiles: &Tiles,
+        lowest: &Raster,
+        generation: u64,
+    ) -> Result<Vec<Staged>, PublishError> {
+        let mut staged = Vec::new();
+        for (number, bytes) in pyramid::low_levels(artist, &tiles.pyramid, lowest)? {
+            staged.extend(stable::stage_changed(
+                &self.folder,
+                &names::dzi_tile(number, 0, 0),
+                &bytes,
+            )?);
+        }
+        let dzi = stable::dzi(tiles, generation);
+        staged.push(self.folder.stage(names::DZI, dzi.as_bytes())?);
+        Ok(staged)
+    }
+}
