@@ -305,8 +305,8 @@ pub(super) fn wordless(config: &Config) -> String {
 
 fn limits(config: &Config) -> DecodeLimits {
     DecodeLimits {
-        max_pixels: config.decode.max_megapixels * 1_000_000,
-        ..DecodeLimits::default()
+        formats: config.decode.formats(),
+        ..DecodeLimits::of_pixels(config.decode.max_megapixels * 1_000_000)
     }
 }
 
