@@ -54,8 +54,8 @@ pub fn encoder_spec(config: &Config) -> EncoderSpec {
 /// What decoding one picture may cost.
 pub fn decode_limits(config: &Config) -> DecodeLimits {
     DecodeLimits {
-        max_pixels: config.decode.max_megapixels * 1_000_000,
-        ..DecodeLimits::default()
+        formats: config.decode.formats(),
+        ..DecodeLimits::of_pixels(config.decode.max_megapixels * 1_000_000)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The bounds of every value. Each problem is a sentence that names the key and what it must be.
 
 use super::{Config, Folder};
+use crate::artwork::decode::Format;
 use std::collections::BTreeSet;
 
 /// Every problem of a configuration.
@@ -39,6 +40,15 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
     need(
         config.decode.threads <= 1_024,
         "decode.threads must be at most 1024",
+    );
+    for key in &config.decode.formats {
+        if let Err(error) = key.parse::<Format>() {
+            need(false, &format!("decode.formats: {error}"));
+        }
+    }
+    need(
+        !config.decode.formats.is_empty(),
+        "decode.formats must name at least one format",
     );
     need(
         !config.embed.model.is_empty(),

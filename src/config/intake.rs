@@ -1,5 +1,6 @@
 //! The sections about what comes in: `[watch]`, `[decode]`, `[embed]`. Their bounds are `check`'s.
 
+use crate::artwork::decode::{Format, Formats};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -69,6 +70,18 @@ pub struct Decode {
     pub max_megapixels: u64,
     /// Threads that read and decode; 0: as many as there are processors.
     pub threads: usize,
+    /// The formats that are decoded, by their keys.
+    pub formats: Vec<String>,
+}
+
+impl Decode {
+    /// The formats that are decoded.
+    pub fn formats(&self) -> Formats {
+        self.formats
+            .iter()
+            .filter_map(|key| key.parse().ok())
+            .collect()
+    }
 }
 
 impl Default for Decode {
@@ -77,6 +90,7 @@ impl Default for Decode {
             max_file_mb: 256,
             max_megapixels: 100,
             threads: 0,
+            formats: Format::ALL.map(|format| format.key().to_owned()).into(),
         }
     }
 }

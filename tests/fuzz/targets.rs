@@ -145,6 +145,7 @@ pub fn decode_picture(bytes: &[u8]) {
     let limits = DecodeLimits {
         max_pixels: 1_000_000,
         max_alloc_bytes: 32 << 20,
+        ..DecodeLimits::default()
     };
     let expected = footprint(bytes);
     let Ok(picture) = decode(bytes, &limits) else {

@@ -1,10 +1,13 @@
 //! Converting pixels from an embedded ICC profile to sRGB.
 //!
-//! A profile that cannot be read, or that describes other channels than the decoder put out (a CMYK file arrives as
-//! RGB), leaves the pixels as they are: wrong colours by a shade are better than no picture. Source: ICC.1:2022.
+//! A profile that cannot be read, or that describes other channels than the picture has, leaves the pixels as they are: wrong
+//! colours by a shade are better than no picture. Inks without a usable profile are multiplied. Source: ICC.1:2022.
 
 use moxcms::{ColorProfile, DataColorSpace, Layout, Transform8BitExecutor, TransformOptions};
 use std::sync::Arc;
+
+/// Pixels converted at a time: few enough to stay in the cache, and no second picture in memory.
+const BATCH_PX: usize = 4096;
 
 /// Converts `rgba` in place. `grey` says that the picture had one channel of light.
 pub(super) fn convert_to_srgb(rgba: &mut [u8], profile: &[u8], grey: bool) {
@@ -18,6 +21,34 @@ pub(super) fn convert_to_srgb(rgba: &mut [u8], profile: &[u8], grey: bool) {
     }
 }
 
+/// Turns inks (0: none) into opaque RGBA in place, by the profile where it is one of four inks.
+pub(super) fn inks_to_srgb(inks: &mut [u8], profile: Option<&[u8]>) {
+    let source = profile.and_then(|profile| ColorProfile::new_from_slice(profile).ok());
+    let cmyk = source.filter(|source| source.color_space == DataColorSpace::Cmyk);
+    let transform = cmyk.and_then(|source| {
+        let srgb = ColorProfile::new_srgb();
+        source
+            .create_transform_8bit(Layout::Rgba, &srgb, Layout::Rgba, options())
+            .ok()
+    });
+    let mut out = [0; 4 * BATCH_PX];
+    for batch in inks.chunks_mut(4 * BATCH_PX) {
+        let out = &mut out[..batch.len()];
+        let done = transform
+            .as_ref()
+            .is_some_and(|t| t.transform(batch, out).is_ok());
+        let pixels = batch.as_chunks_mut::<4>().0.iter_mut();
+        for (pixel, out) in pixels.zip(out.as_chunks::<4>().0) {
+            let [c, m, y, k] = *pixel;
+            let left = |ink: u8| ((255 - u32::from(ink)) * (255 - u32::from(k)) + 127) / 255;
+            *pixel = match done {
+                true => [out[0], out[1], out[2], 255],
+                false => [left(c) as u8, left(m) as u8, left(y) as u8, 255],
+            };
+        }
+    }
+}
+
 fn convert_rgb(rgba: &mut [u8], source: &ColorProfile) {
     let Some(transform) = transform(source, Layout::Rgba) else {
         return;
@@ -25,8 +56,6 @@ fn convert_rgb(rgba: &mut [u8], source: &ColorProfile) {
     if changes_nothing(&*transform) {
         return;
     }
-    // A batch is small enough to stay in the cache and needs no second picture in memory.
-    const BATCH_PX: usize = 4096;
     let mut out = [0; 4 * BATCH_PX];
     for batch in rgba.chunks_mut(4 * BATCH_PX) {
         let out = &mut out[..batch.len()];

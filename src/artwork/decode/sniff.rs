@@ -2,18 +2,21 @@
 //!
 //! Source: the formats' signatures; ISO 14496-12 for the `ftyp` brands of AVIF, HEIC and video.
 
-use super::DecodeError;
-use image::ImageFormat;
+use super::{DecodeError, Format};
 
 /// The format of `bytes`, or the error that names what they are instead.
-pub(super) fn sniff(bytes: &[u8]) -> Result<ImageFormat, DecodeError> {
-    const DECODED: &[(&[u8], ImageFormat)] = &[
-        (b"\x89PNG\r\n\x1a\n", ImageFormat::Png),
-        (b"\xff\xd8\xff", ImageFormat::Jpeg),
-        (b"GIF87a", ImageFormat::Gif),
-        (b"GIF89a", ImageFormat::Gif),
-        (b"II\x2a\0", ImageFormat::Tiff),
-        (b"MM\0\x2a", ImageFormat::Tiff),
+pub(super) fn sniff(bytes: &[u8]) -> Result<Format, DecodeError> {
+    const DECODED: &[(&[u8], Format)] = &[
+        (b"\x89PNG\r\n\x1a\n", Format::Png),
+        (b"\xff\xd8\xff", Format::Jpeg),
+        (b"GIF87a", Format::Gif),
+        (b"GIF89a", Format::Gif),
+        (b"II\x2a\0", Format::Tiff),
+        (b"MM\0\x2a", Format::Tiff),
+        (b"II\x2b\0\x08\0\0\0", Format::Tiff),
+        (b"MM\0\x2b\0\x08\0\0", Format::Tiff),
+        (b"\xff\x0a", Format::JpegXl),
+        (b"\0\0\0\x0cJXL \x0d\x0a\x87\x0a", Format::JpegXl),
     ];
     if bytes.is_empty() {
         return Err(DecodeError::Empty);
@@ -22,30 +25,22 @@ pub(super) fn sniff(bytes: &[u8]) -> Result<ImageFormat, DecodeError> {
         return Ok(format);
     }
     if bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP") {
-        return Ok(ImageFormat::WebP);
+        return Ok(Format::WebP);
     }
     if is_bmp(bytes) {
-        return Ok(ImageFormat::Bmp);
+        return Ok(Format::Bmp);
     }
     // An upload's first bytes may be the beginning of a signature and no more.
     if let Some(&(_, format)) = DECODED.iter().find(|(magic, _)| magic.starts_with(bytes)) {
         return Err(DecodeError::Truncated {
-            format: name(format),
+            format: format.name(),
         });
     }
-    Err(unsupported(bytes).map_or(DecodeError::NotAPicture, DecodeError::Unsupported))
-}
-
-/// The format's name for people.
-pub(super) fn name(format: ImageFormat) -> &'static str {
-    match format {
-        ImageFormat::Png => "PNG",
-        ImageFormat::Jpeg => "JPEG",
-        ImageFormat::Gif => "GIF",
-        ImageFormat::WebP => "WebP",
-        ImageFormat::Bmp => "BMP",
-        ImageFormat::Tiff => "TIFF",
-        _ => "picture",
+    match unsupported(bytes) {
+        Some("AVIF") => Ok(Format::Avif),
+        Some("SVG") => Ok(Format::Svg),
+        Some(name) => Err(DecodeError::Unsupported(name)),
+        None => Err(DecodeError::NotAPicture),
     }
 }
 
@@ -59,12 +54,8 @@ fn is_bmp(bytes: &[u8]) -> bool {
 
 fn unsupported(bytes: &[u8]) -> Option<&'static str> {
     const NAMED: &[(&[u8], &str)] = &[
-        (b"\xff\x0a", "JPEG XL"),
-        (b"\0\0\0\x0cJXL ", "JPEG XL"),
         (b"\0\0\0\x0cjP  ", "JPEG 2000"),
         (b"\xff\x4f\xff\x51", "JPEG 2000"),
-        (b"II\x2b\0", "BigTIFF"),
-        (b"MM\0\x2b", "BigTIFF"),
         (b"8BPS", "PSD"),
         (b"gimp xcf", "XCF"),
         (b"\0\0\x01\0", "ICO"),
@@ -115,18 +106,53 @@ fn iso_media(brands: &[u8]) -> &'static str {
     }
 }
 
+/// Names a file of markup by its first element, whatever comments and declarations stand before it. An HTML page that
+/// holds drawings is a page.
 fn markup(bytes: &[u8]) -> Option<&'static str> {
-    let head = &bytes[..bytes.len().min(1024)];
-    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
-    let text = head.trim_ascii_start().to_ascii_lowercase();
-    let has = |needle: &[u8]| text.windows(needle.len()).any(|w| w == needle);
-    if !text.starts_with(b"<") {
-        None
-    } else if has(b"<svg") {
-        Some("SVG")
-    } else if has(b"<html") || text.starts_with(b"<!doctype html") {
-        Some("HTML page")
-    } else {
-        Some("XML")
+    let head = &bytes[..bytes.len().min(16_384)];
+    let text = match head {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
+            // UTF-16: its ASCII is enough here.
+            head[2..]
+                .iter()
+                .copied()
+                .filter(|&byte| byte != 0)
+                .collect()
+        }
+        _ => head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).to_vec(),
+    };
+    let mut rest = text.trim_ascii_start();
+    if !rest.starts_with(b"<") {
+        return None;
     }
+    loop {
+        rest = rest.trim_ascii_start();
+        let end: &[u8] = match rest {
+            [b'<', b'?', ..] => b"?>",
+            [b'<', b'!', b'-', b'-', ..] => b"-->",
+            [b'<', b'!', ..] if rest.to_ascii_lowercase().starts_with(b"<!doctype html") => {
+                return Some("HTML page");
+            }
+            // A declaration may have entities of its own in brackets.
+            [b'<', b'!', ..] => match memchr::memchr2(b'[', b'>', rest) {
+                Some(at) if rest[at] == b'[' => b"]>",
+                _ => b">",
+            },
+            _ => break,
+        };
+        match memchr::memmem::find(rest, end) {
+            Some(at) => rest = &rest[at + end.len()..],
+            None => return Some("XML"),
+        }
+    }
+    let name = rest.get(1..).unwrap_or_default();
+    let len = name
+        .iter()
+        .take_while(|byte| !byte.is_ascii_whitespace() && !b"/>".contains(byte));
+    let name = name[..len.count()].to_ascii_lowercase();
+    Some(match name.rsplit(|&byte| byte == b':').next() {
+        Some(b"svg") => "SVG",
+        Some(b"html" | b"head" | b"body") => "HTML page",
+        _ => "XML",
+    })
 }

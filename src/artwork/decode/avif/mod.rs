@@ -1,0 +1,301 @@
+//! AVIF, by `avif-parse` and `re_rav1d` (rav1d with a safe interface; without its assembly, so that nothing but Rust is
+//! needed to build).
+//!
+//! One thread, no look-ahead; the size is known and checked before the decoder starts, which is told the limit too. Of an
+//! animation the still picture is shown. Sources: AVIF 1.1; AV1 bitstream specification, 6.4.2; ITU-T H.273.
+
+mod properties;
+
+use super::{DecodeError, DecodeLimits, Raster, check_size};
+use avif_parse::{AvifData, Error};
+use properties::Properties;
+use re_rav1d::dav1d::{
+    Decoder, Picture, PixelLayout, PlanarImageComponent as Plane, Settings, pixel::YUVRange,
+};
+use std::io::{Cursor, Read};
+
+const FORMAT: &str = "AVIF";
+const TRUNCATED: DecodeError = DecodeError::Truncated { format: FORMAT };
+
+fn damaged() -> DecodeError {
+    DecodeError::Damaged {
+        format: FORMAT,
+        what: "the data of its pixels is wrong",
+    }
+}
+
+fn parse(bytes: &[u8]) -> Result<AvifData, DecodeError> {
+    // Files whose first brand is another one are AVIF all the same if a later one says so.
+    let head = bytes.get(..12).ok_or(TRUNCATED)?;
+    let renamed = [&head[..8], b"avif"].concat();
+    let mut file = Cursor::new(renamed).chain(&bytes[12..]);
+    avif_parse::read_avif(&mut file).map_err(|error| match error {
+        Error::UnexpectedEOF => TRUNCATED,
+        Error::Io(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => TRUNCATED,
+        Error::Unsupported(_) => DecodeError::UnsupportedVariant {
+            format: FORMAT,
+            what: "a rare kind of it".into(),
+        },
+        Error::OutOfMemory => DecodeError::LimitReached { format: FORMAT },
+        _ if is_cut(bytes) => TRUNCATED,
+        _ => damaged(),
+    })
+}
+
+/// Whether a box goes on behind the end of the file.
+fn is_cut(bytes: &[u8]) -> bool {
+    let mut at = 0_u64;
+    while let Some(head) = usize::try_from(at).ok().and_then(|at| bytes.get(at..)) {
+        let Some(size) = head.first_chunk::<4>() else {
+            return !head.is_empty();
+        };
+        match u64::from(u32::from_be_bytes(*size)) {
+            0 | 1 => return false,
+            size => at = at.saturating_add(size),
+        }
+        if at == bytes.len() as u64 {
+            return false;
+        }
+    }
+    true
+}
+
+/// Width and height by the header, before turning.
+pub(super) fn size(bytes: &[u8]) -> Option<(u32, u32)> {
+    let meta = parse(bytes).ok()?.primary_item_metadata().ok()?;
+    Some((meta.max_frame_width.get(), meta.max_frame_height.get()))
+}
+
+/// Decodes the main picture.
+pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Raster, DecodeError> {
+    let file = parse(bytes)?;
+    let meta = file.primary_item_metadata().map_err(|_| damaged())?;
+    let (width, height) = (meta.max_frame_width.get(), meta.max_frame_height.get());
+    let pixels = u64::from(width) * u64::from(height);
+    // The planes, 16 bits a sample above 8, and what the decoder notes about blocks.
+    let sample = if meta.bit_depth > 8 { 2 } else { 1 };
+    let planes = if meta.monochrome { 1 } else { 3 };
+    check_size(width, height, pixels * (sample * planes + 1), limits)?;
+    let properties = Properties::read(bytes);
+    let colour = frame(file.primary_item.to_vec(), limits)?;
+    let mut raster = Raster::new(colour.width(), colour.height());
+    check_size(raster.width, raster.height, 0, limits)?;
+    paint(&colour, &properties, &mut raster)?;
+    drop(colour);
+    if let Some(alpha) = &file.alpha_item {
+        let alpha = frame(alpha.to_vec(), limits)?;
+        fade(&alpha, file.premultiplied_alpha, &mut raster)?;
+    }
+    raster.orientation = properties.orientation();
+    Ok(raster)
+}
+
+/// Decodes one AV1 picture.
+fn frame(data: Vec<u8>, limits: &DecodeLimits) -> Result<Picture, DecodeError> {
+    let mut settings = Settings::new();
+    settings.set_n_threads(1);
+    settings.set_max_frame_delay(1);
+    settings.set_frame_size_limit(u32::try_from(limits.max_pixels).unwrap_or(u32::MAX));
+    let mut decoder = Decoder::with_settings(&settings).map_err(|_| damaged())?;
+    if let Err(error) = decoder.send_data(data, None, None, None)
+        && !error.is_again()
+    {
+        return Err(damaged());
+    }
+    for _ in 0..64 {
+        match decoder.get_picture() {
+            Ok(picture) => return Ok(picture),
+            Err(error) if error.is_again() => match decoder.send_pending_data() {
+                Ok(()) => {}
+                Err(error) if error.is_again() => {}
+                Err(_) => return Err(damaged()),
+            },
+            Err(_) => return Err(damaged()),
+        }
+    }
+    Err(damaged())
+}
+
+/// Rows of one plane, eight bits a sample.
+struct Samples<'a> {
+    bytes: &'a [u8],
+    stride: usize,
+    /// Bits above eight; `None`: one byte a sample.
+    shift: Option<u32>,
+}
+
+impl Samples<'_> {
+    fn row(&self, y: usize, width: usize, to: &mut Vec<u8>) -> Result<(), DecodeError> {
+        to.clear();
+        let size = if self.shift.is_some() { 2 } else { 1 };
+        let from = y * self.stride;
+        let row = self
+            .bytes
+            .get(from..from + width * size)
+            .ok_or_else(damaged)?;
+        match self.shift {
+            None => to.extend_from_slice(row),
+            Some(shift) => {
+                let narrow = |v: &[u8; 2]| (u16::from_ne_bytes(*v) >> shift).min(255) as u8;
+                to.extend(row.as_chunks::<2>().0.iter().map(narrow));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn shift(picture: &Picture) -> Option<u32> {
+    let bits = picture.bits_per_component().map_or(8, |bits| bits.0 as u32);
+    (bits > 8).then(|| bits - 8)
+}
+
+/// Turns luma and chroma into the colours of the picture.
+fn paint(
+    picture: &Picture,
+    properties: &Properties,
+    raster: &mut Raster,
+) -> Result<(), DecodeError> {
+    let (h, v) = match picture.pixel_layout() {
+        PixelLayout::I420 => (2, 2),
+        PixelLayout::I422 => (2, 1),
+        PixelLayout::I444 | PixelLayout::I400 => (1, 1),
+    };
+    let grey = picture.pixel_layout() == PixelLayout::I400;
+    let stated = (
+        picture.color_primaries() as u8,
+        picture.transfer_characteristic() as u8,
+        picture.matrix_coefficients() as u8,
+        picture.color_range() == YUVRange::Full,
+    );
+    let (primaries, transfer, matrix, full) = properties.code_points.unwrap_or(stated);
+    // A profile goes before code points, as in browsers.
+    raster.profile = properties.profile.clone();
+    raster.cicp = raster.profile.is_none().then_some((primaries, transfer));
+    raster.grey = grey && raster.profile.is_some();
+    let convert = Matrix::new(matrix, full);
+    let (width, shift) = (raster.width as usize, shift(picture));
+    let planes = [Plane::Y, Plane::U, Plane::V].map(|component| {
+        let used = component == Plane::Y || !grey;
+        used.then(|| (picture.plane(component), picture.stride(component) as usize))
+    });
+    let mut rows = [Vec::new(), Vec::new(), Vec::new()];
+    for (y, to) in raster.rgba.chunks_exact_mut(4 * width).enumerate() {
+        for (i, plane) in planes.iter().enumerate() {
+            let Some((bytes, stride)) = plane else {
+                continue;
+            };
+            let samples = Samples {
+                bytes,
+                stride: *stride,
+                shift,
+            };
+            match i {
+                0 => samples.row(y, width, &mut rows[0])?,
+                _ => samples.row(y / v, width.div_ceil(h), &mut rows[i])?,
+            }
+        }
+        for (x, to) in to.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+            let luma = rows[0][x];
+            let [r, g, b] = match grey {
+                true => convert.grey(luma),
+                false => convert.rgb(luma, rows[1][x / h], rows[2][x / h]),
+            };
+            *to = [r, g, b, 255];
+        }
+    }
+    Ok(())
+}
+
+/// Puts the other picture's luma in as transparency.
+fn fade(alpha: &Picture, premultiplied: bool, raster: &mut Raster) -> Result<(), DecodeError> {
+    if (alpha.width(), alpha.height()) != (raster.width, raster.height) {
+        return Err(damaged());
+    }
+    let plane = alpha.plane(Plane::Y);
+    let samples = Samples {
+        bytes: &plane,
+        stride: alpha.stride(Plane::Y) as usize,
+        shift: shift(alpha),
+    };
+    let full = alpha.color_range() == YUVRange::Full;
+    let convert = Matrix::new(0, full);
+    let width = raster.width as usize;
+    let mut row = Vec::new();
+    for (y, to) in raster.rgba.chunks_exact_mut(4 * width).enumerate() {
+        samples.row(y, width, &mut row)?;
+        for (pixel, &value) in to.as_chunks_mut::<4>().0.iter_mut().zip(&row) {
+            let alpha = convert.grey(value)[0];
+            if premultiplied && alpha > 0 {
+                let straight = |v: u8| (u32::from(v) * 255 / u32::from(alpha)).min(255) as u8;
+                (pixel[0], pixel[1], pixel[2]) =
+                    (straight(pixel[0]), straight(pixel[1]), straight(pixel[2]));
+            }
+            pixel[3] = alpha;
+        }
+    }
+    Ok(())
+}
+
+/// How luma and chroma make red, green and blue, in 16 bits of fraction.
+struct Matrix {
+    identity: bool,
+    black: i32,
+    luma: i32,
+    red: i32,
+    green: (i32, i32),
+    blue: i32,
+}
+
+impl Matrix {
+    fn new(code: u8, full: bool) -> Self {
+        let (kr, kb) = match code {
+            1 => (0.2126, 0.0722),
+            4 => (0.30, 0.11),
+            7 => (0.212, 0.087),
+            9 | 10 => (0.2627, 0.0593),
+            _ => (0.299, 0.114),
+        };
+        let kg = 1.0 - kr - kb;
+        let (luma, chroma) = if full {
+            (1.0, 1.0)
+        } else {
+            (255.0 / 219.0, 255.0 / 224.0)
+        };
+        let fixed = |value: f64| (value * 65_536.0).round() as i32;
+        Self {
+            identity: code == 0,
+            black: if full { 0 } else { 16 },
+            luma: fixed(luma),
+            red: fixed(chroma * 2.0 * (1.0 - kr)),
+            green: (
+                fixed(chroma * 2.0 * (1.0 - kb) * kb / kg),
+                fixed(chroma * 2.0 * (1.0 - kr) * kr / kg),
+            ),
+            blue: fixed(chroma * 2.0 * (1.0 - kb)),
+        }
+    }
+
+    fn level(&self, value: u8) -> i32 {
+        (i32::from(value) - self.black) * self.luma
+    }
+
+    fn grey(&self, luma: u8) -> [u8; 3] {
+        [rounded(self.level(luma)); 3]
+    }
+
+    fn rgb(&self, y: u8, u: u8, v: u8) -> [u8; 3] {
+        if self.identity {
+            return [v, y, u].map(|value| rounded(self.level(value)));
+        }
+        let (luma, u, v) = (self.level(y), i32::from(u) - 128, i32::from(v) - 128);
+        [
+            rounded(luma + self.red * v),
+            rounded(luma - self.green.0 * u - self.green.1 * v),
+            rounded(luma + self.blue * u),
+        ]
+    }
+}
+
+fn rounded(value: i32) -> u8 {
+    ((value + (1 << 15)) >> 16).clamp(0, 255) as u8
+}
