@@ -126,25 +126,34 @@ pub fn apply(
     Ok(rebuilt)
 }
 
-/// Makes the whole layout again, aligned onto the old map: on request, or after a change of model.
+/// Lays everything out again on request: the new map is aligned onto the old one, and the grid is sorted starting from
+/// the works' homes, so that the picture stays recognisable.
 pub fn relayout(collection: &mut Collection, params: &Params) -> Result<Rebuilt, RebuildError> {
     let before = collection.cells();
-    let old: Vec<(usize, Point)> = collection
-        .layout
-        .points()
-        .iter()
-        .copied()
-        .enumerate()
-        .collect();
+    map_afresh(collection, params)?;
+    let points = collection.layout.points();
+    collection
+        .grid
+        .rearrange(&collection.features, points, &params.grid)?;
+    Ok(moves_alone(collection, &before))
+}
+
+/// Lays everything out from nothing, the new map aligned onto the old one.
+fn afresh(collection: &mut Collection, params: &Params) -> Result<Rebuilt, RebuildError> {
+    let before = collection.cells();
+    map_afresh(collection, params)?;
+    let points = collection.layout.points();
+    collection.grid = Grid::arrange(&collection.features, points, &params.grid)?;
+    Ok(moves_alone(collection, &before))
+}
+
+/// A new map, aligned onto the old one, and new features.
+fn map_afresh(collection: &mut Collection, params: &Params) -> Result<(), RebuildError> {
+    let points = collection.layout.points().iter().copied();
+    let old: Vec<(usize, Point)> = points.enumerate().collect();
     collection.layout = Layout::cold(&collection.vectors, &params.layout)?;
     collection.layout.align_onto(&old);
-    collection.fit_basis()?;
-    collection.grid = Grid::arrange(
-        &collection.features,
-        collection.layout.points(),
-        &params.grid,
-    )?;
-    Ok(moves_alone(collection, &before))
+    collection.fit_basis()
 }
 
 /// Brings a collection made with other parameters (by their [`Params::key`]) over, as gently as it can be done.
@@ -156,7 +165,7 @@ pub fn adapt(
     let key = params.key();
     let line = |text: &str, i: usize| text.lines().nth(i).map(str::to_owned);
     if line(made_with, 0) != line(&key, 0) {
-        return relayout(collection, params);
+        return afresh(collection, params);
     }
     let before = collection.cells();
     let points = collection.layout.points();
@@ -190,7 +199,7 @@ pub fn change_model(
     collection.model = model;
     collection.vectors = vectors;
     collection.stale = stale;
-    relayout(collection, params)
+    afresh(collection, params)
 }
 
 fn ids(collection: &Collection, items: &[u32]) -> HashSet<ArtworkId> {

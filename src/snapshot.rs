@@ -98,6 +98,7 @@ pub fn encode(
         ("works", pack("works", &works)?),
         ("layout", pack("layout", &parts)?),
         ("grid", pack("grid", &collection.grid)?),
+        ("homes", pack("homes", &collection.grid.homes())?),
         ("basis", pack("basis", &collection.basis)?),
     ])
 }
@@ -116,7 +117,14 @@ pub fn decode(sections: &BTreeMap<String, Vec<u8>>) -> Result<Snapshot, Snapshot
     let layout = Layout::from_parts(unpack("layout", sections)?)
         .map_err(|error| SnapshotError::Inconsistent(error.to_string()))?;
     let grid: Grid = unpack("grid", sections)?;
-    grid.check()
+    // Version 0.1 had no homes: works are at home where they are.
+    let homes = match sections.contains_key("homes") {
+        true => Some(unpack("homes", sections)?),
+        false => None,
+    };
+    let grid = grid
+        .check()
+        .and_then(|()| grid.with_homes(homes))
         .map_err(|error| SnapshotError::Inconsistent(error.to_string()))?;
     let basis: Option<(Pca, usize)> = unpack("basis", sections)?;
     if layout.len() != works.len() || grid.len() != works.len() {

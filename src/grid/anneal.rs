@@ -13,6 +13,7 @@ use super::blur::SHARED_FROM;
 use super::board::Board;
 use super::features::distance;
 use super::rng::Rng;
+use super::ties::Ties;
 use rayon::prelude::*;
 
 /// Phases of one annealing; in each, blocks are cut anew and costs are summed exactly.
@@ -31,10 +32,10 @@ pub(super) struct Rules<'a> {
     pub(super) reach: u32,
     /// Whether items may step into spare cells.
     pub(super) into_spares: bool,
-    /// Home site of each item that has one to keep, [`super::SPARE`] for those that are free.
-    pub(super) homes: Option<&'a [u32]>,
-    /// What an item must gain to leave its home; returning gives it back.
-    pub(super) anchor: f32,
+    /// What binds items to places; without it all move freely.
+    pub(super) ties: Option<&'a Ties>,
+    /// How many more items may leave the place that they had before.
+    pub(super) budget: usize,
 }
 
 /// Where proposals begin, and how many there are.
@@ -192,6 +193,27 @@ fn bond<const D: usize>(features: &[[f32; D]], half: f32, x: Option<&[f32; D]>, 
     }
 }
 
+/// Energy of a site and its neighbours.
+pub(super) fn energy_at<const D: usize>(
+    features: &[[f32; D]],
+    board: &Board,
+    mean: f32,
+    site: usize,
+) -> f32 {
+    let held = board.sites[site];
+    let x = Board::is_item(held).then(|| &features[held as usize]);
+    let bond = |&(step, weight): &(isize, f32)| {
+        weight
+            * bond(
+                features,
+                0.5 * mean,
+                x,
+                board.sites[site.wrapping_add_signed(step)],
+            )
+    };
+    board.ring.iter().map(bond).sum()
+}
+
 #[inline(always)]
 fn run<const D: usize>(
     features: &[[f32; D]],
@@ -209,6 +231,7 @@ fn run<const D: usize>(
     // Not yet summed where it is NaN, which adding to leaves as it is.
     let mut costs = vec![f32::NAN; area.sites.len()];
     let (hot, cold) = draws.temperature;
+    let mut budget = i64::try_from(rules.budget).unwrap_or(i64::MAX / 2);
     let pitch = area.pitch;
     let step = |rng: &mut Rng, from: usize, reach: u32| {
         let width = 2 * reach + 1;
@@ -245,15 +268,21 @@ fn run<const D: usize>(
         }
         let temperature = hot + (cold - hot) * (k as f32 / draws.proposals as f32);
         limit += temperature * surprises[(rng.next() >> 22) as usize];
-        if let Some(homes) = rules.homes {
-            let (name_a, name_b) = (area.names[a], area.names[b]);
-            let off = |item: u32, from: u32, to: u32| match Board::is_item(item) {
-                true if homes[item as usize] == to => -1.0,
-                true if homes[item as usize] == from => 1.0,
-                _ => 0.0,
-            };
-            let price = off(item_a, name_a, name_b) + off(item_b, name_b, name_a);
-            limit -= rules.anchor * mean * price;
+        let mut leaving = 0;
+        if let Some(ties) = rules.ties {
+            let (at_a, at_b) = (area.place(a), area.place(b));
+            leaving = ties.leaves(item_a, at_a, at_b);
+            if Board::is_item(item_b) {
+                leaving += ties.leaves(item_b, at_b, at_a);
+            }
+            if leaving > budget.max(0) {
+                continue;
+            }
+            let mut price = ties.price(item_a, at_a, at_b);
+            if Board::is_item(item_b) {
+                price += ties.price(item_b, at_b, at_a);
+            }
+            limit -= mean * price;
         }
         let (xa, xb) = (Some(&features[item_a as usize]), row(item_b));
         let mut at_a = [0.0f32; 12];
@@ -292,6 +321,7 @@ fn run<const D: usize>(
         }
         area.sites[a] = item_b;
         area.sites[b] = item_a;
+        budget -= leaving;
     }
 }
 

@@ -17,6 +17,8 @@ pub(super) struct Area {
     pub(super) ring: [(isize, f32); 12],
     /// The board's site, or [`FROZEN`].
     pub(super) names: Vec<u32>,
+    /// Column and row of the first site, which is in the border.
+    origin: [i32; 2],
 }
 
 /// Named so, a site of an area may not change.
@@ -33,6 +35,7 @@ impl Area {
             sites: Vec::with_capacity(len),
             ring: Board::ring(pitch),
             names: vec![FROZEN; len],
+            origin: [cols.0, rows.0].map(|first| first as i32 - BORDER as i32),
         };
         for line in 0..height + 2 * BORDER {
             // Padded by as much as the board is, the area begins at the board's site of the same column and row.
@@ -54,6 +57,13 @@ impl Area {
     /// The site of a column and row of the rectangle.
     pub(super) fn site(&self, col: u32, row: u32) -> usize {
         (row as usize + BORDER) * self.pitch + col as usize + BORDER
+    }
+
+    /// Column and row of a site on the board.
+    #[inline(always)]
+    pub(super) fn place(&self, site: usize) -> [i32; 2] {
+        let (row, col) = (site / self.pitch, site % self.pitch);
+        [self.origin[0] + col as i32, self.origin[1] + row as i32]
     }
 
     /// Sites that may change: those of items, and spare ones if asked for.

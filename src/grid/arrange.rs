@@ -95,8 +95,8 @@ pub(super) fn settle<const D: usize>(
         heat: HEAT,
         reach: BORDER as u32,
         into_spares: false,
-        homes: None,
-        anchor: 0.0,
+        ties: None,
+        budget: usize::MAX,
     };
     anneal::anneal(features, &mut board, effort(D).proposals, &rules, seed);
     board.copy_to(cells);

@@ -75,6 +75,7 @@ impl Grid {
             ..Self::default()
         };
         grid.index();
+        grid.homes.clone_from(&grid.places);
         grid
     }
 

@@ -4,6 +4,7 @@
 //! two (1/4). The energy `Σ w·‖x_i − x_j‖` over them resembles DPQ16's small `k`.
 
 use super::SPARE;
+use super::ties::{NOWHERE, Place};
 
 /// Spare cells around the grid; also the farthest a proposal reaches.
 pub(super) const BORDER: usize = 4;
@@ -81,6 +82,27 @@ impl Board {
     pub(super) fn place(&self, site: usize) -> (u32, u32) {
         let (row, col) = (site / self.pitch, site % self.pitch);
         ((col - BORDER) as u32, (row - BORDER) as u32)
+    }
+
+    /// Column and row of a site that is not in the border, as ties have them.
+    #[inline(always)]
+    pub(super) fn place_of(&self, site: usize) -> Place {
+        let (row, col) = (site / self.pitch, site % self.pitch);
+        [col as i32 - BORDER as i32, row as i32 - BORDER as i32]
+    }
+
+    /// Column and row of items `0..len`; [`NOWHERE`] for those that are not on the board.
+    pub(super) fn places(&self, len: usize) -> Vec<Place> {
+        let mut places = vec![NOWHERE; len];
+        for row in 0..self.rows {
+            let line = &self.sites[self.site(0, row)..][..self.cols as usize];
+            for (col, &held) in line.iter().enumerate() {
+                if Self::is_item(held) {
+                    places[held as usize] = [col as i32, row as i32];
+                }
+            }
+        }
+        places
     }
 
     /// Whether what a site holds is an item.

@@ -10,11 +10,14 @@
 use super::SPARE;
 use super::board::{Board, OUTSIDE};
 use super::features::squared;
+use super::ties::Ties;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 /// Cells the arrival may start from.
 const STARTS: usize = 64;
+/// Most occupants that step for one arrival.
+pub(super) const LONGEST: usize = 8;
 /// How far one occupant may step, cells.
 const HOP: isize = 3;
 /// Price of a step over the mean misfit of placed items, at `lambda = 1`.
@@ -34,6 +37,8 @@ pub(super) struct Field<'a, const D: usize> {
     counts: Vec<f32>,
     reached: Vec<f32>,
     before: Vec<u32>,
+    /// Occupants that step, from a start to each site that was reached.
+    steps: Vec<u32>,
     touched: Vec<u32>,
     queue: BinaryHeap<Reverse<(u32, u32)>>,
     keys: Vec<u64>,
@@ -51,6 +56,7 @@ impl<'a, const D: usize> Field<'a, D> {
             counts: vec![UNKNOWN; n],
             reached: vec![f32::INFINITY; n],
             before: vec![SPARE; n],
+            steps: vec![0; n],
             touched: Vec::new(),
             queue: BinaryHeap::new(),
             keys: Vec::new(),
@@ -145,8 +151,16 @@ impl<'a, const D: usize> Field<'a, D> {
 
     /// Sites from the one `item` should take to the spare one the last occupant should take; empty without a spare
     /// site. `typical` is [`Self::mean_misfit`].
-    pub(super) fn chain(&mut self, item: u32, typical: f32, lambda: f32) -> Vec<u32> {
-        wide!(self.search(item, typical, lambda))
+    ///
+    /// With `ties`, no occupant goes farther from its home than they allow, and at most [`LONGEST`] step.
+    pub(super) fn chain(
+        &mut self,
+        item: u32,
+        typical: f32,
+        lambda: f32,
+        ties: Option<&Ties>,
+    ) -> Vec<u32> {
+        wide!(self.search(item, typical, lambda, ties))
     }
 
     /// The spare site that suits `item` best.
@@ -164,7 +178,7 @@ impl<'a, const D: usize> Field<'a, D> {
     }
 
     #[inline(always)]
-    fn search(&mut self, item: u32, typical: f32, lambda: f32) -> Vec<u32> {
+    fn search(&mut self, item: u32, typical: f32, lambda: f32, ties: Option<&Ties>) -> Vec<u32> {
         // Even where all items are alike the shorter chain must win.
         let price = (STEP_PRICE * lambda * typical).clamp(1e-6, 1e6);
         self.start(item, typical);
@@ -180,7 +194,12 @@ impl<'a, const D: usize> Field<'a, D> {
                 end = Some(site);
                 break;
             }
+            let steps = self.steps[site];
+            if ties.is_some() && steps as usize >= LONGEST {
+                continue;
+            }
             let now = self.misfit(held, Some(site), site).unwrap_or(typical);
+            let here = self.board.place_of(site);
             for dy in -HOP..=HOP {
                 for dx in -HOP..=HOP {
                     let next = site.wrapping_add_signed(dy * pitch + dx);
@@ -191,10 +210,13 @@ impl<'a, const D: usize> Field<'a, D> {
                     if far + 0.5 * price >= self.reached[next] {
                         continue;
                     }
+                    if ties.is_some_and(|ties| !ties.may(held, here, self.board.place_of(next))) {
+                        continue;
+                    }
                     let then = self.misfit(held, Some(site), next).unwrap_or(typical);
                     let cost = far + (then - now).max(-0.5 * price) + price;
                     if cost < self.reached[next] {
-                        self.reach(next, cost, site as u32);
+                        self.reach(next, cost, site as u32, steps + 1);
                     }
                 }
             }
@@ -246,18 +268,19 @@ impl<'a, const D: usize> Field<'a, D> {
         let least = keys.first().copied().unwrap_or(0);
         for &key in &keys {
             let cost = f32::from_bits((key >> 32) as u32) - f32::from_bits((least >> 32) as u32);
-            self.reach(key as u32 as usize, cost, SPARE);
+            self.reach(key as u32 as usize, cost, SPARE, 0);
         }
         self.keys = keys;
     }
 
     #[inline(always)]
-    fn reach(&mut self, site: usize, cost: f32, before: u32) {
+    fn reach(&mut self, site: usize, cost: f32, before: u32, steps: u32) {
         if self.reached[site] == f32::INFINITY {
             self.touched.push(site as u32);
         }
         self.reached[site] = cost;
         self.before[site] = before;
+        self.steps[site] = steps;
         self.queue.push(Reverse((cost.to_bits(), site as u32)));
     }
 }

@@ -117,11 +117,14 @@ pub(super) fn squared<const D: usize>(a: &[f32; D], b: &[f32; D]) -> f32 {
         return sum;
     }
     let mut lanes = [0.0f32; 16];
-    for (a, b) in a.chunks_exact(16).zip(b.chunks_exact(16)) {
+    // Indices into fixed arrays: iterators of chunks are not always inlined into the loops that call this.
+    let mut from = 0;
+    while from + 16 <= D {
         for k in 0..16 {
-            let d = a[k] - b[k];
+            let d = a[from + k] - b[from + k];
             lanes[k] += d * d;
         }
+        from += 16;
     }
     total(lanes)
 }

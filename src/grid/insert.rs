@@ -2,15 +2,16 @@
 
 use super::anneal::{self, Rules};
 use super::board::Board;
-use super::chain::Field;
+use super::chain::{Field, LONGEST};
 use super::features::{self, Features};
 use super::rng::Rng;
 use super::seam::{self, Canvas};
-use super::{Grid, GridError, GridParams, Method, Outcome, SPARE, arrange, shape};
+use super::ties::Ties;
+use super::{Grid, GridError, GridParams, Method, Outcome, SPARE, arrange, bulk, shape};
 use crate::matrix::Matrix;
 
-/// Mean neighbour distances an item must gain to leave its place around a chain, at `lambda = 1`.
-const ANCHOR_NEAR: f32 = 0.5;
+/// Most items that one arrival moves, at `lambda = 1` or more.
+const MOST: usize = LONGEST;
 /// Proposals around one chain.
 const NEAR: usize = 2000;
 /// How far from a chain one of them may begin, cells.
@@ -26,8 +27,9 @@ impl Grid {
     ///
     /// Each arrival takes a cell that suits it by the shortest chain into a spare cell. When less than 0.7 of the
     /// reserve is spare, a seam adds a column or row. Call [`Grid::polish`] when [`Grid::wants_polish`] says so; where
-    /// nobody does for twice as long, arrivals polish the whole grid themselves. Arrivals that outnumber half of the
-    /// placed items have everything arranged afresh from the map, where placed items stay near the map's place.
+    /// nobody does for twice as long, arrivals polish the whole grid themselves. So many arrivals that this would cost
+    /// much more than a new arrangement (or that they outnumber half of the placed items) are taken in together with
+    /// one, which starts from the homes.
     ///
     /// With [`Method::Rows`] every call recomputes the strips, also without arrivals: call it after every removal.
     /// Errors as [`Grid::arrange`]; the grid is then as before.
@@ -39,12 +41,13 @@ impl Grid {
     ) -> Result<Outcome, GridError> {
         shape::check(p)?;
         features::check(z, points, self.len())?;
+        self.own_homes();
         let new = points.len() - self.len();
-        if p.method == Method::Rows
-            || new > self.len() / 2 && p.lambda.is_finite()
-            || self.is_empty()
-        {
+        if p.method == Method::Rows || self.is_empty() {
             return self.afresh(z, points, p);
+        }
+        if p.lambda.is_finite() && bulk::is_better_together(new, self.len()) {
+            return Ok(self.insert_together(z, points, p));
         }
         if new == 0 {
             return Ok(Outcome::default());
@@ -56,7 +59,7 @@ impl Grid {
     }
 
     /// Everything from scratch, with what that does to those placed before.
-    fn afresh(
+    pub(super) fn afresh(
         &mut self,
         z: &Matrix,
         points: &[[f32; 2]],
@@ -77,7 +80,8 @@ impl Grid {
         let mut expected = before.clone();
         let (old_cols, old_rows) = (self.cols, self.rows);
         let mut field = Field::new(features, Board::new(self.cols, &self.cells));
-        let mut homes = homes(field.board(), &expected, features.len());
+        self.homes.resize(features.len(), SPARE);
+        let mut ties = self.ties_near(field.board().places(features.len()), p);
         let mut typical = field.mean_misfit();
         for item in before.len()..features.len() {
             self.operations += 1;
@@ -87,15 +91,14 @@ impl Grid {
                 field.board().copy_to(&mut self.cells);
                 self.grow(features, &mut expected, p, &mut rng);
                 field = Field::new(features, Board::new(self.cols, &self.cells));
-                homes = self::homes(field.board(), &expected, features.len());
+                ties = self.ties_near(field.board().places(features.len()), p);
             }
-            place(&mut field, &homes, item as u32, typical, p, &mut rng);
+            place(&mut field, &mut ties, item as u32, typical, p, &mut rng);
             self.recent.push(item as u32);
             self.unpolished += 1;
             if self.polish_is_due(2, placed, p) {
-                self.free_recent(&mut homes);
-                self.anneal(features, field.board_mut(), &homes, p);
-                homes = self::homes(field.board(), &expected, features.len());
+                self.polish_board(features, field.board_mut(), p);
+                ties = self.ties_near(field.board().places(features.len()), p);
                 typical = field.mean_misfit();
             }
         }
@@ -106,6 +109,9 @@ impl Grid {
         }
         self.places.resize(features.len(), 0);
         self.index();
+        if !self.polishes(p) {
+            self.settle_homes();
+        }
         let pushed = (0..before.len() as u32)
             .filter(|&i| before[i as usize] != expected[i as usize])
             .collect();
@@ -138,6 +144,11 @@ impl Grid {
         let seam = seam::grow(&mut canvas, column, cuts);
         for cell in expected {
             *cell = seam.shift(*cell);
+        }
+        let (old, new) = (if column { self.cols - 1 } else { self.cols }, self.cols);
+        for home in self.homes.iter_mut().filter(|home| **home != SPARE) {
+            let (col, row) = seam.shift((*home % old, *home / old));
+            *home = row * new + col;
         }
     }
 
@@ -208,19 +219,10 @@ impl Grid {
     }
 }
 
-/// Home sites of items with `expected` cells; the others are free.
-pub(super) fn homes(board: &Board, expected: &[(u32, u32)], len: usize) -> Vec<u32> {
-    let mut homes = vec![SPARE; len];
-    for (home, &(col, row)) in homes.iter_mut().zip(expected) {
-        *home = board.site(col, row) as u32;
-    }
-    homes
-}
-
 /// Places one arrival and polishes around it.
 fn place<const D: usize>(
     field: &mut Field<D>,
-    homes: &[u32],
+    ties: &mut Ties,
     item: u32,
     typical: f32,
     p: &GridParams,
@@ -233,8 +235,11 @@ fn place<const D: usize>(
         return;
     }
     // One arrival is a smaller part of a larger grid, and may disturb fewer.
-    let lambda = p.lambda * (homes.len() as f32 / 1000.0).max(1.0);
-    let path = field.chain(item, typical, lambda);
+    let lambda = p.lambda * (ties.homes.len() as f32 / 1000.0).max(1.0);
+    let mut path = field.chain(item, typical, lambda, Some(ties));
+    if path.is_empty() {
+        path = field.chain(item, typical, lambda, None);
+    }
     for step in path.windows(2).rev() {
         let held = field.board().sites[step[0] as usize];
         field.put(step[1] as usize, held);
@@ -243,17 +248,25 @@ fn place<const D: usize>(
         field.put(first as usize, item);
     }
     if p.lambda > 0.0 {
+        let most = (MOST as f32 / p.lambda.min(1.0)) as usize;
         let rules = Rules {
             heat: 0.0,
             reach: REACH,
             into_spares: true,
-            homes: Some(homes),
-            anchor: ANCHOR_NEAR * lambda,
+            ties: Some(ties),
+            budget: most.saturating_sub(path.len().saturating_sub(1)),
         };
         let draws = (AROUND, NEAR);
         let changes = anneal::polish_near(field.features, field.board(), &path, draws, &rules, rng);
-        for (site, held) in changes {
+        for &(site, held) in &changes {
             field.put(site as usize, held);
+        }
+        for site in changes.iter().map(|&(site, _)| site).chain(path) {
+            let held = field.board().sites[site as usize];
+            if Board::is_item(held) {
+                let (col, row) = field.board().place(site as usize);
+                ties.from[held as usize] = [col as i32, row as i32];
+            }
         }
     }
 }

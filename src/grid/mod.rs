@@ -65,11 +65,14 @@ mod assignment;
 mod bisect;
 mod blur;
 mod board;
+mod bulk;
 mod chain;
 mod features;
+mod homes;
 mod insert;
 mod lap;
 mod polish;
+pub use homes::Drift;
 pub mod quality;
 mod remove;
 mod rng;
@@ -77,6 +80,8 @@ mod rows;
 mod seam;
 mod shape;
 mod sort;
+mod ties;
+mod undo;
 
 use serde::{Deserialize, Serialize};
 
@@ -114,9 +119,11 @@ pub struct GridParams {
     pub aspect: f32,
     /// Spare cells as a share of the items, kept so that arrivals need not push others along; 0 fills the grid.
     pub reserve: f32,
-    /// The dial between change and rest: 0 sorts anew from where the items are after every arrival, 1 is the balance
-    /// that was measured best, larger values move less, infinity moves nothing at all (the grid then grows by whole
-    /// columns or rows at its edge). Beyond 1,000 items it weighs `N/1000` as much around an arrival.
+    /// The dial between change and rest. Every price of leaving a home or a place is multiplied by it, and an item goes
+    /// at most `3/lambda` cells (rounded, at least 1) from its home; a polish moves at most a share of `0.15/lambda` of
+    /// the items. 0 sorts again after every arrival, from where the items are, without homes; infinity moves nothing
+    /// (the grid then grows by whole columns or rows at its edge). Beyond 1,000 items leaving a place costs `N/1000` as
+    /// much around an arrival.
     pub lambda: f32,
     /// How far a batch arrangement keeps to the map: the radius it starts to sort at is the longer side divided by
     /// this. 8 keeps items within a few cells of the map's place, 2 lets it go nearly. 0 takes no notice of the map:
@@ -186,6 +193,9 @@ pub enum Damage {
     /// This item's cell does not exist or holds another item.
     #[error("item {0} is not in its own cell")]
     Item(u32),
+    /// The home of this item is no cell.
+    #[error("the home of item {0} is not in the grid")]
+    Home(u32),
     /// This cell holds an item that lies elsewhere or does not exist.
     #[error("cell {0} holds an item that lies elsewhere")]
     Cell(u32),
@@ -206,6 +216,10 @@ pub struct Grid {
     unpolished: u32,
     /// Items that arrived since then, in no order; they are free to move in the next one.
     recent: Vec<u32>,
+    /// Home cell of each item, row-major; [`SPARE`] until the first polish that the item sees. Two items may have one
+    /// home. Stored apart from the rest (see [`Grid::homes`]), since version 0.1 had none.
+    #[serde(skip)]
+    homes: Vec<u32>,
 }
 
 /// What an operation did to the items that were on the grid before and still are.

@@ -11,6 +11,7 @@ impl Grid {
     /// is set; not with an infinite `lambda`). The last removal leaves a grid without cells. With [`Method::Rows`], call
     /// [`Grid::insert`] next.
     pub fn remove(&mut self, removed: &[usize], p: &GridParams) -> Outcome {
+        self.own_homes();
         for &item in removed {
             self.remove_one(item);
         }
@@ -37,6 +38,7 @@ impl Grid {
         };
         self.cells[place as usize] = SPARE;
         self.places.swap_remove(item);
+        self.homes.swap_remove(item);
         let last = self.places.len() as u32;
         if let Some(&moved) = self.places.get(item) {
             self.cells[moved as usize] = item as u32;
@@ -49,13 +51,15 @@ impl Grid {
         }
     }
 
-    /// Gives the grid the size a new one would have; items keep their places relative to each other.
+    /// Gives the grid the size a new one would have; items keep their places relative to each other, and their new
+    /// places are their homes.
     pub(super) fn refit(&mut self, p: &GridParams) {
         let points: Vec<[f32; 2]> = self.places().map(|(c, r)| [c as f32, r as f32]).collect();
         (self.cols, self.rows) = shape::size(points.len(), p);
         let capacity = shape::capacity(points.len(), (self.cols, self.rows), p);
         self.cells = bisect::bisect(&points, self.cols, self.rows, capacity);
         self.index();
+        self.homes.clone_from(&self.places);
         self.operations += 1;
     }
 }

@@ -3,6 +3,8 @@ use super::*;
 use crate::matrix::Matrix;
 use proptest::prelude::*;
 
+mod still;
+
 /// The generator of `tests/bench/grid_fixture.py`.
 fn lcg(n: usize, mut state: u64) -> Vec<u64> {
     (0..n)
@@ -262,6 +264,9 @@ fn a_stored_grid_comes_back_and_a_damaged_one_is_refused() {
     let grid = Grid::arrange(&z, &points, &GridParams::default()).expect("good input");
     let bytes = postcard::to_allocvec(&grid).expect("serialises");
     let back: Grid = postcard::from_bytes(&bytes).expect("deserialises");
+    let back = back
+        .with_homes(Some(grid.homes().to_vec()))
+        .expect("its homes");
     assert_eq!(back, grid);
     back.check().expect("an assignment");
     let damage = |f: fn(&mut Grid)| {
@@ -427,52 +432,4 @@ proptest! {
             }
         }
     }
-}
-
-#[test]
-fn a_polish_waits_until_it_is_asked_for_and_makes_it_better() {
-    let (z, points) = sample(360, 6, 3);
-    let p = params(0.06);
-    let mut grid = Grid::arrange(&head(&z, 300), &points[..300], &p).expect("arranged");
-    let untouched = grid.clone();
-    let outcome = grid.polish(&head(&z, 300), &p).expect("nothing to do");
-    assert_eq!((outcome, &grid), (Outcome::default(), &untouched));
-    for n in 301..=360 {
-        grid.insert(&head(&z, n), &points[..n], &p).expect("placed");
-    }
-    assert!(grid.wants_polish(&p));
-    assert!(matches!(
-        grid.polish(&head(&z, 300), &p),
-        Err(GridError::Counts { .. })
-    ));
-    let score = |grid: &Grid| {
-        let cells: Vec<_> = grid.places().collect();
-        quality::dpq16(&z, &cells, None, 0).expect("finite")
-    };
-    let (before, rough) = (grid.places().collect::<Vec<_>>(), score(&grid));
-    let outcome = grid.polish(&z, &p).expect("polished");
-    grid.check().expect("sound");
-    assert!(score(&grid) > rough, "{} after {rough}", score(&grid));
-    let moved = grid.places().zip(&before).filter(|(now, was)| now != *was);
-    assert_eq!(moved.count(), outcome.moved.len());
-    assert!(!grid.wants_polish(&p));
-}
-
-#[test]
-fn arrivals_polish_where_nobody_does_and_never_without_end_of_rest() {
-    let (z, points) = sample(420, 4, 5);
-    let p = params(0.06);
-    let mut grid = Grid::arrange(&head(&z, 300), &points[..300], &p).expect("arranged");
-    let still = GridParams {
-        lambda: f32::INFINITY,
-        ..p
-    };
-    let mut most = 0;
-    for n in 301..=420 {
-        let outcome = grid.insert(&head(&z, n), &points[..n], &p).expect("placed");
-        most = most.max(outcome.moved.len());
-        assert!(!grid.wants_polish(&still));
-    }
-    assert!(most > 60, "no polish came: {most} moved at most");
-    assert!(!grid.wants_polish(&p), "20 arrivals are left");
 }

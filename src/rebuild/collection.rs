@@ -3,7 +3,7 @@
 use super::{Params, RebuildError};
 use crate::{
     domain::{Artwork, ArtworkId, ModelId},
-    grid::Grid,
+    grid::{Drift, Grid},
     matrix::Matrix,
     reduce::{Layout, Pca},
 };
@@ -81,6 +81,11 @@ impl Collection {
     /// Column and row of work `i`.
     pub fn cell(&self, i: usize) -> (u32, u32) {
         self.grid.cell_of(i).expect("every work has a cell")
+    }
+
+    /// How far the works are from their homes.
+    pub fn drift(&self) -> Drift {
+        self.grid.drift()
     }
 
     pub(super) fn cells(&self) -> HashMap<ArtworkId, (u32, u32)> {

@@ -5,6 +5,8 @@
 
 use mosaicd::grid::{Grid, GridParams, quality};
 use mosaicd::matrix::Matrix;
+use mosaicd::rebuild;
+use mosaicd::reduce::{Layout, LayoutParams};
 use rustix::time::{ClockId, clock_gettime};
 use std::time::Instant;
 
@@ -22,6 +24,12 @@ fn main() -> Result<(), Failure> {
         ["arrivals", x, z, points, start, batch, rest @ ..] => {
             let (start, batch) = (start.parse()?, batch.parse()?);
             arrivals(x, z, points, start, batch, &params(rest)?)
+        }
+        ["drift", x, start, count, rest @ ..] => {
+            drift(x, start.parse()?, count.parse()?, &params(rest)?)
+        }
+        ["bulk", x, start, count, rest @ ..] => {
+            bulk(x, start.parse()?, count.parse()?, &params(rest)?)
         }
         ["changes", x, z, points, count, rest @ ..] => {
             changes(x, z, points, count.parse()?, &params(rest)?)
@@ -160,6 +168,137 @@ fn arrivals(
         score(&scratch)?,
         grid.cols(),
         grid.rows(),
+    );
+    Ok(())
+}
+
+/// Arranges the first `start` of the vectors `x`, lets `count` more arrive one by one, polishes as the daemon does when
+/// nothing arrives, and tells how far works are from home, what moved, and what all of them score from nothing.
+fn drift(x: &str, start: usize, count: usize, p: &GridParams) -> Result<(), Failure> {
+    let x = head(&read_npy(x)?, start + count)?;
+    let first = head(&x, start)?;
+    let basis = rebuild::features(&first)?;
+    let z = basis.project(&x);
+    let map = LayoutParams::default();
+    // Points matter to what is arranged from nothing alone.
+    let mut points = Layout::cold(&first, &map)?.points().to_vec();
+    points.resize(x.rows(), [0.0; 2]);
+    let mut grid = Grid::arrange(&head(&z, start)?, &points[..start], p)?;
+    let (mut arrivals, mut shares, mut farthest, mut hops) = (vec![], vec![], 0, vec![]);
+    let (mut arrival_s, mut polish_s) = (0.0, 0.0);
+    for n in start + 1..=start + count {
+        let part = head(&z, n)?;
+        let cpu = cpu_s();
+        let outcome = grid.insert(&part, &points[..n], p)?;
+        arrival_s += cpu_s() - cpu;
+        arrivals.push(outcome.moved.len() as f64);
+        if grid.wants_polish(p) {
+            let before: Vec<(u32, u32)> = grid.places().collect();
+            let cpu = cpu_s();
+            let moved = grid.polish(&part, p)?.moved;
+            polish_s += cpu_s() - cpu;
+            shares.push(moved.len() as f64 / n as f64);
+            for (then, now) in before
+                .into_iter()
+                .zip(grid.places())
+                .filter(|(a, b)| a != b)
+            {
+                let hop = then.0.abs_diff(now.0).max(then.1.abs_diff(now.1));
+                farthest = farthest.max(hop);
+                hops.push(f64::from(hop));
+            }
+        }
+    }
+    grid.check()?;
+    let score = |grid: &Grid| {
+        let cells: Vec<(u32, u32)> = grid.places().collect();
+        quality::dpq16(&x, &cells, None, 0).ok_or("no score")
+    };
+    let grown = score(&grid)?;
+    let scratch = if std::env::var_os("SCRATCH").is_some() {
+        f64::NAN
+    } else {
+        let z = rebuild::features(&x)?.project(&x);
+        score(&Grid::arrange(&z, Layout::cold(&x, &map)?.points(), p)?)?
+    };
+    let drift = grid.drift();
+    let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len().max(1) as f64;
+    println!(
+        "{start}+{count} seed {} lambda {}: from home {:.2} p95 {} most {}; a polish moves {:.3} (most {:.3}), by {:.2}, farthest {farthest}; \
+         an arrival p50 {} p95 {} most {} mean {:.1}; dpq16 {grown:.4} from nothing {scratch:.4} ({:+.4}); CPU ms an arrival {:.1}, \
+         {} polishes s {:.2}; {}x{}",
+        p.seed,
+        p.lambda,
+        drift.mean,
+        drift.p95,
+        drift.most,
+        mean(&shares),
+        quantile(&shares, 1.0),
+        mean(&hops),
+        quantile(&arrivals, 0.5),
+        quantile(&arrivals, 0.95),
+        quantile(&arrivals, 1.0),
+        mean(&arrivals),
+        grown - scratch,
+        arrival_s * 1e3 / count.max(1) as f64,
+        shares.len(),
+        polish_s / shares.len().max(1) as f64,
+        grid.cols(),
+        grid.rows(),
+    );
+    Ok(())
+}
+
+/// Arranges the first `start` of the vectors `x`, takes `count` more in at once, and arranges all again as a request to
+/// lay out afresh does: CPU time, how far works went, and the score against from nothing.
+fn bulk(x: &str, start: usize, count: usize, p: &GridParams) -> Result<(), Failure> {
+    let x = head(&read_npy(x)?, start + count)?;
+    let first = head(&x, start)?;
+    let map = LayoutParams::default();
+    let mut layout = Layout::cold(&first, &map)?;
+    let z = rebuild::features(&first)?.project(&first);
+    let mut grid = Grid::arrange(&z, layout.points(), p)?;
+    let clock = cpu_s();
+    layout.insert(&x, &map)?;
+    let map_s = cpu_s() - clock;
+    let z = rebuild::features(&x)?.project(&x);
+    let score = |grid: &Grid| {
+        let cells: Vec<(u32, u32)> = grid.places().collect();
+        quality::dpq16(&x, &cells, None, 0).ok_or("no score")
+    };
+    // In shares of the side, so that growth does not count.
+    let scaled = |grid: &Grid| -> Vec<[f64; 2]> {
+        let (cols, rows) = (f64::from(grid.cols()), f64::from(grid.rows()));
+        let places = grid.places();
+        places
+            .map(|(col, row)| [f64::from(col) / cols, f64::from(row) / rows])
+            .collect()
+    };
+    let went = |then: &[[f64; 2]], now: &[[f64; 2]]| {
+        let away = |(a, b): (&[f64; 2], &[f64; 2])| (a[0] - b[0]).abs().max((a[1] - b[1]).abs());
+        then.iter().zip(now).map(away).sum::<f64>() / then.len() as f64
+    };
+    let before = scaled(&grid);
+    let clock = cpu_s();
+    grid.insert(&z, layout.points(), p)?;
+    let grid_s = cpu_s() - clock;
+    let (after, dpq) = (scaled(&grid), score(&grid)?);
+    let clock = cpu_s();
+    let again = grid.rearrange(&z, layout.points(), p)?;
+    let again_s = cpu_s() - clock;
+    let again_dpq = score(&grid)?;
+    let clock = cpu_s();
+    let scratch = Grid::arrange(&z, Layout::cold(&x, &map)?.points(), p)?;
+    let scratch_s = cpu_s() - clock;
+    println!(
+        "{start}+{count} at once: map {map_s:.1} s, grid {grid_s:.1} s, dpq16 {dpq:.4}, went {:.3} of the side; \
+         again: {again_s:.1} s, dpq16 {again_dpq:.4}, moved {:.2}, went {:.3}; \
+         from nothing: {scratch_s:.1} s map and grid, dpq16 {:.4}, went {:.3}",
+        went(&before, &after),
+        again.moved.len() as f64 / grid.len() as f64,
+        went(&after, &scaled(&grid)),
+        score(&scratch)?,
+        went(&after, &scaled(&scratch)),
     );
     Ok(())
 }
