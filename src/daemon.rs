@@ -37,6 +37,7 @@ use workers::Workers;
 
 mod background;
 mod conditions;
+mod on_publish;
 mod quality;
 mod reload;
 mod removal_guard;
@@ -305,6 +306,7 @@ pub fn run(
                 round.end(Some(workers::STOP));
                 let status = reporter.stopped();
                 let idle = matches!(next, Next::Idle);
+                reporter.finish(idle);
                 return Ok(if idle {
                     Exit::Idle(status)
                 } else {

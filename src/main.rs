@@ -7,7 +7,7 @@
 use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
 use mosaicd::{
-    config::{COMMENTED, Config, ConfigError},
+    config::{COMMENTED, ConfigError},
     daemon::{self, DaemonError, Exit, Mode},
     service::telemetry,
 };
@@ -20,7 +20,10 @@ use std::{
 
 mod cli;
 
-use cli::help;
+use cli::{
+    help,
+    locate::{self, Common, Located},
+};
 
 /// The exit code of a configuration that cannot be used (`EX_CONFIG` of sysexits.h).
 const EX_CONFIG: u8 = 78;
@@ -33,23 +36,6 @@ struct Arguments {
     common: Common,
     #[command(subcommand)]
     command: Command,
-}
-
-#[derive(clap::Args, Clone)]
-#[command(next_help_heading = "Configuration and folders")]
-struct Common {
-    /// Configuration file; without it every key has its default (see `mosaicd config init`).
-    #[arg(long, short, global = true, env = "MOSAICD_CONFIG")]
-    config: Option<PathBuf>,
-    /// Artwork folder, instead of the configured one.
-    #[arg(long, global = true)]
-    artworks: Option<PathBuf>,
-    /// Output folder, instead of the configured one.
-    #[arg(long, global = true)]
-    output: Option<PathBuf>,
-    /// State folder, instead of the configured one.
-    #[arg(long, global = true)]
-    state: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
@@ -84,11 +70,7 @@ enum Command {
     },
     /// Say how the mosaic is doing: counts, last publication, every failed file by name and reason.
     #[command(after_help = help::STATUS)]
-    Status {
-        /// Print JSON, for scripts.
-        #[arg(long)]
-        json: bool,
-    },
+    Status(cli::Form),
     /// Believe a held removal: the works that vanished are taken out of the mosaic.
     #[command(after_help = help::CONFIRM_REMOVAL)]
     ConfirmRemoval,
@@ -185,7 +167,7 @@ fn main() -> ExitCode {
         end_with_the_reader();
     }
     match execute(arguments) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("mosaicd: {}", daemon::chain(error.as_ref()));
             if is_configuration(&error) {
@@ -214,26 +196,41 @@ fn is_configuration(error: &anyhow::Error) -> bool {
             .is_some_and(DaemonError::is_configuration)
 }
 
-fn execute(Arguments { common, command }: Arguments) -> anyhow::Result<()> {
+fn execute(Arguments { common, command }: Arguments) -> anyhow::Result<ExitCode> {
+    if let Command::Status(form) = command {
+        return match common.load_known() {
+            Err(error) if form.check => Ok(cli::unknown(&error)),
+            located => cli::status(&located?, form),
+        };
+    }
+    carry_out(&common, command).map(|()| ExitCode::SUCCESS)
+}
+
+fn carry_out(common: &Common, command: Command) -> anyhow::Result<()> {
     match command {
-        Command::Run => run(&common),
-        Command::Build => build(&common.load()?),
+        Command::Run => run(common),
+        Command::Build => {
+            let located = common.load()?;
+            locate::remember(&located);
+            build(located)
+        }
         Command::Demo {
             dir,
             count,
             size,
             seed,
-        } => demo_in(&common, &dir, count, size, seed),
-        Command::Validate { json } => cli::validate(&common.load()?, json),
-        Command::Status { json } => cli::status(&common.load()?, json),
-        Command::ConfirmRemoval => cli::confirm_removal(&common.load()?),
+        } => demo_in(common, &dir, count, size, seed),
+        Command::Validate { json } => cli::validate(&common.load()?.said(), json),
+        Command::ConfirmRemoval => cli::confirm_removal(&common.load_known()?.said()),
         Command::Arrange {
             vectors,
             out,
             map_fidelity,
-        } => cli::arrange(&common.load()?, &vectors, &out, map_fidelity),
-        Command::Export { dir } => cli::export(&common.load()?, &dir),
-        Command::Import { embeddings, items } => cli::import(&common.load()?, &embeddings, &items),
+        } => cli::arrange(&common.load()?.said(), &vectors, &out, map_fidelity),
+        Command::Export { dir } => cli::export(&common.load_known()?.said(), &dir),
+        Command::Import { embeddings, items } => {
+            cli::import(&common.load_known()?.said(), &embeddings, &items)
+        }
         Command::Similar {
             name,
             text,
@@ -244,17 +241,21 @@ fn execute(Arguments { common, command }: Arguments) -> anyhow::Result<()> {
                 (Some(words), _) => cli::Query::Words(words),
                 (None, name) => cli::Query::Work(name.as_deref().unwrap_or_default()),
             };
-            cli::similar(&common.load()?, &query, count, json)
+            cli::similar(&common.load_known()?.said(), &query, count, json)
         }
         Command::Model(ModelCommand::List) => {
-            cli::model::list(&common.load()?);
+            cli::model::list(&common.load_known()?.said());
             Ok(())
         }
-        Command::Model(ModelCommand::Fetch(asked)) => cli::model::fetch(&common.load()?, &asked),
+        Command::Model(ModelCommand::Fetch(asked)) => {
+            cli::model::fetch(&common.load_known()?.said(), &asked)
+        }
         Command::Model(ModelCommand::Inspect { path }) => {
-            cli::model::inspect(&common.load()?, &path)
+            cli::model::inspect(&common.load()?.config, &path)
         }
         Command::Config(ConfigCommand::Init { file }) => config_init(file.as_deref()),
+        // Answered before: its exit code says more than whether it worked.
+        Command::Status(_) => Ok(()),
         Command::Completions { shell } => {
             clap_complete::generate(
                 shell,
@@ -275,34 +276,14 @@ fn man(dir: &Path) -> anyhow::Result<()> {
         .with_context(|| format!("cannot write manual pages into {}", dir.display()))
 }
 
-impl Common {
-    /// Reads the configuration and lays the command line over it.
-    fn load(&self) -> Result<Config, ConfigError> {
-        let mut config = match &self.config {
-            Some(path) => Config::load(path)?,
-            None => Config::default(),
-        };
-        if let Some(artworks) = &self.artworks {
-            config.watch_only(artworks);
-        }
-        let folders = &mut config.folders;
-        for (folder, given) in [
-            (&mut folders.output, &self.output),
-            (&mut folders.state, &self.state),
-        ] {
-            if let Some(path) = given {
-                folder.clone_from(path);
-            }
-        }
-        Ok(config.absolute())
-    }
-}
-
 fn run(common: &Common) -> anyhow::Result<()> {
-    let config = common.load()?;
-    let level = telemetry::init(config.log.format, &config.log.level)?;
+    let located = common.load()?;
+    let level = telemetry::init(located.config.log.format, &located.config.log.level)?;
+    tracing::info!(configuration = %located.source, "starting");
+    locate::remember(&located);
+    let config = located.config;
     let again = common.clone();
-    let reload = Box::new(move || again.load());
+    let reload = Box::new(move || again.load().map(|located| located.config));
     daemon::run(
         config,
         Mode::Watch {
@@ -314,7 +295,8 @@ fn run(common: &Common) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn build(config: &Config) -> anyhow::Result<()> {
+fn build(located: Located) -> anyhow::Result<()> {
+    let config = &located.said();
     telemetry::init(config.log.format, &cli::quiet(&config.log.level))?;
     let mut progress = cli::Progress::new();
     let exit = daemon::run(config.clone(), Mode::Once, &mut |status| {
@@ -333,7 +315,8 @@ fn build(config: &Config) -> anyhow::Result<()> {
 }
 
 fn demo_in(common: &Common, dir: &Path, count: usize, size: u32, seed: u64) -> anyhow::Result<()> {
-    let mut config = common.load()?;
+    let mut located = common.load_named()?;
+    let config = &mut located.config;
     if common.artworks.is_none() {
         config.watch_only(&dir.join("artworks"));
     }
@@ -352,7 +335,8 @@ fn demo_in(common: &Common, dir: &Path, count: usize, size: u32, seed: u64) -> a
             config.folders.artworks.display()
         )
     })?;
-    build(&config)
+    locate::remember(&located);
+    build(located)
 }
 
 fn config_init(file: Option<&Path>) -> anyhow::Result<()> {

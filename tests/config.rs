@@ -148,7 +148,7 @@ fn status_knows_a_dead_daemon() {
     // The same as waiting for the patience to run out.
     let mut status = site.status();
     status.updated_ms -= 60_000;
-    fs::write(site.output().join("status.json"), status.to_json()).unwrap();
+    fs::write(site.state().join("status.json"), status.to_json()).unwrap();
     let killed = human();
     assert!(
         killed.starts_with("state    not running: killed or hung, last heard of 1 min ago"),
@@ -169,7 +169,7 @@ fn promtool_finds_nothing_wrong_with_what_is_published() {
     ] {
         site.metric(name);
     }
-    let text = fs::File::open(site.output().join("metrics.prom")).unwrap();
+    let text = fs::File::open(site.state().join("metrics.prom")).unwrap();
     match std::process::Command::new("promtool")
         .args(["check", "metrics"])
         .stdin(text)

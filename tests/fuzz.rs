@@ -53,7 +53,7 @@ fn spliced(shape: u8, (width, height): (u32, u32), block_px: u32) -> Vec<u8> {
         return Vec::new();
     };
     let rgb: Vec<u8> = (0..width * height * 3)
-        .map(|i| (i * i / 977) as u8)
+        .map(|i| (i.wrapping_mul(i) / 977) as u8)
         .collect();
     encode_restarting(&rgb, &frame, spec).unwrap_or_default()
 }

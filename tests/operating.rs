@@ -72,7 +72,7 @@ fn a_bad_file_is_warned_about_once_however_often_the_configuration_is_read() {
     let daemon = site.start();
     for times in 1..=3 {
         site.wait("the failure", || {
-            let metrics = fs::read_to_string(site.output().join("metrics.prom")).ok()?;
+            let metrics = fs::read_to_string(site.state().join("metrics.prom")).ok()?;
             metrics
                 .contains(&format!("mosaicd_file_failures_total {times}\n"))
                 .then_some(())

@@ -49,11 +49,12 @@ As the user of the service it finds what the service will find:
 
 pub(crate) const STATUS: &str = "\
 Examples:
-  mosaicd status --config /etc/mosaicd/mosaicd.toml
-  mosaicd status --output /srv/mosaicd/output
+  mosaicd status                          of the packaged service
+  mosaicd status --output ~/mosaic --state ~/mosaic.state
+  mosaicd status --check || mail -s mosaicd admin
   mosaicd status --json | jq -r '.failures[] | .path + \": \" + .reason'
 
-It reads status.json in the output folder, so it works while the daemon runs and after its end.";
+It reads status.json where the configuration puts it (status.folder; the state folder by default), so it works while the daemon runs and after its end. --check prints one line a cause and ends with 0 if all is fine, 1 if something needs a human, 2 if the daemon does not run or is not heard of.";
 
 pub(crate) const CONFIRM_REMOVAL: &str = "\
 When more than half of the works vanish at once and nobody was seen to delete them, a mount may be lost: the last good mosaic stays, and `mosaicd status` says so. After a day (`watch.removal_grace_h`) it is believed; if the works are meant to be gone, at once:

@@ -2,29 +2,24 @@
 
 pub(crate) mod help;
 mod import;
+pub(crate) mod locate;
 pub(crate) mod model;
 mod progress;
+mod status;
 mod vectors;
 
 pub(crate) use import::import;
 pub(crate) use progress::{Progress, draw_samples};
+pub(crate) use status::{Form, status, unknown};
 pub(crate) use vectors::{Query, arrange, export, similar};
 
 use anyhow::{Context, bail};
 use mosaicd::{
     config::Config,
     daemon::{self, CONFIRMATION, Finding},
-    service::{
-        escape::escaped,
-        human::render_human,
-        status::{Life, Status},
-    },
+    service::escape::escaped,
 };
-use std::{
-    fs, io,
-    path::Path,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::fs;
 
 /// The log level of commands that show progress: warnings, unless the configuration asks for more than `info`.
 pub(crate) fn quiet(level: &str) -> String {
@@ -66,42 +61,6 @@ pub(crate) fn validate(config: &Config, json: bool) -> anyhow::Result<()> {
         bail!(daemon::Invalid(wrong));
     }
     Ok(())
-}
-
-/// `mosaicd status`.
-pub(crate) fn status(config: &Config, json: bool) -> anyhow::Result<()> {
-    let path = config.folders.output.join("status.json");
-    let text = match fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            bail!(
-                "no status in {}; has mosaicd run with this output folder?",
-                config.folders.output.display()
-            )
-        }
-        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
-    };
-    let damaged = || format!("{} is damaged", path.display());
-    let status = Status::from_json(&text).with_context(damaged)?;
-    let now_ms = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |d| d.as_millis() as u64);
-    let life = status.life(now_ms, is_there(status.pid));
-    if json {
-        let mut value: serde_json::Value = serde_json::from_str(&text).with_context(damaged)?;
-        value["running"] = (life == Life::Running).into();
-        println!("{}", serde_json::to_string_pretty(&value)?);
-    } else {
-        print!("{}", render_human(&status, life, now_ms));
-    }
-    Ok(())
-}
-
-/// Whether a process is there; `None` where /proc does not tell.
-fn is_there(pid: u32) -> Option<bool> {
-    Path::new("/proc/self")
-        .exists()
-        .then(|| Path::new(&format!("/proc/{pid}")).exists())
 }
 
 /// `mosaicd confirm-removal`: speaks to a running daemon by a file, and to the next one if none runs.

@@ -99,6 +99,22 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
         config.mosaic.pyramid || config.mosaic.jpg,
         "mosaic.pyramid and mosaic.jpg must not both be false: the page shows one of them",
     );
+    let publish = &config.publish;
+    need(
+        publish
+            .command
+            .first()
+            .is_none_or(|program| !program.is_empty()),
+        "publish.command must begin with a program, as in [\"/usr/local/bin/purge-cdn\", \"mosaic\"]",
+    );
+    need(
+        !publish.command.iter().any(|part| part.contains('\0')),
+        "publish.command must not contain the character NUL",
+    );
+    need(
+        (1..=3_600).contains(&publish.timeout_s),
+        "publish.timeout_s must be 1 to 3600",
+    );
     need(
         page.link.is_empty() || page.link.contains("{path}"),
         "page.link must contain {path}, as in \"https://example.org/art/{path}\"",

@@ -103,12 +103,14 @@ impl super::Config {
     /// Every path in the configuration that names a folder.
     pub(super) fn folder_paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
         let folders = &mut self.folders;
+        let status = Some(&mut self.status.folder).filter(|path| !path.as_os_str().is_empty());
         [
             &mut folders.artworks,
             &mut folders.output,
             &mut folders.state,
         ]
         .into_iter()
+        .chain(status)
         .chain(self.folder.iter_mut().map(|folder| &mut folder.path))
     }
 }

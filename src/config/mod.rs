@@ -5,7 +5,7 @@
 //!
 //! | file | owns |
 //! | --- | --- |
-//! | `folders`, `intake`, `arrange`, `picture` | the sections and their defaults |
+//! | `folders`, `intake`, `arrange`, `picture`, `operate` | the sections and their defaults |
 //! | `read` | file → table → [`Config`], unknown keys, [`ConfigError`] |
 //! | `check` | the bounds of every value |
 //! | `changes` | what a reload changes, and what it cannot |
@@ -18,6 +18,7 @@ mod changes;
 mod check;
 mod folders;
 mod intake;
+mod operate;
 mod picture;
 mod read;
 
@@ -25,6 +26,7 @@ pub use arrange::{Grid, GridMethod, Layout, LayoutMethod};
 pub use changes::{Change, changes};
 pub use folders::{Folder, Folders, Page};
 pub use intake::{Decode, Device, Embed, MassRemoval, Watch, WatchMode};
+pub use operate::{OnPublish, StatusFiles};
 pub use picture::{Colour, Mosaic, Subsampling, Tile};
 pub use read::ConfigError;
 
@@ -56,6 +58,10 @@ pub struct Config {
     pub tile: Tile,
     /// The output files.
     pub mosaic: Mosaic,
+    /// What is started after each generation.
+    pub publish: OnPublish,
+    /// Where the daemon reports.
+    pub status: StatusFiles,
     /// Logging.
     pub log: Log,
     /// Several watched folders, instead of `folders.artworks`.

@@ -1,25 +1,32 @@
 //! The daemon's status: collected here, written to `status.json` and `metrics.prom`, shown to whoever observes.
 
-use super::{Event, background::Found, serving::Encoders, wall_ms};
+use super::{Event, background::Found, on_publish::Hook, serving::Encoders, wall_ms};
 use crate::{
     config::Config,
     describe::Mistake,
-    domain::{Job, Report, manifest::GridSize},
+    domain::{Job, Report, SkipReason, manifest::GridSize},
     pipeline::portable,
     plan::Plan,
     publish::Notes,
     service::{
         limit::Said,
+        machine::Machine,
         metrics::{self, Metrics},
+        site,
         status::{
-            Condition, Counts, Failure, LIFE_MS, NextModel, Progress, Quality, State, Status,
+            Condition, Counts, Failure, Kind, LIFE_MS, NextModel, Progress, Quality, State, Status,
         },
     },
 };
 use std::{
     collections::{BTreeMap, HashMap},
+    fs, io,
+    path::{Path, PathBuf},
     time::Duration,
 };
+
+/// The files that it writes.
+const FILES: [&str; 2] = ["status.json", "metrics.prom"];
 
 /// The status is written this often at most.
 const EVERY_MS: u64 = 500;
@@ -47,6 +54,12 @@ pub(super) struct Reporter<'a> {
     failed: HashMap<(String, String), u64>,
     /// Files that were said to be left out, as they were then; a reload reads them again.
     warned: Said,
+    /// What is started after each generation.
+    hook: Option<Hook>,
+    /// Value of the label `site`.
+    site: String,
+    /// Folders whose free space is measured, by name.
+    measured: [(&'static str, PathBuf); 2],
 }
 
 impl<'a> Reporter<'a> {
@@ -70,12 +83,21 @@ impl<'a> Reporter<'a> {
             mistakes: Vec::new(),
             failed: HashMap::new(),
             warned: Said::default(),
+            hook: None,
+            site: String::new(),
+            measured: [("output", PathBuf::new()), ("state", PathBuf::new())],
         }
     }
 
     /// Takes over what a reload may have changed.
     pub(super) fn configure(&mut self, config: &Config, encoders: &Encoders) {
-        self.notes = Notes::open(&config.folders.output).ok();
+        self.hook = Hook::new(&config.publish, &config.folders.output);
+        self.site.clone_from(&config.status.site);
+        self.notes = self.open_notes(config);
+        self.measured = [
+            ("output", config.folders.output.clone()),
+            ("state", config.folders.state.clone()),
+        ];
         // A new plan counts its inputs from nothing, and may come to the same number.
         self.seen = (u64::MAX, 0);
         encoders.serving.name().clone_into(&mut self.status.model);
@@ -83,6 +105,31 @@ impl<'a> Reporter<'a> {
             model: next.name().to_owned(),
             ..NextModel::default()
         });
+    }
+
+    /// Opens the folder of status and metrics. What an earlier version published of them is taken out of the output, unless
+    /// that is the folder.
+    fn open_notes(&self, config: &Config) -> Option<Notes> {
+        let (folder, output) = (config.status_folder(), &config.folders.output);
+        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        if real(folder) != real(output) {
+            for name in FILES {
+                let path = output.join(name);
+                match fs::remove_file(&path) {
+                    Ok(()) => {
+                        tracing::info!(path = %path.display(), "it is private now: see status.folder")
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) => {
+                        tracing::warn!(path = %path.display(), %error, "it is private now, and cannot be removed here");
+                    }
+                }
+            }
+        }
+        let opened = Notes::open(folder);
+        opened
+            .inspect_err(|error| tracing::warn!(%error, "status and metrics cannot be written; see status.folder"))
+            .ok()
     }
 
     /// Learns from an event before the plan gets it.
@@ -145,6 +192,9 @@ impl<'a> Reporter<'a> {
         }
         if report.changed {
             self.metrics.generation(&report.moves);
+            if let Some(hook) = &self.hook {
+                hook.published(report);
+            }
         }
         status.moves = report.moves.clone();
         status.generation = report.generation;
@@ -176,6 +226,8 @@ impl<'a> Reporter<'a> {
         if pending == 0 {
             self.done = 0;
         }
+        let since_ms = self.status.pending_since_ms.unwrap_or(wall);
+        self.status.pending_since_ms = (pending > 0).then_some(since_ms);
         self.since
             .retain(|what, _| conditions.iter().any(|(known, _)| known == what));
         let degraded = conditions.into_iter().map(|(what, what_to_do)| Condition {
@@ -208,27 +260,44 @@ impl<'a> Reporter<'a> {
                 total: 0,
             },
         });
+        let unreadable = plan
+            .skipped()
+            .iter()
+            .filter(|(_, reason)| kind(*reason) == Kind::Unreadable);
+        let unreadable = unreadable.count() as u64;
         status.counts = Counts {
             pending,
             failed: plan.refused_count() as u64,
-            skipped: plan.skipped().len() as u64,
+            skipped: plan.skipped().len() as u64 - unreadable,
+            unreadable,
+            mistakes: self.mistakes.len() as u64,
             ..status.counts
         };
         let mistakes = self.mistakes.iter();
-        let mistakes = mistakes.map(|mistake| (mistake.file.clone(), mistake.what.clone(), false));
+        let mistakes = mistakes.map(|mistake| {
+            (
+                mistake.file.clone(),
+                mistake.what.clone(),
+                Kind::Mistake,
+                false,
+            )
+        });
         let refused = plan.refused();
-        let refused = refused.map(|(path, r)| (portable(path), r.reason.clone(), r.again));
+        let refused =
+            refused.map(|(path, r)| (portable(path), r.reason.clone(), Kind::Failed, r.again));
         let skipped = plan.skipped().iter();
-        let skipped = skipped.map(|(path, reason)| (portable(path), reason.to_string(), false));
+        let skipped = skipped
+            .map(|(path, reason)| (portable(path), reason.to_string(), kind(*reason), false));
         let mut known = std::mem::take(&mut self.failed);
         status.failures.clear();
-        for (path, reason, again) in mistakes.chain(refused).chain(skipped).take(LISTED) {
+        for (path, reason, kind, again) in mistakes.chain(refused).chain(skipped).take(LISTED) {
             let key = (path, reason);
             let failed_ms = known.remove(&key).unwrap_or(wall);
             self.failed.insert(key.clone(), failed_ms);
             status.failures.push(Failure {
                 path: key.0,
                 reason: key.1,
+                kind,
                 failed_ms,
                 next_try_ms: again.then_some(wall),
             });
@@ -247,6 +316,14 @@ impl<'a> Reporter<'a> {
         self.status.progress = None;
         self.write(wall_ms());
         self.status.clone()
+    }
+
+    /// The last word: a command that runs after a generation is killed, or waited for after a single pass.
+    pub(super) fn finish(&mut self, wait: bool) {
+        match self.hook.take() {
+            Some(hook) if wait => hook.finish(),
+            hook => drop(hook),
+        }
     }
 
     /// The status as one line for systemd and the log.
@@ -270,15 +347,21 @@ impl<'a> Reporter<'a> {
         self.written_ms = wall;
         self.status.updated_ms = wall;
         (self.observe)(&self.status);
-        let metrics = metrics::render(&self.status, &self.metrics);
         let Some(notes) = &self.notes else { return };
-        for (name, text) in [
-            ("status.json", self.status.to_json()),
-            ("metrics.prom", metrics),
-        ] {
+        self.metrics.machine = Machine::look(&self.measured);
+        let metrics = site::labelled(&metrics::render(&self.status, &self.metrics), &self.site);
+        for (name, text) in FILES.into_iter().zip([self.status.to_json(), metrics]) {
             if let Err(error) = notes.write(name, text.as_bytes()) {
                 tracing::debug!(path = name, error = %error, "cannot be written");
             }
         }
+    }
+}
+
+/// What kind of failure a skipped path is.
+fn kind(reason: SkipReason) -> Kind {
+    match reason {
+        SkipReason::Unreadable(_) => Kind::Unreadable,
+        _ => Kind::Skipped,
     }
 }

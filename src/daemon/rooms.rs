@@ -110,11 +110,15 @@ pub(super) fn check_folders(config: &Config) -> Result<(), DaemonError> {
         for (what, folder) in [
             (
                 "the output folder lies in the artwork folder",
-                &folders.output,
+                folders.output.as_path(),
             ),
             (
                 "the state folder lies in the artwork folder",
                 &folders.state,
+            ),
+            (
+                "status.folder lies in the artwork folder",
+                config.status_folder(),
             ),
         ] {
             if resolve(folder).starts_with(&artworks) {

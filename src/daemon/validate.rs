@@ -48,6 +48,9 @@ pub fn validate(config: &Config) -> Vec<Finding> {
             writable(&folders.state).and_then(|text| local(&folders.state, text)),
         );
     }
+    if usable && !config.status.folder.as_os_str().is_empty() {
+        add("status", reported(config));
+    }
     let encoder = rooms::open_encoder_alone(config).map_err(|error| error.to_string());
     add(
         "encoder",
@@ -77,6 +80,18 @@ fn words(config: &Config) -> Result<String, String> {
             list.len()
         ),
         None => format!("without effect: {}", rooms::wordless(config)),
+    })
+}
+
+/// Whether status and metrics can be written, and whether the world sees them.
+fn reported(config: &Config) -> Result<String, String> {
+    let folder = writable(config.status_folder())?;
+    let public = config.status_folder().starts_with(&config.folders.output);
+    Ok(match public {
+        true => format!(
+            "{folder}, published: whoever reads the output reads status.json and metrics.prom"
+        ),
+        false => folder,
     })
 }
 

@@ -3,7 +3,7 @@
 //! Pure: the time is an argument. Text from outside is escaped.
 
 use super::escape::escaped;
-use super::status::{Life, Progress, State, Status};
+use super::status::{Kind, Life, Progress, State, Status};
 use std::fmt::{self, Write};
 
 /// Renders `status` for a person at `now_ms` (milliseconds since the Unix epoch); `life` says whether its daemon runs.
@@ -63,6 +63,7 @@ fn write(out: &mut String, status: &Status, life: Life, now_ms: u64) -> fmt::Res
         (counts.pending, "pending"),
         (counts.failed, "failed"),
         (counts.skipped, "skipped"),
+        (counts.unreadable, "unreadable"),
         (counts.twins, "twins (see twins.json)"),
     ] {
         if count > 0 {
@@ -163,13 +164,28 @@ fn write(out: &mut String, status: &Status, life: Life, now_ms: u64) -> fmt::Res
         }
     }
 
-    if !status.failures.is_empty() {
-        writeln!(
-            out,
-            "\nFailed files ({}):",
-            grouped(status.failures.len() as u64)
-        )?;
-        for failure in &status.failures {
+    for (kind, title, count) in [
+        (Kind::Failed, "Failed files", counts.failed),
+        (
+            Kind::Unreadable,
+            "Not readable, looked at again at every scan",
+            counts.unreadable,
+        ),
+        (Kind::Mistake, "Mistakes in your own files", counts.mistakes),
+        (Kind::Skipped, "Left out on purpose", counts.skipped),
+    ] {
+        let listed: Vec<_> = status.failures.iter().filter(|f| f.kind == kind).collect();
+        if listed.is_empty() {
+            continue;
+        }
+        // A folder of junk is not listed as a whole.
+        let all = count.max(listed.len() as u64);
+        write!(out, "\n{title} ({}", grouped(all))?;
+        if all > listed.len() as u64 {
+            write!(out, ", {} of them here", grouped(listed.len() as u64))?;
+        }
+        writeln!(out, "):")?;
+        for failure in listed {
             let next = match failure.next_try_ms {
                 None => "again when it changes".into(),
                 Some(next_ms) if next_ms <= now_ms => "again at the next scan".into(),
@@ -299,6 +315,10 @@ Failed files (2):
     not an image (for 16 min, again when it changes)
   z\\u{1b}[31m\\n.png
     cut off after 12 of 40 rows (for 10 s, again in 10 s)
+
+Left out on purpose (1):
+  link.png
+    a symbolic link (for 16 min, again when it changes)
 ";
         assert_eq!(render_human(&status, Life::Running, 280_000_000), expected);
     }

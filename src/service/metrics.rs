@@ -5,6 +5,7 @@
 //! stamps on samples (the collector refuses them), no file names as labels (their number has no bound).
 //! Source: <https://prometheus.io/docs/instrumenting/exposition_formats/>, checked with `promtool check metrics`.
 
+use super::machine::Machine;
 use super::status::{State, Status};
 use crate::domain::manifest::Moves;
 use std::collections::BTreeMap;
@@ -32,6 +33,8 @@ pub struct Metrics {
     pub rebuild_failures: u64,
     /// Configurations refused at a reload.
     pub reload_failures: u64,
+    /// What the machine says, as of now.
+    pub machine: Machine,
     scans: u64,
     generations: u64,
     added: u64,
@@ -132,6 +135,7 @@ fn write(out: &mut String, status: &Status, metrics: &Metrics) -> fmt::Result {
         ("pending", counts.pending),
         ("placed", counts.works),
         ("skipped", counts.skipped),
+        ("unreadable", counts.unreadable),
     ] {
         writeln!(out, "mosaicd_artworks{{state=\"{name}\"}} {count}")?;
     }
@@ -141,6 +145,11 @@ fn write(out: &mut String, status: &Status, metrics: &Metrics) -> fmt::Result {
             "mosaicd_degraded_conditions",
             "Conditions that need a human.",
             status.degraded.len() as f64,
+        ),
+        (
+            "mosaicd_mistakes",
+            "Mistakes in the owner's files.",
+            counts.mistakes as f64,
         ),
         (
             "mosaicd_generation",
@@ -168,6 +177,14 @@ fn write(out: &mut String, status: &Status, metrics: &Metrics) -> fmt::Result {
             status.store_bytes as f64,
         ),
     ];
+    if let Some(since_ms) = status.pending_since_ms {
+        gauges.push((
+            "mosaicd_pending_since_timestamp_seconds",
+            "Since when there have been pending files without a break.",
+            seconds(since_ms),
+        ));
+    }
+    gauges.extend(metrics.machine.gauges());
     if let Some(published_ms) = status.published_ms {
         gauges.push((
             "mosaicd_last_success_timestamp_seconds",
@@ -318,7 +335,7 @@ fn number(value: f64) -> String {
 }
 
 /// A label's value, escaped as the format demands (`\`, `"`, newline).
-fn label(text: &str) -> String {
+pub(super) fn label(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -11,7 +11,9 @@
 //! | `limit` | rate limit for repeated warnings (pure) |
 //! | `status` | the schema of `status.json` (pure) |
 //! | `human` | the text of `mosaicd status` (pure) |
-//! | `metrics` | counters and the text of `metrics.prom` (pure) |
+//! | `metrics` | counters and the text of `metrics.prom` (pure); `site` adds a label to it |
+//! | `machine` | free disk space and memory, for the metrics |
+//! | `check` | the verdict of `mosaicd status --check` (pure) |
 //! | `progress` | whether work goes on, for the watchdog (pure) |
 //! | `escape` | making foreign names harmless in all of the above (pure) |
 //!
@@ -19,14 +21,17 @@
 //!
 //! Invariant: a file name never reaches a terminal, a log line or systemd with a control character in it.
 
+pub mod check;
 pub mod escape;
 pub mod human;
 mod journald;
 pub mod limit;
+pub mod machine;
 pub mod metrics;
 mod panics;
 pub mod progress;
 pub mod signals;
+pub mod site;
 pub mod status;
 pub mod systemd;
 pub mod telemetry;

@@ -33,8 +33,10 @@ pub struct Status {
     pub progress: Option<Progress>,
     /// What is wrong beyond single files, oldest first; not empty exactly when there is something to do.
     pub degraded: Vec<Condition>,
-    /// Every file that has no place in the mosaic because of an error, by name.
+    /// Every file that has no place in the mosaic, and every mistake in the owner's files, by name and reason.
     pub failures: Vec<Failure>,
+    /// Since when there have been pending files without a break; absent when there are none.
+    pub pending_since_ms: Option<u64>,
     /// Quality of the arrangement, once computed.
     pub quality: Option<Quality>,
     /// What the last generation moved.
@@ -113,10 +115,14 @@ pub struct Counts {
     pub works: u64,
     /// Seen, and not yet in the mosaic.
     pub pending: u64,
-    /// Failed; each is in [`Status::failures`].
+    /// Could not be used: [`Kind::Failed`] in [`Status::failures`].
     pub failed: u64,
-    /// Left out on purpose: ignored names, links, no image by its extension.
+    /// Left out on purpose (links, special files): [`Kind::Skipped`].
     pub skipped: u64,
+    /// Files and folders that the system does not let the daemon look at: [`Kind::Unreadable`].
+    pub unreadable: u64,
+    /// Mistakes in the owner's files: [`Kind::Mistake`].
+    pub mistakes: u64,
     /// In the mosaic though the same picture is there already, in another encoding or size; see `twins.json`.
     pub twins: u64,
 }
@@ -157,6 +163,22 @@ pub struct Condition {
     pub what_to_do: String,
 }
 
+/// What kind of failure it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Left out on purpose.
+    Skipped,
+    /// The system does not let the daemon look at it: what is there, or below, is unknown.
+    Unreadable,
+    /// A mistake in a file of the owner, like the table of titles.
+    Mistake,
+    /// A file that could not be used; also every kind that this version does not know.
+    #[default]
+    #[serde(other)]
+    Failed,
+}
+
 /// One file that could not be used.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(default)]
@@ -165,6 +187,8 @@ pub struct Failure {
     pub path: String,
     /// Why.
     pub reason: String,
+    /// What kind of failure it is.
+    pub kind: Kind,
     /// Since when it is left out for this reason.
     pub failed_ms: u64,
     /// When it is tried again; absent: when the file changes.
@@ -238,6 +262,7 @@ pub(crate) mod tests {
                 failed: 2,
                 skipped: 1,
                 twins: 2,
+                ..Counts::default()
             },
             progress: Some(Progress {
                 stage: "embed".into(),
@@ -253,16 +278,26 @@ pub(crate) mod tests {
                 Failure {
                     path: "z\u{1b}[31m\n.png".into(),
                     reason: "cut off after 12 of 40 rows".into(),
+                    kind: Kind::Failed,
                     failed_ms: 279_990_000,
                     next_try_ms: Some(280_010_000),
                 },
                 Failure {
                     path: "a.png".into(),
                     reason: "not an image".into(),
+                    kind: Kind::Failed,
+                    failed_ms: 279_000_000,
+                    next_try_ms: None,
+                },
+                Failure {
+                    path: "link.png".into(),
+                    reason: "a symbolic link".into(),
+                    kind: Kind::Skipped,
                     failed_ms: 279_000_000,
                     next_try_ms: None,
                 },
             ],
+            pending_since_ms: Some(279_999_000),
             quality: Some(Quality {
                 generation: 40,
                 dpq16: Some(0.9123),
@@ -321,11 +356,18 @@ pub(crate) mod tests {
 
     #[test]
     fn other_versions_are_readable() {
-        let newer = r#"{"state": "dreaming", "generation": 3, "mood": {"x": [1]}, "counts": {"works": 2, "lost": 1}}"#;
+        let newer = r#"{"state": "dreaming", "generation": 3, "mood": {"x": [1]}, "counts": {"works": 2, "lost": 1},
+            "failures": [{"path": "a", "reason": "b"}, {"path": "c", "kind": "unheard"}]}"#;
         let status = Status::from_json(newer).expect("readable");
         assert_eq!(status.state, State::Unknown);
         assert_eq!(status.generation, 3);
         assert_eq!(status.counts.works, 2);
+        assert!(
+            status
+                .failures
+                .iter()
+                .all(|failure| failure.kind == Kind::Failed)
+        );
         assert_eq!(
             Status::from_json("{}").expect("readable"),
             Status::default()

@@ -56,6 +56,10 @@ impl Site {
         self.path("output")
     }
 
+    pub fn state(&self) -> PathBuf {
+        self.path("state")
+    }
+
     pub fn art(&self, name: &str) -> PathBuf {
         self.artworks().join(name)
     }
@@ -126,12 +130,12 @@ impl Site {
     }
 
     pub fn status(&self) -> Status {
-        Status::from_json(&fs::read_to_string(self.output().join("status.json")).unwrap()).unwrap()
+        Status::from_json(&fs::read_to_string(self.state().join("status.json")).unwrap()).unwrap()
     }
 
     /// A counter or gauge of `metrics.prom`.
     pub fn metric(&self, name: &str) -> f64 {
-        let text = fs::read_to_string(self.output().join("metrics.prom")).unwrap();
+        let text = fs::read_to_string(self.state().join("metrics.prom")).unwrap();
         let line = text
             .lines()
             .find(|line| line.split([' ', '{']).next() == Some(name));

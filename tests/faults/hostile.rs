@@ -76,7 +76,7 @@ fn names_are_shown_as_they_are_and_escaped_everywhere() {
         );
         assert!(is_harmless(line), "{line:?}");
     }
-    let metrics = fs::read_to_string(site.output().join("metrics.prom")).unwrap();
+    let metrics = fs::read_to_string(site.state().join("metrics.prom")).unwrap();
     for line in metrics.lines() {
         assert!(
             line.starts_with('#') || line.starts_with("mosaicd_"),
@@ -231,7 +231,7 @@ fn thousands_of_junk_files_are_named_and_cost_little() {
     let began = Instant::now();
     let longest = patience() * (2 + junk / 1_000);
     loop {
-        let text = fs::read_to_string(site.output().join("status.json")).unwrap_or_default();
+        let text = fs::read_to_string(site.state().join("status.json")).unwrap_or_default();
         let status = mosaicd::service::status::Status::from_json(&text).unwrap_or_default();
         if status.counts.failed == u64::from(junk) && status.counts.works == 20 {
             assert!(status.failures.len() <= 10_000);

@@ -98,7 +98,7 @@ fn told_to_stop_during_the_first_layout_of_many_works_it_ends_soon() {
 fn is_seen_in_layout(site: &Site, works: usize) -> bool {
     let began = Instant::now();
     loop {
-        let status = fs::read_to_string(site.output().join("status.json"));
+        let status = fs::read_to_string(site.state().join("status.json"));
         let status = mosaicd::service::status::Status::from_json(&status.unwrap_or_default());
         let progress = status.ok().and_then(|status| status.progress);
         if progress.is_some_and(|progress| progress.stage == "layout") {

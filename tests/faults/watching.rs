@@ -74,7 +74,7 @@ fn folders_made_and_filled_in_one_breath_are_not_missed() {
 
 /// Whether the status tells a condition with this in it.
 fn is_told(site: &Site, what: &str) -> Option<()> {
-    let text = fs::read_to_string(site.output().join("status.json")).ok()?;
+    let text = fs::read_to_string(site.state().join("status.json")).ok()?;
     let status = mosaicd::service::status::Status::from_json(&text).ok()?;
     let told = |c: &mosaicd::service::status::Condition| c.what.contains(what);
     status.degraded.iter().any(told).then_some(())

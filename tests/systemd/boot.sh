@@ -14,14 +14,16 @@ fi
 install -m 755 "$here/target/release/mosaicd" "$root/usr/bin/mosaicd"
 install -D -m 644 "$here/config/mosaicd.toml" "$root/etc/mosaicd/mosaicd.toml"
 sed -i -e 's#^artworks = "artworks"#artworks = "/srv/mosaicd/artworks"#' -e 's#^output = "output"#output = "/srv/mosaicd/output"#' \
-  -e 's#^state = "state"#state = "/var/lib/mosaicd"#' "$root/etc/mosaicd/mosaicd.toml"
+  -e 's#^state = "state"#state = "/var/lib/mosaicd"#' -e 's#^folder = ""#folder = "/run/mosaicd"#' "$root/etc/mosaicd/mosaicd.toml"
 install -m 644 "$here/systemd/mosaicd.service" "$root/etc/systemd/system/"
+install -m 644 "$here/systemd/instance/mosaicd@.service" "$root/etc/systemd/system/"
+install -m 644 "$here/systemd/mosaicd.toml" "$root/root/packaged.toml"
 install -m 644 "$here/systemd/mosaicd.sysusers" "$root/usr/lib/sysusers.d/mosaicd.conf"
 install -m 644 "$here/systemd/mosaicd.tmpfiles" "$root/usr/lib/tmpfiles.d/mosaicd.conf"
 install -m 644 "$here/systemd/nginx.conf" "$root/etc/nginx/sites-available/mosaicd"
 ln -sf ../sites-available/mosaicd "$root/etc/nginx/sites-enabled/mosaicd"
 rm -f "$root/etc/nginx/sites-enabled/default" "$root/result" "$root/etc/systemd/system/multi-user.target.wants/mosaicd.service"
-rm -rf "$root/srv/mosaicd" "$root/var/lib/mosaicd" "$root/var/lib/private" "$root/samples"
+rm -rf "$root"/srv/mosaicd* "$root"/var/lib/mosaicd* "$root/var/lib/private" "$root/samples"
 "$here/target/release/mosaicd" demo "$root/samples" -n 60 --size 64 >/dev/null
 
 container "$root" "$here/tests/systemd/inside.sh" "$work/console" --private-network

@@ -18,7 +18,7 @@ works() { grep -o '"id":' /srv/mosaicd/output/manifest.json 2>/dev/null | wc -l;
 echo "systemd $(systemctl --version | head -n 1)"
 systemd-sysusers && systemd-tmpfiles --create
 is "the output folder" "755 mosaicd mosaicd" "$(stat -c '%a %U %G' /srv/mosaicd/output)"
-is "the artwork folder" "2775 root mosaicd" "$(stat -c '%a %U %G' /srv/mosaicd/artworks)"
+is "the artwork folder" "3775 root mosaicd" "$(stat -c '%a %U %G' /srv/mosaicd/artworks)"
 cp /samples/artworks/*.png /srv/mosaicd/artworks/ 2>/dev/null || cp -r /samples/artworks/. /srv/mosaicd/artworks/
 count=$(find /srv/mosaicd/artworks -name '*.png' | wc -l)
 systemctl enable --now mosaicd
@@ -35,9 +35,19 @@ is "network" "lo" "$(nsenter -t "$pid" -n ls /sys/class/net 2>/dev/null | tr '\n
 is "seccomp" 2 "$(awk '/^Seccomp:/{print $2}' /proc/$pid/status)"
 is "no new privileges" 1 "$(awk '/^NoNewPrivs:/{print $2}' /proc/$pid/status)"
 is "capabilities" 0000000000000000 "$(awk '/^CapBnd:/{print $2}' /proc/$pid/status)"
-is "its namespace cannot write the artworks" no "$(nsenter -t "$pid" -m touch /srv/mosaicd/artworks/x 2>/dev/null || echo no)"
-is "and can write the output" yes "$(nsenter -t "$pid" -m touch /srv/mosaicd/output/x && rm /srv/mosaicd/output/x && echo yes)"
+# Nothing can be run in its namespace but itself, so its files are seen from outside.
+inner=/proc/$pid/root
+is "its namespace cannot write the artworks" no "$(touch $inner/srv/mosaicd/artworks/x 2>/dev/null || echo no)"
+is "and can write the output" yes "$(touch $inner/srv/mosaicd/output/x && rm $inner/srv/mosaicd/output/x && echo yes)"
 echo "exposure: $(systemd-analyze security mosaicd --no-pager 2>/dev/null | tail -n 1)"
+
+until_true 20 'mosaicd status | grep -q "$count in the mosaic"'
+is "the status for this host's users" yes "$(setpriv --reuid=www-data --regid=www-data --clear-groups mosaicd status | grep -q "$count in the mosaic" && echo yes)"
+is "and not among what is published" "" "$(ls /srv/mosaicd/output | grep -e status.json -e metrics.prom)"
+until_true 30 'mosaicd status --check'
+is "a check" "0 ok:" "$(mosaicd status --check >/tmp/check; echo $?) $(cut -d ' ' -f 1 /tmp/check)"
+is "nothing but itself can be run" "no yes" "$(nsenter -t "$pid" -m /usr/bin/true 2>/dev/null || echo no) $(nsenter -t "$pid" -m /usr/bin/mosaicd --version >/dev/null && echo yes)"
+is "the system's figures are hidden" no "$(cat $inner/proc/meminfo >/dev/null 2>&1 || echo no)"
 
 echo "[page]" >/tmp/page; sed -i 's/^title = .*/title = "Reloaded"/' /etc/mosaicd/mosaicd.toml
 systemctl reload mosaicd; is "reload" 0 $?
@@ -70,6 +80,26 @@ sed -i 's/^title = .*/titel = "Wrong"/' /etc/mosaicd/mosaicd.toml
 systemctl start mosaicd; sleep 12
 is "exit code of a wrong configuration" 78 "$(show ExecMainStatus)"
 is "it is not started again" "failed 0" "$(systemctl is-active mosaicd) $(show NRestarts)"
+is "a check of what does not run" 2 "$(mosaicd status --check >/dev/null 2>&1; echo $?)"
+
+# Two sites, as the README sets them up.
+for site in ink oil; do
+  install -d -m 3775 -g mosaicd /srv/mosaicd-$site/artworks
+  install -d -o mosaicd -g mosaicd /srv/mosaicd-$site/output
+  sed -e "s#/mosaicd/\(artworks\|output\)#/mosaicd-$site/\1#; s#lib/mosaicd#lib/mosaicd-$site#; s#run/mosaicd#run/mosaicd-$site#; s#^site = \"\"#site = \"$site\"#" \
+    /root/packaged.toml >/etc/mosaicd/$site.toml
+  cp -r /samples/artworks/. /srv/mosaicd-$site/artworks/
+done
+systemctl enable --now mosaicd@ink mosaicd@oil
+for site in ink oil; do
+  until_true 60 "[ \$(grep -o '\"id\":' /srv/mosaicd-$site/output/manifest.json | wc -l) = $count ]"
+  until_true 60 "mosaicd status --config /etc/mosaicd/$site.toml --check"
+  is "site $site" "0 $((count))" "$(mosaicd status --config /etc/mosaicd/$site.toml --check >/dev/null; echo $?) $(grep -o '"id":' /srv/mosaicd-$site/output/manifest.json | wc -l)"
+  is "its state" 700 "$(stat -c %a /var/lib/mosaicd-$site)"
+  is "its metrics" yes "$(grep -q "^mosaicd_generation{site=\"$site\"} " /run/mosaicd-$site/metrics.prom && echo yes)"
+done
+is "they are two processes" 2 "$(pgrep -xc mosaicd)"
+
 systemctl start nginx; is "nginx" active "$(systemctl is-active nginx)"
 [ "$bad" = 0 ] && echo "ALL GOOD"
 exit 0

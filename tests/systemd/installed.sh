@@ -36,7 +36,8 @@ echo "from nothing to there in $((SECONDS - began)) s"
 is "the page" yes "$(get / | grep -aq '<title' && echo yes)"
 is "a tile" yes "$(get "/$(cd /srv/mosaicd/output && find t -type f | head -n 1)" | head -n 1 | grep -aq ' 200 ' && echo yes)"
 is "kept for ever" yes "$(get "/$(cd /srv/mosaicd/output && find t -type f | head -n 1)" | grep -aqi 'cache-control: .*immutable' && echo yes)"
-is "the status from outside" yes "$(get /status.json | grep -aq '"state"' && echo yes)"
+is "the status is not published" 404 "$(get /status.json | head -n 1 | cut -d ' ' -f 2)"
+is "a check" 0 "$(until_true 30 'mosaicd status --check'; mosaicd status --check >/dev/null; echo $?)"
 cp "/root/pictures/$(ls /root/pictures | head -n 1)" /tmp/new.png; printf x >>/tmp/new.png
 cp /tmp/new.png /srv/mosaicd/artworks/arrived-later.png
 until_true 30 'get /manifest.json | grep -aq arrived-later.png'
@@ -45,6 +46,16 @@ is "the manual" yes "$(there /usr/share/man/man1/mosaicd.1.gz | sed 's/there/yes
 until_true 10 'mosaicd status --config /etc/mosaicd/mosaicd.toml | grep -q "$((count + 1)) in the mosaic"'
 mosaicd status --config /etc/mosaicd/mosaicd.toml | head -n 3
 is "validate as the service's user" 0 "$(sudo -u mosaicd mosaicd validate --config /etc/mosaicd/mosaicd.toml >/dev/null 2>&1; echo $?)"
+
+# Debian's own site comes back, and the mosaic goes beside it.
+ln -sf /etc/nginx/sites-available/default /etc/nginx/sites-enabled/default
+while read -r line; do echo "\$ $line"; eval "$line" </dev/null >/tmp/said 2>&1; is "its exit code" 0 $?; done </beside
+until_true 10 'get /mosaic/ | grep -aq "<title"'
+is "the site that was there" yes "$(get / | grep -aqi 'welcome to nginx' && echo yes)"
+is "the mosaic beside it" "$((count + 1))" "$(get /mosaic/manifest.json | grep -ao '"id":' | wc -l)"
+ln -sf /usr/share/mosaicd/nginx.conf /etc/nginx/sites-enabled/default
+systemctl reload nginx
+until_true 10 'get /manifest.json | grep -aq arrived-later.png'
 
 generation=$(get /latest.json | grep -ao '"generation":[0-9]*' | head -n 1)
 pid=$(systemctl show -p MainPID --value mosaicd)
@@ -57,7 +68,7 @@ is "and running" active "$(systemctl is-active mosaicd)"
 is "the configuration is the owner's" yes "$(tail -n 1 /etc/mosaicd/mosaicd.toml | grep -q '# mine' && echo yes)"
 until_true 30 'mosaicd status --config /etc/mosaicd/mosaicd.toml | grep -q "idle"'
 is "works after it" "$((count + 1))" "$(works)"
-is "nothing was embedded again" yes "$(grep -q '^mosaicd_embedded_total 0$' /srv/mosaicd/output/metrics.prom && echo yes)"
+is "nothing was embedded again" yes "$(grep -q '^mosaicd_embedded_total 0$' /run/mosaicd/metrics.prom && echo yes)"
 is "nothing was published again" "$generation" "$(get /latest.json | grep -ao '"generation":[0-9]*' | head -n 1)"
 
 apt-get remove -y -qq mosaicd </dev/null >/tmp/said 2>&1
@@ -73,7 +84,7 @@ is "the page is still served" "$((count + 1))" "$(works)"
 apt-get install -y -qq /packages/next.deb </dev/null >/tmp/said 2>&1
 is "installed again" active "$(systemctl is-active mosaicd)"
 until_true 30 'mosaicd status --config /etc/mosaicd/mosaicd.toml | grep -q "idle"'
-is "nothing was embedded again" yes "$(grep -q '^mosaicd_embedded_total 0$' /srv/mosaicd/output/metrics.prom && echo yes)"
+is "nothing was embedded again" yes "$(grep -q '^mosaicd_embedded_total 0$' /run/mosaicd/metrics.prom && echo yes)"
 
 apt-get purge -y -qq mosaicd </dev/null >/tmp/said 2>&1
 is "purge" 0 $?

@@ -21,9 +21,11 @@ fi
 rm -rf "$root"
 cp -a "$clean" "$root"
 
-# The lines of the README's block "on the server".
-sed -n '/^## As a service/,/^## /p' "$here/README.md" | sed -n '/^```sh/,/^```/p' | grep -v '^```' |
-  sed -n '/^# on the server/,$p' | grep -v '^#' >"$root/commands"
+# The lines of the README's block "on the server", and of the one that puts the mosaic beside a site.
+sed -n '/^## As a service/,/^## /p' "$here/README.md" >"$work/section"
+sed -n '/^# on the server/,/^```/p' "$work/section" | grep -v -e '^#' -e '^```' >"$root/commands"
+sed -n '/^\*\*Beside a site/,/^The same for/p' "$work/section" | sed -n '/^```sh/,/^```/p' | grep -v '^```' >"$root/beside"
+[ "$(wc -l <"$root/beside")" -ge 2 ] || { echo "the README's commands for a site are not found"; exit 1; }
 [ "$(wc -l <"$root/commands")" -ge 3 ] || { echo "the README's commands are not found"; exit 1; }
 
 mkdir -p "$root/root/pictures" "$root/packages"
