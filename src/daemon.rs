@@ -146,10 +146,10 @@ impl DaemonError {
 enum Event {
     /// The watcher has something to drain.
     Woken,
-    /// A scan ended; these patterns were in force.
+    /// A scan ended; these patterns were in force, if anything could be scanned.
     Scanned {
         scan: Result<Scan, String>,
-        rules: Rules,
+        rules: Option<Rules>,
         wall_ms: u64,
     },
     /// The owner's table of titles, artists and links was read: it says something new.

@@ -13,7 +13,7 @@ use crate::{
     grid::{GridParams, Method as GridMethod},
     ingest::{Attempts, Ingest},
     pipeline::{Pipeline, Wording},
-    publish::{CellStore, Chronicle, OutputSpec, Publisher, manifest},
+    publish::{CellStore, Chronicle, OutputSpec, Publisher, manifest, names},
     rebuild::Params,
     reduce::{LayoutParams, Method as LayoutMethod},
     render::jpeg::{JpegSpec, Subsampling},
@@ -33,6 +33,9 @@ use tokio::sync::{mpsc::UnboundedReceiver, oneshot};
 
 /// How long to wait before a full or failing disk is tried again at the start.
 pub(super) const RETRY: Duration = Duration::from_secs(5);
+
+/// Where the prepared cells lie in the state folder.
+const CELLS: &str = "cells";
 
 /// Above this many works an arrival moves only its neighbours (notes: from ~20k).
 const DRIFT_LIMIT: usize = 20_000;
@@ -57,7 +60,7 @@ impl Rooms {
         let attempts = state.join("attempting");
         let attempts = Attempts::open(&attempts)
             .map_err(system(format!("cannot use {}", attempts.display())))?;
-        let cells = CellStore::open(&state.join("cells"), &config.tile_spec())?;
+        let cells = CellStore::open(&state.join(CELLS), &config.tile_spec())?;
         let (cells, attempts) = (Arc::new(cells), Arc::new(attempts));
         let output = &config.folders.output;
         let publisher = Publisher::open(output, output_spec(config))?;
@@ -93,6 +96,16 @@ impl Rooms {
 pub fn roots(config: &Config) -> Roots {
     let watched = config.watched().into_iter();
     Roots::new(watched.map(|(name, folder)| (name.into(), folder.to_owned())))
+        .without(own_folders(config))
+}
+
+/// The folders that mosaicd writes to, and the largest ones in them.
+fn own_folders(config: &Config) -> Vec<PathBuf> {
+    let (output, state) = (&config.folders.output, &config.folders.state);
+    let mut own = vec![output.clone(), state.clone()];
+    own.extend([names::TILES, names::DZI_TILES].map(|name| output.join(name)));
+    own.extend([CELLS, "store"].map(|name| state.join(name)));
+    own
 }
 
 /// Checks that the folders are there and lie where they may.
@@ -148,6 +161,12 @@ pub(super) fn check_folders(config: &Config) -> Result<(), DaemonError> {
             &folders.state,
             advice,
         );
+    }
+    // By their paths they lie apart; through a mount they may be one all the same.
+    if let Some(within) = roots(config).own_within() {
+        let advice = "mosaicd would show its own mosaic; unmount it there, or choose another output or state folder";
+        let what = "the output or state folder is reached through a mount in the artwork folder";
+        return wrong(what, &within, advice);
     }
     for folder in [&folders.output, &folders.state] {
         std::fs::create_dir_all(folder).map_err(|source| DaemonError::System {

@@ -171,7 +171,8 @@ impl Loop<'_, '_> {
 
     /// Brings the status up to date, if it is time to, or `now`.
     fn report(&mut self, now: bool) {
-        let conditions = conditions(&self.plan, self.blocked, self.noticing.blind());
+        let mut conditions = conditions(&self.plan, self.blocked, self.noticing.blind());
+        conditions.extend(self.noticing.conditions());
         self.reporter.update(&self.plan, conditions, now);
     }
 
@@ -193,8 +194,15 @@ impl Loop<'_, '_> {
                 wall_ms: began,
             } => {
                 let took = Duration::from_millis(wall_ms().saturating_sub(began));
-                if self.noticing.scanned(took, rules.clone()) || !self.ready {
+                let folders = scan.as_ref().map(|scan| &scan.folders);
+                let changed = self.noticing.scanned(took, rules.clone(), folders.ok());
+                if let Some(rules) = rules
+                    && (changed || !self.ready)
+                {
                     self.hands.rules(rules);
+                }
+                if let Ok(scan) = &scan {
+                    self.noticing.found(scan);
                 }
                 if let Err(error) = &scan {
                     self.warn(
@@ -207,7 +215,8 @@ impl Loop<'_, '_> {
                     wall_ms: began,
                 });
             }
-            Event::Described(described, _) => {
+            Event::Described(described, mistakes) => {
+                self.noticing.described(&mistakes);
                 self.hands.describe(described);
                 self.plan_on(Input::Due);
             }
@@ -253,7 +262,7 @@ impl Loop<'_, '_> {
             match command {
                 Command::Scan => {
                     self.noticing.scan_asked();
-                    self.hands.scan();
+                    self.hands.scan(self.noticing.writing());
                 }
                 Command::Ingest(job) => self.hands.ingest(job),
                 Command::Run(task) => {
@@ -277,12 +286,14 @@ impl Loop<'_, '_> {
                 self.plan_on(input);
             }
             WatchEvent::Lost => {
+                self.noticing.lost();
                 tracing::info!("events were lost; scanning");
                 self.reporter.asked_to_scan();
                 self.plan_on(Input::Rescan);
             }
-            WatchEvent::Instructed(path) => {
-                tracing::info!(path = %path.display(), "the owner's file changed; scanning");
+            WatchEvent::Instructed { path, writing } => {
+                tracing::info!(path = %path.display(), writing, "the owner's file changed; scanning");
+                self.noticing.instructed(path, writing);
                 self.reporter.asked_to_scan();
                 self.plan_on(Input::Rescan);
             }
@@ -312,6 +323,9 @@ impl Loop<'_, '_> {
                     );
                 }
                 self.wants_polish = report.wants_polish;
+                if report.changed {
+                    self.noticing.published();
+                }
                 if report.changed || self.generation == 0 {
                     self.generation = report.generation;
                     self.published = Instant::now();
@@ -401,6 +415,9 @@ impl Loop<'_, '_> {
             self.plan_on(Input::Confirm);
         }
         if matches!(self.mode, Mode::Once) {
+            if self.noticing.is_due() {
+                self.plan_on(Input::Rescan);
+            }
             return;
         }
         match self.noticing.beat(&self.events) {
@@ -437,7 +454,8 @@ impl Loop<'_, '_> {
             && self.plan.settling() == self.plan.pending()
             && self.now_ms() > LINGER_MS;
         let failing = self.plan.failing().is_some() || self.plan.scan_error().is_some();
-        (self.plan.is_idle() || stuck || failing) && self.beside == 0
+        let settled = self.noticing.has_settled() || failing;
+        (self.plan.is_idle() || stuck || failing) && self.beside == 0 && settled
     }
 
     /// Says that a file is left out, once as it is: the first ones by name, the rest by their number.

@@ -35,6 +35,7 @@ fn scan(start: &str, files: &[(&str, u64)]) -> Scan {
             .map(|(path, ino)| (PathBuf::from(path), identity(*ino)))
             .collect(),
         skipped: Vec::new(),
+        folders: Default::default(),
         rules: Rules::default(),
     }
 }

@@ -6,22 +6,31 @@
 //!
 //! Invariants:
 //! - No file is ever opened but in `read`, and nothing below the artwork folder is ever written.
+//! - Opting out fails closed: an ignore file that cannot be read or has just changed leaves the last good one in force.
 //! - Symbolic links are not followed, neither to folders nor to files.
 //! - A folder that cannot be read is reported; its files are unknown, not gone.
 //! - Bytes are handed on only if the file did not change while they were read.
 
+mod book;
 mod ignore;
+mod level;
+mod litter;
 mod read;
 mod root;
 mod roots;
+mod rules;
 mod scan;
 mod settle;
 mod watcher;
+mod watches;
 
-pub use ignore::{IGNORE_FILE, Ignore, IgnoreError};
+pub use book::{Book, Trouble};
+pub use ignore::{IGNORE_FILE, Ignore, IgnoreError, NOMEDIA_FILE};
 pub use read::{ReadError, read_finished};
 pub use root::{FsKind, RootId, fs_kind, root_id};
-pub use roots::{DESCRIPTIONS_FILE, Roots, Rules, Watchers};
+pub use roots::{DESCRIPTIONS_FILE, Roots, Watchers};
+pub use rules::Rules;
 pub use scan::{Scan, ScanError, SkipReason, scan_subtree};
 pub use settle::{Quiet, Settle, Touch};
 pub use watcher::{WatchError, WatchEvent, Watcher};
+pub use watches::can_watch;

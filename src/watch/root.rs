@@ -9,12 +9,22 @@ use std::path::{Component, Path};
 
 /// Which folder a path leads to; another value means that it was replaced, mounted over or unmounted, and that a
 /// [`super::Watcher`] started before watches something else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RootId {
     /// Device number.
     pub dev: u64,
     /// Inode number.
     pub ino: u64,
+}
+
+impl RootId {
+    /// The folder that this is the stat of.
+    pub(super) fn of(stat: &Stat) -> Self {
+        Self {
+            dev: stat.st_dev,
+            ino: stat.st_ino,
+        }
+    }
 }
 
 /// How far events of a file system can be trusted.
@@ -32,11 +42,7 @@ pub enum FsKind {
 /// # Errors
 /// The system's, for instance that it is not there.
 pub fn root_id(root: &Path) -> io::Result<RootId> {
-    let stat = rustix::fs::stat(root)?;
-    Ok(RootId {
-        dev: stat.st_dev,
-        ino: stat.st_ino,
-    })
+    Ok(RootId::of(&rustix::fs::stat(root)?))
 }
 
 /// What file system `root` is on, by the magic number of statfs(2).

@@ -56,7 +56,7 @@ impl Daemon {
                     self.look(&path, now_ms);
                 }
                 WatchEvent::Subtree(path) => self.look(&path, now_ms),
-                WatchEvent::Lost | WatchEvent::Instructed(_) => {
+                WatchEvent::Lost | WatchEvent::Instructed { .. } => {
                     self.rescans += 1;
                     self.look(Path::new(""), now_ms);
                 }
