@@ -10,15 +10,15 @@
 use crate::{
     config::{Config, ConfigError},
     describe::{Descriptions, Mistake},
+    domain::{Outcome, Report, Scan, manifest::Quality},
     embed::{EncodeError, Encoder},
     history::twins::Groups,
-    ingest::Outcome,
-    pipeline::{PipelineError, Polished, Report, Worded},
-    plan::{Plan, Settings, Shadow},
-    publish::{PublishError, manifest::Quality},
+    pipeline::{PipelineError, Polished, Worded},
+    plan::{Plan, Quiet, Settings, Settle, Shadow},
+    publish::PublishError,
     service::{signals, status::Status, systemd::Notifier, telemetry::LevelHandle},
     store::StoreError,
-    watch::{Ignore, IgnoreError, Quiet, Rules, Scan, Settle},
+    watch::{Ignore, IgnoreError, Rules},
 };
 use hold::Hold;
 use report::Reporter;
@@ -47,6 +47,7 @@ mod serving;
 mod threads;
 mod validate;
 
+pub use crate::domain::chain;
 pub use rooms::{encoder_spec, open_encoder_alone, params, roots};
 pub use serve::CONFIRMATION;
 pub use validate::{Finding, Invalid, validate};
@@ -363,18 +364,4 @@ fn wall_ms() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |d| d.as_millis() as u64)
-}
-
-/// An error and its causes in one line, without saying anything twice.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
 }

@@ -11,10 +11,10 @@
 
 use crate::{
     artwork::{
-        ContentHash, FileIdentity,
         decode::{self, DecodeError, DecodeLimits},
         tile::{self, TileSpec},
     },
+    domain::{ContentHash, Job, Outcome, Refusal, Retry, chain},
     embed::{EncodeError, Encoder},
     publish::{CellStore, PublishError},
     store::{Store, StoreError},
@@ -22,7 +22,6 @@ use crate::{
 };
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use std::{
-    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -71,31 +70,9 @@ pub struct Ingest {
     pub stop: Arc<AtomicBool>,
 }
 
-/// One finished file.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Job {
-    /// Path below the artwork folder.
-    pub path: PathBuf,
-    /// What the file system said of it when it was found finished.
-    pub identity: FileIdentity,
-}
-
-/// What became of a job.
-#[derive(Debug)]
-pub struct Outcome {
-    /// The job.
-    pub job: Job,
-    /// The content's hash, once its embedding and cell are durable.
-    pub result: Result<ContentHash, Refusal>,
-    /// How long reading, decoding and embedding it took, waiting apart; `None` if its content was embedded before.
-    pub embedded: Option<Duration>,
-    /// Why the next encoder could not embed it; the file has its place all the same.
-    pub next_error: Option<String>,
-}
-
 /// Why a file is not in the mosaic.
 #[derive(Debug, thiserror::Error)]
-pub enum Refusal {
+pub enum IngestError {
     /// It could not be read whole.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -116,22 +93,9 @@ pub enum Refusal {
     Cell(Arc<PublishError>),
 }
 
-/// When a refused file is tried again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Retry {
-    /// Look at the path again now: it changed or vanished while it was read.
-    Look,
-    /// After a back-off: it may get better by itself.
-    Later,
-    /// Soon: the file is not to blame.
-    Wait,
-    /// When the file changes.
-    WhenChanged,
-}
-
-impl Refusal {
+impl IngestError {
     /// When the file is tried again.
-    pub fn retry(&self) -> Retry {
+    fn retry(&self) -> Retry {
         match self {
             Self::Read(ReadError::Changed | ReadError::Vanished) => Retry::Look,
             Self::Read(ReadError::TooLarge { .. }) => Retry::WhenChanged,
@@ -142,6 +106,15 @@ impl Refusal {
             Self::Encode(error) if error.bad_input().is_none() => Retry::Later,
             Self::Decode(_) | Self::Crashes(_) | Self::Encode(_) => Retry::WhenChanged,
             Self::Store(_) | Self::Cell(_) => Retry::Wait,
+        }
+    }
+}
+
+impl From<IngestError> for Refusal {
+    fn from(error: IngestError) -> Self {
+        Self {
+            retry: error.retry(),
+            reason: chain(&error),
         }
     }
 }
@@ -200,9 +173,9 @@ impl Ingest {
                                 return;
                             }
                         }
-                        Err(refusal) => deliver(Outcome {
+                        Err(error) => deliver(Outcome {
                             job,
-                            result: Err(refusal),
+                            result: Err(error.into()),
                             embedded: None,
                             next_error: None,
                         }),
@@ -235,7 +208,7 @@ impl Ingest {
     }
 
     /// Reads a file and makes its cell and the encoders' inputs, each only if it is not there already.
-    fn decode(&self, job: &Job) -> Result<(ContentHash, Inputs), Refusal> {
+    fn decode(&self, job: &Job) -> Result<(ContentHash, Inputs), IngestError> {
         let _file = self.memory.files.take(job.identity.size);
         let began = Instant::now();
         let bytes = self
@@ -255,7 +228,7 @@ impl Ingest {
             return Ok((hash, Inputs::default()));
         }
         let _pixels = self.memory.pixels.take(decode::footprint(&bytes));
-        let attempt = self.attempts.begin(&hash).map_err(Refusal::Crashes)?;
+        let attempt = self.attempts.begin(&hash).map_err(IngestError::Crashes)?;
         let picture = decode::decode(&bytes, &self.limits)?;
         drop(bytes);
         if !self.cells.contains(&hash) {
@@ -343,16 +316,16 @@ impl Ingest {
         let outcome = |encoded: Encoded| {
             let fresh = encoded.embedded.is_some();
             let result = match (encoded.embedded, &durable) {
-                (Some(Err(error)), _) => Err(Refusal::Encode(error)),
-                (_, Err(Undurable::Store(error))) => Err(Refusal::Store(error.clone())),
-                (_, Err(Undurable::Cell(error))) => Err(Refusal::Cell(error.clone())),
+                (Some(Err(error)), _) => Err(IngestError::Encode(error)),
+                (_, Err(Undurable::Store(error))) => Err(IngestError::Store(error.clone())),
+                (_, Err(Undurable::Cell(error))) => Err(IngestError::Cell(error.clone())),
                 (_, Ok(())) => Ok(encoded.hash),
             };
             let next_error = encoded.next.and_then(Result::err);
             Outcome {
                 job: encoded.job,
                 embedded: (result.is_ok() && fresh).then_some(encoded.took),
-                result,
+                result: result.map_err(Refusal::from),
                 next_error: next_error.map(|error| error.to_string()),
             }
         };
@@ -412,12 +385,12 @@ enum Undurable {
     Cell(Arc<PublishError>),
 }
 
-fn store(error: StoreError) -> Refusal {
-    Refusal::Store(Arc::new(error))
+fn store(error: StoreError) -> IngestError {
+    IngestError::Store(Arc::new(error))
 }
 
-fn cell(error: PublishError) -> Refusal {
-    Refusal::Cell(Arc::new(error))
+fn cell(error: PublishError) -> IngestError {
+    IngestError::Cell(Arc::new(error))
 }
 
 /// The threads a setting of 0 stands for: one a processor.

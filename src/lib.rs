@@ -10,10 +10,10 @@
 //! # The walk from file to tile
 //! One file, in the order in which its code is called; each stop is a file that can be read on its own.
 //!
-//! 1. [`watch`]: the kernel says that something happened (`watcher`); `settle` waits until the file is quiet.
+//! 1. [`watch`]: the kernel says that something happened (`watcher`).
 //! 2. [`daemon`]: the select loop (`serve`) hands every event to the plan and carries its commands out, on threads
 //!    (`threads`) that only ever send events back.
-//! 3. [`plan`]: pure. `files` follows the file from noticed to ready or refused, `scans` says which works are gone,
+//! 3. [`plan`]: pure. `settle` waits until the file is quiet, `files` follows it from noticed to ready or refused, `scans` says which works are gone,
 //!    `tasks` when it is time to rebuild, and with what.
 //! 4. [`ingest`]: threads read the file (`watch::read`), decode it ([`artwork::decode`]), prepare its cell
 //!    ([`artwork::tile`]) and its embedding ([`embed`]), and make both durable ([`store`]). From here on it is a hash.
@@ -28,9 +28,9 @@
 //!    else is going on (`daemon::serve`).
 //!
 //! # Rooms
-//! A folder under `src/` is a room; its `mod.rs` (or the file of its name) is the door. Pure rooms (`reduce`, `grid`,
-//! `render`, `rebuild`, `plan`, `history`, most of `artwork`) import no file system, clock, database or thread; the
-//! shells around them (`watch`, `store`, `embed`, `publish`, `service`) do, and they meet only in `daemon`, `ingest` and
+//! A folder under `src/` is a room; its `mod.rs` (or the file of its name) is the door. At the bottom lies [`domain`]: the
+//! nouns that rooms exchange, as plain data. Pure rooms (`domain`, `reduce`, `grid`, `render`, `rebuild`, `plan`,
+//! `history`, most of `artwork`) import no file system, clock, database or thread, and no shell; the shells around them (`watch`, `store`, `embed`, `publish`, `service`) do, and they meet only in `daemon`, `ingest` and
 //! `pipeline`.
 //!
 //! # Invariants
@@ -47,6 +47,7 @@ pub mod config;
 pub mod daemon;
 pub mod demo;
 pub mod describe;
+pub mod domain;
 pub mod embed;
 pub mod grid;
 pub mod history;

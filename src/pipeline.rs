@@ -8,13 +8,12 @@
 //! into step with the collection.
 
 use crate::{
-    artwork::{ContentHash, FileIdentity},
     describe::Descriptions,
-    embed::{Encoder, ModelId},
+    domain::{Artwork, ContentHash, Known, ModelId, Rebuilt, Report, Task, manifest},
+    embed::Encoder,
     history::twins::Groups,
-    ingest::Job,
-    publish::{CellStore, Chronicle, PublishError, Published, Publisher, manifest},
-    rebuild::{self, ChangeSet, Collection, Params, RebuildError, Rebuilt, Work},
+    publish::{CellStore, Chronicle, PublishError, Published, Publisher},
+    rebuild::{self, ChangeSet, Collection, Params, RebuildError},
     service::limit::Complaints,
     snapshot::{self, SnapshotError},
     store::{Store, StoreError},
@@ -28,7 +27,6 @@ use std::{
     collections::HashSet,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
 mod erase;
@@ -43,60 +41,6 @@ mod wording;
 pub use polish::{Polish, Polished};
 pub use shown::portable;
 pub use wording::{Unworded, Worded, Wording};
-
-/// What the pipeline can be asked to do.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Task {
-    /// Place new and changed files (already durable in the store), remove what is gone, publish.
-    Apply {
-        /// New and changed files with their content's hash.
-        arrivals: Vec<(Job, ContentHash)>,
-        /// Paths that are no more.
-        gone: Vec<PathBuf>,
-    },
-    /// Lay everything out afresh and publish.
-    Relayout,
-}
-
-/// What a task did.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Report {
-    /// What changed.
-    pub rebuilt: Rebuilt,
-    /// The generation readers see now.
-    pub generation: u64,
-    /// Whether this task published it; otherwise there was nothing new for readers.
-    pub changed: bool,
-    /// When it was published, milliseconds since the Unix epoch.
-    pub published_ms: u64,
-    /// Works placed.
-    pub works: usize,
-    /// Columns and rows.
-    pub grid: (u32, u32),
-    /// Side of a cell, pixels.
-    pub cell_px: u32,
-    /// What readers see to have moved since the generation before.
-    pub moves: manifest::Moves,
-    /// Pyramid tiles written.
-    pub tiles: usize,
-    /// Size of the store, bytes.
-    pub store_bytes: u64,
-    /// Whether the store was damaged and rebuilt since the last report.
-    pub store_healed: bool,
-    /// Placed files whose prepared cell is missing, so that they must be read again.
-    pub missing: Vec<PathBuf>,
-    /// How long each stage took.
-    pub stages: Vec<(&'static str, Duration)>,
-    /// Whether so much has arrived that [`Pipeline::polish`] has something to do.
-    pub wants_polish: bool,
-}
-
-impl Report {
-    /// How long the task took.
-    pub fn elapsed(&self) -> Duration {
-        self.stages.iter().map(|(_, took)| *took).sum()
-    }
-}
 
 /// Why a task failed. Nothing acknowledged is lost, the last good mosaic stays.
 #[derive(Debug, thiserror::Error)]
@@ -113,21 +57,6 @@ pub enum PipelineError {
     /// The output.
     #[error("cannot publish: {0}")]
     Publish(#[from] PublishError),
-}
-
-/// One known file, as the pipeline starts.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Known {
-    /// Path below the artwork folder.
-    pub path: PathBuf,
-    /// What the file system said of it.
-    pub identity: FileIdentity,
-    /// Its content.
-    pub hash: ContentHash,
-    /// Whether its embedding or its cell is missing, so that it must be read again.
-    pub stale: bool,
-    /// Whether the next model's embedding is missing.
-    pub unshadowed: bool,
 }
 
 /// The rebuilding side of the daemon.
@@ -242,7 +171,7 @@ impl Pipeline {
     /// Every placed file, and whether it must be read again, for this model or for the `next` one.
     pub fn known(&self, next: Option<&ModelId>) -> Result<Vec<Known>, StoreError> {
         let (model, stale) = (self.encoder.model(), &self.collection.stale);
-        let known = |work: &Work| {
+        let known = |work: &Artwork| {
             let fresh = !stale.contains(&work.id)
                 && self.cells.contains(&work.hash)
                 && (self.collection.model == *model

@@ -8,11 +8,8 @@
 //! at most once, [`Shadow`]'s apart; a change that comes while a task runs makes the next one; an unexplained
 //! disappearance of more than half of the works removes nothing until it is confirmed or has lasted out the grace.
 
-use crate::{
-    artwork::{ContentHash, FileIdentity},
-    ingest::{Job, Outcome},
-    pipeline::{Known, Report, Task},
-    watch::{Scan, Settle, SkipReason, Touch},
+use crate::domain::{
+    ContentHash, FileIdentity, Job, Known, Outcome, Report, Scan, SkipReason, Task, Touch,
 };
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
@@ -22,9 +19,11 @@ use std::{
 mod files;
 mod outlook;
 mod scans;
+mod settle;
 mod shadow;
 mod tasks;
 
+pub use settle::{Quiet, Settle};
 pub use shadow::Shadow;
 
 /// The plan's share of the configuration.

@@ -9,8 +9,7 @@
 //! an edit. Same collection and same changes give the same bits.
 
 use crate::{
-    artwork::ArtworkId,
-    embed::ModelId,
+    domain::{Artwork, ArtworkId, ModelId, Rebuilt},
     grid::{Grid, GridError, GridParams},
     matrix::Matrix,
     reduce::{Layout, LayoutParams, Point, ReduceError},
@@ -24,7 +23,7 @@ mod collection;
 mod features;
 
 pub use changes::{Arrival, ChangeSet};
-pub use collection::{Collection, Work};
+pub use collection::Collection;
 pub use features::features;
 
 /// Everything that [`apply`] needs to know besides the collection and the changes.
@@ -45,37 +44,6 @@ impl Params {
             "{:?} {} {} {}\n{:?}\n{:?} {} {}",
             l.method, l.n_neighbors, l.min_dist, l.seed, g.method, g.columns, g.aspect, g.reserve
         )
-    }
-}
-
-/// What a rebuild did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Rebuilt {
-    /// New works.
-    pub added: u32,
-    /// Works that are gone.
-    pub removed: u32,
-    /// Works whose content changed.
-    pub changed: u32,
-    /// Works that have another path now.
-    pub renamed: u32,
-    /// Works placed before and untouched that changed their cell, growth apart.
-    pub moved: u32,
-    /// Works pushed along because a row or column was inserted.
-    pub grown: u32,
-}
-
-impl Rebuilt {
-    /// This and then `next`, as one.
-    pub fn and(self, next: Self) -> Self {
-        Self {
-            added: self.added + next.added,
-            removed: self.removed + next.removed,
-            changed: self.changed + next.changed,
-            renamed: self.renamed + next.renamed,
-            moved: self.moved + next.moved,
-            grown: self.grown + next.grown,
-        }
     }
 }
 
@@ -113,9 +81,9 @@ pub fn apply(
     rebuilt.changed = matched.changed.len() as u32;
     rebuilt.added = matched.new.len() as u32;
 
-    let mut arrivals: Vec<(Work, Vec<f32>)> = Vec::new();
+    let mut arrivals: Vec<(Artwork, Vec<f32>)> = Vec::new();
     for (i, arrival) in matched.changed {
-        let Work { id, added_ms, .. } = collection.works[i];
+        let Artwork { id, added_ms, .. } = collection.works[i];
         collection.stale.remove(&id);
         arrivals.push(placed(arrival, id, added_ms));
     }

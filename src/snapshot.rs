@@ -4,10 +4,9 @@
 //! hash. Every section is decoded defensively; what does not fit together is an error, never a panic.
 
 use crate::{
-    artwork::{ArtworkId, ContentHash, FileIdentity},
-    embed::ModelId,
+    domain::{Artwork, ArtworkId, ContentHash, FileIdentity, ModelId},
     grid::Grid,
-    rebuild::{Collection, Work},
+    rebuild::Collection,
     reduce::{Layout, Pca},
 };
 use serde::{Deserialize, Serialize};
@@ -47,7 +46,7 @@ pub struct Snapshot {
     /// The encoder of every embedding.
     pub model: ModelId,
     /// The works in index order.
-    pub works: Vec<Work>,
+    pub works: Vec<Artwork>,
     /// Points and neighbours.
     pub layout: Layout,
     /// Cells.
@@ -113,7 +112,7 @@ pub fn decode(sections: &BTreeMap<String, Vec<u8>>) -> Result<Snapshot, Snapshot
         )));
     }
     let works: Vec<StoredWork> = unpack("works", sections)?;
-    let works: Vec<Work> = works.into_iter().map(restored).collect();
+    let works: Vec<Artwork> = works.into_iter().map(restored).collect();
     let layout = Layout::from_parts(unpack("layout", sections)?)
         .map_err(|error| SnapshotError::Inconsistent(error.to_string()))?;
     let grid: Grid = unpack("grid", sections)?;
@@ -153,7 +152,7 @@ pub fn decode(sections: &BTreeMap<String, Vec<u8>>) -> Result<Snapshot, Snapshot
     })
 }
 
-fn stored(work: &Work) -> StoredWork {
+fn stored(work: &Artwork) -> StoredWork {
     StoredWork {
         id: work.id,
         path: work.path.as_os_str().as_bytes().to_vec(),
@@ -163,8 +162,8 @@ fn stored(work: &Work) -> StoredWork {
     }
 }
 
-fn restored(stored: StoredWork) -> Work {
-    Work {
+fn restored(stored: StoredWork) -> Artwork {
+    Artwork {
         id: stored.id,
         path: PathBuf::from(OsString::from_vec(stored.path)),
         hash: stored.hash,

@@ -192,7 +192,7 @@ impl Files {
     fn scan(config: &Config) -> anyhow::Result<Self> {
         let roots = daemon::roots(config);
         let ignore = Ignore::new(&config.watch.ignore)?;
-        let scan = roots.scan(&mut Book::reading(ignore, &config.folders.state))?;
+        let (scan, _) = roots.scan(&mut Book::reading(ignore, &config.folders.state))?;
         let paths = scan.files.keys().map(|path| (portable(path), path.clone()));
         Ok(Self {
             paths: paths.collect(),

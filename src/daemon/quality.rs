@@ -3,10 +3,10 @@
 
 use super::beside::on_one_core;
 use crate::{
-    artwork::ContentHash,
+    domain::{ContentHash, manifest::Quality},
     grid::quality::dpq16,
     history::twins::{self, Groups},
-    publish::{CellStore, manifest::Quality},
+    publish::CellStore,
     rebuild::Collection,
     reduce::trustworthiness,
 };

@@ -4,10 +4,10 @@ use super::{Event, serving::Encoders, wall_ms};
 use crate::{
     config::Config,
     describe::Mistake,
-    ingest::Job,
-    pipeline::{Report, portable},
+    domain::{Job, Report, manifest::GridSize},
+    pipeline::portable,
     plan::Plan,
-    publish::{Notes, manifest::GridSize},
+    publish::Notes,
     service::{
         limit::Said,
         metrics::{self, Metrics},

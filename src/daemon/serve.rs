@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     config::Config,
-    ingest::{Job, Refusal, Retry},
-    pipeline::{PipelineError, Report},
+    domain::{Job, Refusal, Report, Retry},
+    pipeline::PipelineError,
     plan::{Command, Input, Plan},
     service::{limit::Complaints, progress::Progress, signals::Signal, systemd::Notifier},
     watch::WatchEvent,
@@ -460,13 +460,13 @@ impl Loop<'_, '_> {
 
     /// Says that a file is left out, once as it is: the first ones by name, the rest by their number.
     fn refused(&mut self, job: &Job, refusal: &Refusal) {
-        let error = chain(refusal);
-        let news = match refusal.retry() {
+        let error = &refusal.reason;
+        let news = match refusal.retry {
             // It is being written, or gone: no news.
             Retry::Look => false,
             // Not the file's doing: it may happen to it again, and be over in between.
             Retry::Wait => true,
-            Retry::Later | Retry::WhenChanged => self.reporter.is_news(job, &error),
+            Retry::Later | Retry::WhenChanged => self.reporter.is_news(job, error),
         };
         let said = news.then(|| self.complaints.admit("files left out"));
         let path = job.path.display();

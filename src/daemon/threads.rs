@@ -11,10 +11,10 @@ use super::{
 use crate::{
     config::Config,
     describe::{self, Descriptions, Mistake},
+    domain::{Job, Known, Task, manifest::Quality},
     history::twins::Groups,
-    ingest::{Job, threads_or_all},
-    pipeline::{Known, Pipeline, Polish, Polished, Task, Unworded, Worded, portable},
-    publish::manifest::Quality,
+    ingest::threads_or_all,
+    pipeline::{Pipeline, Polish, Polished, Unworded, Worded, portable},
     watch::{Book, Ignore, Roots, Rules, Scan},
 };
 use crossbeam_channel::{Receiver, Sender, unbounded};
@@ -296,17 +296,20 @@ fn run_scans(
         }
         let (descriptions, mistakes) = &described;
         let mut mistakes = mistakes.clone();
-        if let Ok(scan) = &scan {
-            mistakes.extend(unmatched(descriptions, scan));
+        if let Ok((scan, rules)) = &scan {
+            mistakes.extend(unmatched(descriptions, scan, rules));
         }
         let now = Some((descriptions.digest(), mistakes.clone()));
         if said != now {
             said = now;
             drop(send.send(Event::Described(descriptions.clone(), mistakes)));
         }
-        let rules = scan.as_ref().map(|scan| scan.rules.clone()).ok();
+        let (scan, rules) = match scan {
+            Ok((scan, rules)) => (Ok(scan), Some(rules)),
+            Err(error) => (Err(chain(&error)), None),
+        };
         drop(send.send(Event::Scanned {
-            scan: scan.map_err(|error| chain(&error)),
+            scan,
             rules,
             wall_ms,
         }));
@@ -314,7 +317,7 @@ fn run_scans(
 }
 
 /// The lines of the owner's tables that name no file, where the scan can tell.
-fn unmatched(descriptions: &Descriptions, scan: &Scan) -> Vec<Mistake> {
+fn unmatched(descriptions: &Descriptions, scan: &Scan, rules: &Rules) -> Vec<Mistake> {
     if descriptions.is_empty() {
         return Vec::new();
     }
@@ -322,7 +325,7 @@ fn unmatched(descriptions: &Descriptions, scan: &Scan) -> Vec<Mistake> {
     // What the owner's patterns name is named nowhere else.
     let is_excused = |path: &str| {
         let path = Path::new(path);
-        !scan.covers(path) || scan.rules.leave_out(path)
+        !scan.covers(path) || rules.leave_out(path)
     };
     describe::unmatched(descriptions, files.iter().map(String::as_str), is_excused)
 }

@@ -23,21 +23,10 @@ pub mod words;
 
 use crate::artwork::decode::Picture;
 use library::AllTried;
-use serde::{Deserialize, Serialize};
 use session::Runtime;
-use std::{fmt, io, path::PathBuf};
+use std::{io, path::PathBuf};
 
-/// Which encoder made an embedding: `builtin-<version>`, or the sha256 of the model file in hexadecimal.
-///
-/// Embeddings of different models are never compared.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct ModelId(pub String);
-
-impl fmt::Display for ModelId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+pub use crate::domain::ModelId;
 
 /// An encoder could not be opened, or could not embed its input.
 #[derive(Debug, thiserror::Error)]

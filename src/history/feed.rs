@@ -2,9 +2,9 @@
 //!
 //! Each entry is a work with the works it arrived beside. Equal manifests give equal bytes.
 
-use crate::{
-    artwork::ArtworkId,
-    publish::manifest::{Manifest, Work},
+use crate::domain::{
+    ArtworkId,
+    manifest::{Manifest, Work},
 };
 use serde_json::{Value, json};
 use std::{collections::HashMap, fmt::Write};

@@ -7,7 +7,7 @@
 //!
 //! The file is bounded: when it has grown too long, its older half becomes one base.
 
-use crate::{artwork::ArtworkId, publish::manifest::Manifest};
+use crate::domain::{ArtworkId, manifest::Manifest};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -180,8 +180,8 @@ fn parse(line: &str) -> Option<Line> {
 pub(crate) mod tests {
     use super::*;
     use crate::{
-        artwork::ContentHash,
-        publish::manifest::{GridSize, Moves, Work},
+        domain::ContentHash,
+        domain::manifest::{GridSize, Moves, Work},
     };
     use proptest::prelude::*;
 

@@ -3,10 +3,7 @@
 //! Candidates are nearest neighbours by embedding; what decides is the pictures themselves, small. Re-encoding and
 //! resizing change a small picture by a few levels of 255; different works differ by tens.
 
-use crate::{
-    artwork::{ArtworkId, ContentHash},
-    publish::manifest::Manifest,
-};
+use crate::domain::{ArtworkId, ContentHash, manifest::Manifest};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 

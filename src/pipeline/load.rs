@@ -2,11 +2,9 @@
 
 use super::PipelineError;
 use crate::{
-    artwork::{ArtworkId, ContentHash},
-    embed::ModelId,
-    ingest::Job,
+    domain::{Artwork, ArtworkId, ContentHash, Job, ModelId},
     matrix::Matrix,
-    rebuild::{Arrival, Collection, Work},
+    rebuild::{Arrival, Collection},
     snapshot::{self, Snapshot},
     store::{Store, StoreError},
 };
@@ -45,7 +43,7 @@ pub(super) fn load(store: &dyn Store) -> Result<Option<(Collection, String)>, Pi
 /// The works' embeddings, `N × dims`; a work whose embedding is missing has a zero row and is listed.
 pub(super) fn vectors_of(
     store: &dyn Store,
-    works: &[Work],
+    works: &[Artwork],
     model: &ModelId,
     dims: usize,
 ) -> Result<(Matrix, HashSet<ArtworkId>), StoreError> {

@@ -1,9 +1,9 @@
 //! What readers are to see of the placed works: the pure step from a collection to a generation.
 
 use crate::{
-    artwork::ArtworkId,
-    publish::{Generation, manifest},
-    rebuild::{Collection, Rebuilt, Work},
+    domain::{Artwork, ArtworkId, Rebuilt, manifest},
+    publish::Generation,
+    rebuild::Collection,
 };
 use std::{os::unix::ffi::OsStrExt, path::Path};
 
@@ -13,7 +13,7 @@ const NEIGHBOURS: usize = 12;
 /// What readers are to see of a collection.
 pub(super) fn generation(collection: &Collection, model: &str, rebuilt: Rebuilt) -> Generation {
     let ids: Vec<ArtworkId> = collection.works.iter().map(|work| work.id).collect();
-    let work = |(i, work): (usize, &Work)| {
+    let work = |(i, work): (usize, &Artwork)| {
         let (col, row) = collection.cell(i);
         let [x, y] = collection.layout.points()[i];
         let (near, _) = collection.layout.neighbours(i);

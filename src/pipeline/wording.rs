@@ -5,8 +5,9 @@
 
 use super::Pipeline;
 use crate::{
-    embed::{EncodeError, ModelId, vocabulary::WordList},
-    publish::{PublishError, Scene, manifest::Region, worded},
+    domain::{ModelId, manifest::Region},
+    embed::{EncodeError, vocabulary::WordList},
+    publish::{PublishError, Scene, worded},
     rebuild::Collection,
 };
 use std::{path::PathBuf, sync::Arc};

@@ -4,11 +4,7 @@
 //! folder are `scans`, placing is `tasks`.
 
 use super::{Command, Plan, Refused, shadow};
-use crate::{
-    artwork::FileIdentity,
-    ingest::{Job, Outcome, Retry},
-    watch::Scan,
-};
+use crate::domain::{FileIdentity, Job, Outcome, Retry, Scan};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
@@ -167,7 +163,7 @@ impl Plan {
             }
             Err(refusal) => refusal,
         };
-        let retry = refusal.retry();
+        let retry = refusal.retry;
         if retry == Retry::Look {
             return Some(Command::Look(path));
         }
@@ -184,7 +180,7 @@ impl Plan {
             path,
             Refused {
                 identity,
-                reason: refusal.to_string(),
+                reason: refusal.reason,
                 again,
                 ours: retry == Retry::Wait,
             },

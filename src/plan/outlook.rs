@@ -1,7 +1,7 @@
 //! What the plan tells of itself: whether anything is left to do, what is going on, and what is wrong.
 
 use super::{Held, Plan, Refused, Shadow};
-use crate::watch::SkipReason;
+use crate::domain::SkipReason;
 use std::{collections::BTreeMap, path::PathBuf};
 
 impl Plan {

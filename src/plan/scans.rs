@@ -2,7 +2,7 @@
 //! disappearance is to be believed.
 
 use super::{Command, Held, Plan};
-use crate::watch::Scan;
+use crate::domain::Scan;
 use std::{collections::HashSet, path::PathBuf};
 
 /// Removals that are looked at before they are believed start at this many works.
@@ -63,7 +63,8 @@ impl Plan {
         let there: HashSet<(u64, u64)> = scan.files.values().map(|f| (f.dev, f.ino)).collect();
         let inode = |path: &PathBuf| self.placed.get(path).map(|f| (f.dev, f.ino));
         let unexplained = |path: &&PathBuf| {
-            !scan.rules.name(path) && inode(path).is_none_or(|inode| !there.contains(&inode))
+            !scan.opted_out.contains(path)
+                && inode(path).is_none_or(|inode| !there.contains(&inode))
         };
         let vanished = missing.iter().filter(unexplained).count();
         let grave = vanished >= GUARD_FROM && 2 * vanished > self.placed.len();

@@ -4,10 +4,7 @@
 //! only a few works are read in shadow at a time. What comes in meanwhile is embedded by both models as it is read
 //! (`ingest`), so it never enters here. Which model takes over, and when, is `daemon`'s.
 
-use crate::{
-    artwork::FileIdentity,
-    ingest::{Job, Outcome, Retry},
-};
+use crate::domain::{FileIdentity, Job, Outcome, Retry};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
@@ -109,14 +106,14 @@ impl Shadow {
         self.reading.remove(path);
         let error = match &outcome.result {
             Ok(_) => outcome.next_error.clone(),
-            Err(refusal) => match refusal.retry() {
+            Err(refusal) => match refusal.retry {
                 Retry::Look => return Verdict::Look,
                 Retry::Wait => {
                     self.todo.insert(path.clone());
                     self.not_before = now_ms + RETRY_MS;
                     return Verdict::Done;
                 }
-                Retry::Later | Retry::WhenChanged => Some(refusal.to_string()),
+                Retry::Later | Retry::WhenChanged => Some(refusal.reason.clone()),
             },
         };
         if let Some(error) = error {

@@ -4,11 +4,7 @@
 //! failed.
 
 use super::Plan;
-use crate::{
-    artwork::ContentHash,
-    ingest::Job,
-    pipeline::{Report, Task},
-};
+use crate::domain::{ContentHash, Job, Report, Task};
 use std::{
     collections::{BTreeMap, HashSet},
     path::PathBuf,

@@ -1,13 +1,7 @@
 //! The plan's stories, without a file system or a clock.
 
 use super::*;
-use crate::{
-    ingest::Refusal,
-    publish::manifest::Moves,
-    rebuild::Rebuilt,
-    store::StoreError,
-    watch::{Quiet, ReadError, RootId, Rules},
-};
+use crate::domain::{Rebuilt, Refusal, Retry, manifest::Moves};
 use std::{path::Path, time::Duration};
 
 mod shadow;
@@ -28,16 +22,18 @@ fn hash(path: &str) -> ContentHash {
 
 fn scan(start: &str, files: &[(&str, u64)]) -> Scan {
     Scan {
-        root: RootId { dev: 1, ino: 1 },
         start: start.into(),
         files: files
             .iter()
             .map(|(path, ino)| (PathBuf::from(path), identity(*ino)))
             .collect(),
-        skipped: Vec::new(),
-        folders: Default::default(),
-        rules: Rules::default(),
+        ..Scan::default()
     }
+}
+
+fn refusal(retry: Retry, reason: &str) -> Refusal {
+    let reason = reason.into();
+    Refusal { retry, reason }
 }
 
 fn report() -> Report {
@@ -367,7 +363,7 @@ fn a_refused_file_is_tried_again_when_it_changes() {
                     tries += 1;
                     let outcome = Outcome {
                         job,
-                        result: Err(Refusal::Crashes(2)),
+                        result: Err(refusal(Retry::WhenChanged, "crashes")),
                         embedded: None,
                         next_error: None,
                     };
@@ -424,13 +420,9 @@ fn files_that_wait_for_room_all_come_in_soon_after_there_is_some() {
             tries += u32::from(!room);
             probes += u32::from(!room && house.now_ms > began + 3_600_000);
             placed += usize::from(room);
-            let full = StoreError::Full {
-                folder: "state".into(),
-                source: std::io::ErrorKind::StorageFull.into(),
-            };
             let result = match room {
                 true => Ok(hash(job.path.to_str().expect("test paths are text"))),
-                false => Err(Refusal::Store(std::sync::Arc::new(full))),
+                false => Err(refusal(Retry::Wait, "full")),
             };
             open.extend(house.on(Input::Ingested(Outcome {
                 job,

@@ -1,7 +1,7 @@
 //! What changed in the folder, and telling renames, edits, removals and news apart.
 
-use super::{Collection, Work};
-use crate::artwork::{ArtworkId, ContentHash, FileIdentity};
+use super::Collection;
+use crate::domain::{Artwork, ArtworkId, ContentHash, FileIdentity};
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     path::PathBuf,
@@ -99,7 +99,7 @@ pub(super) fn match_changes(collection: &mut Collection, changes: ChangeSet) -> 
 }
 
 /// The arrival as a work, and its embedding.
-pub(super) fn placed(arrival: Arrival, id: ArtworkId, added_ms: u64) -> (Work, Vec<f32>) {
+pub(super) fn placed(arrival: Arrival, id: ArtworkId, added_ms: u64) -> (Artwork, Vec<f32>) {
     let Arrival {
         path,
         hash,
@@ -107,7 +107,7 @@ pub(super) fn placed(arrival: Arrival, id: ArtworkId, added_ms: u64) -> (Work, V
         vector,
     } = arrival;
     (
-        Work {
+        Artwork {
             id,
             path,
             hash,

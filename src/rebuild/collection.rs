@@ -2,31 +2,12 @@
 
 use super::{Params, RebuildError};
 use crate::{
-    artwork::{ArtworkId, ContentHash, FileIdentity},
-    embed::ModelId,
+    domain::{Artwork, ArtworkId, ModelId},
     grid::Grid,
     matrix::Matrix,
     reduce::{Layout, Pca},
 };
-use std::{
-    collections::{HashMap, HashSet},
-    path::PathBuf,
-};
-
-/// One placed artwork.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Work {
-    /// Number kept through rename and edit.
-    pub id: ArtworkId,
-    /// Path below the artwork folder.
-    pub path: PathBuf,
-    /// Content.
-    pub hash: ContentHash,
-    /// What the file system said of the file when it was read.
-    pub identity: FileIdentity,
-    /// When it was first placed, milliseconds since the Unix epoch.
-    pub added_ms: u64,
-}
+use std::collections::{HashMap, HashSet};
 
 /// All placed works; every field in one dense index order.
 #[derive(Clone, Debug)]
@@ -34,7 +15,7 @@ pub struct Collection {
     /// The encoder of every embedding.
     pub model: ModelId,
     /// The works.
-    pub works: Vec<Work>,
+    pub works: Vec<Artwork>,
     /// Embeddings, `N × D`.
     pub vectors: Matrix,
     /// Points and nearest neighbours.
@@ -70,7 +51,7 @@ impl Collection {
     /// Puts loaded parts together. `features` are derived, so they are never stored.
     pub fn assemble(
         model: ModelId,
-        works: Vec<Work>,
+        works: Vec<Artwork>,
         vectors: Matrix,
         (layout, grid): (Layout, Grid),
         basis: Option<(Pca, usize)>,

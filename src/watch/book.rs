@@ -17,7 +17,7 @@ use super::{
     read::read_small_at,
     root::identity,
 };
-use crate::{artwork::FileIdentity, store::write_small};
+use crate::{domain::FileIdentity, store::write_small};
 use rustix::fd::OwnedFd;
 use rustix::fs::{FileType, Stat};
 use std::collections::{BTreeMap, BTreeSet};

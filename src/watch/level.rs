@@ -4,7 +4,7 @@
 //! separator, an encoding that had to be guessed. What a doubtful line may mean is left out as well, because leaving out
 //! too much can be mended and publishing too much cannot.
 
-use crate::{artwork::FileIdentity, describe::text};
+use crate::{describe::text, domain::FileIdentity};
 use ::ignore::{
     Match,
     gitignore::{Gitignore, GitignoreBuilder},

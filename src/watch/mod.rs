@@ -1,7 +1,7 @@
 //! Noticing what is in the artwork folder and what happens there.
 //!
 //! The door of the room. The scan is the truth and the events only say when and where to scan: a [`Scan`] gives
-//! every file's identity, a [`Watcher`] gives hints, [`Settle`] says when a file has been quiet long enough, and
+//! every file's identity, a [`Watcher`] gives hints, `plan` says when a file has been quiet long enough, and
 //! [`read_finished`] reads it only if it still is what the scan saw. [`Roots`] does the same for several folders at once.
 //!
 //! Invariants:
@@ -20,17 +20,16 @@ mod root;
 mod roots;
 mod rules;
 mod scan;
-mod settle;
 mod watcher;
 mod watches;
 
+pub use crate::domain::{RootId, Scan, SkipReason, Touch};
 pub use book::{Book, Trouble};
 pub use ignore::{IGNORE_FILE, Ignore, IgnoreError, NOMEDIA_FILE};
 pub use read::{ReadError, read_finished};
-pub use root::{FsKind, RootId, fs_kind, root_id};
+pub use root::{FsKind, fs_kind, root_id};
 pub use roots::{DESCRIPTIONS_FILE, Roots, Watchers};
 pub use rules::Rules;
-pub use scan::{Scan, ScanError, SkipReason, scan_subtree};
-pub use settle::{Quiet, Settle, Touch};
+pub use scan::{ScanError, scan_subtree};
 pub use watcher::{WatchError, WatchEvent, Watcher};
 pub use watches::can_watch;

@@ -1,7 +1,7 @@
 //! Reading a file whole, and only if it is and stays the one that the scan saw; and the owner's own small files.
 
 use super::root;
-use crate::artwork::FileIdentity;
+use crate::domain::FileIdentity;
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, FileType, OFlags, Stat};
 use rustix::io::Errno;

@@ -1,21 +1,11 @@
 //! The artwork folder itself: whether it is still the same one, what file system it is on, and opening below it.
 
-use crate::artwork::FileIdentity;
+use crate::domain::{FileIdentity, RootId};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 use std::io;
 use std::path::{Component, Path};
-
-/// Which folder a path leads to; another value means that it was replaced, mounted over or unmounted, and that a
-/// [`super::Watcher`] started before watches something else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RootId {
-    /// Device number.
-    pub dev: u64,
-    /// Inode number.
-    pub ino: u64,
-}
 
 impl RootId {
     /// The folder that this is the stat of.

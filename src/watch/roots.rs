@@ -15,8 +15,8 @@ use super::{
     scan::{Source, walk},
 };
 use crate::{
-    artwork::FileIdentity,
     describe::{self, Descriptions, Mistake},
+    domain::{FileIdentity, SystemError},
 };
 use rustix::io::Errno;
 use std::{
@@ -79,11 +79,11 @@ impl Roots {
             .collect()
     }
 
-    /// Scans everything, and reads the owner's ignore files by the `book`.
+    /// Scans everything, and reads the owner's ignore files by the `book`; says what is in force.
     ///
     /// # Errors
     /// When no folder at all can be scanned.
-    pub fn scan(&self, book: &mut Book) -> Result<Scan, ScanError> {
+    pub fn scan(&self, book: &mut Book) -> Result<(Scan, Rules), ScanError> {
         let own = self.own_ids();
         let mut whole: Option<Scan> = None;
         let mut failed = None;
@@ -128,8 +128,9 @@ impl Roots {
             (Some(mut whole), _) => {
                 whole.start = PathBuf::new();
                 whole.skipped.extend(unknown);
-                whole.rules = Rules::new(rules, troubles, again);
-                Ok(whole)
+                let rules = Rules::new(rules, troubles, again);
+                whole.opted_out = rules.opted_out();
+                Ok((whole, rules))
             }
             (None, Some(error)) => Err(error),
             (None, None) => Err(ScanError::RootMissing(PathBuf::new())),
@@ -144,18 +145,15 @@ impl Roots {
         let Some((root, rest)) = self.locate(path) else {
             // A folder that is not watched any more: nothing is there.
             return Ok(Scan {
-                root: RootId { dev: 0, ino: 0 },
                 start: path.to_owned(),
-                files: Default::default(),
-                skipped: Vec::new(),
-                folders: Default::default(),
-                rules: rules.clone(),
+                opted_out: rules.opted_out(),
+                ..Scan::default()
             });
         };
         let ignore: Ignore = rules.of(&root.name);
         let found = walk(&root.folder, rest, ignore, Source::Known, &self.own_ids())?;
         let mut scan = within(&root.name, found.0);
-        scan.rules = rules.clone();
+        scan.opted_out = rules.opted_out();
         Ok(scan)
     }
 
@@ -361,14 +359,15 @@ fn find(root: &Path, ids: &HashSet<RootId>) -> Option<PathBuf> {
     None
 }
 
-fn errno_of(error: &ScanError) -> Errno {
-    match error {
+fn errno_of(error: &ScanError) -> SystemError {
+    let errno = match error {
         ScanError::RootMissing(_) => Errno::NOENT,
         ScanError::NotAFolder(_) => Errno::NOTDIR,
         ScanError::Unreadable { source, .. } => source
             .raw_os_error()
             .map_or(Errno::IO, Errno::from_raw_os_error),
-    }
+    };
+    SystemError(errno.raw_os_error())
 }
 
 /// Reads the descriptions in a folder once nothing has been written to them for `quiet`; `None` if there are none.
@@ -423,8 +422,7 @@ mod tests {
     fn works_of_several_folders_have_their_folders_name_in_front() {
         let (dir, roots) = two();
         let mut book = book(&dir);
-        let scan = roots.scan(&mut book).expect("scans");
-        let rules = scan.rules.clone();
+        let (scan, rules) = roots.scan(&mut book).expect("scans");
         assert_eq!(files(&scan), ["ink/a.png", "ink/deep/b.png", "oil/a.png"]);
         let look = roots.look(Path::new("ink/deep"), &rules).expect("looks");
         assert_eq!(files(&look), ["ink/deep/b.png"]);
@@ -435,7 +433,7 @@ mod tests {
         let read = roots.read_finished(path, identity, 100).expect("reads");
         assert_eq!(read, b"scans/a.png");
         fs::rename(dir.path().join("oil"), dir.path().join("away")).expect("moved");
-        let rest = roots.scan(&mut book).expect("one is left");
+        let (rest, _) = roots.scan(&mut book).expect("one is left");
         assert_eq!(files(&rest), ["ink/a.png", "ink/deep/b.png"]);
         assert!(!rest.covers(Path::new("oil/a.png")), "unknown, not gone");
         fs::rename(dir.path().join("scans"), dir.path().join("too")).expect("moved");
@@ -448,9 +446,8 @@ mod tests {
         fs::write(dir.path().join("scans/.mosaicignore"), "a.png\n").expect("file");
         fs::write(dir.path().join("scans/deep/.nomedia"), "").expect("file");
         let mut book = book(&dir);
-        let scan = roots.scan(&mut book).expect("scans");
+        let (scan, rules) = roots.scan(&mut book).expect("scans");
         assert_eq!(files(&scan), ["oil/a.png"]);
-        let rules = scan.rules;
         for (path, named) in [
             ("ink/a.png", true),
             ("ink/deep/b.png", true),
@@ -459,12 +456,12 @@ mod tests {
         ] {
             assert_eq!(rules.name(Path::new(path)), named, "{path}");
         }
-        let again = roots.scan(&mut book).expect("scans").rules;
+        let (_, again) = roots.scan(&mut book).expect("scans");
         assert_eq!(again.digest(), rules.digest());
         fs::write(dir.path().join("scans/.mosaicignore"), "a.png\nb.png\n").expect("file");
         let look = roots.look(Path::new("ink/b.png"), &rules).expect("looks");
         assert!(!look.covers(Path::new("ink/b.png")), "the patterns changed");
-        let more = roots.scan(&mut book).expect("scans").rules;
+        let (_, more) = roots.scan(&mut book).expect("scans");
         assert!(!more.is_empty() && more.digest() != rules.digest());
     }
 
@@ -474,12 +471,12 @@ mod tests {
         let ignore = dir.path().join("scans/.mosaicignore");
         fs::write(&ignore, "a.png\n").expect("file");
         let shown = |book: &mut Book| {
-            let scan = roots.scan(book).expect("scans");
+            let (scan, rules) = roots.scan(book).expect("scans");
             let files = files(&scan)
                 .into_iter()
                 .map(str::to_owned)
                 .collect::<Vec<_>>();
-            (files, scan.rules.troubles().len())
+            (files, rules.troubles().len())
         };
         let without = vec!["ink/deep/b.png".to_owned(), "oil/a.png".to_owned()];
         assert_eq!(shown(&mut book(&dir)), (without.clone(), 0));
@@ -508,7 +505,7 @@ mod tests {
         let title = found.of("oil/a.png").and_then(|d| d.title.as_deref());
         assert_eq!(title, Some("First"));
         assert!(found.of("ink/a.png").is_none());
-        let scan = roots.scan(&mut book(&dir)).expect("scans");
+        let (scan, _) = roots.scan(&mut book(&dir)).expect("scans");
         assert_eq!(scan.files.len(), 3);
         assert_eq!(roots.tables(), before);
         fs::write(dir.path().join("oil").join(DESCRIPTIONS_FILE), [0xff]).expect("file");

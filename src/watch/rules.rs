@@ -2,6 +2,7 @@
 //! ignore files. Pure.
 
 use super::{Ignore, book::Trouble};
+use crate::domain::OptedOut;
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -96,6 +97,12 @@ impl Rules {
     /// When to scan again at the latest, because an ignore file has not settled.
     pub fn again(&self) -> Option<Duration> {
         self.0.again
+    }
+
+    /// The paths that the patterns name.
+    pub(super) fn opted_out(&self) -> OptedOut {
+        let rules = self.clone();
+        OptedOut::new(move |path| rules.name(path))
     }
 
     /// The patterns of one watched folder.

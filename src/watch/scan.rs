@@ -4,80 +4,20 @@
 //! works with what the last scan found in force; where an ignore file is another one since, it finds nothing new.
 
 use super::{
-    Ignore, Rules,
+    Ignore,
     book::{Book, RULE_FILES},
-    root::{self, RootId},
+    root,
 };
-use crate::artwork::FileIdentity;
+use crate::domain::{RootId, Scan, SkipReason, SystemError};
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, Dir, FileType, OFlags, Stat};
 use rustix::io::Errno;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-/// What a scan saw. All paths are relative to the artwork folder, in whatever bytes they have.
-#[derive(Clone, Debug)]
-pub struct Scan {
-    /// The folder that was scanned; of several, the first.
-    pub root: RootId,
-    /// Where the scan began: empty for the whole folder.
-    pub start: PathBuf,
-    /// Every regular file that is not ignored.
-    pub files: BTreeMap<PathBuf, FileIdentity>,
-    /// What could have been an artwork and why it is none.
-    pub skipped: Vec<(PathBuf, SkipReason)>,
-    /// Every folder that was read, and which one it is.
-    pub folders: BTreeMap<PathBuf, RootId>,
-    /// The patterns in force.
-    pub rules: Rules,
-}
-
-/// Why an entry is not among the files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SkipReason {
-    /// Links are not followed: they may lead out of the folder or in circles.
-    #[error("a symbolic link (not followed)")]
-    Symlink,
-    /// A named pipe.
-    #[error("a named pipe")]
-    Fifo,
-    /// A socket.
-    #[error("a socket")]
-    Socket,
-    /// A device.
-    #[error("a device")]
-    Device,
-    /// The same folder was already seen: a mount within itself.
-    #[error("a folder that contains itself")]
-    Loop,
-    /// The output or the state folder, reached through a mount.
-    #[error("mosaicd's own output or state folder: unmount it, or choose another folder")]
-    Own,
-    /// The folder's ignore file was never understood: what is there may be private.
-    #[error("its ignore file is not understood, so nothing in it is shown anew")]
-    RulesUnread,
-    /// An ignore file changed since the last scan: the next one tells what is in force.
-    #[error("its ignore file changes")]
-    RulesChanged,
-    /// The system refused: what is there, or below, is unknown.
-    #[error("cannot be read: {0}")]
-    Unreadable(Errno),
-}
-
-impl SkipReason {
-    /// Whether it is unknown what is there, so that nothing may be taken out.
-    fn is_unknown(self) -> bool {
-        matches!(
-            self,
-            Self::Unreadable(_) | Self::RulesUnread | Self::RulesChanged | Self::Own
-        )
-    }
-}
 
 /// The folder could not be scanned at all; nothing is known about its files.
 #[derive(Debug, thiserror::Error)]
@@ -97,16 +37,6 @@ pub enum ScanError {
         /// What the system said.
         source: io::Error,
     },
-}
-
-impl Scan {
-    /// Whether the scan can tell that `path` is not there: it lies below the scan's start, and not in a folder that
-    /// could not be read.
-    pub fn covers(&self, path: &Path) -> bool {
-        let unknown =
-            |(at, reason): &(PathBuf, SkipReason)| reason.is_unknown() && path.starts_with(at);
-        path.starts_with(&self.start) && !self.skipped.iter().any(unknown)
-    }
 }
 
 /// Where the patterns of a scan come from.
@@ -142,7 +72,6 @@ pub(super) fn walk(
         },
     };
     let opened = root::open_root(root).map_err(failed)?;
-    let stat = rustix::fs::fstat(&opened).map_err(failed)?;
     let mut walk = Walk {
         root: &opened,
         ignore,
@@ -151,12 +80,8 @@ pub(super) fn walk(
         folders: Vec::new(),
         seen: HashSet::new(),
         scan: Scan {
-            root: RootId::of(&stat),
             start: start.to_owned(),
-            files: BTreeMap::new(),
-            skipped: Vec::new(),
-            folders: BTreeMap::new(),
-            rules: Rules::default(),
+            ..Scan::default()
         },
     };
     if start.as_os_str().is_empty() {
@@ -318,7 +243,7 @@ impl Walk<'_> {
             Errno::NOENT | Errno::NOTDIR => return,
             // A folder on the way was replaced by a link.
             Errno::LOOP | Errno::XDEV => SkipReason::Symlink,
-            errno => SkipReason::Unreadable(errno),
+            errno => SkipReason::Unreadable(SystemError(errno.raw_os_error())),
         };
         self.scan.skipped.push((path, reason));
     }

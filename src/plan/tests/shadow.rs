@@ -1,7 +1,6 @@
 //! Stories of another model that embeds in shadow.
 
 use super::*;
-use std::sync::Arc;
 
 /// A house whose placed works another model embeds in shadow, and the files it was asked to read for it.
 fn shadowed(files: &[(&str, u64)]) -> (House, Vec<Job>) {
@@ -73,7 +72,7 @@ fn a_work_that_changes_while_it_is_read_in_shadow_is_read_for_the_mosaic() {
     let job = jobs.pop().expect("it is read");
     let commands = house.on(Input::Ingested(Outcome {
         job,
-        result: Err(Refusal::Read(ReadError::Changed)),
+        result: Err(refusal(Retry::Look, "it changed")),
         embedded: None,
         next_error: None,
     }));
@@ -105,13 +104,9 @@ fn a_model_that_fails_does_not_take_over_and_says_why() {
 fn a_full_disk_makes_the_shadow_wait() {
     let (mut house, mut jobs) = shadowed(&[("a.png", 1)]);
     let job = jobs.pop().expect("it is read");
-    let full = StoreError::Full {
-        folder: "state".into(),
-        source: std::io::ErrorKind::StorageFull.into(),
-    };
     let commands = house.on(Input::Ingested(Outcome {
         job: job.clone(),
-        result: Err(Refusal::Store(Arc::new(full))),
+        result: Err(refusal(Retry::Wait, "full")),
         embedded: None,
         next_error: None,
     }));

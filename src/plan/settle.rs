@@ -11,7 +11,7 @@
 //!
 //! A file that changes all the time is never ready, and holds nothing else up.
 
-use crate::artwork::FileIdentity;
+use crate::domain::{FileIdentity, Touch};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -37,17 +37,6 @@ impl Default for Quiet {
             max_retry_ms: 3_600_000,
         }
     }
-}
-
-/// What an event says about a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Touch {
-    /// Its times or permissions changed: waits anew, but says nothing about writing.
-    Attributes,
-    /// It is being written, or was just made.
-    Writing,
-    /// It was closed after writing, or renamed to where it is.
-    Closed,
 }
 
 /// The quiet table.

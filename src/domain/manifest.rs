@@ -1,0 +1,213 @@
+//! `manifest.json` as types: what a reader (the viewer, a site, a script) learns of a generation.
+//!
+//! This file owns the schema alone; writing it is [`crate::publish`]'s.
+
+use super::{ArtworkId, ContentHash, ModelId};
+use serde::{Deserialize, Serialize};
+
+/// The schema's version; a reader refuses a higher major number.
+pub const SCHEMA: u32 = 1;
+
+/// One published state of the mosaic.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Schema version, [`SCHEMA`].
+    pub schema: u32,
+    /// Counts up by one with every published change.
+    pub generation: u64,
+    /// When it was published, milliseconds since the Unix epoch.
+    pub published_ms: u64,
+    /// Name of the encoder whose embeddings sorted the works.
+    pub model: String,
+    /// Title of the page, from the configuration.
+    pub title: String,
+    /// The grid's size in cells and a cell's size in pixels.
+    pub grid: GridSize,
+    /// The single-file mosaic of exactly this generation, its cell smaller near size limits; absent when it is
+    /// switched off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mosaic: Option<MosaicFile>,
+    /// The Deep Zoom pyramid; absent when it is switched off.
+    pub pyramid: Option<Pyramid>,
+    /// Background of spare cells and letterboxes, `#rrggbb`.
+    pub background: String,
+    /// Pattern of a link to an original (`{path}` is replaced, URL-encoded); absent when originals are not served.
+    pub link: Option<String>,
+    /// The watched folders, if there are several: every path begins with one's name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub folders: Vec<Folder>,
+    /// Every artwork, ordered by id.
+    pub works: Vec<Work>,
+    /// What moved since the generation before.
+    pub moves: Moves,
+    /// Quality of the arrangement; absent until it has been computed for some generation.
+    pub quality: Option<Quality>,
+    /// A small picture of this generation; absent when it is switched off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preview: Option<MosaicFile>,
+    /// The mosaic as a PNG; absent when it is switched off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub png: Option<MosaicFile>,
+    /// The mosaic as a lossless WebP; absent when it is switched off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webp: Option<MosaicFile>,
+    /// Parts of the mosaic that a word names, those with most works first; for readers to show, not to rely on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub regions: Vec<Region>,
+    /// Id of the model whose words regions may bear; absent where no words are wanted or there is no text encoder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words_by: Option<ModelId>,
+    /// Everything besides the artworks that decides the pixels; a difference redraws all.
+    #[serde(default)]
+    pub render_key: String,
+    /// Works shown as background because their prepared cell was missing when they were drawn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub undrawn: Vec<ArtworkId>,
+}
+
+/// `latest.json`: tells a poller in a few bytes whether `manifest.json` is worth fetching.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Latest {
+    /// Schema version, [`SCHEMA`].
+    pub schema: u32,
+    /// The manifest's generation.
+    pub generation: u64,
+    /// The manifest's time of publishing, milliseconds since the Unix epoch.
+    pub published_ms: u64,
+}
+
+/// The grid in cells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GridSize {
+    /// Columns.
+    pub cols: u32,
+    /// Rows.
+    pub rows: u32,
+    /// Side of a cell in the pyramid's deepest level, pixels.
+    pub cell_px: u32,
+}
+
+/// The mosaic as one image file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MosaicFile {
+    /// File name below the output folder; its bytes never change. Generations that look the same share it.
+    pub file: String,
+    /// Side of a cell in this file, pixels.
+    pub cell_px: u32,
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+}
+
+/// A Deep Zoom pyramid of content-addressed tiles: `t/<level>/<col>_<row>-<hash>.<format>`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pyramid {
+    /// Width of the deepest level, pixels.
+    pub width: u32,
+    /// Height of the deepest level, pixels.
+    pub height: u32,
+    /// Deep Zoom's `TileSize`, pixels.
+    pub tile_size: u32,
+    /// Deep Zoom's `Overlap`, pixels.
+    pub overlap: u32,
+    /// File-name extension of a tile.
+    pub format: String,
+    /// Lowest level kept: the deepest one that fits in a single tile.
+    pub min_level: u32,
+    /// Deepest level, `ceil(log2(max(width, height)))`.
+    pub max_level: u32,
+    /// Tile hashes per level from `min_level` to `max_level`, each row-major, 8 hexadecimal digits a tile, joined.
+    pub levels: Vec<String>,
+}
+
+/// One artwork.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Work {
+    /// Number kept through rename and edit.
+    pub id: ArtworkId,
+    /// Path below the artwork folder, `/`-separated; bytes that are not UTF-8 are percent-encoded, as is `%` itself
+    /// in such a path.
+    pub path: String,
+    /// Column, 0 at the left.
+    pub col: u32,
+    /// Row, 0 at the top.
+    pub row: u32,
+    /// Layout, first coordinate.
+    pub x: f32,
+    /// Layout, second coordinate.
+    pub y: f32,
+    /// BLAKE3 of the file.
+    pub hash: ContentHash,
+    /// File size, bytes.
+    pub size: u64,
+    /// When the artwork was first placed, milliseconds since the Unix epoch.
+    pub added_ms: u64,
+    /// Nearest artworks by embedding, nearest first.
+    pub neighbours: Vec<ArtworkId>,
+    /// Title, where the owner gave one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Who made it, where the owner said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artist: Option<String>,
+    /// Where to read more of it: an `http(s)` or relative URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
+}
+
+/// One of several watched folders.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Folder {
+    /// First part of its works' paths.
+    pub name: String,
+    /// What visitors read.
+    pub title: String,
+}
+
+/// A part of the mosaic where most works bear a word in their names, or which a word of the vocabulary tells apart.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Region {
+    /// The word: lower case if it is from names, as the vocabulary writes it if not. Each region of a manifest has
+    /// another one.
+    pub name: String,
+    /// Words of the vocabulary that tell what the works there show and others do not, the best first, without the name;
+    /// absent where nothing is known but names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub words: Vec<String>,
+    /// Middle of the region, cells from the left edge of the grid.
+    pub col: f32,
+    /// Middle of the region, cells from the top edge of the grid.
+    pub row: f32,
+    /// About how far the region reaches from its middle, cells.
+    pub radius: f32,
+    /// Works there that bear the word in their names; all works there if the name is of the vocabulary.
+    pub works: u32,
+    /// Whether the name is of the vocabulary, found by looking at the works; absent if it is from their names.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub seen: bool,
+}
+
+/// What moved since the generation before.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Moves {
+    /// Works that are new.
+    pub added: u32,
+    /// Works that are gone.
+    pub removed: u32,
+    /// Works placed before that changed their cell, growth apart.
+    pub moved: u32,
+    /// Works that were pushed along by one cell because a row or column was inserted.
+    pub grown: u32,
+}
+
+/// Quality of an arrangement.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Quality {
+    /// The generation it was computed for.
+    pub generation: u64,
+    /// Distance preservation quality of the grid, p = 16 (Barthel et al. 2023), 1 is perfect.
+    pub dpq16: Option<f64>,
+    /// Trustworthiness of the 2-D layout, k = 15 (Venna & Kaski 2001), 1 is perfect.
+    pub trustworthiness: Option<f64>,
+}
