@@ -36,6 +36,7 @@ use tokio::sync::mpsc;
 
 mod beside;
 mod conditions;
+mod explain;
 mod hold;
 mod noticing;
 mod quality;
@@ -48,6 +49,8 @@ mod threads;
 mod validate;
 
 pub use crate::domain::chain;
+pub use explain::explain;
+pub use report::STATUS;
 pub use rooms::{encoder_spec, open_encoder_alone, params, roots};
 pub use serve::CONFIRMATION;
 pub use validate::{Finding, Invalid, validate};
@@ -137,7 +140,11 @@ impl DaemonError {
     pub fn is_configuration(&self) -> bool {
         matches!(
             self,
-            Self::Folder { .. } | Self::Encoder(_) | Self::Vocabulary(_) | Self::Ignore(_)
+            Self::Folder { .. }
+                | Self::Encoder(_)
+                | Self::Vocabulary(_)
+                | Self::Ignore(_)
+                | Self::Publish(PublishError::Held { .. })
         )
     }
 }

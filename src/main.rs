@@ -81,6 +81,9 @@ enum Command {
         /// Print JSON, for scripts.
         #[arg(long)]
         json: bool,
+        /// Say why the file at PATH is or is not shown, and nothing else.
+        #[arg(long, value_name = "PATH", conflicts_with = "json")]
+        explain: Option<PathBuf>,
     },
     /// Say how the mosaic is doing: counts, last publication, every failed file by name and reason.
     #[command(after_help = help::STATUS)]
@@ -224,7 +227,14 @@ fn execute(Arguments { common, command }: Arguments) -> anyhow::Result<()> {
             size,
             seed,
         } => demo_in(&common, &dir, count, size, seed),
-        Command::Validate { json } => cli::validate(&common.load()?, json),
+        Command::Validate {
+            explain: Some(path),
+            ..
+        } => {
+            cli::explain(&common.load()?, &path);
+            Ok(())
+        }
+        Command::Validate { json, .. } => cli::validate(&common.load()?, json),
         Command::Status { json } => cli::status(&common.load()?, json),
         Command::ConfirmRemoval => cli::confirm_removal(&common.load()?),
         Command::Arrange {

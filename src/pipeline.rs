@@ -319,6 +319,12 @@ impl Pipeline {
         }
         let published = self.publisher.publish(&generation, &self.cells, now_ms)?;
         self.unpublished = Rebuilt::default();
+        if self.publisher.take_lost()
+            && let Err(error) = self.chronicle.reopen()
+        {
+            let what = "the history could not be read; the next generation catches up";
+            self.complaints.warn(what, &error);
+        }
         if let Some(manifest) = self.publisher.manifest()
             && let Err(error) = self.chronicle.note(manifest)
         {

@@ -13,7 +13,7 @@ pub(crate) use vectors::{Query, arrange, export, similar};
 use anyhow::{Context, bail};
 use mosaicd::{
     config::Config,
-    daemon::{self, CONFIRMATION, Finding},
+    daemon::{self, CONFIRMATION, Finding, STATUS},
     service::{
         escape::escaped,
         human::render_human,
@@ -68,10 +68,23 @@ pub(crate) fn validate(config: &Config, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// `mosaicd validate --explain`.
+pub(crate) fn explain(config: &Config, path: &Path) {
+    println!("{}", escaped(&daemon::explain(config, path)));
+}
+
 /// `mosaicd status`.
 pub(crate) fn status(config: &Config, json: bool) -> anyhow::Result<()> {
-    let path = config.folders.output.join("status.json");
-    let text = match fs::read_to_string(&path) {
+    let path = config.folders.output.join(STATUS);
+    // While the output cannot be written, the status is in the state folder.
+    let aside = fs::read_to_string(config.folders.state.join(STATUS)).ok();
+    let updated = |text: &str| Status::from_json(text).map_or(0, |status| status.updated_ms);
+    let text = match (fs::read_to_string(&path), aside) {
+        (Ok(text), Some(aside)) if updated(&aside) > updated(&text) => Ok(aside),
+        (Err(_), Some(aside)) => Ok(aside),
+        (text, _) => text,
+    };
+    let text = match text {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             bail!(

@@ -4,10 +4,10 @@ use super::{Event, serving::Encoders, wall_ms};
 use crate::{
     config::Config,
     describe::Mistake,
-    domain::{Job, Report, manifest::GridSize},
+    domain::{Job, Refusal, Report, Retry, SkipReason, manifest::GridSize},
     pipeline::portable,
     plan::Plan,
-    publish::Notes,
+    publish::{Notes, PublishError},
     service::{
         limit::Said,
         metrics::{self, Metrics},
@@ -17,12 +17,17 @@ use crate::{
     },
 };
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
+    fs,
+    path::PathBuf,
     time::Duration,
 };
 
 /// The status is written this often at most.
 const EVERY_MS: u64 = 500;
+
+/// Name of the status, in the output folder or, while that cannot be written, in the state folder.
+pub const STATUS: &str = "status.json";
 
 /// Failures listed by name at most; the rest is counted (a folder of junk must not make a status of megabytes).
 const LISTED: usize = 10_000;
@@ -45,6 +50,12 @@ pub(super) struct Reporter<'a> {
     mistakes: Vec<Mistake>,
     /// When each failure was first reported, by path and reason.
     failed: HashMap<(String, String), u64>,
+    /// Files that are no pictures and not named like any.
+    other: HashSet<PathBuf>,
+    /// Where the status goes when the output cannot be written, and why it cannot.
+    aside: PathBuf,
+    unwritten: Option<String>,
+    output: PathBuf,
     /// Files that were said to be left out, as they were then; a reload reads them again.
     warned: Said,
 }
@@ -69,6 +80,10 @@ impl<'a> Reporter<'a> {
             seen: (0, 0),
             mistakes: Vec::new(),
             failed: HashMap::new(),
+            other: HashSet::new(),
+            aside: PathBuf::new(),
+            unwritten: None,
+            output: PathBuf::new(),
             warned: Said::default(),
         }
     }
@@ -76,6 +91,8 @@ impl<'a> Reporter<'a> {
     /// Takes over what a reload may have changed.
     pub(super) fn configure(&mut self, config: &Config, encoders: &Encoders) {
         self.notes = Notes::open(&config.folders.output).ok();
+        self.output.clone_from(&config.folders.output);
+        self.aside = config.folders.state.join(STATUS);
         // A new plan counts its inputs from nothing, and may come to the same number.
         self.seen = (u64::MAX, 0);
         encoders.serving.name().clone_into(&mut self.status.model);
@@ -99,7 +116,15 @@ impl<'a> Reporter<'a> {
                     self.metrics.embedded += 1;
                     self.metrics.stage("embed", took);
                 }
-                self.metrics.file_failures += u64::from(outcome.result.is_err());
+                let path = &outcome.job.path;
+                let no_picture = |refusal: &Refusal| refusal.retry == Retry::NoPicture;
+                match outcome.result.as_ref().is_err_and(no_picture) {
+                    true => drop(self.other.insert(path.clone())),
+                    false => {
+                        self.other.remove(path);
+                        self.metrics.file_failures += u64::from(outcome.result.is_err());
+                    }
+                }
             }
             Event::Done(Ok(report)) => self.published(report),
             Event::Done(Err(_)) => self.metrics.rebuild_failures += 1,
@@ -212,17 +237,37 @@ impl<'a> Reporter<'a> {
                 total: 0,
             },
         });
+        let is_other = |path: &PathBuf| self.other.contains(path);
+        let other = plan
+            .refused()
+            .iter()
+            .filter(|(path, _)| is_other(path))
+            .count();
+        // What concerns a whole folder is told as a condition.
+        let told = |reason: &SkipReason| {
+            let folders = [
+                SkipReason::Own,
+                SkipReason::RulesUnread,
+                SkipReason::RulesChanged,
+            ];
+            folders.contains(reason)
+        };
         status.counts = Counts {
             pending,
-            failed: plan.refused().len() as u64,
-            skipped: plan.skipped().len() as u64,
+            failed: (plan.refused().len() - other) as u64,
+            skipped: plan
+                .skipped()
+                .iter()
+                .filter(|(_, reason)| !told(reason))
+                .count() as u64,
+            other: other as u64,
             ..status.counts
         };
         let mistakes = self.mistakes.iter();
         let mistakes = mistakes.map(|mistake| (mistake.file.clone(), mistake.what.clone(), false));
-        let refused = plan.refused().iter();
+        let refused = plan.refused().iter().filter(|(path, _)| !is_other(path));
         let refused = refused.map(|(path, r)| (portable(path), r.reason.clone(), r.again));
-        let skipped = plan.skipped().iter();
+        let skipped = plan.skipped().iter().filter(|(_, reason)| !told(reason));
         let skipped = skipped.map(|(path, reason)| (portable(path), reason.to_string(), false));
         let mut known = std::mem::take(&mut self.failed);
         status.failures.clear();
@@ -275,14 +320,45 @@ impl<'a> Reporter<'a> {
         self.status.updated_ms = wall;
         (self.observe)(&self.status);
         let metrics = metrics::render(&self.status, &self.metrics);
-        let Some(notes) = &self.notes else { return };
-        for (name, text) in [
-            ("status.json", self.status.to_json()),
-            ("metrics.prom", metrics),
-        ] {
-            if let Err(error) = notes.write(name, text.as_bytes()) {
-                tracing::debug!(path = name, error = %error, "cannot be written");
+        let written =
+            self.write_notes(&[(STATUS, self.status.to_json()), ("metrics.prom", metrics)]);
+        match written {
+            Ok(()) => {
+                if self.unwritten.take().is_some() {
+                    // The one in the output is the newer one from now on.
+                    drop(fs::remove_file(&self.aside));
+                }
+            }
+            Err(error) => {
+                tracing::debug!(%error, "the status cannot be written into the output");
+                self.unwritten = Some(error.to_string());
+                let new = self.aside.with_extension("new");
+                let aside = fs::write(&new, self.status.to_json());
+                if let Err(error) = aside.and_then(|()| fs::rename(&new, &self.aside)) {
+                    tracing::debug!(%error, "nor into the state folder");
+                }
             }
         }
+    }
+
+    fn write_notes(&mut self, files: &[(&str, String)]) -> Result<(), PublishError> {
+        let notes = match self.notes.take() {
+            Some(notes) => notes,
+            None => Notes::open(&self.output)?,
+        };
+        for (name, text) in files {
+            notes.write(name, text.as_bytes())?;
+        }
+        self.notes = Some(notes);
+        Ok(())
+    }
+
+    /// What keeps the status from being written into the output: what it is, and what to do.
+    pub(super) fn conditions(&self) -> Option<(String, String)> {
+        let error = self.unwritten.as_ref()?;
+        Some((
+            format!("the output folder cannot be written: {error}"),
+            "make it writable, or make space; it heals by itself then".to_owned(),
+        ))
     }
 }

@@ -322,7 +322,7 @@ pub(super) fn wordless(config: &Config) -> String {
     }
 }
 
-fn limits(config: &Config) -> DecodeLimits {
+pub(super) fn limits(config: &Config) -> DecodeLimits {
     DecodeLimits {
         max_pixels: config.decode.max_megapixels * 1_000_000,
         ..DecodeLimits::default()

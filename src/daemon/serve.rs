@@ -15,8 +15,9 @@ use crate::{
     domain::{Job, Refusal, Report, Retry},
     pipeline::PipelineError,
     plan::{Command, Input, Plan},
+    publish::names,
     service::{limit::Complaints, progress::Progress, signals::Signal, systemd::Notifier},
-    watch::WatchEvent,
+    watch::{RootId, WatchEvent, root_id},
 };
 use std::{
     collections::VecDeque,
@@ -74,6 +75,8 @@ pub(super) struct Loop<'a, 'b> {
     collect_at: Instant,
     /// Whether files wait because the state folder cannot be written.
     blocked: bool,
+    /// Which folder the output was a second ago; `None` within the first one, and none if it was gone.
+    output: Option<Option<RootId>>,
 }
 
 impl<'a, 'b> Loop<'a, 'b> {
@@ -110,6 +113,7 @@ impl<'a, 'b> Loop<'a, 'b> {
             reading: Progress::default(),
             collect_at: now + COLLECT_FIRST,
             blocked: false,
+            output: None,
         }
     }
 
@@ -173,6 +177,7 @@ impl Loop<'_, '_> {
     fn report(&mut self, now: bool) {
         let mut conditions = conditions(&self.plan, self.blocked, self.noticing.blind());
         conditions.extend(self.noticing.conditions());
+        conditions.extend(self.reporter.conditions());
         self.reporter.update(&self.plan, conditions, now);
     }
 
@@ -420,6 +425,9 @@ impl Loop<'_, '_> {
             }
             return;
         }
+        if self.is_output_lost() {
+            self.plan_on(Input::Due);
+        }
         match self.noticing.beat(&self.events) {
             Outlook::Same => {}
             Outlook::Scan => self.plan_on(Input::Rescan),
@@ -445,6 +453,16 @@ impl Loop<'_, '_> {
         }
     }
 
+    /// Whether the output folder is another one than a second ago, or its manifest is gone: publishing makes it again.
+    fn is_output_lost(&mut self) -> bool {
+        let output = &self.config.folders.output;
+        let now = root_id(output).ok();
+        let replaced = self.output.is_some_and(|before| before != now);
+        self.output = Some(now);
+        let emptied = now.is_some() && !output.join(names::MANIFEST).exists();
+        self.generation > 0 && self.plan.is_calm() && (replaced || emptied)
+    }
+
     /// Whether a single pass has nothing left to do.
     fn is_done(&self) -> bool {
         if !matches!(self.mode, Mode::Once) {
@@ -463,7 +481,7 @@ impl Loop<'_, '_> {
         let error = &refusal.reason;
         let news = match refusal.retry {
             // It is being written, or gone: no news.
-            Retry::Look => false,
+            Retry::Look | Retry::NoPicture => false,
             // Not the file's doing: it may happen to it again, and be over in between.
             Retry::Wait => true,
             Retry::Later | Retry::WhenChanged => self.reporter.is_news(job, error),

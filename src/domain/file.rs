@@ -74,6 +74,8 @@ pub enum Retry {
     Wait,
     /// When the file changes.
     WhenChanged,
+    /// When the file changes; it is no picture and does not claim to be one, so this is no failure.
+    NoPicture,
 }
 
 /// An error and its causes in one line, without saying anything twice.

@@ -47,6 +47,19 @@ impl Chronicle {
                 .and_then(|text| twins::read(&text))
                 .unwrap_or_default(),
         };
+        chronicle.read()?;
+        Ok(chronicle)
+    }
+
+    /// Reads the journal again: the folder is another one now.
+    pub fn reopen(&mut self) -> Result<(), PublishError> {
+        self.folder.reopen()?;
+        self.read()
+    }
+
+    fn read(&mut self) -> Result<(), PublishError> {
+        let chronicle = self;
+        (chronicle.past, chronicle.bytes) = (Some(Past::default()), 0);
         let text = chronicle.journal()?;
         match Past::read(&text) {
             None => {
@@ -60,7 +73,7 @@ impl Chronicle {
                 }
             }
         }
-        Ok(chronicle)
+        Ok(())
     }
 
     /// Notes a published generation.

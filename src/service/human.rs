@@ -63,6 +63,7 @@ fn write(out: &mut String, status: &Status, life: Life, now_ms: u64) -> fmt::Res
         (counts.pending, "pending"),
         (counts.failed, "failed"),
         (counts.skipped, "skipped"),
+        (counts.other, "other files"),
         (counts.twins, "twins (see twins.json)"),
     ] {
         if count > 0 {

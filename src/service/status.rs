@@ -115,8 +115,10 @@ pub struct Counts {
     pub pending: u64,
     /// Failed; each is in [`Status::failures`].
     pub failed: u64,
-    /// Left out on purpose: ignored names, links, no image by its extension.
+    /// Left out on purpose: links, named pipes and their like.
     pub skipped: u64,
+    /// No pictures and not named like any: sidecars, texts, PDFs.
+    pub other: u64,
     /// In the mosaic though the same picture is there already, in another encoding or size; see `twins.json`.
     pub twins: u64,
 }
@@ -237,6 +239,7 @@ pub(crate) mod tests {
                 pending: 3,
                 failed: 2,
                 skipped: 1,
+                other: 0,
                 twins: 2,
             },
             progress: Some(Progress {

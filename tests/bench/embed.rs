@@ -22,6 +22,7 @@ use mosaicd::{
         tile::{Fit, TileSpec},
     },
     demo,
+    domain::Job,
     embed::{
         Encoder,
         clip::OnnxEncoder,
@@ -29,7 +30,7 @@ use mosaicd::{
         preprocess::Preprocess,
         session::{Device, Runtime},
     },
-    ingest::{Attempts, Ingest, Job, threads_or_all},
+    ingest::{Attempts, Ingest, threads_or_all},
     publish::CellStore,
     store::SledStore,
     watch::Roots,
