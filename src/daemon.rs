@@ -1,26 +1,26 @@
 //! The shell around everything: one select loop that owns all mutable state.
 //!
-//! It starts the threads (watcher, scanner, readers, pipeline, polish, quality, words), turns what they say into
+//! It starts the threads (watcher, scanner, readers, pipeline, background work), turns what they say into
 //! [`Event`]s of one closed enum, hands each to `plan`, and carries the plan's commands out. It also writes the status,
 //! talks to systemd, and takes signals. A reload is a restart in place: the new configuration is proven first, then the
-//! rooms are opened anew over the same store.
+//! rooms are opened again over the same store.
 //!
 //! Invariant: after `run` returns, no thread of it touches the store or the output any more.
 
 use crate::{
     config::{Config, ConfigError},
     describe::{Descriptions, Mistake},
-    domain::{Outcome, Report, Scan, manifest::Quality},
+    domain::{Outcome, Report, Scan},
     embed::{EncodeError, Encoder},
-    history::twins::Groups,
-    pipeline::{PipelineError, Polished, Worded},
-    plan::{Plan, Quiet, Settings, Settle, Shadow},
+    pipeline::PipelineError,
+    plan::{Plan, Quiet, Settings, Shadow},
     publish::PublishError,
     service::{signals, status::Status, systemd::Notifier, telemetry::LevelHandle},
     store::StoreError,
     watch::{Ignore, IgnoreError, Rules},
 };
-use hold::Hold;
+use background::Found;
+use removal_guard::RemovalGuard;
 use report::Reporter;
 use rooms::Rooms;
 use serve::Loop;
@@ -31,22 +31,22 @@ use std::{
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
-use threads::Hands;
 use tokio::sync::mpsc;
+use workers::Workers;
 
-mod beside;
+mod background;
 mod conditions;
 mod explain;
-mod hold;
-mod noticing;
 mod quality;
 mod reload;
+mod removal_guard;
 mod report;
 mod rooms;
 mod serve;
 mod serving;
-mod threads;
 mod validate;
+mod watching;
+mod workers;
 
 pub use crate::domain::chain;
 pub use explain::explain;
@@ -166,14 +166,8 @@ enum Event {
     Ingested(Outcome),
     /// The pipeline did what it was asked.
     Done(Result<Report, PipelineError>),
-    /// The quality of a generation was computed, and which works are one picture; `None`: it could not be.
-    Measured(Option<(Quality, Groups)>),
-    /// Words for the published regions were looked for; `None`: there is nothing to say.
-    Worded(Option<Worded>),
-    /// The grid was polished; `None`: it was not.
-    Polished(Option<Polished>),
-    /// A large map has followed its arrivals a bit further; whether some of it may be left.
-    Settled(bool),
+    /// Background work ended.
+    Ended(Found),
 }
 
 /// What ended the loop.
@@ -240,9 +234,9 @@ pub fn run(
         let (events, mut inbox) = mpsc::unbounded_channel();
         let opened = Rooms::open(&config, &store, &encoders, started).and_then(|rooms| {
             let ignore = Ignore::new(&config.watch.ignore)?;
-            Hands::start(rooms, &config, ignore, &events)
+            Workers::start(rooms, &config, ignore, &events)
         });
-        let (hands, known) = match (opened, proven.take()) {
+        let (workers, known) = match (opened, proven.take()) {
             (Ok(opened), _) => opened,
             (Err(error), Some(old)) => {
                 let error = chain(&error);
@@ -289,12 +283,11 @@ pub fn run(
             );
             shadow
         });
-        let settle = Settle::new(quiet(&config));
-        let mut plan = Plan::new(settings(&config), settle, known, shadow);
-        let (hold, held_ms) = Hold::open(&config.folders.state);
+        let mut plan = Plan::new(settings(&config, &mode), known, shadow);
+        let (guard, held_ms) = RemovalGuard::open(&config.folders.state);
         plan.go_on_holding(held_ms);
         let of = (&config, &mode);
-        let mut round = Loop::new(of, &notifier, &mut reporter, events, (plan, hands, hold));
+        let mut round = Loop::new(of, &notifier, &mut reporter, events, (plan, workers, guard));
         match runtime.block_on(round.serve(&mut inbox, &mut signals)) {
             Next::Reload(new) => {
                 notifier.reloading();
@@ -312,7 +305,7 @@ pub fn run(
             Next::Died => return Err(DaemonError::Died),
             next @ (Next::Stop | Next::Idle) => {
                 notifier.stopping();
-                round.end(Some(threads::STOP));
+                round.end(Some(workers::STOP));
                 let status = reporter.stopped();
                 let idle = matches!(next, Next::Idle);
                 return Ok(if idle {
@@ -349,21 +342,19 @@ fn report_wait(notifier: &Notifier, error: &DaemonError) {
     notifier.waiting(&error, 4 * rooms::RETRY);
 }
 
-fn settings(config: &Config) -> Settings {
+fn settings(config: &Config, mode: &Mode) -> Settings {
     let watch = &config.watch;
     Settings {
+        quiet: Quiet {
+            closed_ms: watch.settle_ms,
+            stable_ms: watch.stable_ms,
+            ..Quiet::default()
+        },
         gather_ms: 1_000.max(2 * watch.settle_ms),
         rescan_ms: watch.rescan_s * 1_000,
         hold: watch.mass_removal == crate::config::MassRemoval::Hold,
         grace_ms: watch.removal_grace_h * 3_600_000,
-    }
-}
-
-fn quiet(config: &Config) -> Quiet {
-    Quiet {
-        closed_ms: config.watch.settle_ms,
-        stable_ms: config.watch.stable_ms,
-        ..Quiet::default()
+        once: matches!(mode, Mode::Once),
     }
 }
 

@@ -86,7 +86,9 @@ pub struct Pipeline {
     erasing: Erasing,
     /// The embeddings for `export` and `similar`; opened at the first publication and after an error.
     shared: Option<VectorFile>,
-    /// What could not be done beside the task itself, and is tried again.
+    /// A polished grid that a task is to take over.
+    polished: Option<Polished>,
+    /// What could not be done besides a task, and is tried again.
     complaints: Complaints,
 }
 
@@ -127,6 +129,7 @@ impl Pipeline {
             wording: Wording::Off,
             erasing: Erasing::open(state),
             shared: None,
+            polished: None,
             complaints: Complaints::default(),
         })
     }
@@ -145,9 +148,9 @@ impl Pipeline {
         }
     }
 
-    /// Lets a large map follow its arrivals for some 10,000 points; says whether it moved any. Cells stay, and the
-    /// next generation brings the points to disk and to readers.
-    pub fn settle(&mut self) -> bool {
+    /// Lets a large map drift after its arrivals, some 10,000 points at a time; says whether it moved any. Cells stay, and
+    /// the next generation brings the points to disk and to readers.
+    pub fn drift(&mut self) -> bool {
         let moved = self.collection.layout.settle(&self.params.layout);
         self.unsaved |= moved;
         moved
@@ -216,6 +219,7 @@ impl Pipeline {
                     rebuild::apply(collection, changes, now_ms, params)
                 })?
             }
+            Task::Polish => self.take_polished(),
             Task::Relayout => self.rebuild(rebuild::relayout)?,
         };
         stages.done("layout");

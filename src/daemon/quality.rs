@@ -1,7 +1,7 @@
-//! What is computed beside everything else, when nothing was published for a while: how good the arrangement is, and
-//! which works are one picture.
+//! What is computed in the background once nothing was published for a while: how good the arrangement is, and which works
+//! are one picture.
 
-use super::beside::on_one_core;
+use super::background::on_one_core;
 use crate::{
     domain::{ContentHash, manifest::Quality},
     grid::quality::dpq16,

@@ -1,6 +1,6 @@
 //! The daemon's status: collected here, written to `status.json` and `metrics.prom`, shown to whoever observes.
 
-use super::{Event, serving::Encoders, wall_ms};
+use super::{Event, background::Found, serving::Encoders, wall_ms};
 use crate::{
     config::Config,
     describe::Mistake,
@@ -128,7 +128,7 @@ impl<'a> Reporter<'a> {
             }
             Event::Done(Ok(report)) => self.published(report),
             Event::Done(Err(_)) => self.metrics.rebuild_failures += 1,
-            Event::Measured(Some((quality, twins))) => {
+            Event::Ended(Found::Measure(Some((quality, twins)))) => {
                 self.status.quality = Some(Quality {
                     generation: quality.generation,
                     dpq16: quality.dpq16,
@@ -136,11 +136,7 @@ impl<'a> Reporter<'a> {
                 });
                 self.status.counts.twins = twins.iter().map(|group| group.len() as u64 - 1).sum();
             }
-            Event::Measured(None)
-            | Event::Worded(_)
-            | Event::Polished(_)
-            | Event::Settled(_)
-            | Event::Woken => {}
+            Event::Ended(_) | Event::Woken => {}
         }
     }
 
@@ -238,11 +234,7 @@ impl<'a> Reporter<'a> {
             },
         });
         let is_other = |path: &PathBuf| self.other.contains(path);
-        let other = plan
-            .refused()
-            .iter()
-            .filter(|(path, _)| is_other(path))
-            .count();
+        let other = plan.refused().filter(|(path, _)| is_other(path)).count();
         // What concerns a whole folder is told as a condition.
         let told = |reason: &SkipReason| {
             let folders = [
@@ -254,7 +246,7 @@ impl<'a> Reporter<'a> {
         };
         status.counts = Counts {
             pending,
-            failed: (plan.refused().len() - other) as u64,
+            failed: (plan.refused_count() - other) as u64,
             skipped: plan
                 .skipped()
                 .iter()
@@ -265,7 +257,7 @@ impl<'a> Reporter<'a> {
         };
         let mistakes = self.mistakes.iter();
         let mistakes = mistakes.map(|mistake| (mistake.file.clone(), mistake.what.clone(), false));
-        let refused = plan.refused().iter().filter(|(path, _)| !is_other(path));
+        let refused = plan.refused().filter(|(path, _)| !is_other(path));
         let refused = refused.map(|(path, r)| (portable(path), r.reason.clone(), r.again));
         let skipped = plan.skipped().iter().filter(|(_, reason)| !told(reason));
         let skipped = skipped.map(|(path, reason)| (portable(path), reason.to_string(), false));

@@ -3,12 +3,12 @@
 use super::{
     Event, Mode, Next, chain,
     conditions::conditions,
-    hold::Hold,
-    noticing::{Noticing, Outlook},
     reload,
+    removal_guard::RemovalGuard,
     report::Reporter,
-    threads::Hands,
     wall_ms,
+    watching::{Check, Watching},
+    workers::Workers,
 };
 use crate::{
     config::Config,
@@ -33,17 +33,10 @@ pub const CONFIRMATION: &str = "confirm-removal";
 const BEAT: Duration = Duration::from_secs(1);
 /// In a single pass, files still being written are waited for this long.
 const LINGER_MS: u64 = 30_000;
-/// The quality is computed when nothing was published for this long: it takes seconds of one core in large collections.
-const MEASURE_AFTER: Duration = Duration::from_secs(10);
 /// A task that runs longer than this is taken for stuck, and the watchdog is not fed any more.
 const STUCK_MS: u64 = 3 * 3_600_000;
 /// Likewise when files are being read and none of them gets done: the largest takes seconds.
 const READING_STUCK_MS: u64 = 600_000;
-/// Old generations and unneeded cells are collected this often, when nothing else is going on.
-const COLLECT: Duration = Duration::from_secs(60);
-/// The first time sooner, so that frequent restarts do not put it off for good.
-const COLLECT_FIRST: Duration = Duration::from_secs(10);
-
 /// One run of the loop, from opening the rooms to closing them.
 pub(super) struct Loop<'a, 'b> {
     config: &'a Config,
@@ -52,27 +45,17 @@ pub(super) struct Loop<'a, 'b> {
     reporter: &'a mut Reporter<'b>,
     events: UnboundedSender<Event>,
     plan: Plan,
-    hands: Hands,
-    hold: Hold,
+    workers: Workers,
+    guard: RemovalGuard,
     started: Instant,
-    noticing: Noticing,
+    watching: Watching,
     complaints: Complaints,
-    generation: u64,
-    published: Instant,
-    measured: u64,
-    /// Whether the map may have to follow its arrivals, which it does when nothing else is going on.
-    unsettled: bool,
-    /// How many things are being computed beside everything else: a polish, quality, words.
-    beside: usize,
-    /// Whether the grid is to be polished when nothing else is going on.
-    wants_polish: bool,
     ready: bool,
     /// Whether a task runs, and how many have ended.
     tasks: (bool, u64),
     files: u64,
     rebuilding: Progress,
     reading: Progress,
-    collect_at: Instant,
     /// Whether files wait because the state folder cannot be written.
     blocked: bool,
     /// Which folder the output was a second ago; `None` within the first one, and none if it was gone.
@@ -85,7 +68,7 @@ impl<'a, 'b> Loop<'a, 'b> {
         notifier: &'a Notifier,
         reporter: &'a mut Reporter<'b>,
         events: UnboundedSender<Event>,
-        (plan, hands, hold): (Plan, Hands, Hold),
+        (plan, workers, guard): (Plan, Workers, RemovalGuard),
     ) -> Self {
         let now = Instant::now();
         Self {
@@ -95,23 +78,16 @@ impl<'a, 'b> Loop<'a, 'b> {
             reporter,
             events,
             plan,
-            hands,
-            hold,
+            workers,
+            guard,
             started: now,
-            noticing: Noticing::new(config, matches!(mode, Mode::Once)),
+            watching: Watching::new(config, matches!(mode, Mode::Once)),
             complaints: Complaints::default(),
-            generation: 0,
-            published: now,
-            measured: 0,
-            unsettled: true,
-            beside: 0,
-            wants_polish: false,
             ready: false,
             tasks: (false, 0),
             files: 0,
             rebuilding: Progress::default(),
             reading: Progress::default(),
-            collect_at: now + COLLECT_FIRST,
             blocked: false,
             output: None,
         }
@@ -119,10 +95,10 @@ impl<'a, 'b> Loop<'a, 'b> {
 
     /// Ends the threads, within `limit` if there is one; systemd is told meanwhile that all is well.
     pub(super) fn end(mut self, limit: Option<Duration>) {
-        self.hold.keep(&self.plan, true);
-        drop(self.noticing);
+        self.guard.keep(&self.plan, true);
+        drop(self.watching);
         let notifier = self.notifier;
-        self.hands.end(limit, || notifier.watchdog());
+        self.workers.end(limit, || notifier.watchdog());
     }
 }
 
@@ -133,7 +109,7 @@ impl Loop<'_, '_> {
         inbox: &mut UnboundedReceiver<Event>,
         signals: &mut UnboundedReceiver<Signal>,
     ) -> Next {
-        self.noticing.watch(&self.events);
+        self.watching.watch(&self.events);
         self.plan_on(Input::Start);
         let mut beat = Instant::now();
         loop {
@@ -155,17 +131,21 @@ impl Loop<'_, '_> {
             if beat.elapsed() >= BEAT {
                 beat = Instant::now();
                 self.beat();
-                if self.hands.any_died() {
+                if self.workers.any_died() {
                     return Next::Died;
                 }
             }
-            self.settle_down();
+            if !self.ready && self.plan.has_scanned() {
+                self.ready = true;
+                self.notifier.ready(&self.reporter.line());
+            }
             self.report(false);
             if self.plan.can_take_over() {
                 tracing::info!("the next model has embedded every work; it takes over");
                 return Next::TakeOver;
             }
-            if self.is_done() {
+            let settled = self.watching.has_settled() || self.plan.scan_error().is_some();
+            if matches!(self.mode, Mode::Once) && settled && self.plan.is_over(LINGER_MS) {
                 self.blocked = self.plan.is_blocked();
                 self.report(true);
                 return Next::Idle;
@@ -175,8 +155,8 @@ impl Loop<'_, '_> {
 
     /// Brings the status up to date, if it is time to, or `now`.
     fn report(&mut self, now: bool) {
-        let mut conditions = conditions(&self.plan, self.blocked, self.noticing.blind());
-        conditions.extend(self.noticing.conditions());
+        let mut conditions = conditions(&self.plan, self.blocked, self.watching.blind());
+        conditions.extend(self.watching.conditions());
         conditions.extend(self.reporter.conditions());
         self.reporter.update(&self.plan, conditions, now);
     }
@@ -190,7 +170,7 @@ impl Loop<'_, '_> {
         self.reporter.event(&event);
         match event {
             Event::Woken => {
-                let events = self.noticing.drain();
+                let events = self.watching.drain();
                 events.into_iter().for_each(|event| self.watched(event));
             }
             Event::Scanned {
@@ -200,14 +180,14 @@ impl Loop<'_, '_> {
             } => {
                 let took = Duration::from_millis(wall_ms().saturating_sub(began));
                 let folders = scan.as_ref().map(|scan| &scan.folders);
-                let changed = self.noticing.scanned(took, rules.clone(), folders.ok());
+                let changed = self.watching.scanned(took, rules.clone(), folders.ok());
                 if let Some(rules) = rules
                     && (changed || !self.ready)
                 {
-                    self.hands.rules(rules);
+                    self.workers.rules(rules);
                 }
                 if let Ok(scan) = &scan {
-                    self.noticing.found(scan);
+                    self.watching.found(scan);
                 }
                 if let Err(error) = &scan {
                     self.warn(
@@ -221,8 +201,8 @@ impl Loop<'_, '_> {
                 });
             }
             Event::Described(described, mistakes) => {
-                self.noticing.described(&mistakes);
-                self.hands.describe(described);
+                self.watching.described(&mistakes);
+                self.workers.describe(described);
                 self.plan_on(Input::Due);
             }
             Event::Ingested(outcome) => {
@@ -236,25 +216,10 @@ impl Loop<'_, '_> {
                 self.plan_on(Input::Ingested(outcome));
             }
             Event::Done(result) => self.done(result),
-            Event::Settled(more) => self.unsettled |= more,
-            Event::Measured(found) => {
-                self.beside -= 1;
-                if let Some((quality, twins)) = found {
-                    self.hands.grade(quality, twins);
-                }
-            }
-            Event::Polished(done) => {
-                self.beside -= 1;
-                if let Some(polished) = done {
-                    self.hands.polished(polished);
-                    self.plan_on(Input::Due);
-                }
-            }
-            Event::Worded(found) => {
-                self.beside -= 1;
-                if let Some(worded) = found {
-                    self.hands.word(worded);
-                }
+            Event::Ended(found) => {
+                let (work, any) = found.work();
+                self.workers.take(found);
+                self.plan_on(Input::Ended { work, found: any });
             }
         }
     }
@@ -266,16 +231,17 @@ impl Loop<'_, '_> {
         while let Some(command) = commands.pop_front() {
             match command {
                 Command::Scan => {
-                    self.noticing.scan_asked();
-                    self.hands.scan(self.noticing.writing());
+                    self.watching.scan_asked();
+                    self.workers.scan(self.watching.writing());
                 }
-                Command::Ingest(job) => self.hands.ingest(job),
+                Command::Ingest(job) => self.workers.ingest(job),
                 Command::Run(task) => {
                     self.tasks.0 = true;
-                    self.hands.run(task);
+                    self.workers.run(task);
                 }
+                Command::Background(work) => self.workers.begin(work),
                 Command::Look(path) => {
-                    let input = self.noticing.look(path);
+                    let input = self.watching.look(path);
                     commands.extend(self.plan.on(input, now));
                 }
             }
@@ -284,26 +250,26 @@ impl Loop<'_, '_> {
 
     fn watched(&mut self, event: WatchEvent) {
         match event {
-            WatchEvent::Touched { path, .. } if self.noticing.rules().leave_out(&path) => {}
+            WatchEvent::Touched { path, .. } if self.watching.rules().leave_out(&path) => {}
             WatchEvent::Touched { path, touch } => self.plan_on(Input::Touched { path, touch }),
             WatchEvent::Removed { path } | WatchEvent::Subtree(path) => {
-                let input = self.noticing.look(path);
+                let input = self.watching.look(path);
                 self.plan_on(input);
             }
             WatchEvent::Lost => {
-                self.noticing.lost();
+                self.watching.lost();
                 tracing::info!("events were lost; scanning");
                 self.reporter.asked_to_scan();
                 self.plan_on(Input::Rescan);
             }
             WatchEvent::Instructed { path, writing } => {
                 tracing::info!(path = %path.display(), writing, "the owner's file changed; scanning");
-                self.noticing.instructed(path, writing);
+                self.watching.instructed(path, writing);
                 self.reporter.asked_to_scan();
                 self.plan_on(Input::Rescan);
             }
             WatchEvent::Failed(error) => {
-                self.noticing.failed(chain(&error));
+                self.watching.failed(chain(&error));
                 self.plan_on(Input::Rescan);
             }
         }
@@ -327,16 +293,10 @@ impl Loop<'_, '_> {
                         "published"
                     );
                 }
-                self.wants_polish = report.wants_polish;
                 if report.changed {
-                    self.noticing.published();
+                    self.watching.published();
                 }
-                if report.changed || self.generation == 0 {
-                    self.generation = report.generation;
-                    self.published = Instant::now();
-                    self.unsettled = true;
-                    self.notifier.status(&self.reporter.line());
-                }
+                self.notifier.status(&self.reporter.line());
                 Ok(report)
             }
             Err(error) => {
@@ -352,32 +312,6 @@ impl Loop<'_, '_> {
         self.plan_on(Input::Done(result));
     }
 
-    /// What is done when nothing else is left: READY, the map's settling, the grid's polish, quality and words.
-    fn settle_down(&mut self) {
-        if !self.ready && self.plan.has_scanned() {
-            self.ready = true;
-            self.notifier.ready(&self.reporter.line());
-        }
-        if !self.plan.is_calm() || self.generation == 0 {
-            return;
-        }
-        let quiet = matches!(self.mode, Mode::Once) || self.published.elapsed() > MEASURE_AFTER;
-        if self.unsettled && self.plan.is_idle() && matches!(self.mode, Mode::Watch { .. }) {
-            self.unsettled = false;
-            self.hands.settle();
-        }
-        if self.beside > 0 || !quiet {
-            return;
-        }
-        if self.wants_polish && self.plan.is_idle() {
-            (self.beside, self.wants_polish) = (1, false);
-            self.hands.polish();
-        } else if self.measured != self.generation {
-            (self.beside, self.measured) = (2, self.generation);
-            self.hands.measure();
-        }
-    }
-
     fn signalled(&mut self, signal: Signal) -> Option<Next> {
         match signal {
             Signal::Stop => {
@@ -386,7 +320,7 @@ impl Loop<'_, '_> {
             }
             Signal::Reload => return self.reload(),
             Signal::Relayout => {
-                tracing::info!("laying everything out afresh");
+                tracing::info!("making the whole layout again");
                 self.plan_on(Input::Relayout);
             }
             Signal::Dump => tracing::info!(status = %self.reporter.digest(), "status"),
@@ -413,14 +347,14 @@ impl Loop<'_, '_> {
     fn beat(&mut self) {
         self.blocked = self.plan.is_blocked();
         self.complaints.tell_held_back();
-        self.hold.keep(&self.plan, false);
+        self.guard.keep(&self.plan, false);
         let confirmation = self.config.folders.state.join(CONFIRMATION);
         if fs::remove_file(&confirmation).is_ok() {
             tracing::info!("the removal was confirmed");
             self.plan_on(Input::Confirm);
         }
         if matches!(self.mode, Mode::Once) {
-            if self.noticing.is_due() {
+            if self.watching.is_due() {
                 self.plan_on(Input::Rescan);
             }
             return;
@@ -428,13 +362,13 @@ impl Loop<'_, '_> {
         if self.is_output_lost() {
             self.plan_on(Input::Due);
         }
-        match self.noticing.beat(&self.events) {
-            Outlook::Same => {}
-            Outlook::Scan => self.plan_on(Input::Rescan),
-            Outlook::OtherRoot => {
+        match self.watching.beat(&self.events) {
+            Check::Same => {}
+            Check::Scan => self.plan_on(Input::Rescan),
+            Check::OtherRoot => {
                 self.warn(
                     "another artwork folder",
-                    "an artwork folder is another one now, or gone; watching and scanning anew",
+                    "an artwork folder is another one now, or gone; watching again, and scanning",
                 );
                 self.plan_on(Input::Rescan);
             }
@@ -446,11 +380,6 @@ impl Loop<'_, '_> {
         {
             self.notifier.watchdog();
         }
-        let now = Instant::now();
-        if now > self.collect_at && self.plan.is_calm() {
-            self.collect_at = now + COLLECT;
-            self.hands.collect();
-        }
     }
 
     /// Whether the output folder is another one than a second ago, or its manifest is gone: publishing makes it again.
@@ -460,20 +389,7 @@ impl Loop<'_, '_> {
         let replaced = self.output.is_some_and(|before| before != now);
         self.output = Some(now);
         let emptied = now.is_some() && !output.join(names::MANIFEST).exists();
-        self.generation > 0 && self.plan.is_calm() && (replaced || emptied)
-    }
-
-    /// Whether a single pass has nothing left to do.
-    fn is_done(&self) -> bool {
-        if !matches!(self.mode, Mode::Once) {
-            return false;
-        }
-        let stuck = self.plan.settling() > 0
-            && self.plan.settling() == self.plan.pending()
-            && self.now_ms() > LINGER_MS;
-        let failing = self.plan.failing().is_some() || self.plan.scan_error().is_some();
-        let settled = self.noticing.has_settled() || failing;
-        (self.plan.is_idle() || stuck || failing) && self.beside == 0 && settled
+        self.plan.has_published() && (replaced || emptied)
     }
 
     /// Says that a file is left out, once as it is: the first ones by name, the rest by their number.

@@ -13,12 +13,14 @@ pub enum Task {
         /// Paths that are no more.
         gone: Vec<PathBuf>,
     },
-    /// Lay everything out afresh and publish.
+    /// Take over the grid that was polished in the background, unless works came or went meanwhile, and publish.
+    Polish,
+    /// Make the whole layout again and publish.
     Relayout,
 }
 
 /// What a task did.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Report {
     /// What changed.
     pub rebuilt: Rebuilt,

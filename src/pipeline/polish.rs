@@ -1,7 +1,8 @@
-//! The polish of the whole grid, done beside everything else and taken over when nothing has changed meanwhile.
+//! The polish of the whole grid: done on a thread of its own, and taken over by a task if nothing has changed meanwhile.
 
 use super::Pipeline;
 use crate::{
+    domain::Rebuilt,
     grid::{Grid, GridError, GridParams},
     matrix::Matrix,
     rebuild,
@@ -48,14 +49,20 @@ impl Pipeline {
         })
     }
 
-    /// Takes a polished grid over, unless works came or went meanwhile; the next task saves and publishes it.
-    pub fn polished(&mut self, polished: Polished) {
-        if self.collection.grid != polished.before {
-            return;
-        }
+    /// Keeps a polished grid for [`Task::Polish`](crate::domain::Task).
+    pub fn keep_polished(&mut self, polished: Polished) {
+        self.polished = Some(polished);
+    }
+
+    /// Takes the polished grid over, unless works came or went meanwhile.
+    pub(super) fn take_polished(&mut self) -> Rebuilt {
+        let polished = self.polished.take();
+        let Some(polished) = polished.filter(|p| p.before == self.collection.grid) else {
+            return Rebuilt::default();
+        };
         let rebuilt = rebuild::rearrange(&mut self.collection, polished.after);
         tracing::info!(moved = rebuilt.moved, "the grid is polished");
-        self.unpublished = self.unpublished.and(rebuilt);
         self.unsaved = true;
+        rebuilt
     }
 }

@@ -1,4 +1,4 @@
-//! Words for the regions of what is published: found beside everything else, published when they are known.
+//! Words for the regions of what is published: found on a thread of their own, published when they are known.
 //!
 //! Words belong to the model that made the embeddings: those of another model are dropped with the first generation of
 //! the new one, and absent until they are found again.
@@ -30,7 +30,7 @@ pub struct Unworded {
     generation: u64,
     list: Arc<WordList>,
     state: PathBuf,
-    collection: Arc<Collection>,
+    collection: Collection,
     regions: Vec<Region>,
 }
 
@@ -86,14 +86,10 @@ impl Pipeline {
     }
 
     /// What the published regions' words are to be found from, if they are; takes away words that are not wanted.
-    /// `collection` is a copy of the placed works.
     ///
     /// # Errors
     /// The manifest could not be rewritten without words.
-    pub fn unworded(
-        &mut self,
-        collection: Arc<Collection>,
-    ) -> Result<Option<Unworded>, PublishError> {
+    pub fn unworded(&mut self) -> Result<Option<Unworded>, PublishError> {
         let list = match &self.wording {
             Wording::Off => return self.publisher.publish_words(None, None).map(|()| None),
             Wording::Stay => return Ok(None),
@@ -103,7 +99,7 @@ impl Pipeline {
             generation: manifest.generation,
             list,
             state: self.state.clone(),
-            collection,
+            collection: self.collection.clone(),
             regions: manifest.regions.clone(),
         }))
     }

@@ -4,6 +4,7 @@
 //! only a few works are read in shadow at a time. What comes in meanwhile is embedded by both models as it is read
 //! (`ingest`), so it never enters here. Which model takes over, and when, is `daemon`'s.
 
+use super::{entry::Placed, table::Table};
 use crate::domain::{FileIdentity, Job, Outcome, Retry};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -73,23 +74,19 @@ impl Shadow {
         self.reason.as_deref().map(|reason| (self.failed, reason))
     }
 
-    /// When [`Shadow::next`] is to be asked at the latest.
-    pub(super) fn next_deadline(&self, now_ms: u64) -> Option<u64> {
-        (!self.todo.is_empty() && self.not_before > now_ms).then_some(self.not_before)
+    /// Before when there is nothing to read.
+    pub(super) fn not_before(&self) -> Option<u64> {
+        (!self.todo.is_empty()).then_some(self.not_before)
     }
 
-    /// The works to read now; one that is not `placed` any more is dropped.
-    pub(super) fn next(
-        &mut self,
-        placed: &BTreeMap<PathBuf, FileIdentity>,
-        now_ms: u64,
-    ) -> Vec<Job> {
+    /// The works to read now; one that is not placed any more is dropped.
+    pub(super) fn next(&mut self, table: &Table, now_ms: u64) -> Vec<Job> {
         let mut jobs = Vec::new();
         while now_ms >= self.not_before && self.reading.len() < AT_ONCE {
             let Some(path) = self.todo.pop_first() else {
                 break;
             };
-            if let Some(&identity) = placed.get(&path) {
+            if let Some(Placed { identity, .. }) = table.get(&path).and_then(|e| e.placed) {
                 self.reading.insert(path.clone(), identity);
                 jobs.push(Job { path, identity });
             }

@@ -1,14 +1,10 @@
-//! When to rebuild, with what, and what a rebuild's end means.
+//! When a task may begin, with what, and what its end means.
 //!
 //! It owns the waiting: for company, for the other half of a rename, for the end of an import, and for a disk that
 //! failed.
 
-use super::Plan;
-use crate::domain::{ContentHash, Job, Report, Task};
-use std::{
-    collections::{BTreeMap, HashSet},
-    path::PathBuf,
-};
+use super::{Command, Plan};
+use crate::domain::{Report, Task};
 
 /// How long a work that is gone waits for its new name to be noticed: the halves of a rename may come apart.
 pub(super) const RENAME_MS: u64 = 150;
@@ -18,122 +14,88 @@ pub(super) const BURST_MS: (u64, u64) = (15_000, 120_000);
 const HEAL_MS: (u64, u64) = (2_000, 30_000);
 
 impl Plan {
-    pub(super) fn done(&mut self, result: Result<Report, String>, now_ms: u64) {
-        let Some(task) = self.running.take() else {
-            return;
+    /// The task that runs ended.
+    pub(super) fn done(&mut self, result: Result<Report, String>) -> Vec<Command> {
+        let (Some(task), now_ms) = (self.running.take(), self.now_ms) else {
+            return Vec::new();
         };
-        self.placing.clear();
-        self.leaving.clear();
+        if let Task::Apply { arrivals, gone } = &task {
+            let arrived = arrivals.iter().map(|(job, _)| &job.path);
+            self.table.end_task(arrived.chain(gone), result.is_ok());
+        }
+        let mut looks = Vec::new();
         match result {
-            Ok(_) => {
+            Ok(report) => {
                 self.failing = None;
-                if let Task::Apply { arrivals, gone } = task {
-                    for path in gone {
-                        self.stale.remove(&path);
-                        self.placed.remove(&path);
-                    }
-                    for (Job { path, identity }, _) in arrivals {
-                        self.placed.insert(path, identity);
-                    }
+                self.pending.published(&report, now_ms);
+                let going_on = self.pending() > 0;
+                let longer = (2 * self.burst_ms).min(BURST_MS.1);
+                self.burst_ms = if going_on { longer } else { BURST_MS.0 };
+                for path in report.missing {
+                    self.table.damaged(&path);
+                    looks.push(Command::Look(path));
                 }
-                let calm = self.pending() == 0;
-                self.burst_ms = if calm {
-                    BURST_MS.0
-                } else {
-                    (2 * self.burst_ms).min(BURST_MS.1)
-                };
             }
             Err(reason) => {
                 let tries = self.failing.as_ref().map_or(0, |(_, tries, _)| *tries) + 1;
-                self.failing = Some((reason, tries, now_ms + back_off(HEAL_MS, tries)));
-                self.due = true;
-                match task {
-                    Task::Apply { arrivals, gone } => self.put_back(arrivals, gone),
-                    Task::Relayout => self.relayout = true,
-                }
+                let wait_ms = (HEAL_MS.0 << (tries - 1).min(20)).min(HEAL_MS.1);
+                self.failing = Some((reason, tries, now_ms + wait_ms));
+                self.pending.due = true;
+                self.pending.relayout |= task == Task::Relayout;
             }
         }
         self.waiting_since = self.has_changes().then_some(now_ms);
-    }
-
-    /// A task failed: its files are applied again, unless something newer is known of them.
-    fn put_back(&mut self, arrivals: Vec<(Job, ContentHash)>, gone: Vec<PathBuf>) {
-        for (Job { path, identity }, hash) in arrivals {
-            if !self.gone.contains_key(&path) {
-                self.ready.entry(path).or_insert((identity, hash));
-            }
-        }
-        for path in gone {
-            if let (false, Some(identity)) =
-                (self.ready.contains_key(&path), self.placed.get(&path))
-            {
-                self.gone.insert(path, *identity);
-            }
-        }
+        looks
     }
 
     /// Whether works are ready to be placed or taken out.
     pub(super) fn has_changes(&self) -> bool {
-        !(self.ready.is_empty() && self.gone.is_empty())
+        self.table.counts().ready + self.table.counts().gone > 0
     }
 
     /// How long ready changes wait for company.
-    pub(super) fn patience(&self) -> u64 {
-        let incoming = self.pending();
-        if incoming > 20.max(self.placed.len() / 5) {
-            self.burst_ms
-        } else {
-            self.settings.gather_ms
+    pub(super) fn patience_ms(&self) -> u64 {
+        match self.pending() > 20.max(self.table.counts().placed / 5) {
+            true => self.burst_ms,
+            false => self.settings.gather_ms,
         }
     }
 
-    pub(super) fn next_task(&mut self, now_ms: u64) -> Option<Task> {
-        if self.failing.as_ref().is_some_and(|(_, _, at)| *at > now_ms) {
+    /// The task to begin now, if any may begin: none runs, the folder was scanned, and what failed has had time to heal.
+    ///
+    /// - Works that came or are gone wait for files that are nearly ready, but not for long ([`Plan::patience_ms`]).
+    /// - A work that is gone waits [`RENAME_MS`], and then as long as its file is on its way in under another name.
+    /// - While placed works are read again (another model or tile), readers keep the old mosaic until all are.
+    /// - What is due without a change waits until no file is on its way in; a polished grid does not, because works that
+    ///   come or go make it void.
+    pub(super) fn next_task(&mut self) -> Option<Task> {
+        let (now_ms, counts) = (self.now_ms, *self.table.counts());
+        let heals = self.failing.as_ref().is_some_and(|(_, _, at)| *at > now_ms);
+        if self.running.is_some() || self.scans == 0 || heals || counts.rereading > 0 {
             return None;
         }
-        let busy = !self.in_flight.is_empty() || self.settling() > 0;
-        let changes = self.has_changes();
-        let renaming = self
-            .waiting_since
-            .is_none_or(|since| now_ms < since + RENAME_MS);
-        if !self.gone.is_empty() && renaming {
+        let waited = |ms| self.waiting_since.is_some_and(|since| now_ms >= since + ms);
+        if counts.gone > 0 && !waited(RENAME_MS) {
             return None;
         }
-        let waited = self
-            .waiting_since
-            .is_some_and(|since| now_ms >= since + self.patience());
-        // While placed works are read again (another model or tile), readers keep the old mosaic until all are.
-        let rereading = self.stale.iter().any(|path| {
-            self.in_flight.contains_key(path)
-                || self.candidates.contains_key(path)
-                || self.refused.get(path).is_some_and(|refused| refused.ours)
-        });
-        if rereading || (busy && changes && !waited) {
+        let (busy, changes) = (counts.reading + counts.settling > 0, self.has_changes());
+        if busy && changes && !waited(self.patience_ms()) {
             return None;
         }
-        if changes || (self.due && !busy) {
-            let inodes: HashSet<(u64, u64)> = self.candidates.values().copied().collect();
-            let (renaming, gone): (BTreeMap<_, _>, BTreeMap<_, _>) = std::mem::take(&mut self.gone)
-                .into_iter()
-                .partition(|(_, identity)| inodes.contains(&(identity.dev, identity.ino)));
-            self.gone = renaming;
-            let arrivals: Vec<_> = std::mem::take(&mut self.ready)
-                .into_iter()
-                .map(|(path, (identity, hash))| (Job { path, identity }, hash))
-                .collect();
-            if !arrivals.is_empty() || !gone.is_empty() || self.due {
-                return Some(Task::Apply {
-                    arrivals,
-                    gone: gone.into_keys().collect(),
-                });
+        if changes || (self.pending.due && !busy) {
+            let (arrivals, gone) = self.table.begin_task();
+            if !arrivals.is_empty() || !gone.is_empty() || self.pending.due {
+                // What becomes due while the task runs is not in it.
+                self.pending.due = false;
+                if !(arrivals.is_empty() && gone.is_empty()) {
+                    self.pending.void_polish();
+                }
+                return Some(Task::Apply { arrivals, gone });
             }
         }
-        std::mem::take(&mut self.relayout).then_some(Task::Relayout)
+        if std::mem::take(&mut self.pending.polished) {
+            return Some(Task::Polish);
+        }
+        std::mem::take(&mut self.pending.relayout).then_some(Task::Relayout)
     }
-}
-
-fn back_off((first, most): (u64, u64), tries: u32) -> u64 {
-    first
-        .saturating_mul(1 << tries.saturating_sub(1).min(20))
-        .min(most)
 }

@@ -1,13 +1,13 @@
-//! Watching, scanning and settling together, as the daemon does: they miss nothing and take nothing half written.
+//! Watcher, scans and plan together, as in the daemon: they miss nothing and take nothing half written.
 
 use super::*;
 
-/// The daemon's part: drains, scans, settles, reads.
+/// The daemon's part: it drains and scans, carries the plan's commands out, and reads.
 struct Daemon {
     root: PathBuf,
     watcher: Watcher,
     woken: Receiver<()>,
-    settle: Settle,
+    plan: Plan,
     began: Instant,
     /// The bytes that were taken over, by path.
     taken: BTreeMap<PathBuf, Vec<u8>>,
@@ -28,66 +28,101 @@ impl Daemon {
             stable_ms: 1_000,
             ..Quiet::default()
         };
-        Self {
+        let settings = Settings {
+            quiet,
+            gather_ms: 0,
+            rescan_ms: 3_600_000,
+            hold: false,
+            grace_ms: 0,
+            once: false,
+        };
+        let mut daemon = Self {
             root: root.to_owned(),
             watcher,
             woken,
-            settle: Settle::new(quiet),
+            plan: Plan::new(settings, Vec::new(), None),
             began: Instant::now(),
             taken: BTreeMap::new(),
             failures: Vec::new(),
             rescans: 0,
-        }
+        };
+        daemon.on(Input::Start);
+        daemon
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.began.elapsed().as_millis() as u64
     }
 
     fn step(&mut self) {
-        let now_ms = self.began.elapsed().as_millis() as u64;
-        let wait_ms = self
-            .settle
-            .next_deadline_ms()
-            .map_or(100, |at| at.saturating_sub(now_ms).min(100));
+        let next = self.plan.next_deadline();
+        let wait_ms = next.map_or(100, |at| at.saturating_sub(self.now_ms()).min(100));
         let _ = self.woken.recv_timeout(Duration::from_millis(wait_ms));
-        let now_ms = self.began.elapsed().as_millis() as u64;
         for event in self.watcher.drain() {
             match event {
-                WatchEvent::Touched { path, touch } => self.settle.touched(&path, touch, now_ms),
-                WatchEvent::Removed { path } => {
-                    self.settle.removed(&path);
-                    self.look(&path, now_ms);
+                WatchEvent::Touched { path, touch } => self.on(Input::Touched { path, touch }),
+                WatchEvent::Removed { path } | WatchEvent::Subtree(path) => {
+                    let input = self.look(path);
+                    self.on(input);
                 }
-                WatchEvent::Subtree(path) => self.look(&path, now_ms),
                 WatchEvent::Lost | WatchEvent::Instructed { .. } => {
                     self.rescans += 1;
-                    self.look(Path::new(""), now_ms);
+                    self.on(Input::Rescan);
                 }
                 WatchEvent::Failed(error) => self.failures.push(error),
             }
         }
-        for path in self.settle.due(now_ms) {
-            let scan = scan_subtree(&self.root, &path, &Ignore::default()).expect("scans");
-            let Some(identity) = scan.files.get(&path) else {
-                self.settle.removed(&path);
-                continue;
-            };
-            if self.settle.observed(&path, *identity, now_ms) {
-                match read_finished(&self.root, &path, identity, MAX_BYTES) {
-                    Ok(bytes) => drop(self.taken.insert(path, bytes)),
-                    Err(ReadError::Changed) => self.settle.touched(&path, Touch::Writing, now_ms),
-                    Err(_) => {}
-                }
+        self.on(Input::Tick);
+    }
+
+    /// Tells the plan, and carries its commands out at once.
+    fn on(&mut self, input: Input) {
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            let now_ms = self.now_ms();
+            for command in self.plan.on(input, now_ms) {
+                inputs.push_back(match command {
+                    plan::Command::Scan => Input::Scanned {
+                        scan: Ok(all(&self.root)),
+                        wall_ms: 0,
+                    },
+                    plan::Command::Look(path) => self.look(path),
+                    plan::Command::Ingest(job) => Input::Ingested(self.read(job)),
+                    plan::Command::Run(_) => Input::Done(Ok(Report::default())),
+                    plan::Command::Background(work) => Input::Ended { work, found: false },
+                });
             }
         }
     }
 
-    /// Scans a part: what is new is settled, what is gone forgotten.
-    fn look(&mut self, path: &Path, now_ms: u64) {
-        let scan = scan_subtree(&self.root, path, &Ignore::default()).expect("scans");
+    fn look(&mut self, path: PathBuf) -> Input {
+        let scan = scan_subtree(&self.root, &path, &Ignore::default()).expect("scans");
         self.taken
             .retain(|path, _| !scan.covers(path) || scan.files.contains_key(path));
-        for (path, identity) in scan.files {
-            if !self.taken.contains_key(&path) {
-                self.settle.found(&path, identity, None, now_ms);
+        Input::Looked {
+            path,
+            scan,
+            wall_ms: 0,
+        }
+    }
+
+    fn read(&mut self, job: Job) -> Outcome {
+        let result = match read_finished(&self.root, &job.path, &job.identity, MAX_BYTES) {
+            Ok(bytes) => {
+                let hash = ContentHash::of(&bytes);
+                self.taken.insert(job.path.clone(), bytes);
+                Ok(hash)
             }
+            Err(error) => Err(Refusal {
+                retry: Retry::Look,
+                reason: error.to_string(),
+            }),
+        };
+        Outcome {
+            job,
+            result,
+            embedded: None,
+            next_error: None,
         }
     }
 
@@ -97,7 +132,7 @@ impl Daemon {
         loop {
             self.step();
             let there: BTreeSet<_> = all(&self.root).files.into_keys().collect();
-            if self.settle.is_empty() && there.iter().eq(self.taken.keys()) {
+            if self.plan.pending() == 0 && there.iter().eq(self.taken.keys()) {
                 return;
             }
             if began.elapsed() > PATIENCE {

@@ -7,14 +7,16 @@
 
 mod events;
 
-use mosaicd::domain::{FileIdentity, SystemError};
-use mosaicd::plan::{Quiet, Settle};
+use mosaicd::domain::{
+    ContentHash, FileIdentity, Job, Outcome, Refusal, Report, Retry, SystemError,
+};
+use mosaicd::plan::{self, Input, Plan, Quiet, Settings};
 use mosaicd::watch::{
-    FsKind, Ignore, ReadError, Scan, ScanError, SkipReason, Touch, WatchError, WatchEvent, Watcher,
+    FsKind, Ignore, ReadError, Scan, ScanError, SkipReason, WatchError, WatchEvent, Watcher,
     fs_kind, read_finished, root_id, scan_subtree,
 };
 use rustix::fs::{Mode, OFlags};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{Seek, Write};

@@ -1,9 +1,8 @@
-//! The daemon's threads: watcher, scanner, readers, pipeline, polish, quality, words. Each says what happened as an
-//! [`Event`].
+//! The daemon's threads: scanner, readers, pipeline, and those of background work. Each says what happened as an [`Event`].
 
 use super::{
     DaemonError, Event,
-    beside::{beside, on_one_core, spawn},
+    background::{self, Found, on_one_core, spawn},
     chain, quality,
     rooms::Rooms,
     wall_ms,
@@ -11,10 +10,10 @@ use super::{
 use crate::{
     config::Config,
     describe::{self, Descriptions, Mistake},
-    domain::{Job, Known, Task, manifest::Quality},
-    history::twins::Groups,
+    domain::{Job, Known, Task},
     ingest::threads_or_all,
     pipeline::{Pipeline, Polish, Polished, Unworded, Worded, portable},
+    plan::Background,
     watch::{Book, Ignore, Roots, Rules, Scan},
 };
 use crossbeam_channel::{Receiver, Sender, unbounded};
@@ -40,19 +39,14 @@ const ALIVE: Duration = Duration::from_secs(1);
 /// What the pipeline's thread is asked.
 enum Order {
     Run(Task),
-    Measure,
-    Polish,
-    Polished(Polished),
-    Settle,
-    Grade(Quality, Groups),
-    Word(Worded),
+    Background(Background),
+    Take(Found),
     Describe(Descriptions),
     Rules(Rules),
-    Collect,
 }
 
 /// The running threads and the ways to talk to them.
-pub(super) struct Hands {
+pub(super) struct Workers {
     scans: Sender<BTreeSet<PathBuf>>,
     jobs: Sender<Job>,
     orders: Sender<Order>,
@@ -60,7 +54,7 @@ pub(super) struct Hands {
     handles: Vec<JoinHandle<()>>,
 }
 
-impl Hands {
+impl Workers {
     /// Starts everything. The placed files come back too: what the plan has to know.
     pub(super) fn start(
         rooms: Rooms,
@@ -122,32 +116,14 @@ impl Hands {
         drop(self.orders.send(Order::Run(task)));
     }
 
-    /// Lets a large map follow its arrivals a bit further.
-    pub(super) fn settle(&self) {
-        drop(self.orders.send(Order::Settle));
+    /// Begins background work.
+    pub(super) fn begin(&self, work: Background) {
+        drop(self.orders.send(Order::Background(work)));
     }
 
-    /// Computes the quality of the current generation, and finds words for its regions, beside everything else.
-    pub(super) fn measure(&self) {
-        drop(self.orders.send(Order::Measure));
-    }
-
-    /// Polishes the grid beside everything else, if enough has arrived.
-    pub(super) fn polish(&self) {
-        drop(self.orders.send(Order::Polish));
-    }
-
-    /// Has the next task publish a polished grid.
-    pub(super) fn polished(&self, polished: Polished) {
-        drop(self.orders.send(Order::Polished(polished)));
-    }
-
-    pub(super) fn grade(&self, quality: Quality, twins: Groups) {
-        drop(self.orders.send(Order::Grade(quality, twins)));
-    }
-
-    pub(super) fn word(&self, worded: Worded) {
-        drop(self.orders.send(Order::Word(worded)));
+    /// Workers what background work found to the pipeline.
+    pub(super) fn take(&self, found: Found) {
+        drop(self.orders.send(Order::Take(found)));
     }
 
     /// Says what the owner's table says of the works; the next generation shows it.
@@ -158,11 +134,6 @@ impl Hands {
     /// Says which names the owner does not want anywhere: what is left of them is erased.
     pub(super) fn rules(&self, rules: Rules) {
         drop(self.orders.send(Order::Rules(rules)));
-    }
-
-    /// Removes old generations and cells that no work needs.
-    pub(super) fn collect(&self) {
-        drop(self.orders.send(Order::Collect));
     }
 
     /// Whether a thread has ended though nobody told it to: it panicked.
@@ -214,45 +185,55 @@ fn run_pipeline(
                 drop(send.send(Event::Done(pipeline.run(task, wall_ms()))));
                 pipeline.give_room_back();
             }
-            Order::Grade(quality, twins) => {
-                if let Err(error) = pipeline.grade(quality, twins) {
-                    tracing::warn!(error = %error, "the quality could not be published");
-                }
-            }
-            Order::Word(worded) => {
-                if let Err(error) = pipeline.word(worded) {
-                    tracing::warn!(error = %error, "words could not be published");
-                }
-            }
             Order::Describe(described) => pipeline.describe(described),
             Order::Rules(rules) => pipeline.forbid(rules),
-            Order::Collect => pipeline.collect(wall_ms()),
-            Order::Settle => drop(send.send(Event::Settled(pipeline.settle()))),
-            Order::Polish => {
+            Order::Take(found) => take(&mut pipeline, found),
+            Order::Background(Background::Drift) => {
+                let more = pipeline.drift();
+                drop(send.send(Event::Ended(Found::Drift(more))));
+            }
+            Order::Background(Background::Polish) => {
                 let polish = pipeline.polish();
                 let work = move || on_one_core(|| polished(polish?)).flatten();
-                beside("polish", send.clone(), Event::Polished, work);
+                background::start("polish", send.clone(), Found::Polish, work);
             }
-            Order::Polished(polished) => pipeline.polished(polished),
-            Order::Measure => {
-                let collection = Arc::new(pipeline.collection().clone());
-                let (cells, generation) = (pipeline.cells().clone(), pipeline.generation());
-                let placed = collection.clone();
-                let work = move || quality::measured(&placed, &cells, generation);
-                beside("quality", send.clone(), Event::Measured, work);
-                let unworded = pipeline.unworded(collection).unwrap_or_else(|error| {
+            Order::Background(Background::Measure) => {
+                let (collection, cells) = (pipeline.collection().clone(), pipeline.cells().clone());
+                let generation = pipeline.generation();
+                let work = move || quality::measured(&collection, &cells, generation);
+                background::start("quality", send.clone(), Found::Measure, work);
+            }
+            Order::Background(Background::Word) => {
+                let unworded = pipeline.unworded().unwrap_or_else(|error| {
                     tracing::warn!(%error, "words could not be taken away");
                     None
                 });
                 let stop = stop.clone();
                 let work = move || worded(&unworded?, &stop);
-                words = beside("words", send.clone(), Event::Worded, work);
+                words = background::start("words", send.clone(), Found::Word, work);
             }
+            Order::Background(Background::Collect) => pipeline.collect(wall_ms()),
         }
     }
     // The process must not end amid a run of the text encoder.
     if let Some(words) = words {
         drop(words.join());
+    }
+}
+
+/// Publishes what background work found, or keeps it for the task that does.
+fn take(pipeline: &mut Pipeline, found: Found) {
+    let published = match found {
+        Found::Measure(Some((quality, twins))) => pipeline.grade(quality, twins),
+        Found::Word(Some(worded)) => pipeline.word(worded),
+        Found::Polish(Some(polished)) => {
+            pipeline.keep_polished(polished);
+            Ok(())
+        }
+        Found::Drift(_) | Found::Polish(None) | Found::Measure(None) | Found::Word(None) => Ok(()),
+    };
+    if let Err(error) = published {
+        tracing::warn!(%error, "quality or words could not be published");
     }
 }
 

@@ -19,25 +19,25 @@ const GAP_MS: u64 = 3_600_000;
 const EVERY_MS: u64 = 60_000;
 
 /// The file, and what it says.
-pub(super) struct Hold {
+pub(super) struct RemovalGuard {
     path: PathBuf,
     /// For how long, as it was noted last; `None` if there is nothing to note.
     noted_ms: Option<u64>,
     said: bool,
 }
 
-impl Hold {
+impl RemovalGuard {
     /// Reads what an earlier run noted; the time is for [`Plan::go_on_holding`].
     pub(super) fn open(state: &Path) -> (Self, u64) {
         let path = state.join(FILE);
         let text = fs::read_to_string(&path).ok();
         let held_ms = text.as_deref().map(|text| held_ms(text, wall_ms()));
-        let hold = Self {
+        let guard = Self {
             path,
             noted_ms: held_ms,
             said: false,
         };
-        (hold, held_ms.unwrap_or(0))
+        (guard, held_ms.unwrap_or(0))
     }
 
     /// Brings the file into step with the plan; at once at the `end` of a run.
@@ -67,7 +67,7 @@ impl Hold {
             (None, _) => return,
         };
         if let Err(error) = kept {
-            tracing::debug!(%error, path = FILE, "cannot be written; a restart begins the grace anew");
+            tracing::debug!(%error, path = FILE, "cannot be written; a restart starts the grace again");
         }
     }
 }

@@ -2,26 +2,29 @@
 
 use super::{Held, Plan, Refused, Shadow};
 use crate::domain::SkipReason;
-use std::{collections::BTreeMap, path::PathBuf};
+use std::path::PathBuf;
 
 impl Plan {
-    /// Whether nothing is left to do until something changes.
+    /// Whether nothing is left to do until something changes; background work may be going on.
     pub fn is_idle(&self) -> bool {
+        let pending = &self.pending;
         self.scans > 0
             && !self.scanning
             && self.running.is_none()
             && self.failing.is_none()
-            && self.in_flight.is_empty()
-            && self.ready.is_empty()
-            && self.gone.is_empty()
-            && self.settling() == 0
-            && !(self.due || self.relayout)
+            && self.pending() + self.table.counts().gone == 0
+            && !(pending.due || pending.relayout || pending.polished)
             && self.shadow.as_ref().is_none_or(Shadow::is_over)
     }
 
-    /// Whether nothing is being read or placed; files may settle, and the output may be failing.
-    pub fn is_calm(&self) -> bool {
-        self.running.is_none() && self.in_flight.is_empty() && self.ready.is_empty()
+    /// Whether a single pass has nothing left to do. What cannot be done does not keep it, nor, after `linger_ms`, files
+    /// that are still being written.
+    pub fn is_over(&self, linger_ms: u64) -> bool {
+        let counts = self.table.counts();
+        let writing =
+            counts.settling > 0 && counts.settling == self.pending() && self.now_ms > linger_ms;
+        let failing = self.failing.is_some() || self.scan_error.is_some();
+        (self.is_idle() || writing || failing) && !self.pending.is_working()
     }
 
     /// The embedding of the placed works by another model, while that goes on.
@@ -34,6 +37,11 @@ impl Plan {
         self.running.is_none() && self.shadow.as_ref().is_some_and(Shadow::is_complete)
     }
 
+    /// Whether something was published by now, and no task runs.
+    pub fn has_published(&self) -> bool {
+        self.running.is_none() && self.pending.has_published()
+    }
+
     /// Whether the artwork folder was scanned.
     pub fn has_scanned(&self) -> bool {
         self.scans > 0
@@ -41,12 +49,12 @@ impl Plan {
 
     /// Whether some file could not be taken in for lack of room or an I/O error of ours.
     pub fn is_blocked(&self) -> bool {
-        self.refused.values().any(|refused| refused.ours)
+        self.table.counts().ours > 0
     }
 
     /// Files in a state between seen and placed.
     pub fn pending(&self) -> usize {
-        self.unread() + self.ready.len()
+        self.unread() + self.table.counts().ready
     }
 
     /// Inputs so far, ticks apart: while it stays the same, nothing that the plan tells has changed.
@@ -56,20 +64,25 @@ impl Plan {
 
     /// Files that are being read and embedded.
     pub fn reading(&self) -> usize {
-        self.in_flight.len()
+        self.table.counts().reading
     }
 
     /// Files that are seen and not read yet.
     pub fn unread(&self) -> usize {
-        self.settling() + self.in_flight.len()
+        self.table.counts().settling + self.table.counts().reading
     }
 
     /// Files that are not in the mosaic, by name.
-    pub fn refused(&self) -> &BTreeMap<PathBuf, Refused> {
-        &self.refused
+    pub fn refused(&self) -> impl Iterator<Item = (&PathBuf, &Refused)> {
+        self.table.refused()
     }
 
-    /// What the last scan left aside.
+    /// How many files are not in the mosaic.
+    pub fn refused_count(&self) -> usize {
+        self.table.counts().refused
+    }
+
+    /// What the last scan left out.
     pub fn skipped(&self) -> &[(PathBuf, SkipReason)] {
         &self.skipped
     }
@@ -108,24 +121,15 @@ impl Plan {
         self.failing.as_ref().map(|(reason, ..)| reason.as_str())
     }
 
-    /// What is being done: `scan`, `embed` or `layout`; `None` when idle.
+    /// What is being done: `scan`, `embed`, `layout` or `settle`; `None` when idle.
     pub fn stage(&self) -> Option<&'static str> {
+        let counts = self.table.counts();
         match () {
             () if self.scanning && self.scans == 0 => Some("scan"),
-            () if !self.in_flight.is_empty() => Some("embed"),
+            () if counts.reading > 0 => Some("embed"),
             () if self.running.is_some() => Some("layout"),
-            () if self.settling() > 0 => Some("settle"),
+            () if counts.settling > 0 => Some("settle"),
             () => None,
         }
-    }
-
-    /// Paths that are still being written.
-    pub fn settling(&self) -> usize {
-        let again = self
-            .refused
-            .values()
-            .filter(|refused| refused.again)
-            .count();
-        self.settle.len().saturating_sub(again)
     }
 }

@@ -27,8 +27,8 @@ const NAMED: usize = 5;
 /// A watcher that failed is started again this often, and any other asked whether it still answers.
 const WATCH_AGAIN: Duration = Duration::from_secs(60);
 
-/// Eyes on the artwork folders.
-pub(super) struct Noticing {
+/// The watchers of the artwork folders.
+pub(super) struct Watching {
     roots: Roots,
     mode: WatchMode,
     /// A single pass scans once and watches nothing.
@@ -55,7 +55,7 @@ pub(super) struct Noticing {
 
 /// What the watchers say of themselves once in a while.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Outlook {
+pub(super) enum Check {
     /// All is as it was.
     Same,
     /// A scan is due.
@@ -64,7 +64,7 @@ pub(super) enum Outlook {
     OtherRoot,
 }
 
-impl Noticing {
+impl Watching {
     pub(super) fn new(config: &Config, once: bool) -> Self {
         let now = Instant::now();
         Self {
@@ -255,45 +255,45 @@ impl Noticing {
     }
 
     /// Everything that no event tells; to be asked about once a second.
-    pub(super) fn beat(&mut self, events: &UnboundedSender<Event>) -> Outlook {
+    pub(super) fn beat(&mut self, events: &UnboundedSender<Event>) -> Check {
         if self.roots.ids() != self.root_ids {
             self.watch(events);
-            return Outlook::OtherRoot;
+            return Check::OtherRoot;
         }
         let mounts = self.roots.mounts();
         if self.mounts != mounts {
             tracing::info!("something was mounted or unmounted at the artwork folders; scanning");
             self.mounts = mounts;
-            return Outlook::Scan;
+            return Check::Scan;
         }
         if self.is_due() {
-            return Outlook::Scan;
+            return Check::Scan;
         }
         let again = self.watch_tried.elapsed() > WATCH_AGAIN;
         match (&self.watcher, self.blind.is_some()) {
             (Some(watcher), false) if again => {
                 self.watch_tried = Instant::now();
                 if watcher.are_alive() {
-                    return Outlook::Same;
+                    return Check::Same;
                 }
-                tracing::warn!("the watcher does not answer; watching and scanning anew");
+                tracing::warn!("the watcher does not answer; watching again, and scanning");
                 self.watch(events);
-                return Outlook::Scan;
+                return Check::Scan;
             }
-            (_, false) => return Outlook::Same,
+            (_, false) => return Check::Same,
             (_, true) if again => {
                 self.watch(events);
                 if self.blind.is_none() {
-                    return Outlook::Scan;
+                    return Check::Scan;
                 }
             }
             (_, true) => {}
         }
         let pause = POLL.max(10 * self.scan_took);
         if self.scan_asked.elapsed() > pause {
-            Outlook::Scan
+            Check::Scan
         } else {
-            Outlook::Same
+            Check::Same
         }
     }
 }

@@ -1,0 +1,254 @@
+//! What to do next: (state, input) → commands.
+//!
+//! It owns the daemon's knowledge, and it is pure: time is an argument, and carrying a [`Command`] out is `daemon`'s.
+//!
+//! | file | owns |
+//! | --- | --- |
+//! | `table` | all that is known of each path, as one entry (`entry`); how a file settles (`settling`) |
+//! | `scans` | what a scan or a look teaches, and whether a mass removal is believed |
+//! | `next` | what to do when nothing happens: scans, tasks and background work, in one order |
+//! | `tasks` | when a task may begin, and what its end means |
+//! | `shadow` | placed works that another model embeds |
+//! | `view` | what the plan tells of itself |
+//!
+//! Invariants: the scan is the truth and events only schedule; one scan, one task at a time, and each version of a file
+//! is read once ([`Shadow`]'s reads apart) unless there is a reason; a change that comes while a task runs makes the next
+//! one; an unexplained disappearance of more than half of the works removes nothing until it is confirmed or has lasted
+//! out the grace.
+
+use crate::domain::{Job, Known, Outcome, Report, Retry, Scan, SkipReason, Task, Touch};
+use next::Pending;
+use std::path::PathBuf;
+use table::Table;
+
+mod entry;
+mod next;
+mod scans;
+mod settling;
+mod shadow;
+mod table;
+mod tasks;
+mod view;
+
+pub use entry::Refused;
+pub use next::Background;
+pub use settling::Quiet;
+pub use shadow::Shadow;
+
+/// The plan's share of the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// When a file is finished.
+    pub quiet: Quiet,
+    /// How long ready files wait for others that are nearly ready (the other half of a rename), milliseconds.
+    pub gather_ms: u64,
+    /// A full scan at least this often, milliseconds.
+    pub rescan_ms: u64,
+    /// Whether an unexplained mass removal is held.
+    pub hold: bool,
+    /// How long it is held, milliseconds.
+    pub grace_ms: u64,
+    /// Whether this is a single pass, which ends when it is idle.
+    pub once: bool,
+}
+
+/// Something happened.
+#[derive(Debug)]
+pub enum Input {
+    /// The first input: nothing happened yet.
+    Start,
+    /// Something happened to a file, or to what may be one.
+    Touched {
+        /// Path below the artwork folder.
+        path: PathBuf,
+        /// What.
+        touch: Touch,
+    },
+    /// A path was removed, made, or moved here; or it was asked for with [`Command::Look`].
+    Looked {
+        /// Path below the artwork folder: a file's or a folder's.
+        path: PathBuf,
+        /// What is there now.
+        scan: Scan,
+        /// Start of the look, milliseconds since the Unix epoch.
+        wall_ms: u64,
+    },
+    /// Events call for a scan: an overflow, a watcher that failed, another root.
+    Rescan,
+    /// A scan ended; `wall_ms` is its start in milliseconds since the Unix epoch.
+    Scanned {
+        /// What is there, or why the folder could not be scanned.
+        scan: Result<Scan, String>,
+        /// Start of the scan, milliseconds since the Unix epoch.
+        wall_ms: u64,
+    },
+    /// Something is due to be published that no file tells: what the owner says of the works.
+    Due,
+    /// A file was read.
+    Ingested(Outcome),
+    /// A task ended.
+    Done(Result<Report, String>),
+    /// Background work ended.
+    Ended {
+        /// Which.
+        work: Background,
+        /// Whether it found anything, see [`Background`].
+        found: bool,
+    },
+    /// The owner asks for a fresh layout.
+    Relayout,
+    /// The owner confirms a held removal.
+    Confirm,
+    /// Time has passed.
+    Tick,
+}
+
+/// Something to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Scan the artwork folder.
+    Scan,
+    /// Look at a path and say what is there.
+    Look(PathBuf),
+    /// Read, embed and store a file.
+    Ingest(Job),
+    /// Rebuild and publish.
+    Run(Task),
+    /// Work that can wait and that readers do not wait for.
+    Background(Background),
+}
+
+/// An unexplained mass removal that is not believed yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// When this plan noticed it.
+    since_ms: u64,
+    /// How many works are missing.
+    pub missing: usize,
+}
+
+/// The daemon's knowledge.
+#[derive(Debug)]
+pub struct Plan {
+    settings: Settings,
+    table: Table,
+    skipped: Vec<(PathBuf, SkipReason)>,
+    held: Option<Held>,
+    /// How long the removal had been held before this plan was made, milliseconds; 0 once nothing is held.
+    held_before_ms: u64,
+    confirmed: bool,
+    scanning: bool,
+    scan_at: Option<u64>,
+    scan_error: Option<String>,
+    running: Option<Task>,
+    /// Why the last task failed, how many have failed in a row, and when the next one may begin.
+    failing: Option<(String, u32, u64)>,
+    /// When the next of the files that wait because of us is tried; `None` while there is none.
+    probe_at: Option<u64>,
+    waiting_since: Option<u64>,
+    burst_ms: u64,
+    scans: u64,
+    /// Time of the last input.
+    now_ms: u64,
+    /// Inputs so far, ticks apart.
+    inputs: u64,
+    shadow: Option<Shadow>,
+    pending: Pending,
+}
+
+impl Plan {
+    /// A plan that knows the placed files, and which of them another model is to embed in shadow.
+    pub fn new(settings: Settings, known: Vec<Known>, shadow: Option<Shadow>) -> Self {
+        Self {
+            shadow,
+            settings,
+            table: Table::new(settings.quiet, known),
+            skipped: Vec::new(),
+            held: None,
+            held_before_ms: 0,
+            confirmed: false,
+            scanning: false,
+            scan_at: None,
+            scan_error: None,
+            running: None,
+            failing: None,
+            probe_at: None,
+            waiting_since: None,
+            burst_ms: tasks::BURST_MS.0,
+            scans: 0,
+            now_ms: 0,
+            inputs: 0,
+            pending: Pending::default(),
+        }
+    }
+
+    /// A removal had been held for so long when the last plan ended: if it still is, its grace goes on from there.
+    pub fn go_on_holding(&mut self, held_ms: u64) {
+        self.held_before_ms = held_ms;
+    }
+
+    /// Takes an input; `now_ms` is monotonic.
+    pub fn on(&mut self, input: Input, now_ms: u64) -> Vec<Command> {
+        self.now_ms = now_ms;
+        self.inputs += u64::from(!matches!(input, Input::Tick));
+        let mut commands = Vec::new();
+        match input {
+            Input::Start | Input::Rescan => self.scan_at = Some(now_ms),
+            Input::Touched { path, touch } => self.table.touched(&path, touch, now_ms),
+            Input::Looked {
+                path,
+                scan,
+                wall_ms,
+            } => commands.extend(self.looked(&path, &scan, wall_ms)),
+            Input::Scanned { scan, wall_ms } => commands.extend(self.scanned(scan, wall_ms)),
+            Input::Due => self.pending.due = true,
+            Input::Ingested(outcome) => commands.extend(self.ingested(outcome)),
+            Input::Done(result) => commands.extend(self.done(result)),
+            Input::Ended { work, found } => self.pending.ended(work, found),
+            Input::Relayout => self.pending.relayout = true,
+            Input::Confirm => {
+                // Said when nothing is held, it must not lie in wait for the next removal; before the first scan it is
+                // meant for what that finds.
+                self.confirmed = self.held.is_some() || self.scans == 0;
+                self.scan_at = Some(now_ms);
+            }
+            Input::Tick => {}
+        }
+        self.next(&mut commands);
+        commands
+    }
+
+    /// A file was read: it is ready to be placed, or refused.
+    fn ingested(&mut self, outcome: Outcome) -> Option<Command> {
+        let now_ms = self.now_ms;
+        if let Some(shadow) = &mut self.shadow {
+            match shadow.ingested(&outcome, now_ms) {
+                shadow::Verdict::Done => return None,
+                shadow::Verdict::Look => return Some(Command::Look(outcome.job.path)),
+                shadow::Verdict::NotOurs => {}
+            }
+        }
+        let Outcome { job, result, .. } = outcome;
+        match result {
+            Ok(hash) => {
+                self.table.read(&job, hash);
+                // There is room again: all files that waited for it follow.
+                if self.probe_at.take().is_some() {
+                    self.table.try_ours(false, now_ms);
+                }
+                None
+            }
+            Err(refusal) => {
+                let retry = refusal.retry;
+                self.table.refuse(&job, refusal, now_ms);
+                if retry == Retry::Wait {
+                    self.probe_at = Some(now_ms + next::PROBE_MS);
+                }
+                (retry == Retry::Look).then_some(Command::Look(job.path))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,206 @@
+//! What happens when nothing happens?
+//!
+//! [`Plan::next`] is asked after every input, and at each deadline without one. It looks at what is known and chooses what
+//! to do, always in the same order: what readers wait for comes first, what can wait comes last, and nothing is begun
+//! that would hold up something before it. All of it is pure: the daemon only carries the commands out.
+
+use super::{Command, Plan};
+use crate::domain::Report;
+use std::collections::BTreeSet;
+
+/// While files wait because of us (the state folder is full, say), one of them is tried this often; when one gets
+/// through, all the others follow at once.
+pub(super) const PROBE_MS: u64 = 10_000;
+/// The grid is polished and measured when nothing was published for this long: both take seconds in large collections.
+const CALM_MS: u64 = 10_000;
+/// Old generations and unneeded cells are collected this often; the first time sooner, so that frequent restarts do not
+/// put it off for good.
+const COLLECT_MS: (u64, u64) = (10_000, 60_000);
+
+/// Work that nobody waits for, on a thread of its own or between two tasks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Background {
+    /// A large map follows its arrivals a bit further. Found: some of it may be left.
+    Drift,
+    /// The whole grid is refined after many quick placements. Found: a better grid, to be published by a task.
+    Polish,
+    /// The quality of the arrangement is computed, and which works are one picture.
+    Measure,
+    /// Words are found for the published regions.
+    Word,
+    /// Old generations, and cells and embeddings that no work needs, are removed.
+    Collect,
+}
+
+/// What is still to be done that no file tells, and what is being done in the background.
+#[derive(Debug)]
+pub(super) struct Pending {
+    /// A publication is due even without a change: at the start, or for what the owner says of the works.
+    pub(super) due: bool,
+    /// The owner asked for a fresh layout.
+    pub(super) relayout: bool,
+    /// A polished grid is to be published.
+    pub(super) polished: bool,
+    /// Whether works come or go while the grid is polished: what is found is void.
+    void: bool,
+    /// Background work that is to be done.
+    wanted: BTreeSet<Background>,
+    /// Background work that is being done.
+    working: BTreeSet<Background>,
+    /// When something was published last; `None` before the first time.
+    published_ms: Option<u64>,
+    /// When to collect next.
+    collect_at: Option<u64>,
+}
+
+impl Default for Pending {
+    fn default() -> Self {
+        Self {
+            due: true,
+            relayout: false,
+            polished: false,
+            void: false,
+            wanted: BTreeSet::new(),
+            working: BTreeSet::new(),
+            published_ms: None,
+            collect_at: None,
+        }
+    }
+}
+
+impl Pending {
+    /// A task ended well: what it published may drift, is to be measured, and so on.
+    pub(super) fn published(&mut self, report: &Report, now_ms: u64) {
+        match report.wants_polish {
+            true => self.wanted.insert(Background::Polish),
+            false => self.wanted.remove(&Background::Polish),
+        };
+        if report.changed || self.published_ms.is_none() {
+            self.published_ms = Some(now_ms);
+            let new = [Background::Drift, Background::Measure, Background::Word];
+            self.wanted.extend(new);
+        }
+    }
+
+    /// Background work ended.
+    pub(super) fn ended(&mut self, work: Background, found: bool) {
+        self.working.remove(&work);
+        match work {
+            Background::Drift if found => drop(self.wanted.insert(work)),
+            Background::Polish => self.polished = found && !std::mem::take(&mut self.void),
+            _ => {}
+        }
+    }
+
+    /// Works come or go: a polish of the grid as it was has no use any more.
+    pub(super) fn void_polish(&mut self) {
+        self.polished = false;
+        self.void = self.working.contains(&Background::Polish);
+    }
+
+    /// Whether a task has ended well.
+    pub(super) fn has_published(&self) -> bool {
+        self.published_ms.is_some()
+    }
+
+    /// Whether background work is being done that takes a while.
+    pub(super) fn is_working(&self) -> bool {
+        !self.working.is_empty()
+    }
+}
+
+impl Plan {
+    /// Chooses what to do now:
+    ///
+    /// 1. a scan, if one is due, and none is going on;
+    /// 2. a look at every file whose wait is over, and at one of those that wait for room;
+    /// 3. reading placed works for another model, a few at a time;
+    /// 4. a task, if none runs (see [`Plan::next_task`] for when): works that came or are gone and what the owner says of
+    ///    them; then a polished grid; then a fresh layout;
+    /// 5. background work, if nothing is being read or placed (see [`Plan::next_background`]): drift, polish, measure,
+    ///    word, collect.
+    pub(super) fn next(&mut self, commands: &mut Vec<Command>) {
+        let now_ms = self.now_ms;
+        if !self.scanning && self.scan_at.is_some_and(|at| at <= now_ms) {
+            (self.scanning, self.scan_at) = (true, None);
+            commands.push(Command::Scan);
+        }
+        if self.probe_at.is_some_and(|at| at <= now_ms) {
+            let waiting = self.table.counts().ours > 0;
+            self.probe_at = waiting.then_some(now_ms + PROBE_MS);
+            self.table.try_ours(true, now_ms);
+        }
+        let due = self.table.due(now_ms).into_iter();
+        commands.extend(due.map(Command::Look));
+        if let Some(shadow) = &mut self.shadow {
+            let jobs = shadow.next(&self.table, now_ms);
+            commands.extend(jobs.into_iter().map(Command::Ingest));
+        }
+        if self.has_changes() && self.waiting_since.is_none() {
+            self.waiting_since = Some(now_ms);
+        }
+        if let Some(task) = self.next_task() {
+            self.running = Some(task.clone());
+            self.waiting_since = None;
+            commands.push(Command::Run(task));
+        }
+        commands.extend(self.next_background().map(Command::Background));
+    }
+
+    /// Background work to begin now, one at a time and only while nothing is being read or placed:
+    ///
+    /// 1. drift, as soon as the plan is idle: the next generation then shows the points where they belong;
+    /// 2. the others once nothing was published for [`CALM_MS`], so that arrivals do not compete with them: a polish
+    ///    before the measuring, which it makes out of date, and the words last, which come from the measured generation;
+    /// 3. a collection, every minute.
+    ///
+    /// A single pass neither drifts nor collects, and waits for nothing.
+    pub(super) fn next_background(&mut self) -> Option<Background> {
+        let (now_ms, once, idle) = (self.now_ms, self.settings.once, self.is_idle());
+        let pending = &mut self.pending;
+        let collect_at = *pending.collect_at.get_or_insert(now_ms + COLLECT_MS.0);
+        if !(self.running.is_none() && self.table.is_calm()) {
+            return None;
+        }
+        let calm = |ms: u64| once || now_ms >= ms.saturating_add(CALM_MS);
+        let calm = pending.published_ms.is_some_and(calm);
+        let busy = pending.is_working();
+        let wanted = |work| pending.wanted.contains(&work);
+        let work = match () {
+            () if wanted(Background::Drift) && idle && !once && !busy => Background::Drift,
+            () if wanted(Background::Polish) && idle && calm && !busy => Background::Polish,
+            () if wanted(Background::Measure) && calm && !busy => Background::Measure,
+            () if wanted(Background::Word) && calm && !busy => Background::Word,
+            () if !once && now_ms >= collect_at => {
+                pending.collect_at = Some(now_ms + COLLECT_MS.1);
+                return Some(Background::Collect);
+            }
+            () => return None,
+        };
+        pending.wanted.remove(&work);
+        pending.working.insert(work);
+        Some(work)
+    }
+
+    /// When [`Input::Tick`](super::Input::Tick) is needed at the latest.
+    pub fn next_deadline(&self) -> Option<u64> {
+        let since = self.waiting_since.filter(|_| self.running.is_none());
+        let patience = since.map(|since| since + self.patience_ms());
+        let renames = since.filter(|_| self.table.counts().gone > 0);
+        let heals = self.failing.as_ref().map(|(_, _, at)| *at);
+        let calm = self.pending.published_ms.map(|at| at + CALM_MS);
+        let shadow = self.shadow.as_ref().and_then(|shadow| shadow.not_before());
+        let future = [
+            patience,
+            renames.map(|since| since + super::tasks::RENAME_MS),
+            heals,
+            shadow,
+            calm.filter(|_| !self.pending.wanted.is_empty()),
+            self.pending.collect_at.filter(|_| !self.settings.once),
+        ];
+        let future = future.into_iter().flatten().filter(|at| *at > self.now_ms);
+        let scan = self.scan_at.filter(|_| !self.scanning);
+        let any = [scan, self.table.next_deadline_ms(), self.probe_at];
+        future.chain(any.into_iter().flatten()).min()
+    }
+}

@@ -1,0 +1,119 @@
+//! What happens when nothing happens.
+
+use super::*;
+use Background::{Collect, Drift, Measure, Polish, Word};
+
+/// A world with a placed work and without background work; `now_ms` is when its generation was published.
+fn published(wants_polish: bool) -> World {
+    let mut world = World::with(&["a"]);
+    world.make("b", Kind::Good);
+    world.subtree("b");
+    world.until_a_task_runs();
+    world.wants_polish = wants_polish;
+    world.finish_task(false, false);
+    world
+}
+
+#[test]
+fn background_work_comes_in_its_order_one_at_a_time_once_nothing_was_published_for_a_while() {
+    let mut world = published(true);
+    let begun: Vec<Background> = world.background.iter().copied().collect();
+    assert_eq!(begun, [Drift], "at once");
+    let mut order = Vec::new();
+    let from_ms = world.now_ms;
+    while order.len() < 3 {
+        world.wait(1_000);
+        world.finish_scan();
+        if let Some(work) = world.background.pop_front() {
+            if work != Drift && work != Collect {
+                assert!(world.now_ms >= from_ms + 10_000, "{work:?} is too early");
+                assert!(world.background.iter().all(|more| *more == Collect));
+                order.push(work);
+            }
+            world.on(Input::Ended { work, found: false });
+        }
+    }
+    assert_eq!(order, [Polish, Measure, Word]);
+    assert!(world.tasks.len() == 1, "nothing was found");
+}
+
+#[test]
+fn a_polished_grid_is_published_by_one_task_unless_works_come_first() {
+    for comes in [false, true] {
+        let mut world = published(true);
+        world.wait(11_000);
+        world.finish_scan();
+        world.end_background(false);
+        assert!(world.background.contains(&Polish));
+        if comes {
+            world.make("c", Kind::Good);
+            world.subtree("c");
+            world.wait(2_500);
+            world.finish_read(0);
+            assert!(world.task.is_some());
+        }
+        world.end_background(true);
+        world.settle();
+        let polishes = world.tasks.iter().filter(|task| **task == Task::Polish);
+        assert_eq!(polishes.count(), usize::from(!comes), "{:?}", world.tasks);
+    }
+}
+
+#[test]
+fn a_map_drifts_for_as_long_as_some_of_it_is_left() {
+    let mut world = published(false);
+    for _ in 0..3 {
+        assert_eq!(world.background.pop_front(), Some(Drift));
+        world.on(Input::Ended {
+            work: Drift,
+            found: true,
+        });
+    }
+    assert_eq!(world.background.pop_front(), Some(Drift));
+    world.on(Input::Ended {
+        work: Drift,
+        found: false,
+    });
+    assert!(world.background.is_empty());
+}
+
+#[test]
+fn nothing_is_begun_in_the_background_while_files_are_read_or_placed() {
+    let mut world = published(true);
+    world.background.clear();
+    world.on(Input::Ended {
+        work: Drift,
+        found: true,
+    });
+    world.background.clear();
+    world.on(Input::Ended {
+        work: Drift,
+        found: false,
+    });
+    world.make("c", Kind::Good);
+    world.subtree("c");
+    world.wait(2_500);
+    assert_eq!(world.jobs.len(), 1);
+    world.wait(200_000);
+    assert!(world.background.is_empty(), "{:?}", world.background);
+    world.finish_read(0);
+    world.wait(200_000);
+    assert!(world.task.is_some());
+    assert!(world.background.is_empty(), "{:?}", world.background);
+}
+
+#[test]
+fn unneeded_files_are_collected_every_minute() {
+    let mut world = published(false);
+    let mut times = Vec::new();
+    while times.len() < 4 {
+        world.step();
+        if world.collected.last() != times.last() {
+            times = world.collected.clone();
+        }
+    }
+    assert!(
+        times.windows(2).all(|pair| pair[1] - pair[0] >= 60_000),
+        "{times:?}"
+    );
+}
