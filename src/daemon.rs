@@ -50,6 +50,7 @@ mod workers;
 
 pub use crate::domain::chain;
 pub use explain::explain;
+pub use removal_guard::held_removal;
 pub use report::STATUS;
 pub use rooms::{encoder_spec, open_encoder_alone, params, roots};
 pub use serve::CONFIRMATION;
@@ -286,6 +287,7 @@ pub fn run(
         let mut plan = Plan::new(settings(&config, &mode), known, shadow);
         let (guard, held_ms) = RemovalGuard::open(&config.folders.state);
         plan.go_on_holding(held_ms);
+        plan.remember_homes(guard.homes().clone());
         let of = (&config, &mode);
         let mut round = Loop::new(of, &notifier, &mut reporter, events, (plan, workers, guard));
         match runtime.block_on(round.serve(&mut inbox, &mut signals)) {
@@ -348,6 +350,7 @@ fn settings(config: &Config, mode: &Mode) -> Settings {
         quiet: Quiet {
             closed_ms: watch.settle_ms,
             stable_ms: watch.stable_ms,
+            open_ms: watch.open_s * 1_000,
             ..Quiet::default()
         },
         gather_ms: 1_000.max(2 * watch.settle_ms),

@@ -120,7 +120,12 @@ fn is_there(pid: u32) -> Option<bool> {
 /// `mosaicd confirm-removal`: speaks to a running daemon by a file, and to the next one if none runs.
 pub(crate) fn confirm_removal(config: &Config) -> anyhow::Result<()> {
     let path = config.folders.state.join(CONFIRMATION);
-    fs::write(&path, []).with_context(|| {
+    let Some(removal) = daemon::held_removal(&config.folders.state) else {
+        bail!(
+            "no removal is held, so there is nothing to confirm; `mosaicd status` says when one is"
+        );
+    };
+    fs::write(&path, removal).with_context(|| {
         format!(
             "cannot write {}; is it the state folder of this mosaic, and are you its user?",
             path.display()

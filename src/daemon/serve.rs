@@ -139,6 +139,10 @@ impl Loop<'_, '_> {
                 self.ready = true;
                 self.notifier.ready(&self.reporter.line());
             }
+            self.guard.keep(&self.plan, false);
+            if matches!(self.mode, Mode::Once) {
+                self.confirm();
+            }
             self.report(false);
             if self.plan.can_take_over() {
                 tracing::info!("the next model has embedded every work; it takes over");
@@ -260,7 +264,7 @@ impl Loop<'_, '_> {
                 self.watching.lost();
                 tracing::info!("events were lost; scanning");
                 self.reporter.asked_to_scan();
-                self.plan_on(Input::Rescan);
+                self.plan_on(Input::Lost);
             }
             WatchEvent::Instructed { path, writing } => {
                 tracing::info!(path = %path.display(), writing, "the owner's file changed; scanning");
@@ -270,7 +274,7 @@ impl Loop<'_, '_> {
             }
             WatchEvent::Failed(error) => {
                 self.watching.failed(chain(&error));
-                self.plan_on(Input::Rescan);
+                self.plan_on(Input::Lost);
             }
         }
     }
@@ -343,16 +347,35 @@ impl Loop<'_, '_> {
         }
     }
 
+    /// Hears a confirmation. It is meant for one removal, and has no effect on any other.
+    fn confirm(&mut self) {
+        let confirmation = self.config.folders.state.join(CONFIRMATION);
+        if !self.plan.has_scanned() {
+            return;
+        }
+        let Ok(meant) = fs::read_to_string(&confirmation) else {
+            return;
+        };
+        if let Err(error) = fs::remove_file(&confirmation) {
+            tracing::warn!(%error, path = %confirmation.display(), "cannot be removed");
+            return;
+        }
+        let held = self.plan.held().map(|held| held.digest.to_string());
+        if held.as_deref() == Some(meant.trim()) {
+            tracing::info!("the removal was confirmed");
+            self.plan_on(Input::Confirm);
+        } else {
+            tracing::warn!(
+                "a removal was confirmed that is not held any more; nothing is taken out"
+            );
+        }
+    }
+
     /// Everything that no event tells.
     fn beat(&mut self) {
         self.blocked = self.plan.is_blocked();
         self.complaints.tell_held_back();
-        self.guard.keep(&self.plan, false);
-        let confirmation = self.config.folders.state.join(CONFIRMATION);
-        if fs::remove_file(&confirmation).is_ok() {
-            tracing::info!("the removal was confirmed");
-            self.plan_on(Input::Confirm);
-        }
+        self.confirm();
         if matches!(self.mode, Mode::Once) {
             if self.watching.is_due() {
                 self.plan_on(Input::Rescan);
@@ -370,7 +393,7 @@ impl Loop<'_, '_> {
                     "another artwork folder",
                     "an artwork folder is another one now, or gone; watching again, and scanning",
                 );
-                self.plan_on(Input::Rescan);
+                self.plan_on(Input::Lost);
             }
         }
         let (now, (running, done)) = (self.now_ms(), self.tasks);

@@ -26,7 +26,9 @@ pub struct FileIdentity {
 pub enum Touch {
     /// Its times or permissions changed; this says nothing about writing.
     Attributes,
-    /// It is being written, or was just made.
+    /// It was just made: a link, or a file that somebody opened.
+    Made,
+    /// It is being written.
     Writing,
     /// It was closed after writing, or renamed to where it is.
     Closed,

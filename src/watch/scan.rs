@@ -127,6 +127,9 @@ impl Walk<'_> {
             }) else {
                 return true;
             };
+            self.scan
+                .folders
+                .insert(folder.to_owned(), RootId::of(&stat));
             if let Some(reason) = self.closed(&opened, folder, &stat) {
                 self.scan.skipped.push((folder.to_owned(), reason));
                 return false;

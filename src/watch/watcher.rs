@@ -253,6 +253,7 @@ fn take_note(
             Note::Removed
         }
         EventKind::Modify(ModifyKind::Metadata(_)) => Note::Touched(Touch::Attributes),
+        EventKind::Create(_) => Note::Touched(Touch::Made),
         _ => Note::Touched(Touch::Writing),
     };
     for path in event.paths {
@@ -329,6 +330,8 @@ impl Notes {
         // What happens within a new folder is found by its scan; attributes say less than anything else.
         let says_less = match note {
             Note::Touched(Touch::Attributes) => true,
+            // A name given to a file that somebody still writes to.
+            Note::Touched(Touch::Made) => *entry == Note::Touched(Touch::Writing),
             Note::Touched(_) => *entry == Note::Folder,
             // Noted late, by the other thread; somebody may be writing to it again.
             Note::Arrived => *entry == Note::Touched(Touch::Writing),
@@ -346,7 +349,7 @@ impl Notes {
         }
         let writing = self.instructed.entry(path.to_owned()).or_default();
         *writing = match note {
-            Note::Touched(Touch::Writing) => true,
+            Note::Touched(Touch::Writing | Touch::Made) => true,
             Note::Touched(Touch::Attributes) => *writing,
             _ => false,
         };
