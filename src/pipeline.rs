@@ -20,7 +20,7 @@ use crate::{
     vectors::VectorFile,
 };
 use erase::Erasing;
-use load::{arrivals_of, load, vectors_of};
+use load::{arrivals_of, load, start_from, vectors_of};
 use shown::generation;
 use stages::Stages;
 use std::{
@@ -100,15 +100,16 @@ impl Pipeline {
         store: Arc<dyn Store>,
         cells: Arc<CellStore>,
         (publisher, chronicle): (Publisher, Chronicle),
-        state: &Path,
+        (state, now_ms): (&Path, u64),
     ) -> Result<Self, PipelineError> {
         let key = params.key();
         let (collection, made_with) = match load(&*store)? {
             Some(loaded) => loaded,
-            None => (
-                Collection::empty(encoder.model().clone(), encoder.dims(), &params)?,
-                key,
-            ),
+            None => {
+                let (model, dims) = (encoder.model().clone(), encoder.dims());
+                let manifest = publisher.manifest();
+                (start_from(manifest, model, dims, &params, now_ms)?, key)
+            }
         };
         Ok(Self {
             made_with,
@@ -159,6 +160,22 @@ impl Pipeline {
     /// The prepared cells.
     pub fn cells(&self) -> &Arc<CellStore> {
         &self.cells
+    }
+
+    /// Says how long works that left are waited for, milliseconds: they get number and cell back.
+    pub fn wait_for_departed(&mut self, grace_ms: u64) {
+        self.collection.grace_ms = grace_ms;
+    }
+
+    /// The contents of placed works, and of those that may come back.
+    fn used(&self) -> HashSet<ContentHash> {
+        let works = self.collection.works.iter().map(|work| work.hash);
+        let departed = self
+            .collection
+            .departed
+            .iter()
+            .map(|departed| departed.hash);
+        works.chain(departed).collect()
     }
 
     /// Takes over what the owner says of the works; the next publication shows it.
@@ -272,6 +289,7 @@ impl Pipeline {
                 Ok(rebuilt)
             }
             Err(error) => {
+                let grace_ms = self.collection.grace_ms;
                 (self.collection, self.made_with) = match load(&*self.store)? {
                     Some(saved) => saved,
                     None => {
@@ -282,6 +300,7 @@ impl Pipeline {
                         )
                     }
                 };
+                self.collection.grace_ms = grace_ms;
                 Err(error.into())
             }
         }

@@ -6,7 +6,7 @@
 use crate::{
     domain::{Artwork, ArtworkId, ContentHash, FileIdentity, ModelId},
     grid::Grid,
-    rebuild::Collection,
+    rebuild::{Collection, Departed},
     reduce::{Layout, Pca},
 };
 use serde::{Deserialize, Serialize};
@@ -59,6 +59,19 @@ pub struct Snapshot {
     pub dims: usize,
     /// The parameters that layout and grid were made with, see [`Params::key`](crate::rebuild::Params::key).
     pub made_with: String,
+    /// Works that left a short while ago; none in a state that was saved before there were any.
+    pub departed: Vec<Departed>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredDeparted {
+    id: ArtworkId,
+    path: Vec<u8>,
+    hash: ContentHash,
+    added_ms: u64,
+    cell: (u32, u32),
+    gone_ms: u64,
+    by_path: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -92,6 +105,16 @@ pub fn encode(
         made_with: made_with.to_owned(),
     };
     let works: Vec<StoredWork> = collection.works.iter().map(stored).collect();
+    let departed = collection.departed.iter().map(|departed| StoredDeparted {
+        id: departed.id,
+        path: departed.path.as_os_str().as_bytes().to_vec(),
+        hash: departed.hash,
+        added_ms: departed.added_ms,
+        cell: departed.cell,
+        gone_ms: departed.gone_ms,
+        by_path: departed.by_path,
+    });
+    let departed: Vec<StoredDeparted> = departed.collect();
     let parts = collection.layout.to_parts();
     Ok(vec![
         ("meta", pack("meta", &meta)?),
@@ -99,6 +122,7 @@ pub fn encode(
         ("layout", pack("layout", &parts)?),
         ("grid", pack("grid", &collection.grid)?),
         ("basis", pack("basis", &collection.basis)?),
+        ("departed", pack("departed", &departed)?),
     ])
 }
 
@@ -119,6 +143,10 @@ pub fn decode(sections: &BTreeMap<String, Vec<u8>>) -> Result<Snapshot, Snapshot
     grid.check()
         .map_err(|error| SnapshotError::Inconsistent(error.to_string()))?;
     let basis: Option<(Pca, usize)> = unpack("basis", sections)?;
+    let departed: Vec<StoredDeparted> = match sections.contains_key("departed") {
+        true => unpack("departed", sections)?,
+        false => Vec::new(),
+    };
     if layout.len() != works.len() || grid.len() != works.len() {
         let text = format!(
             "{} works, {} points, {} cells",
@@ -149,7 +177,20 @@ pub fn decode(sections: &BTreeMap<String, Vec<u8>>) -> Result<Snapshot, Snapshot
         next_id,
         dims,
         made_with,
+        departed: departed.into_iter().map(come_back).collect(),
     })
+}
+
+fn come_back(stored: StoredDeparted) -> Departed {
+    Departed {
+        id: stored.id,
+        path: PathBuf::from(OsString::from_vec(stored.path)),
+        hash: stored.hash,
+        added_ms: stored.added_ms,
+        cell: stored.cell,
+        gone_ms: stored.gone_ms,
+        by_path: stored.by_path,
+    }
 }
 
 fn stored(work: &Artwork) -> StoredWork {

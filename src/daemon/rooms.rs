@@ -1,6 +1,6 @@
 //! Opening the rooms: folders, store, encoder, cells, publisher, placed works.
 
-use super::{DaemonError, chain, serving::Encoders};
+use super::{DaemonError, chain, serving::Encoders, wall_ms};
 use crate::{
     artwork::decode::DecodeLimits,
     config::{self, Config},
@@ -72,8 +72,9 @@ impl Rooms {
             store.clone(),
             cells.clone(),
             (publisher, chronicle),
-            state,
+            (state, wall_ms()),
         )?;
+        pipeline.wait_for_departed(config.watch.removal_grace_h * 3_600_000);
         pipeline.set_wording(wording);
         let ingest = Ingest {
             roots: roots(config),

@@ -81,6 +81,11 @@ impl Erasing {
         !current && !placed.any(|path| self.rules.name(path))
     }
 
+    /// Whether the patterns name a path.
+    pub(super) fn names(&self, path: &Path) -> bool {
+        self.rules.name(path)
+    }
+
     /// Notes durably that the erasing is done.
     pub(super) fn done(&mut self) -> Result<(), EraseError> {
         let digest = self.rules.digest();

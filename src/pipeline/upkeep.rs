@@ -1,6 +1,7 @@
 //! Keeping house between tasks: what nobody needs any more is removed, and what must leave no trace is erased.
 
 use super::{Pipeline, erase};
+use crate::rebuild::Departed;
 use crate::{artwork::ContentHash, watch::Rules};
 use std::collections::HashSet;
 
@@ -22,8 +23,7 @@ impl Pipeline {
             return;
         }
         self.collected = self.publisher.generation();
-        let used: HashSet<ContentHash> =
-            self.collection.works.iter().map(|work| work.hash).collect();
+        let used = self.used();
         if let Err(error) = self.cells.retain(|hash| used.contains(hash)) {
             self.complaints
                 .warn("unneeded cells could not be removed", &error);
@@ -72,7 +72,17 @@ impl Pipeline {
         {
             return;
         }
-        let used: HashSet<ContentHash> = works.iter().map(|work| work.hash).collect();
+        let before = self.collection.departed.len();
+        let erasing = &self.erasing;
+        let named = |departed: &Departed| erasing.names(&departed.path);
+        self.collection.departed.retain(|departed| !named(departed));
+        if self.collection.departed.len() != before
+            && let Err(error) = self.save()
+        {
+            let what = "what the ignore patterns name is not erased yet; trying again";
+            return self.complaints.warn(what, &error);
+        }
+        let used = self.used();
         let chronicle = &mut self.chronicle;
         let output = (&mut self.publisher, chronicle);
         let erased = erase::erase(output, &self.cells, &*self.store, &used)
