@@ -40,6 +40,7 @@ mod wording;
 
 pub use polish::{Polish, Polished};
 pub use shown::portable;
+pub use upkeep::OPT_OUT_HELD;
 pub use wording::{Unworded, Worded, Wording};
 
 /// Why a task failed. Nothing acknowledged is lost, the last good mosaic stays.
@@ -80,6 +81,8 @@ pub struct Pipeline {
     forget: forget::Forget,
     /// What the owner says of the works.
     described: Descriptions,
+    /// Which mass opt-out the owner has confirmed.
+    confirmed_erasing: Option<ContentHash>,
     /// Where the words of regions come from.
     wording: Wording,
     /// What the owner's patterns took out and must leave no trace.
@@ -127,6 +130,7 @@ impl Pipeline {
             cramped: false,
             forget: forget::Forget::default(),
             described: Descriptions::default(),
+            confirmed_erasing: None,
             wording: Wording::Off,
             erasing: Erasing::open(state),
             shared: None,

@@ -8,6 +8,7 @@
 use super::wall_ms;
 use crate::{
     domain::{ContentHash, RootId},
+    pipeline::OPT_OUT_HELD,
     plan::{Homes, Plan},
     store::write_small,
 };
@@ -113,10 +114,18 @@ impl RemovalGuard {
     }
 }
 
-/// Which removal is held, as the state folder says it to other commands; `None` if none is.
+/// Which removal or mass opt-out is held, as the state folder says it to other commands; `None` if none is.
 pub fn held_removal(state: &Path) -> Option<String> {
-    let text = fs::read_to_string(state.join(FILE)).ok()?;
-    text.split_ascii_whitespace().nth(2).map(str::to_owned)
+    let held = fs::read_to_string(state.join(FILE)).ok();
+    let held = held.and_then(|text| text.split_ascii_whitespace().nth(2).map(str::to_owned));
+    held.or_else(|| held_opt_out(state).map(|(digest, _)| digest))
+}
+
+/// Which mass opt-out is not erased yet, and of how many works; `None` if none is.
+pub(super) fn held_opt_out(state: &Path) -> Option<(String, usize)> {
+    let text = fs::read_to_string(state.join(OPT_OUT_HELD)).ok()?;
+    let (digest, works) = text.trim().split_once(' ')?;
+    Some((digest.to_owned(), works.parse().ok()?))
 }
 
 fn read_homes(path: &Path) -> Homes {

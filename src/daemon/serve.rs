@@ -4,7 +4,7 @@ use super::{
     Event, Mode, Next, chain,
     conditions::conditions,
     reload,
-    removal_guard::RemovalGuard,
+    removal_guard::{RemovalGuard, held_opt_out},
     report::Reporter,
     wall_ms,
     watching::{Check, Watching},
@@ -58,6 +58,8 @@ pub(super) struct Loop<'a, 'b> {
     reading: Progress,
     /// Whether files wait because the state folder cannot be written.
     blocked: bool,
+    /// A mass opt-out that is not erased yet.
+    held_opt_out: Option<(String, usize)>,
     /// Which folder the output was a second ago; `None` within the first one, and none if it was gone.
     output: Option<Option<RootId>>,
 }
@@ -89,6 +91,7 @@ impl<'a, 'b> Loop<'a, 'b> {
             rebuilding: Progress::default(),
             reading: Progress::default(),
             blocked: false,
+            held_opt_out: None,
             output: None,
         }
     }
@@ -162,6 +165,16 @@ impl Loop<'_, '_> {
         let mut conditions = conditions(&self.plan, self.blocked, self.watching.blind());
         conditions.extend(self.watching.conditions());
         conditions.extend(self.reporter.conditions());
+        if let Some((_, works)) = &self.held_opt_out {
+            let hours = self.config.watch.removal_grace_h;
+            conditions.push((
+                format!("{works} artworks were opted out at once, more than half of all: they are not shown, but not erased yet"),
+                format!(
+                    "take the pattern back, and they come back as they were; `mosaicd confirm-removal` erases them at \
+                     once, otherwise they are erased {hours} h after they left"
+                ),
+            ));
+        }
         self.reporter.update(&self.plan, conditions, now);
     }
 
@@ -353,6 +366,7 @@ impl Loop<'_, '_> {
         if !self.plan.has_scanned() {
             return;
         }
+        self.held_opt_out = held_opt_out(&self.config.folders.state);
         let Ok(meant) = fs::read_to_string(&confirmation) else {
             return;
         };
@@ -364,6 +378,12 @@ impl Loop<'_, '_> {
         if held.as_deref() == Some(meant.trim()) {
             tracing::info!("the removal was confirmed");
             self.plan_on(Input::Confirm);
+        } else if let Some((digest, _)) = self.held_opt_out.as_ref()
+            && digest == meant.trim()
+            && let Ok(digest) = digest.parse()
+        {
+            tracing::info!("the mass opt-out was confirmed");
+            self.workers.confirm_erasing(digest);
         } else {
             tracing::warn!(
                 "a removal was confirmed that is not held any more; nothing is taken out"

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     config::Config,
     describe::{self, Descriptions, Mistake},
-    domain::{Job, Known, Task},
+    domain::{ContentHash, Job, Known, Task},
     ingest::threads_or_all,
     pipeline::{Pipeline, Polish, Polished, Unworded, Worded, portable},
     plan::Background,
@@ -43,6 +43,7 @@ enum Order {
     Take(Found),
     Describe(Descriptions),
     Rules(Rules),
+    ConfirmErasing(ContentHash),
 }
 
 /// The running threads and the ways to talk to them.
@@ -136,6 +137,11 @@ impl Workers {
         drop(self.orders.send(Order::Rules(rules)));
     }
 
+    /// Says that a mass opt-out is to be erased.
+    pub(super) fn confirm_erasing(&self, digest: ContentHash) {
+        drop(self.orders.send(Order::ConfirmErasing(digest)));
+    }
+
     /// Whether a thread has ended though nobody told it to: it panicked.
     pub(super) fn any_died(&self) -> bool {
         self.handles.iter().any(JoinHandle::is_finished)
@@ -187,6 +193,7 @@ fn run_pipeline(
             }
             Order::Describe(described) => pipeline.describe(described),
             Order::Rules(rules) => pipeline.forbid(rules),
+            Order::ConfirmErasing(digest) => pipeline.confirm_erasing(digest),
             Order::Take(found) => take(&mut pipeline, found),
             Order::Background(Background::Drift) => {
                 let more = pipeline.drift();

@@ -106,14 +106,22 @@ pub(super) fn erase(
     store: &dyn Store,
     used: &HashSet<ContentHash>,
 ) -> Result<Erased, EraseError> {
-    let collected = publisher.erase()?;
-    if let Some(manifest) = publisher.manifest() {
-        chronicle.forget(manifest)?;
-    }
+    let files = erase_output((publisher, chronicle))?;
     let cells = cells.retain(|hash| used.contains(hash))?;
     let embeddings = store.erase(&|hash, _| used.contains(hash))?;
     Ok(Erased {
         embeddings,
-        files: collected.files + cells,
+        files: files + cells,
     })
+}
+
+/// Erases from the output what belongs to no published work; gives how many files that were.
+pub(super) fn erase_output(
+    (publisher, chronicle): (&mut Publisher, &mut Chronicle),
+) -> Result<usize, EraseError> {
+    let collected = publisher.erase()?;
+    if let Some(manifest) = publisher.manifest() {
+        chronicle.forget(manifest)?;
+    }
+    Ok(collected.files)
 }

@@ -52,11 +52,12 @@ pub fn departed_of(manifest: &Manifest, now_ms: u64) -> Option<Vec<Departed>> {
 }
 
 impl Collection {
-    /// Forgets works that left longer ago than they are waited for.
-    pub(super) fn expire(&mut self, now_ms: u64) {
-        let grace_ms = self.grace_ms;
+    /// Forgets works that left longer ago than they are waited for; says whether there were any.
+    pub fn expire(&mut self, now_ms: u64) -> bool {
+        let (grace_ms, before) = (self.grace_ms, self.departed.len());
         self.departed
             .retain(|departed| now_ms.saturating_sub(departed.gone_ms) < grace_ms);
+        before != self.departed.len()
     }
 
     /// Notes that a work leaves.
