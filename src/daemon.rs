@@ -8,6 +8,7 @@
 //! Invariant: after `run` returns, no thread of it touches the store or the output any more.
 
 use crate::{
+    cells::CellError,
     config::{Config, ConfigError},
     describe::{Descriptions, Mistake},
     domain::{Outcome, Report, Scan},
@@ -52,7 +53,7 @@ pub use crate::domain::chain;
 pub use explain::explain;
 pub use removal_guard::held_removal;
 pub use report::STATUS;
-pub use rooms::{encoder_spec, open_encoder_alone, params, roots};
+pub use rooms::open_encoder_alone;
 pub use serve::CONFIRMATION;
 pub use validate::{Finding, Invalid, validate};
 
@@ -107,6 +108,9 @@ pub enum DaemonError {
     /// A pattern of `watch.ignore` is malformed.
     #[error("watch.ignore: {0}")]
     Ignore(#[from] IgnoreError),
+    /// The prepared cells cannot be used.
+    #[error("the prepared cells cannot be used: {0}")]
+    Cells(#[from] CellError),
     /// The output cannot be used.
     #[error("the output cannot be used: {0}")]
     Publish(#[from] PublishError),
@@ -130,9 +134,9 @@ impl DaemonError {
             |error: &StoreError| matches!(error, StoreError::Full { .. } | StoreError::Io { .. });
         match self {
             Self::Store(error) | Self::Pipeline(PipelineError::Store(error)) => store(error),
-            Self::Publish(PublishError::Io { source, .. }) | Self::System { source, .. } => {
-                passes(source)
-            }
+            Self::Publish(PublishError::Io { source, .. })
+            | Self::Cells(CellError::Io { source, .. })
+            | Self::System { source, .. } => passes(source),
             _ => false,
         }
     }

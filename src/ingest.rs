@@ -14,9 +14,9 @@ use crate::{
         decode::{self, DecodeError, DecodeLimits},
         tile::{self, TileSpec},
     },
+    cells::{CellError, CellStore},
     domain::{ContentHash, Job, Outcome, Refusal, Retry, chain},
     embed::{EncodeError, Encoder},
-    publish::{CellStore, PublishError},
     store::{Store, StoreError},
     watch::{ReadError, Roots},
 };
@@ -91,7 +91,7 @@ pub enum IngestError {
     Store(Arc<StoreError>),
     /// The cell could not be made durable.
     #[error(transparent)]
-    Cell(Arc<PublishError>),
+    Cell(Arc<CellError>),
 }
 
 impl IngestError {
@@ -408,14 +408,14 @@ fn embed(encoder: &dyn Encoder, inputs: Vec<Option<Vec<f32>>>) -> Vec<Embedded> 
 
 enum Undurable {
     Store(Arc<StoreError>),
-    Cell(Arc<PublishError>),
+    Cell(Arc<CellError>),
 }
 
 fn store(error: StoreError) -> IngestError {
     IngestError::Store(Arc::new(error))
 }
 
-fn cell(error: PublishError) -> IngestError {
+fn cell(error: CellError) -> IngestError {
     IngestError::Cell(Arc::new(error))
 }
 

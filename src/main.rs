@@ -107,7 +107,7 @@ enum Command {
         #[arg(long)]
         map_fidelity: Option<f32>,
     },
-    /// Write the embeddings and cells of the published works, for tools of your own; works beside a running daemon.
+    /// Write the embeddings and cells of the published works, for tools of your own; works while the daemon runs.
     #[command(after_help = help::EXPORT)]
     Export {
         /// Folder for `embeddings.npy` (float32, N × D) and `items.csv` (index,path,x,y,col,row,hash,model).
@@ -121,7 +121,7 @@ enum Command {
         /// Their works: a table with the columns path, hash and model, line by line as the rows.
         items: PathBuf,
     },
-    /// List the works most alike to a placed one, to any picture file or to words; works beside a running daemon.
+    /// List the works most alike to a placed one, to any picture file or to words; works while the daemon runs.
     #[command(after_help = help::SIMILAR)]
     Similar {
         /// A placed work's path or file name, or a file.

@@ -8,11 +8,12 @@
 //! into step with the collection.
 
 use crate::{
+    cells::CellStore,
     describe::Descriptions,
     domain::{Artwork, ContentHash, Known, ModelId, Rebuilt, Report, Task, manifest},
     embed::Encoder,
     history::twins::Groups,
-    publish::{CellStore, Chronicle, PublishError, Published, Publisher},
+    publish::{HistoryFiles, PublishError, Published, Publisher},
     rebuild::{self, ChangeSet, Collection, Params, RebuildError},
     service::limit::Complaints,
     snapshot::{self, SnapshotError},
@@ -67,7 +68,7 @@ pub struct Pipeline {
     store: Arc<dyn Store>,
     cells: Arc<CellStore>,
     publisher: Publisher,
-    chronicle: Chronicle,
+    history_files: HistoryFiles,
     collection: Collection,
     /// The parameters, by their key, that the collection was made with.
     made_with: String,
@@ -102,7 +103,7 @@ impl Pipeline {
         encoder: Arc<dyn Encoder>,
         store: Arc<dyn Store>,
         cells: Arc<CellStore>,
-        (publisher, chronicle): (Publisher, Chronicle),
+        (publisher, history_files): (Publisher, HistoryFiles),
         (state, now_ms): (&Path, u64),
     ) -> Result<Self, PipelineError> {
         let key = params.key();
@@ -121,7 +122,7 @@ impl Pipeline {
             store,
             cells,
             publisher,
-            chronicle,
+            history_files,
             collection,
             state: state.to_owned(),
             unsaved: false,
@@ -148,7 +149,7 @@ impl Pipeline {
     pub fn grade(&mut self, quality: manifest::Quality, twins: Groups) -> Result<(), PublishError> {
         self.publisher.publish_quality(quality)?;
         match self.publisher.manifest() {
-            Some(manifest) => self.chronicle.found_twins(twins, manifest),
+            Some(manifest) => self.history_files.found_twins(twins, manifest),
             None => Ok(()),
         }
     }
@@ -254,7 +255,7 @@ impl Pipeline {
         }
         let published = self.publish(now_ms)?;
         let drawing = &published.elapsed;
-        let drawing_ms = drawing.tiles_ms + drawing.mosaic_ms + drawing.stills_ms;
+        let drawing_ms = drawing.tiles_ms + drawing.mosaic_ms + drawing.lossless_ms;
         stages.split("render", drawing_ms, "publish");
         self.erase();
         let missing: HashSet<ContentHash> = published.missing.into_iter().collect();
@@ -347,13 +348,13 @@ impl Pipeline {
         let published = self.publisher.publish(&generation, &self.cells, now_ms)?;
         self.unpublished = Rebuilt::default();
         if self.publisher.take_lost()
-            && let Err(error) = self.chronicle.reopen()
+            && let Err(error) = self.history_files.reopen()
         {
             let what = "the history could not be read; the next generation catches up";
             self.complaints.warn(what, &error);
         }
         if let Some(manifest) = self.publisher.manifest()
-            && let Err(error) = self.chronicle.note(manifest)
+            && let Err(error) = self.history_files.note(manifest)
         {
             let what = "the history could not be written; the next generation catches up";
             self.complaints.warn(what, &error);

@@ -49,7 +49,7 @@ impl Params {
     }
 }
 
-/// The layout or the grid could not be made. The collection is then half changed: load it anew.
+/// The layout or the grid could not be made. The collection is then half changed: load it again.
 #[derive(Debug, thiserror::Error)]
 pub enum RebuildError {
     /// The layout.
@@ -70,7 +70,7 @@ pub fn apply(
     params: &Params,
 ) -> Result<Rebuilt, RebuildError> {
     collection.expire(now_ms);
-    let matched = match_changes(collection, changes);
+    let matched = match_changes(&mut collection.works, &collection.stale, changes);
     let before = collection.cells();
     let mut rebuilt = Rebuilt {
         renamed: matched.renamed,
@@ -171,7 +171,7 @@ pub fn apply(
     Ok(rebuilt)
 }
 
-/// Lays everything out afresh, aligned onto the old map: on request, or after a change of model.
+/// Makes the whole layout again, aligned onto the old map: on request, or after a change of model.
 pub fn relayout(collection: &mut Collection, params: &Params) -> Result<Rebuilt, RebuildError> {
     let before = collection.cells();
     let old: Vec<(usize, Point)> = collection
@@ -222,7 +222,7 @@ pub fn rearrange(collection: &mut Collection, grid: Grid) -> Rebuilt {
     moves_alone(collection, &before)
 }
 
-/// Replaces every embedding by another model's and lays everything out afresh, aligned onto the old map.
+/// Replaces every embedding by another model's and makes the whole layout again, aligned onto the old map.
 ///
 /// `vectors` has one row a work, in index order; works in `stale` have a zero row.
 pub fn change_model(

@@ -1,5 +1,5 @@
 //! Configuration as an operator meets it: several folders, reloads that say what they do, a status that tells the truth.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, missing_docs)]
 
 mod common;
 

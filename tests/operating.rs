@@ -1,5 +1,5 @@
 //! What an operator lives with: removals that are held, warnings that are said once.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, missing_docs)]
 
 mod common;
 

@@ -171,7 +171,7 @@ fn growing_by_a_level_draws_only_what_is_new() {
 fn assert_equals_rebuild(
     output: &Path,
     generation: &mosaicd::publish::Generation,
-    cells: &mosaicd::publish::CellStore,
+    cells: &mosaicd::cells::CellStore,
     dir: &Path,
 ) {
     let fresh = tempfile::tempdir_in(dir).expect("a folder");
@@ -657,5 +657,5 @@ fn a_newer_schema_is_refused_and_names_of_ours_are_reserved() {
         fs::read(dir.path().join("status.json")).expect("there"),
         b"{}"
     );
-    assert_eq!(names::parse_still("status.json"), None);
+    assert_eq!(names::parse_mosaic_file("status.json"), None);
 }

@@ -2,9 +2,7 @@
 
 mod publish_support;
 
-use mosaicd::publish::{
-    CellStore, Failpoint, Generation, OutputSpec, PublishError, Publisher, Step,
-};
+use mosaicd::publish::{Failpoint, Generation, OutputSpec, PublishError, Publisher, Step};
 use publish_support::*;
 use std::{
     io,
@@ -44,7 +42,7 @@ fn strike(at: usize, fault: Fault) -> (Failpoint, Arc<AtomicUsize>) {
 
 struct Stage {
     dir: tempfile::TempDir,
-    cells: CellStore,
+    cells: mosaicd::cells::CellStore,
     spec: OutputSpec,
 }
 

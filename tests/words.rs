@@ -13,22 +13,15 @@ const COLOURS: [(&str, [u8; 3]); 3] = [
     ("blue", [20, 20, 230]),
 ];
 
-/// The configuration that names a model of the fixtures, with `more` keys, if the library is there.
-fn config(model: &str, more: &str) -> Option<String> {
-    let Ok(library) = std::env::var("ORT_DYLIB_PATH") else {
-        let required = std::env::var_os("MOSAICD_REQUIRE_ONNX").is_some();
-        assert!(!required, "ORT_DYLIB_PATH is not set");
-        eprintln!("skipped: ORT_DYLIB_PATH is not set");
-        return None;
-    };
+/// The configuration that names a model of the fixtures, with `more` keys.
+fn config(model: &str, more: &str) -> String {
+    let library = std::env::var("ORT_DYLIB_PATH").expect("ORT_DYLIB_PATH is set");
     let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
-    Some(format!(
-        "[embed]\nmodel = \"{fixtures}/{model}\"\nlibrary = \"{library}\"\n{more}\n"
-    ))
+    format!("[embed]\nmodel = \"{fixtures}/{model}\"\nlibrary = \"{library}\"\n{more}\n")
 }
 
 /// The colours' model with the site's `words.txt`.
-fn colours() -> Option<String> {
+fn colours() -> String {
     config("colours", "vocabulary = \"words.txt\"")
 }
 
@@ -71,8 +64,9 @@ fn words(manifest: &Manifest) -> Vec<&str> {
 }
 
 #[test]
+#[ignore = "needs onnxruntime: ORT_DYLIB_PATH=... cargo test -- --ignored"]
 fn regions_bear_the_words_of_their_works_and_a_restart_keeps_them() {
-    let Some(colours) = colours() else { return };
+    let colours = colours();
     let site = site();
     site.configure(&colours);
     let first = site.build();
@@ -137,7 +131,7 @@ fn regions_bear_the_words_of_their_works_and_a_restart_keeps_them() {
             .then_some(())
     });
     assert_eq!(words(&site.manifest()), ["blue", "red"]);
-    site.configure(&config("colours", "").unwrap());
+    site.configure(&config("colours", ""));
     daemon.signal("HUP");
     let without = site.until("no words", |m| m.regions.is_empty());
     assert_eq!(without.words_by, None);
@@ -145,15 +139,16 @@ fn regions_bear_the_words_of_their_works_and_a_restart_keeps_them() {
 }
 
 #[test]
+#[ignore = "needs onnxruntime: ORT_DYLIB_PATH=... cargo test -- --ignored"]
 fn words_belong_to_the_model() {
-    let Some(colours) = colours() else { return };
+    let colours = colours();
     let site = site();
     site.configure(&colours);
     let first = site.build();
     assert_eq!(words(&first), ["blue", "green", "red"]);
 
     // A model without a text encoder: what is known of the old one goes with its embeddings.
-    let slow = config("slow/slow.onnx", "vocabulary = \"words.txt\"").unwrap();
+    let slow = config("slow/slow.onnx", "vocabulary = \"words.txt\"");
     site.configure(&slow);
     let output = site.mosaicd(&["build"]);
     let log = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -216,10 +211,9 @@ fn a_list_that_cannot_be_used_stops_the_start() {
 }
 
 #[test]
+#[ignore = "needs onnxruntime: ORT_DYLIB_PATH=... cargo test -- --ignored"]
 fn a_text_encoder_of_another_model_is_said_and_left_alone() {
-    let Some(base) = config("nowhere", "vocabulary = \"words.txt\"") else {
-        return;
-    };
+    let base = config("nowhere", "vocabulary = \"words.txt\"");
     let site = site();
     let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
     let model = site.path("model");

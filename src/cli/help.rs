@@ -54,7 +54,7 @@ Examples:
   mosaicd status --output /srv/mosaicd/output
   mosaicd status --json | jq -r '.failures[] | .path + \": \" + .reason'
 
-It reads status.json in the output folder, so it works beside a running daemon and after its end.";
+It reads status.json in the output folder, so it works while the daemon runs and after its end.";
 
 pub(crate) const CONFIRM_REMOVAL: &str = "\
 When more than half of the works vanish at once and nobody was seen to delete them, a mount may be lost: the last good mosaic stays, and `mosaicd status` says so. After a day (`watch.removal_grace_h`) it is believed; if the works are meant to be gone, at once:

@@ -7,6 +7,7 @@ use mosaicd::{
     config::Config,
     daemon,
     describe::csv,
+    parameters,
     pipeline::portable,
     store::{SledStore, Store},
     vectors,
@@ -190,7 +191,7 @@ struct Files {
 
 impl Files {
     fn scan(config: &Config) -> anyhow::Result<Self> {
-        let roots = daemon::roots(config);
+        let roots = parameters::roots(config);
         let ignore = Ignore::new(&config.watch.ignore)?;
         let (scan, _) = roots.scan(&mut Book::reading(ignore, &config.folders.state))?;
         let paths = scan.files.keys().map(|path| (portable(path), path.clone()));

@@ -1,4 +1,4 @@
-//! The commands' talk with people: progress, findings, the status beside a running daemon.
+//! What commands say to people: progress, findings, the status of a running daemon.
 
 pub(crate) mod help;
 mod import;

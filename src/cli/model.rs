@@ -16,8 +16,8 @@ use download::{Net, News};
 use indicatif::DecimalBytes;
 use mosaicd::{
     config::Config,
-    daemon,
     embed::{self, library},
+    parameters,
 };
 use std::{
     fs,
@@ -137,7 +137,7 @@ pub(crate) fn fetch(config: &Config, asked: &Fetch) -> anyhow::Result<()> {
 
 /// `mosaicd model inspect`.
 pub(crate) fn inspect(config: &Config, path: &Path) -> anyhow::Result<()> {
-    let seen = embed::inspect::inspect(path, &daemon::encoder_spec(config).runtime)?;
+    let seen = embed::inspect::inspect(path, &parameters::encoder_spec(config).runtime)?;
     for (what, found) in seen.facts {
         println!("{what:<12} {found}");
     }
@@ -248,7 +248,7 @@ fn after_model(config: &Config, entry: &Entry, folder: &Path) -> anyhow::Result<
         "\nTo use it, set in the configuration:\n\n[embed]\nmodel = {:?}",
         folder.display().to_string()
     );
-    let search = daemon::encoder_spec(config).runtime.library;
+    let search = parameters::encoder_spec(config).runtime.library;
     if !library::candidates(&search)
         .iter()
         .any(|file| file.is_file())
@@ -260,7 +260,7 @@ fn after_model(config: &Config, entry: &Entry, folder: &Path) -> anyhow::Result<
 
 fn after_library(config: &Config, file: &Path) {
     println!("{}", file.display());
-    let search = daemon::encoder_spec(config).runtime.library;
+    let search = parameters::encoder_spec(config).runtime.library;
     if !library::candidates(&search)
         .iter()
         .any(|candidate| candidate == file)

@@ -12,14 +12,13 @@ use mosaicd::{
     embed::{card, text::TextEncoder},
     grid::Grid,
     matrix::Matrix,
+    npy, parameters,
     publish::manifest::{Manifest, Work},
     rebuild,
     reduce::Layout,
     service::escape::escaped,
     vectors,
 };
-use ndarray::Array2;
-use ndarray_npy::{ReadNpyExt, WriteNpyExt};
 use std::{
     collections::HashMap,
     fmt::Write as _,
@@ -43,7 +42,7 @@ pub(crate) fn arrange(
     fidelity: Option<f32>,
 ) -> anyhow::Result<()> {
     let x = read_npy(vectors)?;
-    let mut params = daemon::params(config);
+    let mut params = parameters::params(config);
     if let Some(fidelity) = fidelity {
         params.grid.map_fidelity = fidelity;
     }
@@ -76,19 +75,16 @@ pub(crate) fn arrange(
 
 pub(super) fn read_npy(path: &Path) -> anyhow::Result<Matrix> {
     let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
-    let array = Array2::<f32>::read_npy(BufReader::new(file)).with_context(|| {
+    let ([rows, dims], matrix) = npy::read(BufReader::new(file)).with_context(|| {
         format!(
             "{} is no two-dimensional float32 array in NumPy's .npy format",
             path.display()
         )
     })?;
-    let dims = array.ncols();
-    if dims == 0 && array.nrows() > 0 {
+    if dims == 0 && rows > 0 {
         bail!("{}: the vectors have no dimensions", path.display());
     }
-    let data = array.as_standard_layout().iter().copied().collect();
-    Matrix::from_data(data, dims)
-        .with_context(|| format!("{}: rows of unequal length", path.display()))
+    Ok(matrix)
 }
 
 /// What a daemon published.
@@ -98,7 +94,7 @@ struct Published {
     vectors: HashMap<ContentHash, Vec<f32>>,
 }
 
-/// Reads the manifest and the embeddings beside a running daemon: the embeddings are written before the manifest is
+/// Reads the manifest and the embeddings while a daemon may run: the embeddings are written before the manifest is
 /// published, so that a generation that is being replaced is complete after another look.
 fn published(config: &Config) -> anyhow::Result<Published> {
     let path = config.folders.output.join("manifest.json");
@@ -151,14 +147,7 @@ pub(crate) fn export(config: &Config, dir: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
     let model = vectors::model(&config.folders.state)?.unwrap_or_default();
     let mut table = String::from("index,path,x,y,col,row,hash,model\n");
-    let mut matrix = Array2::<f32>::zeros((manifest.works.len(), dims));
     for (i, work) in manifest.works.iter().enumerate() {
-        let vector = &vectors[&work.hash];
-        matrix
-            .row_mut(i)
-            .iter_mut()
-            .zip(vector)
-            .for_each(|(to, from)| *to = *from);
         let path = csv::quoted(&work.path);
         writeln!(
             table,
@@ -167,8 +156,12 @@ pub(crate) fn export(config: &Config, dir: &Path) -> anyhow::Result<()> {
         )?;
     }
     let npy = dir.join("embeddings.npy");
-    matrix
-        .write_npy(BufWriter::new(File::create(&npy)?))
+    let rows = manifest.works.iter().map(|work| &vectors[&work.hash][..]);
+    File::create(&npy)
+        .and_then(|file| {
+            let shape = [manifest.works.len(), dims];
+            npy::write(BufWriter::new(file), shape, rows)
+        })
         .with_context(|| format!("cannot write {}", npy.display()))?;
     let csv = dir.join("items.csv");
     fs::write(&csv, table).with_context(|| format!("cannot write {}", csv.display()))?;
@@ -266,7 +259,7 @@ fn embed_file(config: &Config, path: &Path, dims: usize, model: &str) -> anyhow:
 }
 
 fn embed_words(config: &Config, words: &str, dims: usize, model: &str) -> anyhow::Result<Vec<f32>> {
-    let spec = daemon::encoder_spec(config);
+    let spec = parameters::encoder_spec(config);
     let path = spec.model.context(
         "the built-in descriptor understands no words; set embed.model to a CLIP model (see `mosaicd model list`)",
     )?;

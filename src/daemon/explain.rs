@@ -3,11 +3,12 @@
 //! It looks at the file, the patterns and what was published, in the order in which a daemon comes across them, and
 //! changes nothing.
 
-use super::{chain, rooms};
+use super::chain;
 use crate::{
     artwork::decode,
     config::Config,
     domain::manifest::Manifest,
+    parameters,
     pipeline::portable,
     publish::names,
     service::status::Status,
@@ -85,7 +86,7 @@ fn why_not(config: &Config, work: &Path, file: &Path) -> Option<String> {
         Err(error) => return Some(format!("watch.ignore: {error}")),
     };
     let mut book = Book::reading(ignore, &config.folders.state);
-    let (scan, rules) = match rooms::roots(config).scan(&mut book) {
+    let (scan, rules) = match parameters::roots(config).scan(&mut book) {
         Ok(scanned) => scanned,
         Err(error) => return Some(chain(&error)),
     };
@@ -150,7 +151,7 @@ fn unreadable(config: &Config, file: &Path) -> Option<String> {
     }
     match fs::read(file) {
         Err(error) => Some(format!("cannot be read: {error}")),
-        Ok(bytes) => decode::decode(&bytes, &rooms::limits(config))
+        Ok(bytes) => decode::decode(&bytes, &parameters::decode_limits(config))
             .err()
             .map(|error| chain(&error)),
     }

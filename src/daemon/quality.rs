@@ -3,10 +3,10 @@
 
 use super::background::on_one_core;
 use crate::{
+    cells::CellStore,
     domain::{ContentHash, manifest::Quality},
     grid::quality::dpq16,
     history::twins::{self, Groups},
-    publish::CellStore,
     rebuild::Collection,
     reduce::trustworthiness,
 };

@@ -7,10 +7,10 @@
 
 use super::wall_ms;
 use crate::{
+    disk,
     domain::{ContentHash, RootId},
     pipeline::OPT_OUT_HELD,
     plan::{Homes, Plan},
-    store::write_small,
 };
 use std::{
     ffi::OsString,
@@ -73,7 +73,7 @@ impl RemovalGuard {
             format!("{} {} {path}\n", id.dev, id.ino)
         };
         let text: String = self.homes.iter().map(line).collect();
-        if let Err(error) = write_small(&self.homes_path, &text) {
+        if let Err(error) = disk::replace_durably(&self.homes_path, &text) {
             tracing::debug!(%error, path = HOMES, "cannot be written; a restart cannot tell which mounts are lost");
         }
     }
@@ -100,7 +100,7 @@ impl RemovalGuard {
             (Some(held_ms), _) => {
                 (self.noted_ms, self.noted) = (Some(held_ms), digest);
                 let digest = digest.map_or(String::new(), |digest| digest.to_string());
-                write_small(&self.path, &format!("{held_ms} {} {digest}\n", wall_ms()))
+                disk::replace_durably(&self.path, &format!("{held_ms} {} {digest}\n", wall_ms()))
             }
             (None, Some(_)) if plan.holds_nothing() => {
                 (self.noted_ms, self.said) = (None, false);

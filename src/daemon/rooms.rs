@@ -2,25 +2,18 @@
 
 use super::{DaemonError, chain, serving::Encoders, wall_ms};
 use crate::{
-    artwork::decode::DecodeLimits,
-    config::{self, Config},
+    cells::CellStore,
+    config::Config,
     embed::{
         self, Encoder, EncoderSpec,
-        library::LibrarySearch,
-        session::{Device, Runtime},
         vocabulary::{self, WordList},
     },
-    grid::{GridParams, Method as GridMethod},
     ingest::{Attempts, Ingest},
+    parameters,
     pipeline::{Pipeline, Wording},
-    publish::{CellStore, Chronicle, OutputSpec, Publisher, manifest, names},
-    rebuild::Params,
-    reduce::{LayoutParams, Method as LayoutMethod},
-    render::jpeg::{JpegSpec, Subsampling},
+    publish::{HistoryFiles, Publisher},
     service::signals::Signal,
     store::{Opened, SledStore, Store},
-    viewer,
-    watch::Roots,
 };
 use std::{
     num::NonZero,
@@ -33,12 +26,6 @@ use tokio::sync::{mpsc::UnboundedReceiver, oneshot};
 
 /// How long to wait before a full or failing disk is tried again at the start.
 pub(super) const RETRY: Duration = Duration::from_secs(5);
-
-/// Where the prepared cells lie in the state folder.
-const CELLS: &str = "cells";
-
-/// Above this many works an arrival moves only its neighbours (notes: from ~20k).
-const DRIFT_LIMIT: usize = 20_000;
 
 /// The opened rooms.
 pub(super) struct Rooms {
@@ -60,26 +47,26 @@ impl Rooms {
         let attempts = state.join("attempting");
         let attempts = Attempts::open(&attempts)
             .map_err(system(format!("cannot use {}", attempts.display())))?;
-        let cells = CellStore::open(&state.join(CELLS), &config.tile_spec())?;
+        let cells = CellStore::open(&state.join("cells"), &config.tile_spec())?;
         let (cells, attempts) = (Arc::new(cells), Arc::new(attempts));
         let output = &config.folders.output;
-        let publisher = Publisher::open(output, output_spec(config))?;
-        let chronicle = Chronicle::open(output, &config.page.url)?;
+        let publisher = Publisher::open(output, parameters::output_spec(config))?;
+        let history_files = HistoryFiles::open(output, &config.page.url)?;
         let wording = wording(config, next.is_some(), started)?;
         let mut pipeline = Pipeline::open(
-            params(config),
+            parameters::params(config),
             serving.clone(),
             store.clone(),
             cells.clone(),
-            (publisher, chronicle),
+            (publisher, history_files),
             (state, wall_ms()),
         )?;
         pipeline.wait_for_departed(config.watch.removal_grace_h * 3_600_000);
         pipeline.set_wording(wording);
         let ingest = Ingest {
-            roots: roots(config),
+            roots: parameters::roots(config),
             max_file_bytes: config.decode.max_file_mb << 20,
-            limits: limits(config),
+            limits: parameters::decode_limits(config),
             tile: config.tile_spec(),
             encoder: serving.clone(),
             next: next.clone(),
@@ -91,22 +78,6 @@ impl Rooms {
         };
         Ok(Self { pipeline, ingest })
     }
-}
-
-/// The watched folders.
-pub fn roots(config: &Config) -> Roots {
-    let watched = config.watched().into_iter();
-    Roots::new(watched.map(|(name, folder)| (name.into(), folder.to_owned())))
-        .without(own_folders(config))
-}
-
-/// The folders that mosaicd writes to, and the largest ones in them.
-fn own_folders(config: &Config) -> Vec<PathBuf> {
-    let (output, state) = (&config.folders.output, &config.folders.state);
-    let mut own = vec![output.clone(), state.clone()];
-    own.extend([names::TILES, names::DZI_TILES].map(|name| output.join(name)));
-    own.extend([CELLS, "store"].map(|name| state.join(name)));
-    own
 }
 
 /// Checks that the folders are there and lie where they may.
@@ -164,7 +135,7 @@ pub(super) fn check_folders(config: &Config) -> Result<(), DaemonError> {
         );
     }
     // By their paths they lie apart; through a mount they may be one all the same.
-    if let Some(within) = roots(config).own_within() {
+    if let Some(within) = parameters::roots(config).own_within() {
         let advice = "mosaicd would show its own mosaic; unmount it there, or choose another output or state folder";
         let what = "the output or state folder is reached through a mount in the artwork folder";
         return wrong(what, &within, advice);
@@ -240,35 +211,14 @@ async fn stop(signals: &mut UnboundedReceiver<Signal>) {
 
 /// Loads the configured encoder.
 pub(super) fn open_encoder(config: &Config) -> Result<Arc<dyn Encoder>, DaemonError> {
-    Ok(Arc::from(embed::open(&encoder_spec(config))?))
+    Ok(Arc::from(embed::open(&parameters::encoder_spec(config))?))
 }
 
 /// Loads the configured encoder for a command that embeds one picture, or none: one session has all threads.
 pub fn open_encoder_alone(config: &Config) -> Result<Arc<dyn Encoder>, DaemonError> {
-    let mut spec = encoder_spec(config);
+    let mut spec = parameters::encoder_spec(config);
     spec.runtime.sessions = Some(NonZero::<usize>::MIN);
     Ok(Arc::from(embed::open(&spec)?))
-}
-
-/// The encoder as the configuration names it.
-pub fn encoder_spec(config: &Config) -> EncoderSpec {
-    let embed = &config.embed;
-    EncoderSpec {
-        model: (embed.model != "builtin").then(|| PathBuf::from(&embed.model)),
-        runtime: Runtime {
-            library: LibrarySearch {
-                configured: (!embed.library.as_os_str().is_empty()).then(|| embed.library.clone()),
-                state: Some(config.folders.state.clone()),
-            },
-            threads: NonZero::new(embed.threads),
-            sessions: NonZero::new(embed.sessions),
-            device: match embed.device {
-                config::Device::Auto => Device::Auto,
-                config::Device::Cpu => Device::Cpu,
-                config::Device::Cuda => Device::Cuda,
-            },
-        },
-    }
 }
 
 /// Where the words of regions come from; says so if a vocabulary has no effect. Once the daemon has `started`, a list
@@ -300,7 +250,7 @@ pub(super) fn open_vocabulary(config: &Config) -> Result<Option<WordList>, Daemo
     if path.as_os_str().is_empty() {
         return Ok(None);
     }
-    let EncoderSpec { model, runtime } = encoder_spec(config);
+    let EncoderSpec { model, runtime } = parameters::encoder_spec(config);
     match model {
         Some(model) => WordList::open(path, &model, &runtime),
         // A mistake in the list is told whatever the model.
@@ -320,79 +270,5 @@ pub(super) fn wordless(config: &Config) -> String {
             "{model} has no text encoder: text_model.onnx and tokenizer.json of the same model are expected there, and \
              `mosaicd model fetch` brings them with --words"
         ),
-    }
-}
-
-pub(super) fn limits(config: &Config) -> DecodeLimits {
-    DecodeLimits {
-        max_pixels: config.decode.max_megapixels * 1_000_000,
-        ..DecodeLimits::default()
-    }
-}
-
-/// Layout and grid as the configuration wants them.
-pub fn params(config: &Config) -> Params {
-    let (layout, grid) = (&config.layout, &config.grid);
-    Params {
-        layout: LayoutParams {
-            method: match layout.method {
-                config::LayoutMethod::Umap => LayoutMethod::Umap,
-                config::LayoutMethod::Pca => LayoutMethod::Pca,
-            },
-            n_neighbors: layout.n_neighbors,
-            min_dist: layout.min_dist as f32,
-            seed: layout.seed,
-            drift_limit: DRIFT_LIMIT,
-        },
-        grid: GridParams {
-            method: match grid.method {
-                config::GridMethod::Incremental => GridMethod::Incremental,
-                config::GridMethod::Rows => GridMethod::Rows,
-            },
-            columns: (grid.columns > 0).then_some(grid.columns),
-            aspect: grid.aspect as f32,
-            reserve: grid.reserve as f32,
-            lambda: grid.lambda as f32,
-            seed: layout.seed,
-            ..GridParams::default()
-        },
-    }
-}
-
-/// Names and titles of the watched folders, if there are several.
-fn folder_titles(config: &Config) -> Vec<manifest::Folder> {
-    let titled = |folder: &config::Folder| manifest::Folder {
-        name: folder.prefix().to_owned(),
-        title: folder.shown().to_owned(),
-    };
-    match config.folder.as_slice() {
-        [] | [_] => Vec::new(),
-        several => several.iter().map(titled).collect(),
-    }
-}
-
-fn output_spec(config: &Config) -> OutputSpec {
-    let mosaic = &config.mosaic;
-    OutputSpec {
-        title: config.page.title.clone(),
-        link: (!config.page.link.is_empty()).then(|| config.page.link.clone()),
-        folders: folder_titles(config),
-        cell: config.tile_spec(),
-        jpeg: JpegSpec {
-            quality: mosaic.quality,
-            subsampling: match mosaic.subsampling {
-                config::Subsampling::S420 => Subsampling::S420,
-                config::Subsampling::S444 => Subsampling::S444,
-            },
-        },
-        mosaic: mosaic.jpg,
-        pyramid: mosaic.pyramid,
-        png: mosaic.png,
-        webp: mosaic.webp,
-        viewer: viewer::FILES
-            .iter()
-            .map(|(name, bytes)| ((*name).to_owned(), bytes.to_vec()))
-            .collect(),
-        ..OutputSpec::default()
     }
 }

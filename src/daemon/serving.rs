@@ -3,13 +3,13 @@
 //! After a change of model the old encoder goes on serving: arrivals get their place under it, while the next one
 //! embeds everything in shadow. Once it has, it takes over, and the mosaic changes once. So that a restart in between
 //! goes on the same way, `encoder.toml` in the state folder names the serving encoder. Without it, or when that
-//! encoder cannot be opened any more, the mosaic stays as it is until everything is embedded anew.
+//! encoder cannot be opened any more, the mosaic stays as it is until everything is embedded again.
 
 use super::{DaemonError, Mode, rooms};
 use crate::{
     config::Config,
+    disk,
     embed::{Encoder, ModelId},
-    store::write_small,
 };
 use serde::{Deserialize, Serialize};
 use std::{fs, io, path::Path, sync::Arc};
@@ -65,7 +65,7 @@ impl Encoders {
                 tracing::warn!(
                     model = old.embed.model,
                     error = error.unwrap_or_else(|| "it is another model now".into()),
-                    "the mosaic's encoder is no more; the mosaic stays until all is embedded anew"
+                    "the mosaic's encoder is no more; the mosaic stays until all is embedded again"
                 );
                 Ok(alone(configured))
             }
@@ -110,5 +110,5 @@ fn recall(state: &Path) -> Option<Remembered> {
 
 fn write(state: &Path, remembered: &Remembered) -> io::Result<()> {
     let text = toml::to_string(remembered).map_err(io::Error::other)?;
-    write_small(&state.join(FILE), &text)
+    disk::replace_durably(&state.join(FILE), &text)
 }

@@ -4,6 +4,7 @@ use super::{chain, rooms};
 use crate::{
     config::{Config, WatchMode},
     describe,
+    parameters,
     pipeline::portable,
     watch::{Book, FsKind, Ignore, Scan, can_watch, fs_kind},
 };
@@ -81,7 +82,7 @@ fn scanned(config: &Config, add: &mut impl FnMut(&'static str, Result<String, St
         Ok(ignore) => ignore,
         Err(error) => return add("ignore", Err(format!("watch.ignore: {error}"))),
     };
-    let roots = rooms::roots(config);
+    let roots = parameters::roots(config);
     let mut book = Book::reading(ignore, &config.folders.state);
     let (scan, rules) = match roots.scan(&mut book) {
         Ok(scanned) => scanned,

@@ -3,10 +3,11 @@
 //! It owns the watchers, the patterns in force, and what is known of the artwork folders themselves. What is done
 //! about a change is `plan`'s.
 
-use super::{Event, chain, rooms, wall_ms};
+use super::{Event, chain, wall_ms};
 use crate::{
     config::{Config, WatchMode},
     describe::Mistake,
+    parameters,
     pipeline::portable,
     plan::Input,
     watch::{RootId, Roots, Rules, Scan, SkipReason, WatchEvent, Watchers},
@@ -68,7 +69,7 @@ impl Watching {
     pub(super) fn new(config: &Config, once: bool) -> Self {
         let now = Instant::now();
         Self {
-            roots: rooms::roots(config),
+            roots: parameters::roots(config),
             mode: config.watch.mode,
             once,
             rules: Rules::default(),

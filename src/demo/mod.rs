@@ -2,7 +2,7 @@
 //!
 //! The door of the room: [`draw`] makes one picture, [`write_samples`] a folder full. A picture depends on its index,
 //! its size and the seed alone, bit for bit on one platform (other platforms' `sin` may differ in the last bit).
-//! Families share palettes, backgrounds, lights and ways of colouring, so that what tells them apart is their form.
+//! Families share palettes, backgrounds, lights and ways of colouring, so that only their form distinguishes them.
 //!
 //! Nothing here knows of mosaics; the family in a file's name lets a test ask whether a mosaic keeps families
 //! together.

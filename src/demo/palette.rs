@@ -1,4 +1,4 @@
-//! Colours: palettes that every family shares, so that colour alone does not tell families apart.
+//! Colours: palettes that every family shares, so that colour alone does not distinguish families.
 
 use super::random::Draws;
 use super::vector::{Vec3, fract, vec3};

@@ -91,7 +91,7 @@ pub(super) fn noise(p: Vec3) -> f32 {
     a + (plane(z1) - a) * w
 }
 
-/// Value noise in the plane, 0..1; `layer` tells independent noises apart.
+/// Value noise in the plane, 0..1; `layer` selects one of independent noises.
 pub(super) fn noise2(px: f32, py: f32, layer: i32) -> f32 {
     let (fx, fy) = (px.floor(), py.floor());
     let (x, y) = (fx as i32, fy as i32);

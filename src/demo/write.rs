@@ -1,10 +1,11 @@
 //! Writing samples into a folder.
 
+use crate::disk;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder};
 use rayon::prelude::*;
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -19,7 +20,7 @@ pub struct Written {
 
 /// Draws the samples `0..count` into `dir`, which is made when missing, on all threads of the current rayon pool.
 ///
-/// Each file appears whole under its name (written beside it under a name with a leading dot, then renamed). A file
+/// Each file appears whole under its name (written in the same folder under a name with a leading dot, then renamed). A file
 /// that is already there with the same bytes is left alone; other files in the folder are not touched.
 /// `progress` is called after each sample with the number done so far; calls may overlap.
 ///
@@ -57,14 +58,7 @@ fn write_one(dir: &Path, index: usize, size_px: u32, seed: u64) -> io::Result<bo
         return Ok(false);
     }
     let draft = dir.join(format!(".{}.{}.part", sample.name, std::process::id()));
-    let result = File::create(&draft)
-        .and_then(|mut file| file.write_all(&bytes))
-        .and_then(|()| fs::rename(&draft, &path));
-    result.map_err(|error| {
-        // The draft may not exist; the error that matters is the one before.
-        let _ = fs::remove_file(&draft);
-        about(&path, error)
-    })?;
+    disk::replace(&path, &draft, &bytes).map_err(|error| about(&path, error))?;
     Ok(true)
 }
 

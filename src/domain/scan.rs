@@ -88,7 +88,9 @@ impl Scan {
 
 /// Which paths the owner's patterns name. Cheap to clone.
 #[derive(Clone, Default)]
-pub struct OptedOut(Option<Arc<dyn Fn(&Path) -> bool + Send + Sync>>);
+pub struct OptedOut(Option<Arc<Pattern>>);
+
+type Pattern = dyn Fn(&Path) -> bool + Send + Sync;
 
 impl OptedOut {
     /// The paths for which `names` is true.

@@ -14,7 +14,7 @@ use super::{
     text::TextEncoder,
     words::{self, MOST_BYTES, Vocabulary, WordsError},
 };
-use crate::matrix::Matrix;
+use crate::{disk, matrix::Matrix};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::HashMap,
@@ -202,9 +202,7 @@ fn load(state: &Path) -> Option<Kept> {
 fn write(path: &Path, kept: &Kept) -> io::Result<()> {
     let mut bytes = postcard::to_stdvec(kept).map_err(io::Error::other)?;
     bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
-    let new = path.with_extension("new");
-    fs::write(&new, bytes)?;
-    fs::rename(new, path)
+    disk::replace(path, &path.with_extension("new"), &bytes)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Arrivals as a feed: Atom (RFC 4287) and JSON Feed 1.1, made from a manifest alone.
 //!
-//! Each entry is a work with the works it arrived beside. Equal manifests give equal bytes.
+//! Each entry is a work with its neighbours. Equal manifests give equal bytes.
 
 use crate::domain::{
     ArtworkId,

@@ -3,7 +3,7 @@
 //! A line is `mosaicd.past("<CRC-32 of the JSON>",<JSON>);`, so that the page can read the file line by line, or, opened
 //! straight from disk where it may not fetch files, run it as a script. The JSON: `g` generation, `t` milliseconds since
 //! the Unix epoch, `c` columns and rows, `p` works placed or moved as `id,col,row` triples, `r` ids that left; a base
-//! (`"b":true`) begins anew: `p` is then everything.
+//! (`"b":true`) starts from nothing: `p` is then everything.
 //!
 //! The file is bounded: when it has grown too long, its older half becomes one base.
 

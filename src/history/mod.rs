@@ -1,4 +1,4 @@
-//! The mosaic's past: where each work was, generation by generation, who arrived beside whom, and near-twins.
+//! The mosaic's past: where each work was, generation by generation, next to whom each arrived, and near-twins.
 //!
 //! The door of the room, and pure: `publish` keeps the journal on disk and writes the feeds, the daemon says when.
 //!

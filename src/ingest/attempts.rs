@@ -5,7 +5,7 @@
 //!
 //! A mark is an empty file `<hash>-<n>` where `n` counts the decodings begun and not ended.
 
-use crate::artwork::ContentHash;
+use crate::{disk, domain::ContentHash};
 use std::{
     collections::HashMap,
     fs, io,
@@ -73,7 +73,7 @@ impl Attempts {
         let mark = self.folder.join(format!("{hash}-{}", count + 1));
         let written = match count {
             0 => fs::write(&mark, []),
-            _ => fs::rename(self.folder.join(format!("{hash}-{count}")), &mark),
+            _ => disk::rename(&self.folder.join(format!("{hash}-{count}")), &mark),
         };
         if let Err(error) = written {
             tracing::debug!(path = %mark.display(), %error, "no mark could be written");

@@ -1,3 +1,5 @@
+//! Unit tests of reading files and making what they give durable.
+
 use super::*;
 use crate::{
     artwork::{decode::Picture, tile::Fit},

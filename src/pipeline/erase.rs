@@ -2,13 +2,15 @@
 //!
 //! Ordinary removals keep the embedding (the work may come back) and the old tiles (readers may hold an old manifest).
 //! Here nothing is kept: tiles, whole-image files and cells that no placed work needs are deleted, and the store is
-//! written anew. It is due whenever the patterns are others than at the last erasing; their digest is kept in the state
+//! rewritten. It is due whenever the patterns are others than at the last erasing; their digest is kept in the state
 //! folder and written last, so that an erasing that was cut short is done again.
 
 use crate::{
     artwork::ContentHash,
-    publish::{CellStore, Chronicle, PublishError, Publisher},
-    store::{Store, StoreError, write_small},
+    cells::{CellError, CellStore},
+    disk,
+    publish::{HistoryFiles, PublishError, Publisher},
+    store::{Store, StoreError},
     watch::Rules,
 };
 use std::{
@@ -23,9 +25,12 @@ const FILE: &str = "erased-for";
 /// Something could not be erased yet.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum EraseError {
-    /// In the output, or a cell.
+    /// In the output.
     #[error(transparent)]
     Publish(#[from] PublishError),
+    /// In the prepared cells.
+    #[error(transparent)]
+    Cells(#[from] CellError),
     /// In the store.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -89,7 +94,7 @@ impl Erasing {
     /// Notes durably that the erasing is done.
     pub(super) fn done(&mut self) -> Result<(), EraseError> {
         let digest = self.rules.digest();
-        let written = write_small(&self.path, &format!("{digest}\n"));
+        let written = disk::replace_durably(&self.path, &format!("{digest}\n"));
         written.map_err(|source| EraseError::Note {
             path: self.path.clone(),
             source,
@@ -101,12 +106,12 @@ impl Erasing {
 
 /// Erases everything that belongs to none of the `used` contents.
 pub(super) fn erase(
-    (publisher, chronicle): (&mut Publisher, &mut Chronicle),
+    (publisher, history_files): (&mut Publisher, &mut HistoryFiles),
     cells: &CellStore,
     store: &dyn Store,
     used: &HashSet<ContentHash>,
 ) -> Result<Erased, EraseError> {
-    let files = erase_output((publisher, chronicle))?;
+    let files = erase_output((publisher, history_files))?;
     let cells = cells.retain(|hash| used.contains(hash))?;
     let embeddings = store.erase(&|hash, _| used.contains(hash))?;
     Ok(Erased {
@@ -117,11 +122,11 @@ pub(super) fn erase(
 
 /// Erases from the output what belongs to no published work; gives how many files that were.
 pub(super) fn erase_output(
-    (publisher, chronicle): (&mut Publisher, &mut Chronicle),
+    (publisher, history_files): (&mut Publisher, &mut HistoryFiles),
 ) -> Result<usize, EraseError> {
     let collected = publisher.erase()?;
     if let Some(manifest) = publisher.manifest() {
-        chronicle.forget(manifest)?;
+        history_files.forget(manifest)?;
     }
     Ok(collected.files)
 }

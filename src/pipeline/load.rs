@@ -20,7 +20,7 @@ pub(super) fn load(store: &dyn Store) -> Result<Option<(Collection, String)>, Pi
     let snapshot = match snapshot::decode(&sections) {
         Ok(snapshot) => snapshot,
         Err(error) => {
-            tracing::error!(%error, "the placed works cannot be restored; they are placed anew");
+            tracing::error!(%error, "the placed works cannot be restored; they are placed again from nothing");
             return Ok(None);
         }
     };

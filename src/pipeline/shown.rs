@@ -1,4 +1,4 @@
-//! What readers are to see of the placed works: the pure step from a collection to a generation.
+//! From a collection to a generation: the pure step that says what readers see of the placed works.
 
 use crate::{
     domain::{Artwork, ArtworkId, Rebuilt, manifest},

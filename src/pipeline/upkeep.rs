@@ -1,8 +1,8 @@
-//! Keeping house between tasks: what nobody needs any more is removed, and what must leave no trace is erased.
+//! Clearing up between tasks: files that nobody needs any more are removed, and works that must leave no trace are erased.
 
 use super::{Pipeline, erase};
 use crate::rebuild::Departed;
-use crate::{domain::ContentHash, store::write_small, watch::Rules};
+use crate::{disk, domain::ContentHash, watch::Rules};
 use std::fs;
 
 /// Name of the file in the state folder that says which mass opt-out is not erased yet, and how many works it has.
@@ -44,7 +44,7 @@ impl Pipeline {
         self.give_room_back();
     }
 
-    /// Writes the store anew if its files take up much more than what is stored. Each save appends: some 200 KB an
+    /// Rewrites the store if its files take up much more than what is stored. Each save appends: some 200 KB an
     /// arrival at 5,000 works. To be called after every task, so that neither restarts nor a long import put it off;
     /// after a failure, for which a full disk is the likely reason, not before the next [`Pipeline::collect`].
     pub fn give_room_back(&mut self) {
@@ -62,8 +62,8 @@ impl Pipeline {
         }
     }
 
-    /// Takes over the owner's patterns. What they name is taken out by the next task, which then erases it from disk;
-    /// what of it was placed once and is not any more is erased now.
+    /// Takes over the owner's patterns. The next task takes out the works that they name, and erases them from disk; traces
+    /// of such works that are not placed any more are erased now.
     pub fn forbid(&mut self, rules: Rules) {
         self.erasing.forbid(rules);
         self.erase();
@@ -81,7 +81,7 @@ impl Pipeline {
         let noted = match named {
             [] if !path.exists() => return,
             [] => fs::remove_file(&path),
-            named => write_small(&path, &format!("{} {}\n", digest_of(named), named.len())),
+            named => disk::replace_durably(&path, &format!("{} {}\n", digest_of(named), named.len())),
         };
         if let Err(error) = noted {
             tracing::debug!(%error, path = OPT_OUT_HELD, "cannot be written");
@@ -106,7 +106,7 @@ impl Pipeline {
         self.note_held(if held { &named } else { &[] });
         if held {
             // Nothing of it is to be seen; what is private stays until it is sure that the owner means it.
-            let seen = erase::erase_output((&mut self.publisher, &mut self.chronicle));
+            let seen = erase::erase_output((&mut self.publisher, &mut self.history_files));
             if let Err(error) = seen {
                 let what = "what the ignore patterns name is not erased yet; trying again";
                 self.complaints.warn(what, &error);
@@ -124,8 +124,8 @@ impl Pipeline {
             return self.complaints.warn(what, &error);
         }
         let used = self.used();
-        let chronicle = &mut self.chronicle;
-        let output = (&mut self.publisher, chronicle);
+        let history_files = &mut self.history_files;
+        let output = (&mut self.publisher, history_files);
         let erased = erase::erase(output, &self.cells, &*self.store, &used)
             .and_then(|erased| self.erasing.done().map(|()| erased));
         match erased {

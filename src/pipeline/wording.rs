@@ -7,8 +7,9 @@ use super::Pipeline;
 use crate::{
     domain::{ModelId, manifest::Region},
     embed::{EncodeError, vocabulary::WordList},
-    publish::{PublishError, Scene, worded},
+    publish::PublishError,
     rebuild::Collection,
+    regions::{Scene, worded},
 };
 use std::{path::PathBuf, sync::Arc};
 

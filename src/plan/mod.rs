@@ -271,6 +271,3 @@ impl Plan {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

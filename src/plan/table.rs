@@ -364,3 +364,6 @@ impl Table {
         changed
     }
 }
+
+#[cfg(test)]
+mod tests;

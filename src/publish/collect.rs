@@ -9,7 +9,7 @@
 use super::{
     PublishError,
     files::Folder,
-    names::{self, parse_still},
+    names::{self, parse_mosaic_file},
 };
 use std::collections::BTreeMap;
 
@@ -72,7 +72,7 @@ impl Retired {
         size: impl Fn(&str) -> u64,
     ) -> Vec<String> {
         let (grace_ms, keep) = (spec.0, spec.1.max(2));
-        let mut stills = Vec::new();
+        let mut mosaic_files = Vec::new();
         let mut due = Vec::new();
         for (name, since) in &mut self.files {
             let at_ms = *since.at_ms.get_or_insert(now_ms);
@@ -87,21 +87,21 @@ impl Retired {
             if since.generation.saturating_add(keep) > current {
                 continue;
             }
-            let still = parse_still(name).is_some();
-            let grace_ms = if still {
+            let kind = parse_mosaic_file(name).is_some();
+            let grace_ms = if kind {
                 grace_ms.min(STILL_GRACE_MS)
             } else {
                 grace_ms
             };
             match age_ms >= grace_ms {
                 true => due.push(name.clone()),
-                false if still => stills.push((since.generation, name.clone())),
+                false if kind => mosaic_files.push((since.generation, name.clone())),
                 false => {}
             }
         }
-        stills.sort_unstable();
+        mosaic_files.sort_unstable();
         let mut bytes = 0u64;
-        for (_, name) in stills.into_iter().rev() {
+        for (_, name) in mosaic_files.into_iter().rev() {
             bytes = bytes.saturating_add(size(&name));
             if bytes > STILL_BUDGET {
                 due.push(name);
@@ -155,15 +155,15 @@ pub(super) fn retire(
     now: (&super::manifest::Manifest, Option<&super::pyramid::Tiles>),
 ) {
     let (generation, at_ms) = (before.0.generation, Some(now.0.published_ms));
-    let named = super::stable::stills(now.0);
-    for file in super::stable::stills(before.0)
+    let named = super::stable::mosaic_files(now.0);
+    for file in super::stable::mosaic_files(before.0)
         .into_iter()
         .filter_map(|(_, file)| file)
     {
         let kept = named
             .iter()
             .any(|(_, f)| f.is_some_and(|f| f.file == file.file));
-        if !kept && parse_still(&file.file).is_some() {
+        if !kept && parse_mosaic_file(&file.file).is_some() {
             retired.add(file.file.clone(), generation, at_ms);
         }
     }

@@ -1,4 +1,4 @@
-//! From cells to pictures: what tiles, the mosaic, its preview and stills show of a placement.
+//! From cells to pictures: what tiles, the mosaic, its preview and its other formats show of a placement.
 //!
 //! It knows where pixels come from and notes which cells are missing; files are its callers' business.
 //!
@@ -8,7 +8,7 @@ use super::{
     CellStore, OutputSpec, PublishError,
     files::Folder,
     manifest::{GridSize, Manifest, MosaicFile},
-    names::Still,
+    names::MosaicKind,
     placement::{Placement, Shown},
     plan::Plan,
     spliced::{self, Job, Source, Spliced},
@@ -168,7 +168,7 @@ impl<'a> Artist<'a> {
             None => Ok(background.clone()),
         };
         let job = Job {
-            still: Still::Mosaic,
+            kind: MosaicKind::Mosaic,
             generation,
             frame,
             spec,
@@ -224,7 +224,7 @@ impl<'a> Artist<'a> {
             encode_segment(&block, spec)
         };
         let job = Job {
-            still: Still::Preview,
+            kind: MosaicKind::Preview,
             generation: manifest.generation,
             frame,
             spec,

@@ -6,12 +6,8 @@
 //! Invariants: a reader never sees a file in the making under a name it may know; files are 0644 and folders 0755
 //! whatever the umask, an existing folder's mode is left alone.
 
-use super::{
-    PublishError,
-    durable::{flush, syncfs_flushes},
-    names,
-    step::{Action, Failpoint, Step},
-};
+use super::PublishError;
+use crate::disk::{self, Action, Failpoint, Step, flush, syncfs_flushes};
 use std::{
     collections::HashSet,
     fs::{self, File, OpenOptions, Permissions},
@@ -218,7 +214,7 @@ impl Folder {
         let target = self.path(name);
         self.make_parent(&target)?;
         let sequence = SEQUENCE.fetch_add(1, Ordering::Relaxed);
-        let temporary = target.with_file_name(names::temporary(sequence));
+        let temporary = target.with_file_name(disk::temporary(sequence));
         let file = self.step(Action::Create, &temporary, || {
             self.create(&temporary)
                 .inspect_err(|_| self.forget_folders())
@@ -262,7 +258,7 @@ impl Folder {
     /// Renames a staged file into place.
     pub(super) fn commit(&self, staged: Staged) -> Result<(), PublishError> {
         self.step(Action::Rename, &staged.target, || {
-            fs::rename(&staged.temporary, &staged.target)
+            disk::rename(&staged.temporary, &staged.target)
         })?;
         self.attempt().temporaries.remove(&staged.temporary);
         let mut unsynced = self.unsynced();
@@ -350,7 +346,7 @@ impl Folder {
             Err(error) => return Err(error),
         }
         let sequence = SEQUENCE.fetch_add(1, Ordering::Relaxed);
-        let temporary = target.with_file_name(names::temporary(sequence));
+        let temporary = target.with_file_name(disk::temporary(sequence));
         self.step(Action::Link, &temporary, || {
             fs::hard_link(&source, &temporary)
         })?;
@@ -391,7 +387,7 @@ impl Folder {
         // A temporary name needs not last.
         let lasting = |path: &&PathBuf| {
             let name = path.file_name().and_then(|name| name.to_str());
-            !name.is_some_and(names::is_temporary)
+            !name.is_some_and(disk::is_temporary)
         };
         let named = paths.iter().filter(lasting);
         let folders = named.filter_map(|path| path.parent().map(Path::to_owned));

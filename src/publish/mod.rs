@@ -5,7 +5,7 @@
 //!
 //! # Order of a generation
 //! 1. tiles under names that carry their content's hash, the single-file mosaic and its preview likewise, everything
-//!    else as temporary files beside its target;
+//!    else as temporary files in its target's folder;
 //! 2. all of it made durable: a few files one by one, many by one `syncfs`;
 //! 3. `manifest.json` renamed into place, the folder synced: from here on the generation is the published one;
 //! 4. `manifest.js`, `latest.json`, then the stable names (`mosaic.jpg`, `preview.jpg`, `mosaic_files/`, `mosaic.dzi`, the viewer),
@@ -15,54 +15,48 @@
 //! # Invariants
 //! - Whatever a manifest names exists, complete and synced, before the manifest does, and is never changed.
 //! - A stop between any two steps leaves the old or the new generation published; the next publish heals the rest.
-//! - No file is deleted or replaced that does not bear a name of ours ([`names`]); a folder whose stable names belong
-//!   to somebody else is refused.
+//! - No file is deleted or replaced that does not have a name of ours ([`names`]); a folder whose stable names belong
+//!   to another program is refused.
 //! - `manifest.js`, for pages opened straight from disk, is not flushed: where a crash tears it, the next start sees that
-//!   and writes it anew.
+//!   and writes it again.
 //! - One process at a time publishes to a folder; a folder that was removed or replaced is made and filled again, and
 //!   its numbers go on.
 //! - Memory grows with the number of works (tens of bytes each, plus the manifest twice), not with the number of pixels,
 //!   but for caches with a budget and the opt-in WebP file.
 
-mod cell_file;
-pub mod cells;
-mod chronicle;
 mod clock;
 mod collect;
 mod drawing;
-mod durable;
 mod files;
-pub mod generation;
+mod history_files;
 mod listing;
 mod lock;
+mod lossless;
 pub mod manifest;
 pub mod names;
 mod notes;
 mod placement;
 mod plan;
 mod pointers;
+mod publisher;
 mod pyramid;
 mod recover;
-mod regions;
 mod spliced;
 mod stable;
-mod step;
-mod stills;
 
 use crate::{
-    artwork::{ArtworkId, ContentHash, tile::TileSpec},
-    embed::ModelId,
+    artwork::tile::TileSpec,
+    cells::{CellError, CellStore},
+    domain::{ArtworkId, ContentHash, ModelId},
     render::jpeg::{BROWSER_MAX_SIDE, JpegError, JpegSpec},
 };
 use std::{io, path::PathBuf};
 
-pub use cells::CellStore;
-pub use chronicle::Chronicle;
+pub use crate::disk::{Action, Failpoint, Step};
 pub use collect::Collected;
-pub use generation::Publisher;
+pub use history_files::HistoryFiles;
 pub use notes::Notes;
-pub use regions::{Scene, worded};
-pub use step::{Action, Failpoint, Step};
+pub use publisher::Publisher;
 
 /// What to publish and how; fixed while a [`Publisher`] is open.
 #[derive(Clone, Debug)]
@@ -73,7 +67,7 @@ pub struct OutputSpec {
     pub cell: TileSpec,
     /// How tiles and the mosaic are encoded.
     pub jpeg: JpegSpec,
-    /// Whether to write `mosaic.jpg`, which every change writes anew; the viewer needs it where there is no pyramid.
+    /// Whether to write `mosaic.jpg`, which every change writes again; the viewer needs it where there is no pyramid.
     pub mosaic: bool,
     /// Whether to keep the Deep Zoom pyramid.
     pub pyramid: bool,
@@ -135,7 +129,7 @@ pub struct Generation {
     pub moves: manifest::Moves,
     /// Name of the encoder whose embeddings sorted the works.
     pub model: String,
-    /// Its id, if its regions may bear words; words that another model found are dropped.
+    /// Its id, if its regions may have words; words that another model found are dropped.
     pub words_by: Option<ModelId>,
 }
 
@@ -146,7 +140,7 @@ pub struct Published {
     pub generation: u64,
     /// Whether it is a new one; an unchanged state is not published again.
     pub changed: bool,
-    /// Cells drawn anew.
+    /// Cells drawn.
     pub cells_drawn: usize,
     /// Pyramid tiles written.
     pub tiles_written: usize,
@@ -169,7 +163,7 @@ pub struct Elapsed {
     /// Splicing the single-file mosaic and its preview.
     pub mosaic_ms: f64,
     /// PNG and WebP.
-    pub stills_ms: f64,
+    pub lossless_ms: f64,
     /// Serialising the manifest and staging the small files.
     pub stage_ms: f64,
     /// Making it all durable.
@@ -218,11 +212,8 @@ pub enum PublishError {
         found: u32,
     },
     /// A cell size that the pyramid or the splice cannot have.
-    #[error("a cell of {px} px: the side must be a power of two from 16 to 1024")]
-    CellSize {
-        /// The side asked for.
-        px: u32,
-    },
+    #[error(transparent)]
+    Cell(#[from] CellError),
     /// A viewer file whose name is no plain file name, or one of the names that a generation uses.
     #[error("not a name for a viewer file: {name:?}")]
     ViewerName {
@@ -266,7 +257,7 @@ pub enum PublishError {
     Jpeg(#[from] JpegError),
     /// A PNG or WebP could not be encoded.
     #[error("cannot encode {}: {source}", path.display())]
-    Still {
+    Encode {
         /// The file.
         path: PathBuf,
         /// Why not.

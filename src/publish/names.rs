@@ -1,4 +1,4 @@
-//! The names of everything mosaicd writes to an output folder, and the patterns that tell ours from other files.
+//! The names of everything mosaicd writes to an output folder, and the patterns that distinguish ours from other files.
 //!
 //! Invariant: a name that a generation owns carries a checksum of its content, so it is never written twice with
 //! different bytes; nothing is collected unless its name parses here.
@@ -22,7 +22,7 @@ pub const TILE_FORMAT: &str = "jpg";
 
 /// The kinds of whole-image files; each has a name per generation and a stable one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Still {
+pub enum MosaicKind {
     /// `mosaic.jpg`
     Mosaic,
     /// `preview.jpg`
@@ -33,7 +33,7 @@ pub enum Still {
     Webp,
 }
 
-impl Still {
+impl MosaicKind {
     /// All kinds.
     pub const ALL: [Self; 4] = [Self::Mosaic, Self::Preview, Self::Png, Self::Webp];
 
@@ -60,14 +60,14 @@ impl Still {
 }
 
 /// Generation and checksum in the name of a generation's whole-image file.
-pub fn parse_still(name: &str) -> Option<(Still, u64, u32)> {
+pub fn parse_mosaic_file(name: &str) -> Option<(MosaicKind, u64, u32)> {
     let (stem, extension) = name.rsplit_once('.')?;
     let (stem, crc) = stem.rsplit_once('-')?;
     let (stem, generation) = stem.rsplit_once('-')?;
-    let still = Still::ALL
+    let kind = MosaicKind::ALL
         .into_iter()
-        .find(|still| still.parts() == (stem, extension))?;
-    Some((still, number(generation)?, hex(crc)?))
+        .find(|kind| kind.parts() == (stem, extension))?;
+    Some((kind, number(generation)?, hex(crc)?))
 }
 
 /// Path of a tile below the output folder; `hash` is the first four bytes of its content's BLAKE3.
@@ -104,19 +104,6 @@ pub fn parse_level(name: &str) -> Option<u32> {
     number(name).filter(|&level| level < 32)
 }
 
-/// Name of a temporary file, beside its target.
-pub fn temporary(sequence: u64) -> String {
-    format!(".mosaicd-{}-{sequence}.tmp", std::process::id())
-}
-
-/// Whether this is a temporary file of ours, of this run or an earlier one.
-pub fn is_temporary(name: &str) -> bool {
-    name.strip_prefix(".mosaicd-")
-        .and_then(|rest| rest.strip_suffix(".tmp"))
-        .and_then(|rest| rest.split_once('-'))
-        .is_some_and(|(pid, n)| number::<u64>(pid).is_some() && number::<u64>(n).is_some())
-}
-
 /// First four bytes of the content's BLAKE3.
 pub fn hash(bytes: &[u8]) -> u32 {
     let hash = blake3::hash(bytes);
@@ -141,15 +128,14 @@ mod tests {
 
     #[test]
     fn our_names_parse_back() {
-        for still in Still::ALL {
-            let name = still.of(12, 0xab);
-            assert_eq!(parse_still(&name), Some((still, 12, 0xab)));
+        for kind in MosaicKind::ALL {
+            let name = kind.of(12, 0xab);
+            assert_eq!(parse_mosaic_file(&name), Some((kind, 12, 0xab)));
         }
         let name = tile(9, 3, 0, 0xdead_beef);
         assert_eq!(name, "t/9/3_0-deadbeef.jpg");
         assert_eq!(parse_tile("3_0-deadbeef.jpg"), Some((3, 0, 0xdead_beef)));
         assert_eq!(parse_dzi_tile("3_0.jpg"), Some((3, 0)));
-        assert!(is_temporary(&temporary(7)));
     }
 
     #[test]
@@ -163,7 +149,7 @@ mod tests {
             "mosaic-1-00000000.gif",
             "mosaic--1-00000000.jpg",
         ] {
-            assert_eq!(parse_still(name), None, "{name}");
+            assert_eq!(parse_mosaic_file(name), None, "{name}");
         }
         for name in [
             "3_0.jpg",
@@ -174,7 +160,6 @@ mod tests {
             assert_eq!(parse_tile(name), None, "{name}");
         }
         assert_eq!(parse_dzi_tile("3_0-deadbeef.jpg"), None);
-        assert!(!is_temporary(".mosaicd-notes.tmp"));
         assert_eq!(parse_level("07"), None);
         assert_eq!(parse_level("40"), None);
     }

@@ -1,4 +1,4 @@
-//! The small files beside the generations: `status.json`, `metrics.prom`.
+//! The small files that belong to no generation: `status.json`, `metrics.prom`.
 //!
 //! They are replaced atomically but not made durable: the next one comes soon. Invariant: a note never takes a name
 //! that a generation uses.
@@ -6,11 +6,11 @@
 use super::{
     PublishError,
     files::Folder,
-    names::{self, Still},
+    names::{self, MosaicKind},
 };
 use std::path::Path;
 
-/// Writes the small files beside the generations, from any thread.
+/// Writes the small files that belong to no generation, from any thread.
 pub struct Notes(Folder);
 
 impl Notes {
@@ -40,15 +40,15 @@ pub(super) fn plain(name: &str) -> bool {
         names::DZI,
         names::DZI_TILES,
         names::TILES,
-        super::chronicle::JOURNAL,
-        super::chronicle::FEED_ATOM,
-        super::chronicle::FEED_JSON,
-        super::chronicle::TWINS,
+        super::history_files::JOURNAL,
+        super::history_files::FEED_ATOM,
+        super::history_files::FEED_JSON,
+        super::history_files::TWINS,
     ];
     !name.is_empty()
         && !name.starts_with('.')
         && !name.contains(['/', '\0'])
         && !reserved.contains(&name)
-        && Still::ALL.iter().all(|still| still.stable() != name)
-        && names::parse_still(name).is_none()
+        && MosaicKind::ALL.iter().all(|kind| kind.stable() != name)
+        && names::parse_mosaic_file(name).is_none()
 }

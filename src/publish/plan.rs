@@ -2,8 +2,9 @@
 //!
 //! It decides nothing about files. Invariant: a cell that was missing and still is counts as unchanged.
 
-use super::{CellStore, manifest::Manifest, placement::Placement, pyramid::Tiles};
+use super::{manifest::Manifest, placement::Placement, pyramid::Tiles};
 use crate::artwork::ContentHash;
+use crate::cells::CellStore;
 use std::collections::BTreeSet;
 
 /// What a publish has to draw.

@@ -1,4 +1,4 @@
-//! What tells readers that there is a new manifest: `latest.json`, and both documents again as scripts, for pages opened
+//! How readers learn of a new manifest: `latest.json`, and both documents again as scripts, for pages opened
 //! straight from disk (they may not fetch files).
 
 use super::{
@@ -40,7 +40,7 @@ fn script<'a>(call: &'a str, document: &[&'a [u8]]) -> Vec<&'a [u8]> {
     [&[call.as_bytes(), b"("], document, &[b");\n"]].concat()
 }
 
-/// Whether both scripts hold the documents beside them.
+/// Whether both scripts hold the documents of the same folder.
 pub(super) fn stand(folder: &Folder) -> bool {
     let stands = |name: &str, document: &str, call: &str| -> io::Result<bool> {
         let document = fs::read(folder.path(document))?;

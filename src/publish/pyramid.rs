@@ -191,7 +191,7 @@ struct Standing {
 }
 
 impl Job {
-    /// The tile's bytes: the standing tile's with the changed blocks replaced, or all drawn anew.
+    /// The tile's bytes: the old tile's with the changed blocks replaced, or all drawn again.
     fn draw(&self, folder: &Folder, artist: &Artist<'_>) -> Result<Vec<u8>, PublishError> {
         let spec = artist.spec.jpeg;
         let rect = self.level.rect(self.col, self.row);

@@ -9,7 +9,7 @@ use super::{
     files::Folder,
     listing::Serialised,
     manifest::{Manifest, MosaicFile, SCHEMA},
-    names::{self, Still},
+    names::{self, MosaicKind},
     placement::Placement,
     pyramid::{OnDisk, Tiles, levels_on_disk},
     spliced::Spliced,
@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     artwork::tile::TileSpec,
+    disk,
     render::{
         RENDER_VERSION,
         jpeg::{Frame, JpegSpec, Subsampling},
@@ -44,7 +45,7 @@ pub(super) struct State {
     pub(super) mosaic: Option<Spliced>,
     pub(super) preview: Option<Spliced>,
     /// Whether PNG and WebP are there as the manifest says.
-    pub(super) stills: bool,
+    pub(super) mosaic_files: bool,
     /// Whether the stable names show the manifest.
     pub(super) settled: bool,
     /// Cells changed since the manifest's regions were named; `None` if that is not known.
@@ -53,13 +54,13 @@ pub(super) struct State {
     pub(super) view: bool,
 }
 
-/// Everything besides the artworks that decides the published pixels.
+/// Everything except the artworks that decides the published pixels.
 pub(super) fn render_key(cell: &TileSpec, jpeg: JpegSpec) -> String {
     let subsampling = match jpeg.subsampling {
         Subsampling::S420 => "420",
         Subsampling::S444 => "444",
     };
-    let cells = super::cells::spec_key(cell);
+    let cells = crate::cells::spec_key(cell);
     format!("r{RENDER_VERSION}-{cells}-q{}-{subsampling}", jpeg.quality)
 }
 
@@ -109,8 +110,11 @@ pub(super) fn recover(
         };
         state.mosaic = spliced(&manifest.mosaic);
         state.preview = spliced(&manifest.preview);
-        let stills = [&manifest.png, &manifest.webp];
-        state.stills = stills.into_iter().flatten().all(|file| exists(&file.file));
+        let mosaic_files = [&manifest.png, &manifest.webp];
+        state.mosaic_files = mosaic_files
+            .into_iter()
+            .flatten()
+            .all(|file| exists(&file.file));
     }
     state.view = stable::dzi_generation(folder) == Some(manifest.generation)
         && view_complete(folder, state.tiles.as_ref())?;
@@ -157,7 +161,7 @@ fn read_manifest(folder: &Folder) -> Result<Option<Manifest>, PublishError> {
     match serde_json::from_slice(&bytes) {
         Ok(manifest) => Ok(Some(manifest)),
         Err(error) => {
-            tracing::warn!(path = %path.display(), %error, "the manifest is unreadable: publishing anew");
+            tracing::warn!(path = %path.display(), %error, "the manifest is unreadable: publishing everything again");
             Ok(None)
         }
     }
@@ -165,13 +169,15 @@ fn read_manifest(folder: &Folder) -> Result<Option<Manifest>, PublishError> {
 
 /// Refuses a folder that has files under our stable names but no trace of an earlier publish.
 fn refuse_foreign(folder: &Folder, spec: &OutputSpec, root: &[String]) -> Result<(), PublishError> {
-    let ours = root.iter().any(|name| names::parse_still(name).is_some())
+    let ours = root
+        .iter()
+        .any(|name| names::parse_mosaic_file(name).is_some())
         || stable::read_latest(folder).is_some()
         || stable::dzi_generation(folder).is_some();
     if ours {
         return Ok(());
     }
-    let stable = Still::ALL.map(Still::stable);
+    let stable = MosaicKind::ALL.map(MosaicKind::stable);
     let taken = root.iter().find(|name| {
         let viewer = spec.viewer.iter().find(|(viewer, _)| viewer == *name);
         let same = viewer.is_some_and(|(_, bytes)| {
@@ -193,8 +199,10 @@ fn highest_generation(folder: &Folder, root: &[String], manifest: Option<&Manife
     if let Some(manifest) = manifest {
         return manifest.generation;
     }
-    let stills = root.iter().filter_map(|name| names::parse_still(name));
-    stills
+    let mosaic_files = root
+        .iter()
+        .filter_map(|name| names::parse_mosaic_file(name));
+    mosaic_files
         .map(|(_, generation, _)| generation)
         .chain(stable::read_latest(folder).map(|l| l.generation))
         .chain(stable::dzi_generation(folder))
@@ -215,7 +223,7 @@ fn remove_temporaries(folder: &Folder) -> Result<(), PublishError> {
     }
     for prefix in folders {
         for name in folder.list(&prefix)? {
-            if names::is_temporary(&name) {
+            if disk::is_temporary(&name) {
                 folder.remove(&format!("{prefix}{name}"))?;
             }
         }
@@ -233,13 +241,13 @@ fn retire_unnamed(
     retired: &mut Retired,
 ) {
     let named: Vec<&str> = manifest
-        .map(stable::stills)
+        .map(stable::mosaic_files)
         .into_iter()
         .flatten()
         .filter_map(|(_, file)| file.map(|f| f.file.as_str()))
         .collect();
     for name in root {
-        if let Some((_, generation, _)) = names::parse_still(name)
+        if let Some((_, generation, _)) = names::parse_mosaic_file(name)
             && !named.contains(&name.as_str())
         {
             retired.add(name.clone(), generation, None);

@@ -3,12 +3,12 @@
 //! The previous file is the store of encoded cells, so a change costs the encode of what changed and one streamed
 //! copy; memory holds the index (8 bytes a piece) and one row. What to take over is the caller's decision.
 //!
-//! Invariant: a piece whose checksum does not match is never copied; the caller then encodes everything anew.
+//! Invariant: a piece whose checksum does not match is never copied; the caller then encodes everything again.
 
 use super::{
     Action, PublishError,
     files::Folder,
-    names::{Still, parse_still},
+    names::{MosaicKind, parse_mosaic_file},
 };
 use crate::render::{
     jpeg::{Frame, JpegError, JpegSpec, Segment, header, push_piece},
@@ -40,7 +40,7 @@ pub(super) enum Source {
 
 /// A file to write.
 pub(super) struct Job<'a> {
-    pub(super) still: Still,
+    pub(super) kind: MosaicKind,
     pub(super) generation: u64,
     pub(super) frame: Frame,
     pub(super) spec: JpegSpec,
@@ -64,7 +64,7 @@ impl Spliced {
     fn load(&mut self, folder: &Folder, spec: JpegSpec) -> bool {
         if self.index.is_none() {
             self.index = self.scan(folder, spec).unwrap_or_else(|error| {
-                tracing::warn!(path = %folder.path(&self.name).display(), %error, "encoding the mosaic anew");
+                tracing::warn!(path = %folder.path(&self.name).display(), %error, "encoding the whole mosaic again");
                 None
             });
         }
@@ -88,7 +88,7 @@ impl Spliced {
                 return Err(io::Error::new(io::ErrorKind::InvalidData, error));
             }
         }
-        let promised = parse_still(&self.name).map(|(_, _, crc)| crc);
+        let promised = parse_mosaic_file(&self.name).map(|(_, _, crc)| crc);
         let index = reader.finish();
         Ok(index.ok().filter(|_| promised == Some(crc.finalize())))
     }
@@ -138,7 +138,7 @@ pub(super) fn write(
             Err(Failure::Write(source)) => return Err(unwritable(folder, job, source)),
             Err(Failure::Damaged) => {
                 let path = folder.path(&old.name);
-                tracing::warn!(path = %path.display(), "damaged since it was written: encoding it anew");
+                tracing::warn!(path = %path.display(), "damaged since it was written: encoding it again");
             }
         }
     }
@@ -158,13 +158,13 @@ pub(super) fn write(
 fn unwritable(folder: &Folder, job: &Job<'_>, source: io::Error) -> PublishError {
     PublishError::Io {
         action: Action::Write,
-        path: folder.path(&job.still.stable()),
+        path: folder.path(&job.kind.stable()),
         source,
     }
 }
 
 fn try_write(folder: &Folder, job: &Job<'_>, old: Option<&Spliced>) -> Result<Spliced, Failure> {
-    let (frame, temporary_name) = (&job.frame, job.still.stable());
+    let (frame, temporary_name) = (&job.frame, job.kind.stable());
     let old = match old {
         Some(Spliced {
             name,
@@ -202,7 +202,7 @@ fn try_write(folder: &Folder, job: &Job<'_>, old: Option<&Spliced>) -> Result<Sp
         return Err(failure);
     }
     folder.count_bytes(writer.offset);
-    let name = job.still.of(job.generation, writer.crc.finalize());
+    let name = job.kind.of(job.generation, writer.crc.finalize());
     folder.commit_as(staged, &name)?;
     Ok(Spliced {
         name,

@@ -11,7 +11,7 @@ use super::{
     OutputSpec, PublishError,
     files::{Folder, Staged, same_file},
     manifest::{Manifest, MosaicFile},
-    names::{self, Still},
+    names::{self, MosaicKind},
     pointers,
     pyramid::Tiles,
 };
@@ -42,37 +42,36 @@ pub(super) fn dzi_generation(folder: &Folder) -> Option<u64> {
 }
 
 /// The files of a manifest and their stable names.
-pub(super) fn stills(manifest: &Manifest) -> [(Still, Option<&MosaicFile>); 4] {
+pub(super) fn mosaic_files(manifest: &Manifest) -> [(MosaicKind, Option<&MosaicFile>); 4] {
     [
-        (Still::Mosaic, manifest.mosaic.as_ref()),
-        (Still::Preview, manifest.preview.as_ref()),
-        (Still::Png, manifest.png.as_ref()),
-        (Still::Webp, manifest.webp.as_ref()),
+        (MosaicKind::Mosaic, manifest.mosaic.as_ref()),
+        (MosaicKind::Preview, manifest.preview.as_ref()),
+        (MosaicKind::Png, manifest.png.as_ref()),
+        (MosaicKind::Webp, manifest.webp.as_ref()),
     ]
 }
 
 /// One of a manifest's optional files.
-pub(super) fn still(manifest: &Manifest, still: Still) -> Option<&MosaicFile> {
-    let all = stills(manifest).into_iter();
-    all.filter(|(kind, _)| *kind == still)
-        .find_map(|(_, file)| file)
+pub(super) fn mosaic_file(manifest: &Manifest, kind: MosaicKind) -> Option<&MosaicFile> {
+    let all = mosaic_files(manifest).into_iter();
+    all.filter(|(of, _)| *of == kind).find_map(|(_, file)| file)
 }
 
 /// Re-points the stable names of whole-image files, and removes those that `before` had and `now` has not.
-pub(super) fn point_stills(
+pub(super) fn point_mosaic_files(
     folder: &Folder,
     before: Option<&Manifest>,
     now: &Manifest,
 ) -> Result<(), PublishError> {
-    for (still, file) in stills(now) {
+    for (kind, file) in mosaic_files(now) {
         if let Some(file) = file {
-            folder.point(&file.file, &still.stable())?;
+            folder.point(&file.file, &kind.stable())?;
         }
     }
-    for (still, file) in before.map(stills).into_iter().flatten() {
-        let gone = file.is_some() && stills(now).contains(&(still, None));
+    for (kind, file) in before.map(mosaic_files).into_iter().flatten() {
+        let gone = file.is_some() && mosaic_files(now).contains(&(kind, None));
         if gone {
-            folder.remove(&still.stable())?;
+            folder.remove(&kind.stable())?;
         }
     }
     Ok(())
@@ -164,13 +163,13 @@ pub(super) fn stage_changed(
     }
 }
 
-/// Whether every stable name shows `manifest`, as far as can be told without reading pictures.
+/// Whether every stable name shows `manifest`, as far as can be seen without reading pictures.
 pub(super) fn settled(folder: &Folder, spec: &OutputSpec, manifest: &Manifest) -> bool {
-    let stills = stills(manifest)
+    let mosaic_files = mosaic_files(manifest)
         .into_iter()
-        .all(|(still, file)| match file {
+        .all(|(kind, file)| match file {
             Some(file) => {
-                let (own, stable) = (folder.path(&file.file), folder.path(&still.stable()));
+                let (own, stable) = (folder.path(&file.file), folder.path(&kind.stable()));
                 same_file(&own, &stable) || same_bytes(&own, &stable)
             }
             None => true,
@@ -184,7 +183,7 @@ pub(super) fn settled(folder: &Folder, spec: &OutputSpec, manifest: &Manifest) -
         .iter()
         .all(|(name, bytes)| is(folder, name, bytes));
     let latest = read_latest(folder).is_some_and(|l| l.generation == manifest.generation);
-    stills && view && viewer && latest && pointers::stand(folder)
+    mosaic_files && view && viewer && latest && pointers::stand(folder)
 }
 
 /// What `latest.json` says, if it is ours.

@@ -26,7 +26,7 @@ pub struct Collection {
     pub basis: Option<(Pca, usize)>,
     /// The id that the next new work gets.
     pub next_id: u64,
-    /// Works whose embedding must be made anew (damaged record, other model); their row is zero.
+    /// Works whose embedding must be made again (damaged record, other model); their row is zero.
     pub stale: HashSet<ArtworkId>,
     /// Works that left a short while ago.
     pub departed: Vec<Departed>,

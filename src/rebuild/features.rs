@@ -11,7 +11,7 @@ use crate::{
 const FEATURE_SHARE: f32 = 0.9;
 const FEATURES: (usize, usize) = (16, 128);
 
-/// The feature basis is fitted anew when the collection has grown by half since the last fit, or shrunk to half.
+/// The feature basis is fitted again when the collection has grown by half since the last fit, or shrunk to half.
 const REFIT: f64 = 1.5;
 
 /// The projection onto the features that a grid of `vectors` (`N × D`) sorts by.
@@ -39,7 +39,7 @@ impl Collection {
     }
 }
 
-/// Brings the features into step with the embeddings: projects the new rows, or fits the basis anew when the
+/// Brings the features into step with the embeddings: projects the new rows, or fits the basis again when the
 /// collection has outgrown it.
 pub(super) fn follow_features(collection: &mut Collection) -> Result<(), RebuildError> {
     let n = collection.works.len() as f64;

@@ -13,5 +13,6 @@ pub mod pieces;
 pub mod pyramid;
 pub mod tile;
 
-/// Raised whenever the same input begins to give other pixels or tiles of another structure, so that published tiles are drawn anew.
+/// Raised whenever the same input begins to give other pixels or tiles of another structure, so that published tiles
+/// are drawn again.
 pub const RENDER_VERSION: u32 = 2;

@@ -26,7 +26,7 @@ pub(crate) struct JournalLayer {
 }
 
 impl JournalLayer {
-    /// Connects to the journal; the empty message, which it discards, tells whether it listens.
+    /// Connects to the journal; the empty message, which it discards, shows whether it listens.
     pub(crate) fn connect() -> io::Result<Self> {
         let socket = UnixDatagram::unbound()?;
         socket.send_to(&[], SOCKET)?;

@@ -1,7 +1,7 @@
 //! A rate limit for repeated warnings, so that 100,000 bad files do not become 100,000 log lines.
 //!
 //! Pure: time is an argument (milliseconds of any clock that does not go back). A kind of warning may be said
-//! `burst` times, then once per `every_ms`; what was held back is counted and told with the next line. Memory is
+//! `burst` times, then once per `every_ms`; what was held back is counted, and the next line says how many. Memory is
 //! bounded by [`MAX_KINDS`]. [`Complaints`] is the shell around it that looks at a clock and says the lines. [`Said`] is
 //! for what must be said once and not again.
 
@@ -91,9 +91,9 @@ impl Limited {
         Some(std::mem::take(&mut entry.held_back))
     }
 
-    /// Kinds whose last held-back warnings nothing has told for `every_ms`, with their number; each is returned once.
+    /// Kinds whose last held-back warnings were not mentioned for `every_ms`, with their number; each is returned once.
     ///
-    /// Call it now and then, so that the end of a flood is told too.
+    /// Call it now and then, so that the end of a flood is logged too.
     pub fn overdue(&mut self, now_ms: u64) -> Vec<(String, u64)> {
         let every_ms = self.every_ms;
         self.kinds

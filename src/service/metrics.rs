@@ -6,7 +6,7 @@
 //! Source: <https://prometheus.io/docs/instrumenting/exposition_formats/>, checked with `promtool check metrics`.
 
 use super::status::{State, Status};
-use crate::publish::manifest::Moves;
+use crate::domain::manifest::Moves;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::time::Duration;
@@ -24,7 +24,7 @@ pub struct Metrics {
     pub embedded: u64,
     /// Attempts to use a file that failed.
     pub file_failures: u64,
-    /// Scans that the watcher asked for: its queue overflowed, or a file of the owner's changed.
+    /// Scans that the watcher asked for: its queue overflowed, or a settings file in the artwork folder changed.
     pub watch_rescans: u64,
     /// Stores set aside because they were damaged.
     pub store_quarantines: u64,
@@ -259,7 +259,7 @@ fn write(out: &mut String, status: &Status, metrics: &Metrics) -> fmt::Result {
         ),
         (
             "mosaicd_watch_rescans_total",
-            "Scans that the watcher asked for: its queue overflowed, or a file of the owner's changed.",
+            "Scans that the watcher asked for: its queue overflowed, or a settings file in the artwork folder changed.",
             metrics.watch_rescans,
         ),
     ] {

@@ -1,11 +1,11 @@
-//! `status.json`: how the daemon is, for `mosaicd status` beside it and for monitoring scripts.
+//! `status.json`: how the daemon is, for `mosaicd status` and for monitoring scripts.
 //!
 //! This file owns the schema alone; `human` turns it into text, `metrics` into numbers, `publish` puts it on disk.
 //! Times are milliseconds since the Unix epoch. Equal values give equal bytes. A reader of an older or newer version
 //! survives: missing fields take their default, unknown ones are ignored, unknown states read as
 //! [`State::Unknown`].
 
-use crate::publish::manifest::{GridSize, Moves};
+use crate::domain::manifest::{GridSize, Moves};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -57,7 +57,7 @@ pub const LIFE_MS: u64 = 30_000;
 /// Whether the daemon that wrote a status still runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Life {
-    /// As far as can be told.
+    /// As far as can be known.
     Running,
     /// It ended in good order.
     Stopped,
@@ -66,8 +66,8 @@ pub enum Life {
 }
 
 impl Status {
-    /// Whether the daemon still runs, told at `now_ms` by somebody who knows whether its process is there (`None`: he
-    /// cannot tell). A process may be another machine's or container's, so its absence alone proves nothing.
+    /// Whether the daemon still runs, asked at `now_ms` by a caller that knows whether its process is there (`None`: it
+    /// does not know). A process may be another machine's or container's, so its absence alone proves nothing.
     pub fn life(&self, now_ms: u64, process: Option<bool>) -> Life {
         let silent_ms = now_ms.saturating_sub(self.updated_ms);
         let patience_ms = match process {
@@ -135,7 +135,7 @@ pub struct Progress {
     pub total: u64,
 }
 
-/// A change of model: how far the next encoder is with embedding the placed artworks beside the old one.
+/// A change of model: how far the next encoder is with embedding the placed artworks while the old one serves.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct NextModel {

@@ -1,7 +1,7 @@
 //! What the daemon tells systemd: ready, reloading, stopping, a status line, alive.
 //!
 //! Outside systemd (no `NOTIFY_SOCKET`) every call does nothing. A message that cannot be sent is logged once and
-//! never stops the daemon. Source: sd_notify(3); the reload message carries `MONOTONIC_USEC` beside `RELOADING=1`, as
+//! never stops the daemon. Source: sd_notify(3); the reload message carries `MONOTONIC_USEC` with `RELOADING=1`, as
 //! `Type=notify-reload` of systemd 253 demands and 252 tolerates.
 
 use super::escape::escaped;

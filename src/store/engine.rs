@@ -13,7 +13,10 @@ use super::{
     record::{self, Record, RecordDamage},
     state::{self, Cut, Digest, Found, StateDamage, Whole},
 };
-use crate::{artwork::ContentHash, embed::ModelId};
+use crate::{
+    disk,
+    domain::{ContentHash, ModelId},
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::{
     fs::File,
@@ -21,13 +24,13 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-/// sled takes 1 GB unless told otherwise.
+/// sled takes 1 GB unless configured otherwise.
 const CACHE_BYTES: u64 = 32 << 20;
 /// sled's log keeps what was overwritten until whole segments of it are nearly empty: after 15 minutes of changes to
 /// 5,000 works its files were seven times what was stored.
 const BLOAT: u64 = 2;
-/// What sled has just written anew takes up 1.7 to 1.9 times what is stored, so it must also have grown by this much
-/// since then: without that, every tenth save at 6,000 works was followed by half a second of writing anew.
+/// A database that was just rewritten takes up 1.7 to 1.9 times what is stored, so it must also have grown by this much
+/// since then: without that, every tenth save at 6,000 works was followed by half a second of rewriting.
 const GROWTH: (u64, u64) = (3, 2);
 const SCHEMA_KEY: &[u8] = b"v";
 const SCHEMA: &[u8] = b"mosaicd store 1";
@@ -50,7 +53,7 @@ pub(super) struct Engine {
     save: u64,
     /// Bytes stored when they were counted last; 0 before.
     live: AtomicU64,
-    /// Bytes on disk when it was written anew; 0 if that was not done since it was opened, or embeddings went since.
+    /// Bytes on disk when it was rewritten; 0 if that was not done since it was opened, or embeddings went since.
     fresh: u64,
 }
 
@@ -77,7 +80,7 @@ impl Engine {
             engine.sync()?;
             File::open(folder.join("conf"))?.sync_all()?;
             for parent in folder.ancestors().skip(1).take(3) {
-                File::open(parent)?.sync_all()?;
+                disk::sync_folder(parent)?;
             }
         } else if engine.db.get(SCHEMA_KEY)?.as_deref() != Some(SCHEMA) {
             return Err(Damage::Schema.into());
@@ -278,7 +281,7 @@ impl Engine {
     }
 
     /// Whether the files take up more than twice what is stored, and `spare_bytes`, and have grown by half since they were
-    /// written anew.
+    /// rewritten.
     pub(super) fn is_bloated(&self, spare_bytes: u64) -> Result<bool, Fault> {
         let size = self.size_on_disk()?;
         if size <= self.fresh.saturating_mul(GROWTH.0) / GROWTH.1 {
@@ -298,7 +301,7 @@ impl Engine {
         Ok(size > enough(live))
     }
 
-    /// Notes that it has just been written anew.
+    /// Notes that it has just been rewritten.
     pub(super) fn is_fresh(&mut self) -> Result<(), Fault> {
         self.fresh = self.size_on_disk()?;
         Ok(())

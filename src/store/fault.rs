@@ -1,6 +1,6 @@
 //! The one place that decides what an error of the database means: damage, lack of space, a held lock, or plain I/O.
 //!
-//! Being wrong costs differently. Damage taken for an I/O error is reported again and again until somebody looks; an
+//! Being wrong costs differently. Damage taken for an I/O error is reported again and again until a person looks; an
 //! I/O error taken for damage throws a good store away. So only what cannot come from a healthy disk counts as damage.
 
 use super::{StateDamage, StoreError, record::RecordDamage};
@@ -108,7 +108,7 @@ impl From<sled::Error> for Fault {
 /// Runs `work` on the database in `folder` and turns a panic in it into a fault.
 ///
 /// sled panics over damage, but here and there also over an error of the system; the panic's text and a look at the
-/// free space tell them apart.
+/// free space distinguish them.
 pub(super) fn guarded<R>(
     folder: &Path,
     work: impl FnOnce() -> Result<R, Fault>,

@@ -1,7 +1,7 @@
 //! What must not be lost: embeddings by content and model, and the placed state.
 //!
 //! The door of the room. [`record`] and `state` are pure codecs; [`SledStore`] keeps them in sled 0.34.7, heals a
-//! damaged database (`open`, `fault`, `salvage`), writes it anew where bytes must go (`rewrite`), and makes every write
+//! damaged database (`open`, `fault`, `salvage`), rewrites it where bytes must go (`rewrite`), and makes every write
 //! durable; [`MemoryStore`] is for tests.
 //!
 //! Invariants:
@@ -20,13 +20,11 @@ pub mod record;
 mod rewrite;
 mod salvage;
 mod sled_store;
-mod small;
 mod state;
 
 pub use fault::Damage;
 pub use memory::MemoryStore;
 pub use sled_store::{Opened, SledStore};
-pub use small::write_small;
 pub use state::StateDamage;
 
 use crate::{artwork::ContentHash, embed::ModelId};

@@ -6,6 +6,7 @@ use super::{
     fault::{self, Fault},
     rewrite, salvage,
 };
+use crate::disk;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -57,7 +58,7 @@ pub(super) fn open_or_heal(folder: &Path) -> Result<(Engine, Option<Quarantine>)
     let state_salvaged = found.is_some();
     engine.adopt_state(found)?;
     File::create(moved_to.join(SALVAGED_MARK))?.sync_all()?;
-    sync_folder(&moved_to)?;
+    disk::sync_folder(&moved_to)?;
     tracing::warn!(path = %moved_to.display(), salvaged, state_salvaged, "the store was rebuilt");
     let reason = reason.unwrap_or(Damage::Interrupted);
     let healed = Quarantine {
@@ -125,7 +126,7 @@ fn set_aside(folder: &Path) -> Result<(), Fault> {
     }
     let mut to = folder.as_os_str().to_owned();
     to.push(format!(".corrupt-{seconds}"));
-    fs::rename(folder, &to)?;
+    disk::rename(folder, Path::new(&to))?;
     for old in old {
         if let Err(error) = fs::remove_dir_all(&old) {
             tracing::warn!(path = %old.display(), %error, "an older damaged store could not be removed");
@@ -133,7 +134,7 @@ fn set_aside(folder: &Path) -> Result<(), Fault> {
     }
     folder
         .parent()
-        .map_or(Ok(()), |parent| Ok(sync_folder(parent)?))
+        .map_or(Ok(()), |parent| Ok(disk::sync_folder(parent)?))
 }
 
 /// Removes every damaged database that was set aside.
@@ -159,8 +160,4 @@ fn number(folder: &Path, path: &Path) -> Option<u64> {
     let name = path.file_name()?.to_str()?;
     let rest = name.strip_prefix(folder.file_name()?.to_str()?)?;
     rest.strip_prefix(".corrupt-")?.parse().ok()
-}
-
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
 }

@@ -1,21 +1,23 @@
-//! Writing the database anew without what is not wanted any more; the copy takes the old one's place.
+//! Rewriting the database without what is not wanted any more; the copy takes the old one's place.
 //!
 //! sled appends: a removed or overwritten value stays in its file until something else is written there. What must
-//! leave no byte, or give its room back, is therefore left behind: everything else is copied into a new database beside
+//! leave no byte, or free its room, is therefore left behind: everything else is copied into a new database next to
 //! the old one, the two folders are exchanged in one step, and the old one is deleted.
 //!
 //! Invariant: a stop at any moment leaves a whole database at its place; the leftover is removed at the next opening.
 
 use super::{engine::Engine, fault::Fault};
-use crate::{artwork::ContentHash, embed::ModelId};
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use crate::{
+    disk,
+    domain::{ContentHash, ModelId},
+};
 use std::{
-    fs::{self, File},
+    fs,
     io::{self, ErrorKind},
     path::{Path, PathBuf},
 };
 
-/// Writes the database in `folder`, open as `old`, anew without the embeddings that `keep` does not want, and closes
+/// Rewrites the database in `folder`, open as `old`, without the embeddings that `keep` does not want, and closes
 /// it. Says how many went.
 pub(super) fn rewrite(
     folder: &Path,
@@ -27,15 +29,15 @@ pub(super) fn rewrite(
     let mut new = Engine::open(&beside)?;
     let gone = old.copy_into(&mut new, keep)?;
     drop((old, new));
-    renameat_with(CWD, &beside, CWD, folder, RenameFlags::EXCHANGE).map_err(io::Error::from)?;
+    disk::exchange(&beside, folder)?;
     if let Some(parent) = folder.parent() {
-        File::open(parent)?.sync_all()?;
+        disk::sync_folder(parent)?;
     }
     finish(folder)?;
     Ok(gone)
 }
 
-/// Removes what a rewriting left beside the database: the old one, or a new one that was never finished.
+/// Removes what a rewriting left next to the database: the old one, or a new one that was never finished.
 pub(super) fn finish(folder: &Path) -> io::Result<()> {
     match fs::remove_dir_all(beside(folder)) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),

@@ -107,7 +107,7 @@ impl SledStore {
         Ok(engine)
     }
 
-    /// Writes the database anew without the embeddings that `keep` does not want; says how many went.
+    /// Rewrites the database without the embeddings that `keep` does not want; says how many went.
     fn rewrite(&self, keep: &dyn Fn(&ContentHash, &ModelId) -> bool) -> Result<u64, StoreError> {
         let mut slot = self.engine.write().unwrap_or_else(PoisonError::into_inner);
         // An error on the way leaves it closed, and the next call opens what is there.

@@ -17,7 +17,7 @@ use super::{
     read::read_small_at,
     root::identity,
 };
-use crate::{domain::FileIdentity, store::write_small};
+use crate::{disk, domain::FileIdentity};
 use rustix::fd::OwnedFd;
 use rustix::fs::{FileType, Stat};
 use std::collections::{BTreeMap, BTreeSet};
@@ -304,7 +304,7 @@ impl Book {
             Some(format!("{} {}\n", hex(path), hex(good.as_bytes())))
         };
         let text: String = self.entries.iter().filter_map(line).collect();
-        write_small(file, &text)
+        disk::replace_durably(file, &text)
     }
 }
 

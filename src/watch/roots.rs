@@ -393,6 +393,7 @@ fn read_settled(folder: &Path, quiet: Duration) -> io::Result<Option<Vec<u8>>> {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods)]
 mod tests {
     use super::*;
 

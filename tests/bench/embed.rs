@@ -21,6 +21,7 @@ use mosaicd::{
         decode::{DecodeLimits, decode},
         tile::{Fit, TileSpec},
     },
+    cells::CellStore,
     demo,
     domain::Job,
     embed::{
@@ -31,7 +32,6 @@ use mosaicd::{
         session::{Device, Runtime},
     },
     ingest::{Attempts, Ingest, threads_or_all},
-    publish::CellStore,
     store::SledStore,
     watch::Roots,
 };

@@ -14,7 +14,8 @@ use mosaicd::{
         decode::{DecodeLimits, decode},
         tile::{Cell, Fit, TileSpec, prepare},
     },
-    publish::{CellStore, Elapsed, Generation, OutputSpec, Published, Publisher, manifest::Work},
+    cells::CellStore,
+    publish::{Elapsed, Generation, OutputSpec, Published, Publisher, manifest::Work},
     render::jpeg::{JpegSpec, encode_image},
 };
 use rayon::prelude::*;

@@ -1,5 +1,11 @@
 //! A site in a temporary folder, driven through the real binary.
-#![allow(dead_code, clippy::unwrap_used, missing_docs, unreachable_pub)]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    missing_docs,
+    unreachable_pub
+)]
 
 use mosaicd::{demo, publish::manifest::Manifest, service::status::Status};
 use std::{

@@ -283,7 +283,8 @@ pub fn run(command: &str) -> bool {
     output.is_ok_and(|output| output.status.success())
 }
 
-/// Where a story cannot be told, says why; with `MOSAICD_REQUIRE_FAULTS=1` that is a failure.
+/// Where a part of a story cannot be told, says why; with `MOSAICD_REQUIRE_FAULTS=1` that is a failure. A story that
+/// cannot be told at all is `#[ignore]`d with its reason.
 pub fn skip(why: &str) {
     assert!(
         std::env::var_os("MOSAICD_REQUIRE_FAULTS").is_none(),

@@ -1,11 +1,13 @@
 //! Faults planned against the real binary: crashes, power cuts, full and failing disks, bursts, hostile files, signals.
 //!
 //! `cargo test --release --test faults` injects each kind a few times;
-//! `MOSAICD_FULL_FAULTS=1 cargo test --release --test faults -- --nocapture --test-threads=1` as often as it takes to
-//! believe the figures, and prints them. What needs root, a compiler or a tool that is not there says "skipped" and why.
+//! `MOSAICD_FULL_FAULTS=1 cargo test --release --test faults -- --include-ignored --nocapture --test-threads=1` as often
+//! as it takes to believe the figures, and prints them. A story that needs root or a tool is ignored without
+//! `--include-ignored`; where only a part of a story needs one, it says "skipped" and why.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
+    clippy::disallowed_methods,
     missing_docs,
     unreachable_pub
 )]

@@ -155,6 +155,7 @@ fn a_folder_that_goes_away_keeps_its_mosaic_and_comes_back() {
 }
 
 #[test]
+#[ignore = "needs unshare and user namespaces"]
 fn without_enough_watches_it_scans_and_says_so() {
     let site = Site::new();
     configure(&site, "");
@@ -167,9 +168,8 @@ fn without_enough_watches_it_scans_and_says_so() {
         .current_dir(site.dir.path())
         .stdout(Stdio::null())
         .stderr(File::create(site.path("log")).unwrap());
-    if !run("unshare -Ur sh -c 'echo 40 > /proc/sys/user/max_inotify_watches'") {
-        return skip("needs unshare and user namespaces");
-    }
+    let can_limit = run("unshare -Ur sh -c 'echo 40 > /proc/sys/user/max_inotify_watches'");
+    assert!(can_limit, "unshare and user namespaces");
     let mut editor = Editor::new(&site.artworks(), 23, 30);
     editor.add(10);
     let mut child = command.spawn().unwrap();
@@ -207,14 +207,13 @@ fn scans_alone_find_everything() {
 
 /// A file system that others write to: FUSE, whose files change below without an event.
 #[test]
+#[ignore = "needs root, bindfs and /dev/fuse"]
 fn changes_behind_a_network_file_system_are_found() {
     let site = Site::new();
     configure(&site, "");
     let behind = site.path("behind");
     fs::create_dir(&behind).unwrap();
-    let Some(mount) = Mounted::fuse(&behind, &site.artworks()) else {
-        return skip("needs root, bindfs and /dev/fuse");
-    };
+    let mount = Mounted::fuse(&behind, &site.artworks()).expect("root, bindfs and /dev/fuse");
     let mut editor = Editor::new(&behind, 26, 40);
     editor.add(20);
     let (daemon, _) = start_ready(&site, &[]);

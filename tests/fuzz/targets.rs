@@ -62,7 +62,8 @@ pub fn manifest(bytes: &[u8]) {
         return;
     };
     let text = serde_json::to_vec(&manifest).expect("a manifest can be written");
-    serde_json::from_slice::<Manifest>(&text).expect("what was written can be read");
+    let again: Manifest = serde_json::from_slice(&text).expect("what was written can be read");
+    assert_eq!(again, manifest, "what was written is another manifest");
     let folder = tempfile::tempdir().expect("a folder");
     fs::write(folder.path().join("manifest.json"), bytes).expect("written");
     fs::write(folder.path().join("latest.json"), bytes).expect("written");
@@ -86,7 +87,10 @@ pub fn config(bytes: &[u8]) {
     match Config::parse(text, Path::new("/etc/mosaicd/mosaicd.toml")) {
         Ok(config) => {
             let config = config.absolute();
-            let _ = (config.tile_spec(), mosaicd::daemon::params(&config).key());
+            let _ = (
+                config.tile_spec(),
+                mosaicd::parameters::params(&config).key(),
+            );
         }
         Err(error) => assert!(!error.to_string().is_empty()),
     }

@@ -6,8 +6,9 @@ use mosaicd::{
         ArtworkId, ContentHash,
         tile::{Cell, Fit, TileSpec},
     },
+    cells::CellStore,
     publish::{
-        CellStore, Generation, OutputSpec,
+        Generation, OutputSpec,
         manifest::{Latest, Manifest, Moves, Work},
         names,
     },
@@ -117,7 +118,7 @@ pub fn read_all(output: &Path) -> Manifest {
     .flatten()
     {
         let bytes = fs::read(output.join(&file.file)).expect("a named file");
-        let (_, _, crc) = names::parse_still(&file.file).expect("a name of ours");
+        let (_, _, crc) = names::parse_mosaic_file(&file.file).expect("a name of ours");
         assert_eq!(crc, crc32fast::hash(&bytes), "{} is torn", file.file);
     }
     for (level, col, row, hash) in tiles(&manifest) {

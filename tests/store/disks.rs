@@ -22,9 +22,6 @@ impl Mounted {
             "mount -t tmpfs -o size={mb}m tmpfs {}",
             folder.path().display()
         ));
-        if !mounted {
-            println!("skipped: mounting a tmpfs needs root");
-        }
         mounted.then(|| Self(folder))
     }
 }
@@ -36,12 +33,11 @@ impl Drop for Mounted {
 }
 
 #[test]
+#[ignore = "needs root to mount a tmpfs"]
 fn a_full_disk_is_waited_out_and_never_taken_for_damage() {
     let rounds = faults(3);
     // What each round stores stays.
-    let Some(disk) = Mounted::tmpfs(100 + 20 * rounds) else {
-        return;
-    };
+    let disk = Mounted::tmpfs(100 + 20 * rounds).expect("root");
     let path = disk.0.path();
     let store = open(path);
     let mut acknowledged = 0;
@@ -82,15 +78,15 @@ fn a_full_disk_is_waited_out_and_never_taken_for_damage() {
 
 /// The power is cut on an ext4 in a file, whose journal is not flushed: what is not fsynced is gone.
 #[test]
+#[ignore = "needs root, mkfs.ext4, loop devices and python3"]
 fn a_power_cut_loses_nothing_acknowledged() {
     let image = tempfile::NamedTempFile::new().expect("file");
     image.as_file().set_len(512 << 20).expect("size");
     let disk = Mounted(tempfile::tempdir().expect("folder"));
     let (image, folder) = (image.path().display(), disk.0.path().display());
     let mount = format!("mkfs.ext4 -q -F {image} && mount -o loop {image} {folder}");
-    if !run(&mount) || !run("python3 -c 'import fcntl'") {
-        return println!("skipped: needs root, mkfs.ext4, loop devices and python3");
-    }
+    let ready = run(&mount) && run("python3 -c 'import fcntl'");
+    assert!(ready, "root, mkfs.ext4, loop devices and python3");
     let mut dice = Dice(17);
     let (mut put, mut saved) = (0, 0);
     let mut slowest = Duration::ZERO;

@@ -4,6 +4,7 @@
 //! `MOSAICD_FULL_FAULTS=1` makes it ten times as many.
 
 #![expect(clippy::print_stdout, reason = "figures, and reasons for skipping")]
+#![allow(clippy::disallowed_methods)]
 
 mod events;
 

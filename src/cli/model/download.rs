@@ -1,14 +1,15 @@
 //! Fetching one pinned file over HTTP.
 //!
-//! Bytes gather in `<name>.part` beside the target, which takes its name only after its sha256 is right: whoever finds
+//! Bytes gather in `<name>.part` next to the target, which takes its name only after its sha256 is right: whoever finds
 //! the target may use it. A cut, a stall or a kill leaves the part, and the next attempt asks for the rest (`Range`);
-//! servers that cannot do that begin anew. The file's length and sum are known beforehand, so that a login page, a
+//! servers that cannot do that begin again. The file's length and sum are known beforehand, so that a login page, a
 //! mirror's other version or an endless body is noticed at once.
 //!
 //! This is the only code of mosaicd that opens a connection; it is part of the command line's binary, not of the
 //! library, so the daemon cannot call it.
 
 use super::catalog::Pin;
+use mosaicd::disk;
 use sha2::{Digest, Sha256};
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -349,7 +350,7 @@ fn sum(file: &mut File) -> io::Result<String> {
     Ok(sum.finalize().iter().map(|b| format!("{b:02x}")).collect())
 }
 
-/// The growing file beside the target, locked.
+/// The growing file next to the target, locked.
 struct Part {
     file: File,
     path: PathBuf,
@@ -431,12 +432,7 @@ impl Part {
                 found,
             });
         }
-        let folder = target.parent().unwrap_or(Path::new("."));
-        self.file
-            .sync_all()
-            .and_then(|()| fs::rename(&self.path, target))
-            .and_then(|()| File::open(folder)?.sync_all())
-            .map_err(|error| self.disk(error))
+        disk::keep(&self.file, &self.path, target).map_err(|error| self.disk(error))
     }
 }
 

@@ -1,7 +1,8 @@
 //! Taking the native library out of onnxruntime's Python wheel, which is a zip archive.
 
+use mosaicd::disk;
 use std::{
-    fs::{self, File},
+    fs::File,
     io::{self, BufReader, Read},
     path::{Path, PathBuf},
 };
@@ -35,7 +36,7 @@ pub(crate) enum WheelError {
 
 /// Writes `member` of the archive to `target`, which takes its name when it is whole.
 pub(crate) fn take_out(wheel: &Path, member: &str, target: &Path) -> Result<(), WheelError> {
-    let disk = |path: &Path| {
+    let failed = |path: &Path| {
         let path = path.to_path_buf();
         move |source| WheelError::Disk { path, source }
     };
@@ -44,19 +45,16 @@ pub(crate) fn take_out(wheel: &Path, member: &str, target: &Path) -> Result<(), 
         member: member.to_owned(),
         source,
     };
-    let file = BufReader::new(File::open(wheel).map_err(disk(wheel))?);
+    let file = BufReader::new(File::open(wheel).map_err(failed(wheel))?);
     let mut zip = ZipArchive::new(file).map_err(archive)?;
     let library = zip.by_name(member).map_err(archive)?;
     let mut name = target.as_os_str().to_owned();
     name.push(".part");
     let part = PathBuf::from(name);
-    let mut out = File::create(&part).map_err(disk(&part))?;
+    let mut out = File::create(&part).map_err(failed(&part))?;
     // The reader checks the archive's own sum at the end.
     let mut library = library.take(LARGEST);
-    let folder = target.parent().unwrap_or(Path::new("."));
     io::copy(&mut library, &mut out)
-        .and_then(|_| out.sync_all())
-        .and_then(|()| fs::rename(&part, target))
-        .and_then(|()| File::open(folder)?.sync_all())
-        .map_err(disk(&part))
+        .and_then(|_| disk::keep(&out, &part, target))
+        .map_err(failed(&part))
 }

@@ -6,7 +6,7 @@ use std::collections::{HashMap, VecDeque};
 
 /// What reading a file comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// It can be placed.
     Good,
     /// It is no picture.
@@ -16,38 +16,38 @@ pub(super) enum Kind {
 }
 
 /// The model, with a plan in it.
-pub(super) struct World {
-    pub(super) plan: Plan,
-    pub(super) now_ms: u64,
+pub(crate) struct World {
+    pub(crate) plan: Plan,
+    pub(crate) now_ms: u64,
     /// Wall clock less `now_ms`.
-    pub(super) wall_ms: u64,
-    pub(super) folder: BTreeMap<PathBuf, (FileIdentity, Kind)>,
+    pub(crate) wall_ms: u64,
+    pub(crate) folder: BTreeMap<PathBuf, (FileIdentity, Kind)>,
     /// What the pipeline has placed.
-    pub(super) placed: BTreeMap<PathBuf, FileIdentity>,
+    pub(crate) placed: BTreeMap<PathBuf, FileIdentity>,
     /// Files to read.
-    pub(super) jobs: VecDeque<Job>,
+    pub(crate) jobs: VecDeque<Job>,
     /// The task that runs.
-    pub(super) task: Option<Task>,
+    pub(crate) task: Option<Task>,
     /// Whether a scan was asked for, and what it saw if it has looked already.
     scan: Option<Option<(Scan, u64)>>,
     /// Whether the store is full.
-    pub(super) full: bool,
+    pub(crate) full: bool,
     /// How often a file may be read, and was.
     reads: HashMap<(PathBuf, FileIdentity), (u32, u32)>,
     /// Every task so far.
-    pub(super) tasks: Vec<Task>,
+    pub(crate) tasks: Vec<Task>,
     /// How many files were read.
-    pub(super) read: usize,
+    pub(crate) read: usize,
     /// Background work that was begun.
-    pub(super) background: VecDeque<Background>,
+    pub(crate) background: VecDeque<Background>,
     /// When there was a collection.
-    pub(super) collected: Vec<u64>,
+    pub(crate) collected: Vec<u64>,
     /// Whether the next task says that the grid is to be polished.
-    pub(super) wants_polish: bool,
+    pub(crate) wants_polish: bool,
     inodes: u64,
 }
 
-pub(super) fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     Settings {
         quiet: Quiet::default(),
         gather_ms: 1_000,
@@ -59,7 +59,7 @@ pub(super) fn settings() -> Settings {
 }
 
 impl World {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut world = Self {
             plan: Plan::new(settings(), Vec::new(), None),
             now_ms: 0,
@@ -83,7 +83,7 @@ impl World {
     }
 
     /// A world in which these files are placed.
-    pub(super) fn with(names: &[&str]) -> Self {
+    pub(crate) fn with(names: &[&str]) -> Self {
         let mut world = Self::new();
         names.iter().for_each(|name| world.make(name, Kind::Good));
         world.settle();
@@ -93,7 +93,7 @@ impl World {
     }
 
     /// Tells the plan; looks are carried out at once, everything else waits.
-    pub(super) fn on(&mut self, input: Input) {
+    pub(crate) fn on(&mut self, input: Input) {
         let mut commands: VecDeque<Command> = self.plan.on(input, self.now_ms).into();
         while let Some(command) = commands.pop_front() {
             match command {
@@ -145,12 +145,12 @@ impl World {
     }
 
     /// What happens when something at a path is removed, made or moved here.
-    pub(super) fn subtree(&mut self, path: &str) {
+    pub(crate) fn subtree(&mut self, path: &str) {
         let input = self.look(Path::new(path));
         self.on(input);
     }
 
-    pub(super) fn touched(&mut self, path: &str, touch: Touch) {
+    pub(crate) fn touched(&mut self, path: &str, touch: Touch) {
         let path = path.into();
         self.on(Input::Touched { path, touch });
     }
@@ -168,13 +168,13 @@ impl World {
     }
 
     /// Makes or replaces a file; nobody notices.
-    pub(super) fn make(&mut self, path: &str, kind: Kind) {
+    pub(crate) fn make(&mut self, path: &str, kind: Kind) {
         let identity = self.new_identity();
         self.folder.insert(path.into(), (identity, kind));
     }
 
     /// Renames a file; nobody notices.
-    pub(super) fn rename(&mut self, from: &str, to: &str) {
+    pub(crate) fn rename(&mut self, from: &str, to: &str) {
         if let Some((identity, kind)) = self.folder.remove(Path::new(from)) {
             let ctime_ns = identity.ctime_ns + 1;
             let identity = FileIdentity {
@@ -186,13 +186,13 @@ impl World {
     }
 
     /// Time passes.
-    pub(super) fn wait(&mut self, ms: u64) {
+    pub(crate) fn wait(&mut self, ms: u64) {
         self.now_ms += ms;
         self.on(Input::Tick);
     }
 
     /// A scan that was asked for looks now; what it saw is told later.
-    pub(super) fn take_scan(&mut self) {
+    pub(crate) fn take_scan(&mut self) {
         if let Some(taken @ None) = &mut self.scan {
             *taken = Some((Scan::default(), self.wall_ms + self.now_ms));
             let scan = self.seen(Path::new(""));
@@ -203,7 +203,7 @@ impl World {
     }
 
     /// What the scan saw is told.
-    pub(super) fn finish_scan(&mut self) {
+    pub(crate) fn finish_scan(&mut self) {
         self.take_scan();
         if let Some((scan, wall_ms)) = self.scan.take().flatten() {
             let scan = Ok(scan);
@@ -212,7 +212,7 @@ impl World {
     }
 
     /// A file is read.
-    pub(super) fn finish_read(&mut self, which: usize) {
+    pub(crate) fn finish_read(&mut self, which: usize) {
         if self.jobs.is_empty() {
             return;
         }
@@ -247,7 +247,7 @@ impl World {
     }
 
     /// The task ends: well, or not; a placed file's cell may turn out to be missing.
-    pub(super) fn finish_task(&mut self, fails: bool, loses: bool) {
+    pub(crate) fn finish_task(&mut self, fails: bool, loses: bool) {
         let Some(task) = self.task.take() else { return };
         if fails {
             return self.on(Input::Done(Err("disk full".into())));
@@ -279,10 +279,15 @@ impl World {
     }
 
     /// The daemon ends, and starts again (`reload`: after its task).
-    pub(super) fn restart(&mut self, reload: bool) {
+    pub(crate) fn restart(&mut self, reload: bool) {
         if reload {
             self.finish_task(false, false);
         }
+        self.restart_with(None);
+    }
+
+    /// A new plan begins, with another model that embeds in shadow or none.
+    pub(crate) fn restart_with(&mut self, shadow: Option<Shadow>) {
         (self.task, self.scan) = (None, None);
         self.jobs.clear();
         self.background.clear();
@@ -294,20 +299,20 @@ impl World {
             stale: false,
             unshadowed: false,
         });
-        self.plan = Plan::new(settings(), known.collect(), None);
+        self.plan = Plan::new(settings(), known.collect(), shadow);
         self.now_ms += 1;
         self.on(Input::Start);
     }
 
     /// Ends all background work; each finds something or not.
-    pub(super) fn end_background(&mut self, found: bool) {
+    pub(crate) fn end_background(&mut self, found: bool) {
         for work in std::mem::take(&mut self.background) {
             self.on(Input::Ended { work, found });
         }
     }
 
     /// Leaves the first so many files; nobody notices.
-    pub(super) fn keep(&mut self, n: usize) {
+    pub(crate) fn keep(&mut self, n: usize) {
         self.folder = std::mem::take(&mut self.folder)
             .into_iter()
             .take(n)
@@ -315,13 +320,13 @@ impl World {
     }
 
     /// Scans now.
-    pub(super) fn scan(&mut self) {
+    pub(crate) fn scan(&mut self) {
         self.on(Input::Rescan);
         self.finish_scan();
     }
 
     /// Every file may be read again.
-    pub(super) fn forget_reads(&mut self) {
+    pub(crate) fn forget_reads(&mut self) {
         self.reads.clear();
     }
 
@@ -338,13 +343,13 @@ impl World {
     }
 
     /// Lets everything end well, and time pass until the next deadline.
-    pub(super) fn step(&mut self) {
+    pub(crate) fn step(&mut self) {
         self.finish_task(false, false);
         self.step_within_task();
     }
 
     /// Steps until a task runs.
-    pub(super) fn until_a_task_runs(&mut self) {
+    pub(crate) fn until_a_task_runs(&mut self) {
         let from_ms = self.now_ms;
         while self.task.is_none() {
             assert!(
@@ -357,7 +362,7 @@ impl World {
     }
 
     /// Steps until nothing is under way, for a minute at least.
-    pub(super) fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         let from_ms = self.now_ms;
         while !self.plan.is_idle() || self.now_ms < from_ms + 60_000 {
             assert!(self.now_ms < from_ms + 40_000_000, "{:#?}", self.plan);
@@ -366,7 +371,7 @@ impl World {
     }
 }
 
-pub(super) fn hash(path: &Path) -> ContentHash {
+pub(crate) fn hash(path: &Path) -> ContentHash {
     ContentHash::of(path.as_os_str().as_encoded_bytes())
 }
 

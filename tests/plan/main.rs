@@ -1,13 +1,18 @@
 //! The plan's stories, without a file system or a clock.
+#![allow(missing_docs)]
 
-use super::*;
-use crate::domain::{ContentHash, FileIdentity, Refusal};
-use std::{collections::BTreeMap, path::Path};
+use mosaicd::domain::{
+    ContentHash, FileIdentity, Job, Known, Outcome, Refusal, Report, Retry, Scan, Task, Touch,
+};
+use mosaicd::plan::{Background, Command, Input, Plan, Quiet, Settings, Shadow};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 use world::{Kind, World};
 
 mod background;
 mod properties;
-mod settling;
 mod shadow;
 mod world;
 

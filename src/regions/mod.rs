@@ -1,18 +1,17 @@
-//! Regions: parts of the mosaic that a word names, because most works there, and most works with it, bear it.
+//! Regions: parts of the mosaic that a word names, because most works there have it, and most works that have it are there.
 //!
 //! Their names come from folder and file names, so they cost no encoder and mean what the artists wrote; where there is
-//! a vocabulary and a text encoder, [`worded()`] adds its words, beside everything else. Pure and deterministic.
+//! a vocabulary and a text encoder, [`worded()`] adds its words, in the background. Pure and deterministic.
 //!
 //! Invariants: a region's centre lies within the grid; a name appears once. Names do not flicker: a region that stood
 //! before stays under milder conditions than a new one needs, at its old place unless it moved noticeably.
 
-use super::manifest::{Manifest, Region, Work};
+use crate::domain::manifest::{Manifest, Region, Work};
 use std::collections::BTreeMap;
 
 mod worded;
 
-pub(super) use worded::unworded;
-pub use worded::{Scene, worded};
+pub use worded::{Scene, unworded, worded};
 
 /// Regions at most: more would cover the art that they are about.
 const MOST: usize = 24;
@@ -57,7 +56,7 @@ const EMPTY_WORDS: [&str; 28] = [
 /// What a word needs to name a region.
 #[derive(Clone, Copy)]
 struct Needs {
-    /// Part of the works there that bear the word.
+    /// Part of the works there that have the word.
     purity: f32,
     /// Part of the word's works that lie there.
     share: f32,
@@ -81,7 +80,7 @@ const TO_STAY: Needs = Needs {
 /// much as a small publish. Says how old they are now.
 ///
 /// Words that another model found, or that are not wanted any more, are left behind.
-pub(super) fn name(
+pub fn name(
     manifest: &mut Manifest,
     before: Option<&Manifest>,
     age: Option<usize>,
@@ -107,7 +106,7 @@ pub(super) fn name(
 }
 
 /// Leaves no name that only works bore which are not in the manifest any more; says whether that changed a region.
-pub(super) fn erase(manifest: &mut Manifest) -> bool {
+pub fn erase(manifest: &mut Manifest) -> bool {
     let old = std::mem::take(&mut manifest.regions);
     name_anew(manifest, &old);
     manifest.regions != old
@@ -134,7 +133,7 @@ fn regions(works: &[Work], (cols, rows): (u32, u32), before: &[Region]) -> Vec<R
     for (word, bearers) in &bearers {
         let old = before.iter().find(|old| !old.seen && old.name == *word);
         let needs = if old.is_some() { TO_STAY } else { TO_COME };
-        // A word that most works bear tells none from the others.
+        // A word that most works have distinguishes none.
         if (bearers.len() as f32) < needs.works * least as f32 || 2 * bearers.len() > works.len() {
             continue;
         }

@@ -1,9 +1,9 @@
 //! Making written files durable: a few of them one by one and all at the same time, many by one `syncfs`.
 //!
-//! It knows nothing of names or generations. A `syncfs` waits for everything that anybody has written to the file
+//! It knows nothing of names or generations. A `syncfs` waits for everything that any process has written to the file
 //! system; flushes of single files wait for these, but each asks the disk to flush its cache. In parallel the file
 //! system answers them together. Measured on ext4, nine tiles and a manifest: one by one 63 ms, in parallel 6.5,
-//! `syncfs` 6; beside a writer of 64 MB files in parallel 45 ms, `syncfs` 124.
+//! `syncfs` 6; while another process wrote 64 MB files, in parallel 45 ms, `syncfs` 124.
 
 use std::{
     collections::HashSet,
@@ -18,7 +18,7 @@ const FEW: usize = 32;
 
 /// Makes the content of files durable, then the names in folders. A file that is gone is no error. `root` is a folder
 /// on the same file system; `trusted` says whether a `syncfs` of it suffices.
-pub(super) fn flush(
+pub fn flush(
     root: &File,
     trusted: bool,
     files: &[PathBuf],
@@ -58,7 +58,7 @@ fn at_once(paths: &[PathBuf], flush: impl Fn(&Path) -> io::Result<()> + Sync) ->
                 Ok(handle) => handle
                     .join()
                     .unwrap_or_else(|_| Err(io::Error::other("a flush panicked"))),
-                // No thread to be had: then here.
+                // No thread could be started: this one does it.
                 Err(_) => flush(path),
             });
             finished.collect()
@@ -71,7 +71,7 @@ fn at_once(paths: &[PathBuf], flush: impl Fn(&Path) -> io::Result<()> + Sync) ->
 /// Whether one `syncfs` makes files on this file system durable. FUSE ignores it, and on network file systems it
 /// does not reach the server's disk for files that were closed.
 #[cfg(target_os = "linux")]
-pub(super) fn syncfs_flushes(folder: &File) -> bool {
+pub fn syncfs_flushes(folder: &File) -> bool {
     const FUSE: u64 = 0x6573_5546;
     const NFS: u64 = 0x6969;
     const CIFS: u64 = 0xFF53_4D42;
@@ -84,19 +84,19 @@ pub(super) fn syncfs_flushes(folder: &File) -> bool {
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(super) fn syncfs_flushes(_: &File) -> bool {
+pub fn syncfs_flushes(_: &File) -> bool {
     false
 }
 
 /// Flushes everything on the file system of a folder.
 #[cfg(target_os = "linux")]
-pub(super) fn syncfs(folder: &File) -> io::Result<()> {
+fn syncfs(folder: &File) -> io::Result<()> {
     rustix::fs::syncfs(folder).map_err(io::Error::from)
 }
 
 /// Flushes everything on the file system of a folder.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn syncfs(folder: &File) -> io::Result<()> {
+fn syncfs(folder: &File) -> io::Result<()> {
     folder.sync_all()
 }
 

@@ -1,24 +1,23 @@
 //! Prepared cells kept on disk, so that an original is read once.
 //!
 //! One file a cell, `<dir>/<spec key>/<first two digits>/<content hash>`, with the cell at every power of two (see
-//! `cell_file`). The smallest mips are cached within a budget; everything else is left to the page cache.
+//! `file`). The smallest mips are cached within a budget; everything else is left to the page cache.
 //!
 //! It knows nothing of artworks' files or of the mosaic. Invariants: a damaged or foreign file reads as missing and
 //! is replaced by the next `put`; a cell under a hash is complete or absent (temporary file, then rename).
 
-use super::{
-    Action, PublishError,
-    cell_file::{self, pixels_at, pixels_below},
-    durable::{flush, syncfs_flushes},
+mod file;
+
+use crate::{
+    artwork::tile::{Cell, Fit, TileSpec},
+    disk::{self, Action, flush, syncfs_flushes},
+    domain::ContentHash,
 };
-use crate::artwork::{
-    ContentHash,
-    tile::{Cell, Fit, TileSpec},
-};
+use file::{pixels_at, pixels_below};
 use std::{
     collections::{HashMap, HashSet},
     fs::{self, File},
-    io::{self, Write},
+    io,
     path::{Path, PathBuf},
     sync::{
         Mutex, MutexGuard, PoisonError, RwLock,
@@ -29,12 +28,33 @@ use std::{
 /// The budget of cached small mips, bytes.
 pub const CACHE_BYTES: usize = 64 << 20;
 
-/// Counts up when the same picture gives other pixels than before, so that all cells are prepared anew.
+/// Counts up when the same picture gives other pixels than before, so that all cells are prepared again.
 const PREPARED: u32 = 3;
 /// Mips above this side are never cached; below it, the whole of a pyramid level costs little to read.
 const CACHED_PX: u32 = 32;
-/// What a cached entry costs besides its pixels: key, pointer, allocator.
+/// What a cached entry costs in addition to its pixels: key, pointer, allocator.
 const ENTRY_BYTES: usize = 96;
+
+/// Why a cell is not kept, or not removed.
+#[derive(Debug, thiserror::Error)]
+pub enum CellError {
+    /// The file system refused: full, read-only, failing.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        action: Action,
+        /// On which file or folder.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A cell size that the pyramid or the splice cannot have.
+    #[error("a cell of {px} px: the side must be a power of two from 16 to 1024")]
+    Size {
+        /// The side asked for.
+        px: u32,
+    },
+}
 
 /// Prepared cells of one [`TileSpec`]. All methods take `&self` and may be called from many threads.
 pub struct CellStore {
@@ -59,8 +79,8 @@ struct Cache {
 impl CellStore {
     /// Opens (or makes) the cells of a spec below `dir`. Fails on a cell that is no power of two from 16 to 1024, and
     /// when the folder cannot be made.
-    pub fn open(dir: &Path, spec: &TileSpec) -> Result<Self, PublishError> {
-        check_cell_px(spec.px)?;
+    pub fn open(dir: &Path, spec: &TileSpec) -> Result<Self, CellError> {
+        check_px(spec.px)?;
         let key = spec_key(spec);
         let store = Self {
             dir: dir.to_owned(),
@@ -82,12 +102,12 @@ impl CellStore {
     }
 
     /// Keeps a cell. It counts as kept only after [`CellStore::sync`]. A cell of another size is refused.
-    pub fn put(&self, hash: &ContentHash, cell: &Cell) -> Result<(), PublishError> {
+    pub fn put(&self, hash: &ContentHash, cell: &Cell) -> Result<(), CellError> {
         let square = cell.px as usize * cell.px as usize * 3;
         if cell.px != self.px || cell.rgb.len() != square {
-            return Err(PublishError::CellSize { px: cell.px });
+            return Err(CellError::Size { px: cell.px });
         }
-        let bytes = cell_file::encode(cell);
+        let bytes = file::encode(cell);
         let _shared = self
             .collecting
             .read()
@@ -96,17 +116,8 @@ impl CellStore {
         let folder = path.parent().unwrap_or(&self.dir).to_owned();
         fs::create_dir_all(&folder).map_err(io_error(Action::MakeFolder, &folder))?;
         let sequence = self.sequence.fetch_add(1, Ordering::Relaxed);
-        let temporary = folder.join(super::names::temporary(sequence));
-        let written = File::create(&temporary)
-            .and_then(|mut file| file.write_all(&bytes))
-            .and_then(|()| fs::rename(&temporary, &path));
-        if let Err(source) = written {
-            // The disk may be full: give back what can be given.
-            if let Err(error) = fs::remove_file(&temporary) {
-                tracing::debug!(%error, path = %temporary.display(), "left a temporary file");
-            }
-            return Err(io_error(Action::Write, &path)(source));
-        }
+        let temporary = folder.join(disk::temporary(sequence));
+        disk::replace(&path, &temporary, &bytes).map_err(io_error(Action::Write, &path))?;
         self.unsynced().extend([folder, path]);
         let mut cache = self.cache.write().unwrap_or_else(PoisonError::into_inner);
         cache.mips.remove(hash);
@@ -115,8 +126,7 @@ impl CellStore {
 
     /// Whether a cell is there, complete by its length; its checksums are verified when it is read.
     pub fn contains(&self, hash: &ContentHash) -> bool {
-        fs::metadata(self.path(hash))
-            .is_ok_and(|m| m.is_file() && m.len() == cell_file::bytes(self.px))
+        fs::metadata(self.path(hash)).is_ok_and(|m| m.is_file() && m.len() == file::bytes(self.px))
     }
 
     /// Reads a cell; `None` if it is missing, damaged or unreadable.
@@ -145,7 +155,7 @@ impl CellStore {
             cache.px
         };
         let read = match px <= cached_px {
-            true => cell_file::read(&self.path(hash), self.px, 1, cached_px).map(|pixels| {
+            true => file::read(&self.path(hash), self.px, 1, cached_px).map(|pixels| {
                 let start = pixels_below(px);
                 out.extend_from_slice(&pixels[start..start + pixels_at(px)]);
                 let mut cache = self.cache.write().unwrap_or_else(PoisonError::into_inner);
@@ -153,7 +163,7 @@ impl CellStore {
                     cache.mips.insert(*hash, pixels.into_boxed_slice());
                 }
             }),
-            false => cell_file::read(&self.path(hash), self.px, px, px).map(|pixels| *out = pixels),
+            false => file::read(&self.path(hash), self.px, px, px).map(|pixels| *out = pixels),
         };
         match read {
             Ok(()) => true,
@@ -180,7 +190,7 @@ impl CellStore {
     }
 
     /// Makes every cell put so far durable.
-    pub fn sync(&self) -> Result<(), PublishError> {
+    pub fn sync(&self) -> Result<(), CellError> {
         let paths: Vec<_> = self.unsynced().drain().collect();
         if paths.is_empty() {
             return Ok(());
@@ -198,7 +208,7 @@ impl CellStore {
 
     /// Removes the cells that `keep` does not want, leftovers of a crash, and the folders of other specs. Says how
     /// many cells went. Cells put meanwhile wait.
-    pub fn retain(&self, keep: impl Fn(&ContentHash) -> bool) -> Result<usize, PublishError> {
+    pub fn retain(&self, keep: impl Fn(&ContentHash) -> bool) -> Result<usize, CellError> {
         let _alone = self
             .collecting
             .write()
@@ -218,7 +228,7 @@ impl CellStore {
                 let name = name.to_str().unwrap_or("");
                 let unused = match name.parse::<ContentHash>() {
                     Ok(hash) => !keep(&hash),
-                    Err(_) => super::names::is_temporary(name),
+                    Err(_) => disk::is_temporary(name),
                 };
                 if unused {
                     let path = entry.path();
@@ -248,15 +258,15 @@ impl CellStore {
 }
 
 /// Refuses cells that neither the pyramid nor the splice can have.
-pub(super) fn check_cell_px(px: u32) -> Result<(), PublishError> {
+pub fn check_px(px: u32) -> Result<(), CellError> {
     match px.is_power_of_two() && (16..=1024).contains(&px) {
         true => Ok(()),
-        false => Err(PublishError::CellSize { px }),
+        false => Err(CellError::Size { px }),
     }
 }
 
-/// A folder name for everything that decides a cell's pixels besides the picture.
-pub(super) fn spec_key(spec: &TileSpec) -> String {
+/// A folder name for everything except the picture that decides a cell's pixels.
+pub fn spec_key(spec: &TileSpec) -> String {
     let fit = match spec.fit {
         Fit::Cover => "cover",
         Fit::PreCrop => "pre-crop",
@@ -280,16 +290,16 @@ fn is_spec_key(name: &str) -> bool {
         })
 }
 
-fn io_error(action: Action, path: &Path) -> impl FnOnce(io::Error) -> PublishError {
+fn io_error(action: Action, path: &Path) -> impl FnOnce(io::Error) -> CellError {
     let path = path.to_owned();
-    move |source| PublishError::Io {
+    move |source| CellError::Io {
         action,
         path,
         source,
     }
 }
 
-fn list(folder: &Path) -> Result<Vec<fs::DirEntry>, PublishError> {
+fn list(folder: &Path) -> Result<Vec<fs::DirEntry>, CellError> {
     match fs::read_dir(folder).and_then(Iterator::collect) {
         Ok(entries) => Ok(entries),
         Err(e)

@@ -4,25 +4,28 @@
 //! neighbours'. After any failure it forgets what it knew and reads the folder again, as a start does.
 
 use super::{
-    CellStore, Collected, Elapsed, Failpoint, Generation, OutputSpec, PublishError, Published,
+    Collected, Elapsed, Failpoint, Generation, OutputSpec, PublishError, Published,
     clock::Clock,
     collect::{self, Retired, retire},
     drawing::{Artist, Drawn, preview_px},
     files::{Folder, Staged},
     listing::Listing,
     lock::Lock,
+    lossless,
     manifest::{GridSize, Manifest, MosaicFile, Quality, Region, SCHEMA, Work},
-    names::{self, Still},
+    names::{self, MosaicKind},
     notes::plain,
     placement::Placement,
     plan::{Plan, same, shifted},
     pointers,
     pyramid::{self, Tiles},
     recover::{State, recover, render_key},
-    regions, stable, stills,
+    stable,
 };
 use crate::{
-    embed::ModelId,
+    cells::{self, CellError, CellStore},
+    domain::ModelId,
+    regions,
     render::{jpeg::mosaic_cell_px, pyramid::Pyramid, tile::Raster},
 };
 use std::path::Path;
@@ -46,7 +49,7 @@ impl Publisher {
     /// Opens an output folder, makes it if need be, removes an earlier run's temporary files and reads what is
     /// published there, so that an unchanged restart writes nothing.
     ///
-    /// Fails if the folder cannot be used, holds somebody else's files under our names, or was written by a newer
+    /// Fails if the folder cannot be used, holds another program's files under our names, or was written by a newer
     /// mosaicd.
     pub fn open(output: &Path, spec: OutputSpec) -> Result<Self, PublishError> {
         Self::open_with(output, spec, None)
@@ -58,7 +61,7 @@ impl Publisher {
         spec: OutputSpec,
         failpoint: Option<Failpoint>,
     ) -> Result<Self, PublishError> {
-        super::cells::check_cell_px(spec.cell.px)?;
+        cells::check_px(spec.cell.px)?;
         if let Some((name, _)) = spec.viewer.iter().find(|(name, _)| !plain(name)) {
             return Err(PublishError::ViewerName { name: name.clone() });
         }
@@ -95,7 +98,7 @@ impl Publisher {
         self.state.as_ref()?.manifest.as_ref()
     }
 
-    /// Publishes a generation; `now_ms` is the time it bears, milliseconds since the Unix epoch. A state equal to
+    /// Publishes a generation; `now_ms` is its time, milliseconds since the Unix epoch. A state equal to
     /// the published one (moves apart) writes nothing.
     ///
     /// On any error the last good generation stays served, and the next call heals. An error after the manifest was
@@ -234,7 +237,7 @@ impl Publisher {
     ) -> Result<(State, Published), PublishError> {
         let mut clock = Clock::start();
         if cells.px() != self.spec.cell.px {
-            return Err(PublishError::CellSize { px: cells.px() });
+            return Err(CellError::Size { px: cells.px() }.into());
         }
         // From here on the state holds no works, until it gets them back or gives way to the next.
         let before = state.manifest.as_mut();
@@ -327,7 +330,7 @@ impl Publisher {
         };
         let preview = self.spec.preview && preview_px(manifest.grid).is_some();
         state.reusable
-            && state.stills
+            && state.mosaic_files
             && manifest.mosaic.is_some() == self.spec.mosaic
             && state.mosaic.is_some() == self.spec.mosaic
             && manifest.png.is_some() == self.spec.png
@@ -374,21 +377,22 @@ impl Publisher {
         };
         let (mosaic, preview) = artist.splice(folder, &mut manifest, &plan.changed, old)?;
         elapsed.mosaic_ms = clock.lap();
-        for (still, wanted) in [(Still::Png, self.spec.png), (Still::Webp, self.spec.webp)] {
-            let before = state.manifest.as_ref();
-            let kept = before.filter(|_| state.reusable && state.stills && plan.changed.is_empty());
-            let kept = kept.and_then(|before| stable::still(before, still).cloned());
+        let (png, webp) = (self.spec.png, self.spec.webp);
+        let unchanged = state.reusable && state.mosaic_files && plan.changed.is_empty();
+        for (kind, wanted) in [(MosaicKind::Png, png), (MosaicKind::Webp, webp)] {
+            let kept = state.manifest.as_ref().filter(|_| unchanged);
+            let kept = kept.and_then(|before| stable::mosaic_file(before, kind).cloned());
             let file = match (wanted, kept) {
                 (false, _) => None,
                 (true, Some(kept)) => Some(kept),
-                (true, None) => Some(stills::write(folder, still, manifest.generation, &artist)?),
+                (true, None) => Some(lossless::write(folder, kind, manifest.generation, &artist)?),
             };
-            match still {
-                Still::Webp => manifest.webp = file,
+            match kind {
+                MosaicKind::Webp => manifest.webp = file,
                 _ => manifest.png = file,
             }
         }
-        elapsed.stills_ms = clock.lap();
+        elapsed.lossless_ms = clock.lap();
 
         let lowest = tiles.as_ref().map(|tiles| {
             let same = state.reusable && state.tiles.as_ref().is_some_and(|t| t.pyramid == pyramid);
@@ -423,7 +427,7 @@ impl Publisher {
         for staged in staged_pointers {
             folder.commit(staged)?;
         }
-        stable::point_stills(folder, state.manifest.as_ref(), &manifest)?;
+        stable::point_mosaic_files(folder, state.manifest.as_ref(), &manifest)?;
         let whole = !state.view || shifted(state.tiles.as_ref(), tiles.as_ref());
         stable::show_view(
             folder,
@@ -461,7 +465,7 @@ impl Publisher {
             lowest,
             mosaic,
             preview,
-            stills: true,
+            mosaic_files: true,
             settled: true,
             regions_age: Some(regions_age),
             manifest: Some(manifest),
@@ -497,7 +501,7 @@ impl Publisher {
         for staged in staged_pointers {
             folder.commit(staged)?;
         }
-        stable::point_stills(folder, None, manifest)?;
+        stable::point_mosaic_files(folder, None, manifest)?;
         if !state.view {
             stable::show_view(folder, None, state.tiles.as_ref(), true, staged_view)?;
         }

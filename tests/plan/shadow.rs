@@ -5,9 +5,10 @@ use super::*;
 /// A world whose placed works another model is to embed.
 fn shadowed(n: usize) -> World {
     let mut world = placed(n);
-    world.plan.shadow = Some(Shadow::new(world.placed.keys().cloned()));
-    world.forget_reads();
-    world.wait(1);
+    world.restart_with(Some(Shadow::new(world.placed.keys().cloned())));
+    world.finish_scan();
+    world.finish_task(false, false);
+    world.tasks.clear();
     world
 }
 

@@ -1,4 +1,4 @@
-//! The files that tell of the past: the journal `history.js`, the feeds, and `twins.json`.
+//! The files about the past: the journal `history.js`, the feeds, and `twins.json`.
 //!
 //! They follow the manifest: written after it, made durable by nobody, and brought back into step by the next
 //! generation whatever happened to them. What they say is `history`'s.
@@ -22,22 +22,22 @@ pub(super) const FEED_JSON: &str = "feed.json";
 pub(super) const TWINS: &str = "twins.json";
 
 /// Keeps the files of the past in one output folder.
-pub struct Chronicle {
+pub struct HistoryFiles {
     folder: Folder,
     /// Address of the page, for links in the feeds; empty if it is not known.
     url: String,
-    /// `None`: the journal is somebody else's.
+    /// `None`: the journal was not written by mosaicd.
     past: Option<Past>,
     bytes: usize,
     twins: twins::Groups,
 }
 
-impl Chronicle {
+impl HistoryFiles {
     /// Opens the folder and reads the journal; damaged lines in it are left out from then on.
     pub fn open(output: &Path, url: &str) -> Result<Self, PublishError> {
         let folder = Folder::open(output, None)?;
         let twins = fs::read_to_string(folder.path(TWINS));
-        let mut chronicle = Self {
+        let mut history_files = Self {
             folder,
             url: url.to_owned(),
             past: Some(Past::default()),
@@ -47,8 +47,8 @@ impl Chronicle {
                 .and_then(|text| twins::read(&text))
                 .unwrap_or_default(),
         };
-        chronicle.read()?;
-        Ok(chronicle)
+        history_files.read()?;
+        Ok(history_files)
     }
 
     /// Reads the journal again: the folder is another one now.
@@ -58,18 +58,18 @@ impl Chronicle {
     }
 
     fn read(&mut self) -> Result<(), PublishError> {
-        let chronicle = self;
-        (chronicle.past, chronicle.bytes) = (Some(Past::default()), 0);
-        let text = chronicle.journal()?;
+        let history_files = self;
+        (history_files.past, history_files.bytes) = (Some(Past::default()), 0);
+        let text = history_files.journal()?;
         match Past::read(&text) {
             None => {
-                tracing::warn!(path = %chronicle.folder.path(JOURNAL).display(), "is not ours: no history is kept");
-                chronicle.past = None;
+                tracing::warn!(path = %history_files.folder.path(JOURNAL).display(), "is not ours: no history is kept");
+                history_files.past = None;
             }
             Some((past, good)) => {
-                (chronicle.past, chronicle.bytes) = (Some(past), text.len());
+                (history_files.past, history_files.bytes) = (Some(past), text.len());
                 if !good {
-                    chronicle.rewrite(&Past::forget(&text, |_| true))?;
+                    history_files.rewrite(&Past::forget(&text, |_| true))?;
                 }
             }
         }

@@ -1,10 +1,10 @@
 //! The whole mosaic as PNG or lossless WebP, for those who ask for it.
 //!
-//! Neither format can take over unchanged parts, so every change of pixels writes the file anew: PNG in rows (memory
+//! Neither format can take over unchanged parts, so every change of pixels writes the whole file again: PNG in rows (memory
 //! for one row of cells), WebP from the whole picture in memory, because its encoder wants that.
 
 use super::{
-    Action, PublishError, drawing::Artist, files::Folder, manifest::MosaicFile, names::Still,
+    Action, PublishError, drawing::Artist, files::Folder, manifest::MosaicFile, names::MosaicKind,
 };
 use crate::render::{jpeg::mosaic_cell_px, tile::Raster};
 use std::{
@@ -40,13 +40,13 @@ impl<W: Write> Write for Summed<W> {
 /// Writes the mosaic of a generation as a PNG or WebP, its cell shrunk where the format's limit asks for it.
 pub(super) fn write(
     folder: &Folder,
-    still: Still,
+    kind: MosaicKind,
     generation: u64,
     artist: &Artist<'_>,
 ) -> Result<MosaicFile, PublishError> {
     let (cols, rows) = (artist.placement.cols, artist.placement.rows);
-    let limit = match still {
-        Still::Webp => WEBP_MAX_SIDE,
+    let limit = match kind {
+        MosaicKind::Webp => WEBP_MAX_SIDE,
         _ => PNG_MAX_SIDE,
     };
     let side = artist.spec.max_side.min(limit);
@@ -54,19 +54,19 @@ pub(super) fn write(
         .filter(|px| px * cols.max(rows) <= limit)
         .ok_or(PublishError::GridTooLarge { cols, rows })?;
     let (width, height) = (cols * cell_px, rows * cell_px);
-    let path = folder.path(&still.stable());
-    let (staged, file) = folder.begin(&still.stable())?;
+    let path = folder.path(&kind.stable());
+    let (staged, file) = folder.begin(&kind.stable())?;
     let mut out = Summed {
         inner: BufWriter::with_capacity(1 << 18, file),
         crc: crc32fast::Hasher::new(),
         bytes: 0,
     };
     let written = folder.step(Action::Write, &path, || Ok(())).and_then(|()| {
-        let encoded = match still {
-            Still::Webp => encode_webp(&mut out, artist, cell_px),
+        let encoded = match kind {
+            MosaicKind::Webp => encode_webp(&mut out, artist, cell_px),
             _ => encode_png(&mut out, artist, cell_px),
         };
-        encoded.map_err(|source| PublishError::Still {
+        encoded.map_err(|source| PublishError::Encode {
             path: path.clone(),
             source,
         })?;
@@ -81,7 +81,7 @@ pub(super) fn write(
         return Err(error);
     }
     folder.count_bytes(out.bytes);
-    let name = still.of(generation, out.crc.finalize());
+    let name = kind.of(generation, out.crc.finalize());
     folder.commit_as(staged, &name)?;
     Ok(MosaicFile {
         file: name,

@@ -1,6 +1,6 @@
 //! Words of a vocabulary for the regions of the mosaic, found by looking at the works.
 //!
-//! Every region that names gave gets the words that tell its works from the others. Where no name stands, a lattice of
+//! Every region that names gave gets the words that distinguish its works from the others. Where no name stands, a lattice of
 //! discs that together cover the grid is looked over, and those that differ most from the collection as a whole become
 //! regions of their own, named by their best word. A disc like any other gets none: its best word would be chance.
 //!
@@ -124,7 +124,7 @@ pub fn worded(scene: &Scene<'_>, vocabulary: &Vocabulary, before: &[Region]) -> 
 }
 
 /// What is left without words: the regions that names gave.
-pub(in crate::publish) fn unworded(regions: &[Region]) -> Vec<Region> {
+pub fn unworded(regions: &[Region]) -> Vec<Region> {
     let named = regions.iter().filter(|region| !region.seen);
     let bare = |region: &Region| Region {
         words: Vec::new(),
@@ -133,7 +133,7 @@ pub(in crate::publish) fn unworded(regions: &[Region]) -> Vec<Region> {
     named.map(bare).collect()
 }
 
-/// Takes the words of the generation before over to regions that were named anew: those of the same name, and the regions
+/// Takes the words of the generation before over to the regions of this one: those of the same name, and the regions
 /// of words that no name has come near.
 pub(super) fn take_over(manifest: &mut Manifest, before: &[Region]) {
     for region in &mut manifest.regions {

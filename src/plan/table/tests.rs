@@ -1,6 +1,5 @@
 //! How files settle, through the table.
 
-use super::super::table::Table;
 use super::*;
 use proptest::prelude::*;
 

@@ -1,4 +1,4 @@
-//! The kinds of steps that the output folder takes, and the hook that lets tests stop any of them.
+//! The kinds of steps that are taken on files and folders, and the hook with which tests stop any of them.
 
 use std::{fmt, io, path::Path, sync::Arc};
 

@@ -1,0 +1,138 @@
+//! From the configuration to the parameters of each room: what the daemon and the commands both need.
+//!
+//! It opens nothing and decides nothing: every key becomes the field that it names, in the type of its room.
+
+use crate::{
+    artwork::decode::DecodeLimits,
+    config::{self, Config},
+    domain::manifest,
+    embed::{
+        EncoderSpec,
+        library::LibrarySearch,
+        session::{Device, Runtime},
+    },
+    grid::{GridParams, Method as GridMethod},
+    publish::{OutputSpec, names},
+    rebuild::Params,
+    reduce::{LayoutParams, Method as LayoutMethod},
+    render::jpeg::{JpegSpec, Subsampling},
+    viewer,
+    watch::Roots,
+};
+use std::{num::NonZero, path::PathBuf};
+
+/// Above this many works an arrival moves only its neighbours (notes: from ~20k).
+const DRIFT_LIMIT: usize = 20_000;
+
+/// The watched folders.
+pub fn roots(config: &Config) -> Roots {
+    let watched = config.watched().into_iter();
+    Roots::new(watched.map(|(name, folder)| (name.into(), folder.to_owned())))
+        .without(own_folders(config))
+}
+
+/// The folders that mosaicd writes to, and the largest ones in them.
+fn own_folders(config: &Config) -> Vec<PathBuf> {
+    let (output, state) = (&config.folders.output, &config.folders.state);
+    let mut own = vec![output.clone(), state.clone()];
+    own.extend([names::TILES, names::DZI_TILES].map(|name| output.join(name)));
+    own.extend(["cells", "store"].map(|name| state.join(name)));
+    own
+}
+
+/// The encoder as the configuration names it.
+pub fn encoder_spec(config: &Config) -> EncoderSpec {
+    let embed = &config.embed;
+    EncoderSpec {
+        model: (embed.model != "builtin").then(|| PathBuf::from(&embed.model)),
+        runtime: Runtime {
+            library: LibrarySearch {
+                configured: (!embed.library.as_os_str().is_empty()).then(|| embed.library.clone()),
+                state: Some(config.folders.state.clone()),
+            },
+            threads: NonZero::new(embed.threads),
+            sessions: NonZero::new(embed.sessions),
+            device: match embed.device {
+                config::Device::Auto => Device::Auto,
+                config::Device::Cpu => Device::Cpu,
+                config::Device::Cuda => Device::Cuda,
+            },
+        },
+    }
+}
+
+/// What decoding one picture may cost.
+pub fn decode_limits(config: &Config) -> DecodeLimits {
+    DecodeLimits {
+        max_pixels: config.decode.max_megapixels * 1_000_000,
+        ..DecodeLimits::default()
+    }
+}
+
+/// Layout and grid as the configuration wants them.
+pub fn params(config: &Config) -> Params {
+    let (layout, grid) = (&config.layout, &config.grid);
+    Params {
+        layout: LayoutParams {
+            method: match layout.method {
+                config::LayoutMethod::Umap => LayoutMethod::Umap,
+                config::LayoutMethod::Pca => LayoutMethod::Pca,
+            },
+            n_neighbors: layout.n_neighbors,
+            min_dist: layout.min_dist as f32,
+            seed: layout.seed,
+            drift_limit: DRIFT_LIMIT,
+        },
+        grid: GridParams {
+            method: match grid.method {
+                config::GridMethod::Incremental => GridMethod::Incremental,
+                config::GridMethod::Rows => GridMethod::Rows,
+            },
+            columns: (grid.columns > 0).then_some(grid.columns),
+            aspect: grid.aspect as f32,
+            reserve: grid.reserve as f32,
+            lambda: grid.lambda as f32,
+            seed: layout.seed,
+            ..GridParams::default()
+        },
+    }
+}
+
+/// Names and titles of the watched folders, if there are several.
+fn folder_titles(config: &Config) -> Vec<manifest::Folder> {
+    let titled = |folder: &config::Folder| manifest::Folder {
+        name: folder.prefix().to_owned(),
+        title: folder.shown().to_owned(),
+    };
+    match config.folder.as_slice() {
+        [] | [_] => Vec::new(),
+        several => several.iter().map(titled).collect(),
+    }
+}
+
+/// What is published, and how.
+pub fn output_spec(config: &Config) -> OutputSpec {
+    let mosaic = &config.mosaic;
+    OutputSpec {
+        title: config.page.title.clone(),
+        link: (!config.page.link.is_empty()).then(|| config.page.link.clone()),
+        folders: folder_titles(config),
+        cell: config.tile_spec(),
+        jpeg: JpegSpec {
+            quality: mosaic.quality,
+            subsampling: match mosaic.subsampling {
+                config::Subsampling::S420 => Subsampling::S420,
+                config::Subsampling::S444 => Subsampling::S444,
+            },
+        },
+        mosaic: mosaic.jpg,
+        pyramid: mosaic.pyramid,
+        png: mosaic.png,
+        webp: mosaic.webp,
+        viewer: viewer::FILES
+            .iter()
+            .map(|(name, bytes)| ((*name).to_owned(), bytes.to_vec()))
+            .collect(),
+        ..OutputSpec::default()
+    }
+}
