@@ -37,6 +37,7 @@ use workers::Workers;
 
 mod background;
 mod conditions;
+mod explain;
 mod on_publish;
 mod quality;
 mod reload;
@@ -50,6 +51,8 @@ mod watching;
 mod workers;
 
 pub use crate::domain::chain;
+pub use explain::explain;
+pub use removal_guard::held_removal;
 pub use rooms::open_encoder_alone;
 pub use serve::CONFIRMATION;
 pub use validate::{Finding, Invalid, validate};
@@ -142,7 +145,11 @@ impl DaemonError {
     pub fn is_configuration(&self) -> bool {
         matches!(
             self,
-            Self::Folder { .. } | Self::Encoder(_) | Self::Vocabulary(_) | Self::Ignore(_)
+            Self::Folder { .. }
+                | Self::Encoder(_)
+                | Self::Vocabulary(_)
+                | Self::Ignore(_)
+                | Self::Publish(PublishError::Held { .. })
         )
     }
 }
@@ -152,10 +159,10 @@ impl DaemonError {
 enum Event {
     /// The watcher has something to drain.
     Woken,
-    /// A scan ended; these patterns were in force.
+    /// A scan ended; these patterns were in force, if anything could be scanned.
     Scanned {
         scan: Result<Scan, String>,
-        rules: Rules,
+        rules: Option<Rules>,
         wall_ms: u64,
     },
     /// The owner's table of titles, artists and links was read: it says something new.
@@ -284,6 +291,7 @@ pub fn run(
         let mut plan = Plan::new(settings(&config, &mode), known, shadow);
         let (guard, held_ms) = RemovalGuard::open(&config.folders.state);
         plan.go_on_holding(held_ms);
+        plan.remember_homes(guard.homes().clone());
         let of = (&config, &mode);
         let mut round = Loop::new(of, &notifier, &mut reporter, events, (plan, workers, guard));
         match runtime.block_on(round.serve(&mut inbox, &mut signals)) {
@@ -347,6 +355,7 @@ fn settings(config: &Config, mode: &Mode) -> Settings {
         quiet: Quiet {
             closed_ms: watch.settle_ms,
             stable_ms: watch.stable_ms,
+            open_ms: watch.open_s * 1_000,
             ..Quiet::default()
         },
         gather_ms: 1_000.max(2 * watch.settle_ms),

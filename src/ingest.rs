@@ -22,6 +22,7 @@ use crate::{
 };
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use std::{
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -110,13 +111,38 @@ impl IngestError {
     }
 }
 
-impl From<IngestError> for Refusal {
-    fn from(error: IngestError) -> Self {
-        Self {
-            retry: error.retry(),
-            reason: chain(&error),
-        }
+/// Why the file of a job is not in the mosaic. What is no picture, and has no picture's name, is no failure.
+fn refusal(job: &Job, error: &IngestError) -> Refusal {
+    let no_picture = match error {
+        IngestError::Decode(error) => matches!(
+            error,
+            DecodeError::NotAPicture | DecodeError::Unsupported(_) | DecodeError::Empty
+        ),
+        IngestError::Read(error) => matches!(error, ReadError::TooLarge { .. }),
+        _ => false,
+    };
+    Refusal {
+        retry: match no_picture && !claims_to_be_a_picture(&job.path) {
+            true => Retry::NoPicture,
+            false => error.retry(),
+        },
+        reason: chain(error),
     }
+}
+
+/// Whether a file's name says that it is a picture, of a format that mosaicd decodes or any other.
+fn claims_to_be_a_picture(path: &Path) -> bool {
+    const EXTENSIONS: [&str; 44] = [
+        "png", "apng", "jpg", "jpeg", "jpe", "jfif", "jif", "gif", "bmp", "dib", "tif", "tiff",
+        "webp", "avif", "avifs", "heic", "heif", "jxl", "jp2", "jpx", "j2k", "svg", "svgz", "psd",
+        "psb", "xcf", "kra", "ico", "cur", "tga", "exr", "hdr", "qoi", "dds", "ff", "pbm", "pgm",
+        "ppm", "pnm", "pam", "pcx", "dng", "cr2", "nef",
+    ];
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    extension.is_some_and(|extension| {
+        let extension = extension.to_ascii_lowercase();
+        EXTENSIONS.contains(&extension.as_str())
+    })
 }
 
 struct Decoded {
@@ -174,8 +200,8 @@ impl Ingest {
                             }
                         }
                         Err(error) => deliver(Outcome {
+                            result: Err(refusal(&job, &error)),
                             job,
-                            result: Err(error.into()),
                             embedded: None,
                             next_error: None,
                         }),
@@ -323,9 +349,9 @@ impl Ingest {
             };
             let next_error = encoded.next.and_then(Result::err);
             Outcome {
-                job: encoded.job,
                 embedded: (result.is_ok() && fresh).then_some(encoded.took),
-                result: result.map_err(Refusal::from),
+                result: result.map_err(|error| refusal(&encoded.job, &error)),
+                job: encoded.job,
                 next_error: next_error.map(|error| error.to_string()),
             }
         };

@@ -67,6 +67,9 @@ enum Command {
         /// Print JSON, for scripts.
         #[arg(long)]
         json: bool,
+        /// Say why the file at PATH is or is not shown, and nothing else.
+        #[arg(long, value_name = "PATH", conflicts_with = "json")]
+        explain: Option<PathBuf>,
     },
     /// Say how the mosaic is doing: counts, last publication, every failed file by name and reason.
     #[command(after_help = help::STATUS)]
@@ -220,7 +223,14 @@ fn carry_out(common: &Common, command: Command) -> anyhow::Result<()> {
             size,
             seed,
         } => demo_in(common, &dir, count, size, seed),
-        Command::Validate { json } => cli::validate(&common.load()?.said(), json),
+        Command::Validate {
+            explain: Some(path),
+            ..
+        } => {
+            cli::explain(&common.load()?.said(), &path);
+            Ok(())
+        }
+        Command::Validate { json, .. } => cli::validate(&common.load()?.said(), json),
         Command::ConfirmRemoval => cli::confirm_removal(&common.load_known()?.said()),
         Command::Arrange {
             vectors,

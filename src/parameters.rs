@@ -12,7 +12,7 @@ use crate::{
         session::{Device, Runtime},
     },
     grid::{GridParams, Method as GridMethod},
-    publish::OutputSpec,
+    publish::{OutputSpec, names},
     rebuild::Params,
     reduce::{LayoutParams, Method as LayoutMethod},
     render::jpeg::{JpegSpec, Subsampling},
@@ -28,6 +28,16 @@ const DRIFT_LIMIT: usize = 20_000;
 pub fn roots(config: &Config) -> Roots {
     let watched = config.watched().into_iter();
     Roots::new(watched.map(|(name, folder)| (name.into(), folder.to_owned())))
+        .without(own_folders(config))
+}
+
+/// The folders that mosaicd writes to, and the largest ones in them.
+fn own_folders(config: &Config) -> Vec<PathBuf> {
+    let (output, state) = (&config.folders.output, &config.folders.state);
+    let mut own = vec![output.clone(), state.clone()];
+    own.extend([names::TILES, names::DZI_TILES].map(|name| output.join(name)));
+    own.extend(["cells", "store"].map(|name| state.join(name)));
+    own
 }
 
 /// The encoder as the configuration names it.

@@ -21,7 +21,7 @@ use crate::{
     vectors::VectorFile,
 };
 use erase::Erasing;
-use load::{arrivals_of, load, vectors_of};
+use load::{arrivals_of, load, start_from, vectors_of};
 use shown::generation;
 use stages::Stages;
 use std::{
@@ -41,6 +41,7 @@ mod wording;
 
 pub use polish::{Polish, Polished};
 pub use shown::portable;
+pub use upkeep::OPT_OUT_HELD;
 pub use wording::{Unworded, Worded, Wording};
 
 /// Why a task failed. Nothing acknowledged is lost, the last good mosaic stays.
@@ -81,6 +82,8 @@ pub struct Pipeline {
     forget: forget::Forget,
     /// What the owner says of the works.
     described: Descriptions,
+    /// Which mass opt-out the owner has confirmed.
+    confirmed_erasing: Option<ContentHash>,
     /// Where the words of regions come from.
     wording: Wording,
     /// What the owner's patterns took out and must leave no trace.
@@ -101,15 +104,16 @@ impl Pipeline {
         store: Arc<dyn Store>,
         cells: Arc<CellStore>,
         (publisher, history_files): (Publisher, HistoryFiles),
-        state: &Path,
+        (state, now_ms): (&Path, u64),
     ) -> Result<Self, PipelineError> {
         let key = params.key();
         let (collection, made_with) = match load(&*store)? {
             Some(loaded) => loaded,
-            None => (
-                Collection::empty(encoder.model().clone(), encoder.dims(), &params)?,
-                key,
-            ),
+            None => {
+                let (model, dims) = (encoder.model().clone(), encoder.dims());
+                let manifest = publisher.manifest();
+                (start_from(manifest, model, dims, &params, now_ms)?, key)
+            }
         };
         Ok(Self {
             made_with,
@@ -127,6 +131,7 @@ impl Pipeline {
             cramped: false,
             forget: forget::Forget::default(),
             described: Descriptions::default(),
+            confirmed_erasing: None,
             wording: Wording::Off,
             erasing: Erasing::open(state),
             shared: None,
@@ -160,6 +165,22 @@ impl Pipeline {
     /// The prepared cells.
     pub fn cells(&self) -> &Arc<CellStore> {
         &self.cells
+    }
+
+    /// Says how long works that left are waited for, milliseconds: they get number and cell back.
+    pub fn wait_for_departed(&mut self, grace_ms: u64) {
+        self.collection.grace_ms = grace_ms;
+    }
+
+    /// The contents of placed works, and of those that may come back.
+    fn used(&self) -> HashSet<ContentHash> {
+        let works = self.collection.works.iter().map(|work| work.hash);
+        let departed = self
+            .collection
+            .departed
+            .iter()
+            .map(|departed| departed.hash);
+        works.chain(departed).collect()
     }
 
     /// Takes over what the owner says of the works; the next publication shows it.
@@ -273,6 +294,7 @@ impl Pipeline {
                 Ok(rebuilt)
             }
             Err(error) => {
+                let grace_ms = self.collection.grace_ms;
                 (self.collection, self.made_with) = match load(&*self.store)? {
                     Some(saved) => saved,
                     None => {
@@ -283,6 +305,7 @@ impl Pipeline {
                         )
                     }
                 };
+                self.collection.grace_ms = grace_ms;
                 Err(error.into())
             }
         }
@@ -324,6 +347,12 @@ impl Pipeline {
         }
         let published = self.publisher.publish(&generation, &self.cells, now_ms)?;
         self.unpublished = Rebuilt::default();
+        if self.publisher.take_lost()
+            && let Err(error) = self.history_files.reopen()
+        {
+            let what = "the history could not be read; the next generation catches up";
+            self.complaints.warn(what, &error);
+        }
         if let Some(manifest) = self.publisher.manifest()
             && let Err(error) = self.history_files.note(manifest)
         {

@@ -6,7 +6,7 @@
 //!
 //! Invariants: works, embeddings, features, points and cells share one dense index order; a removal swaps the last
 //! work into the gap, an arrival is pushed at the end. A work keeps its id and cell through a rename, its id through
-//! an edit. Same collection and same changes give the same bits.
+//! an edit, both when it left and comes back within the grace and its cell is still spare. Same collection and same changes give the same bits.
 
 use crate::{
     domain::{Artwork, ArtworkId, ModelId, Rebuilt},
@@ -20,10 +20,12 @@ use std::collections::{HashMap, HashSet};
 
 mod changes;
 mod collection;
+mod departed;
 mod features;
 
 pub use changes::{Arrival, ChangeSet};
 pub use collection::Collection;
+pub use departed::{Departed, departed_of};
 pub use features::features;
 
 /// Everything that [`apply`] needs to know besides the collection and the changes.
@@ -67,6 +69,7 @@ pub fn apply(
     now_ms: u64,
     params: &Params,
 ) -> Result<Rebuilt, RebuildError> {
+    collection.expire(now_ms);
     let matched = match_changes(&mut collection.works, &collection.stale, changes);
     let before = collection.cells();
     let mut rebuilt = Rebuilt {
@@ -82,16 +85,34 @@ pub fn apply(
     rebuilt.added = matched.new.len() as u32;
 
     let mut arrivals: Vec<(Artwork, Vec<f32>)> = Vec::new();
+    // Works that come back, with the cells that they had.
+    let mut returning: Vec<((Artwork, Vec<f32>), (u32, u32))> = Vec::new();
     for (i, arrival) in matched.changed {
         let Artwork { id, added_ms, .. } = collection.works[i];
         collection.stale.remove(&id);
         arrivals.push(placed(arrival, id, added_ms));
     }
-    for arrival in matched.new {
-        arrivals.push(placed(arrival, ArtworkId(collection.next_id), now_ms));
-        collection.next_id += 1;
+    for (arrival, departed) in collection.come_back(matched.new) {
+        match departed {
+            Some(departed) => {
+                let same = departed.hash == arrival.hash;
+                let work = placed(arrival, departed.id, departed.added_ms);
+                match same {
+                    true => returning.push((work, departed.cell)),
+                    false => arrivals.push(work),
+                }
+            }
+            None => {
+                arrivals.push(placed(arrival, ArtworkId(collection.next_id), now_ms));
+                collection.next_id += 1;
+            }
+        }
     }
-    if leaving.is_empty() && arrivals.is_empty() {
+    for &i in &matched.removed {
+        let (work, cell) = (collection.works[i].clone(), collection.cell(i));
+        collection.depart(&work, cell, now_ms);
+    }
+    if leaving.is_empty() && arrivals.is_empty() && returning.is_empty() {
         return Ok(rebuilt);
     }
 
@@ -102,9 +123,28 @@ pub fn apply(
         collection.features.swap_remove(i);
     }
     collection.layout.remove(&collection.vectors, &leaving)?;
-    let shrunk = collection.grid.remove(&leaving, &params.grid);
-    let mut pushed: HashSet<ArtworkId> = ids(collection, &shrunk.pushed);
+    // The grid keeps its shape as long as works may come back to their cells.
+    let keeps = !(collection.departed.is_empty() && returning.is_empty());
+    let mut pushed: HashSet<ArtworkId> = match keeps {
+        true => {
+            collection.grid.remove_still(&leaving);
+            HashSet::new()
+        }
+        false => {
+            let shrunk = collection.grid.remove(&leaving, &params.grid);
+            ids(collection, &shrunk.pushed)
+        }
+    };
 
+    let mut at_once: Vec<(Artwork, Vec<f32>)> = Vec::new();
+    for (work, cell) in returning {
+        match collection.grid.restore(cell) {
+            true => at_once.push(work),
+            false => arrivals.push(work),
+        }
+    }
+    let arrivals = at_once.into_iter().chain(arrivals);
+    let arrivals: Vec<(Artwork, Vec<f32>)> = arrivals.collect();
     let touched: HashSet<ArtworkId> = arrivals.iter().map(|(work, _)| work.id).collect();
     for (work, vector) in arrivals {
         collection.works.push(work);
@@ -115,7 +155,12 @@ pub fn apply(
         collection
             .layout
             .insert(&collection.vectors, &params.layout)?;
-        let outcome = collection.grid.insert(
+        let insert = match keeps {
+            true => Grid::insert_still,
+            false => Grid::insert,
+        };
+        let outcome = insert(
+            &mut collection.grid,
             &collection.features,
             collection.layout.points(),
             &params.grid,

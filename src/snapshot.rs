@@ -6,7 +6,7 @@
 use crate::{
     domain::{Artwork, ArtworkId, ContentHash, FileIdentity, ModelId},
     grid::Grid,
-    rebuild::Collection,
+    rebuild::{Collection, Departed},
     reduce::{Layout, Pca},
 };
 use serde::{Deserialize, Serialize};
@@ -59,6 +59,19 @@ pub struct Snapshot {
     pub dims: usize,
     /// The parameters that layout and grid were made with, see [`Params::key`](crate::rebuild::Params::key).
     pub made_with: String,
+    /// Works that left a short while ago; none in a state that was saved before there were any.
+    pub departed: Vec<Departed>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredDeparted {
+    id: ArtworkId,
+    path: Vec<u8>,
+    hash: ContentHash,
+    added_ms: u64,
+    cell: (u32, u32),
+    gone_ms: u64,
+    by_path: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -92,6 +105,16 @@ pub fn encode(
         made_with: made_with.to_owned(),
     };
     let works: Vec<StoredWork> = collection.works.iter().map(stored).collect();
+    let departed = collection.departed.iter().map(|departed| StoredDeparted {
+        id: departed.id,
+        path: departed.path.as_os_str().as_bytes().to_vec(),
+        hash: departed.hash,
+        added_ms: departed.added_ms,
+        cell: departed.cell,
+        gone_ms: departed.gone_ms,
+        by_path: departed.by_path,
+    });
+    let departed: Vec<StoredDeparted> = departed.collect();
     let parts = collection.layout.to_parts();
     Ok(vec![
         ("meta", pack("meta", &meta)?),
@@ -100,6 +123,7 @@ pub fn encode(
         ("grid", pack("grid", &collection.grid)?),
         ("homes", pack("homes", &collection.grid.homes())?),
         ("basis", pack("basis", &collection.basis)?),
+        ("departed", pack("departed", &departed)?),
     ])
 }
 
@@ -127,6 +151,10 @@ pub fn decode(sections: &BTreeMap<String, Vec<u8>>) -> Result<Snapshot, Snapshot
         .and_then(|()| grid.with_homes(homes))
         .map_err(|error| SnapshotError::Inconsistent(error.to_string()))?;
     let basis: Option<(Pca, usize)> = unpack("basis", sections)?;
+    let departed: Vec<StoredDeparted> = match sections.contains_key("departed") {
+        true => unpack("departed", sections)?,
+        false => Vec::new(),
+    };
     if layout.len() != works.len() || grid.len() != works.len() {
         let text = format!(
             "{} works, {} points, {} cells",
@@ -157,7 +185,20 @@ pub fn decode(sections: &BTreeMap<String, Vec<u8>>) -> Result<Snapshot, Snapshot
         next_id,
         dims,
         made_with,
+        departed: departed.into_iter().map(come_back).collect(),
     })
+}
+
+fn come_back(stored: StoredDeparted) -> Departed {
+    Departed {
+        id: stored.id,
+        path: PathBuf::from(OsString::from_vec(stored.path)),
+        hash: stored.hash,
+        added_ms: stored.added_ms,
+        cell: stored.cell,
+        gone_ms: stored.gone_ms,
+        by_path: stored.by_path,
+    }
 }
 
 fn stored(work: &Artwork) -> StoredWork {

@@ -11,7 +11,7 @@ use mosaicd::{
     pipeline::portable,
     store::{SledStore, Store},
     vectors,
-    watch::{Ignore, Scan},
+    watch::{Book, Ignore, Scan},
 };
 use std::{collections::HashMap, fs, path::Path};
 
@@ -192,8 +192,8 @@ struct Files {
 impl Files {
     fn scan(config: &Config) -> anyhow::Result<Self> {
         let roots = parameters::roots(config);
-        let (rules, _) = roots.rules(&Ignore::new(&config.watch.ignore)?);
-        let scan = roots.scan(&rules)?;
+        let ignore = Ignore::new(&config.watch.ignore)?;
+        let (scan, _) = roots.scan(&mut Book::reading(ignore, &config.folders.state))?;
         let paths = scan.files.keys().map(|path| (portable(path), path.clone()));
         Ok(Self {
             paths: paths.collect(),

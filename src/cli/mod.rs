@@ -19,7 +19,7 @@ use mosaicd::{
     daemon::{self, CONFIRMATION, Finding},
     service::escape::escaped,
 };
-use std::fs;
+use std::{fs, path::Path};
 
 /// The log level of commands that show progress: warnings, unless the configuration asks for more than `info`.
 pub(crate) fn quiet(level: &str) -> String {
@@ -63,10 +63,20 @@ pub(crate) fn validate(config: &Config, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// `mosaicd validate --explain`.
+pub(crate) fn explain(config: &Config, path: &Path) {
+    println!("{}", escaped(&daemon::explain(config, path)));
+}
+
 /// `mosaicd confirm-removal`: speaks to a running daemon by a file, and to the next one if none runs.
 pub(crate) fn confirm_removal(config: &Config) -> anyhow::Result<()> {
     let path = config.folders.state.join(CONFIRMATION);
-    fs::write(&path, []).with_context(|| {
+    let Some(removal) = daemon::held_removal(&config.folders.state) else {
+        bail!(
+            "no removal is held, so there is nothing to confirm; `mosaicd status` says when one is"
+        );
+    };
+    fs::write(&path, removal).with_context(|| {
         format!(
             "cannot write {}; is it the state folder of this mosaic, and are you its user?",
             path.display()

@@ -22,6 +22,10 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
         "watch.stable_ms must be 10 to 3600000",
     );
     need(
+        (1..=86_400).contains(&watch.open_s),
+        "watch.open_s must be 1 to 86400",
+    );
+    need(
         (1..=86_400).contains(&watch.rescan_s),
         "watch.rescan_s must be 1 to 86400",
     );

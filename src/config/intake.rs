@@ -36,6 +36,8 @@ pub struct Watch {
     pub settle_ms: u64,
     /// Time a file must stay the same when nobody said that it is finished, milliseconds.
     pub stable_ms: u64,
+    /// Time a file that was written to and not closed must stay the same, seconds.
+    pub open_s: u64,
     /// A full scan at least this often, seconds.
     pub rescan_s: u64,
     /// Patterns of files to leave alone, as in a `.gitignore`.
@@ -52,6 +54,7 @@ impl Default for Watch {
             mode: WatchMode::Auto,
             settle_ms: 300,
             stable_ms: 2_000,
+            open_s: 600,
             rescan_s: 300,
             ignore: Vec::new(),
             mass_removal: MassRemoval::Hold,

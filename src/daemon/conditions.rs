@@ -1,6 +1,15 @@
 //! What keeps the daemon from doing its whole job, and what an operator can do about it.
 
-use crate::plan::Plan;
+use crate::{pipeline::portable, plan::Plan};
+use std::path::Path;
+
+/// A folder as people know it.
+fn named(folder: &Path) -> String {
+    match folder.as_os_str().is_empty() {
+        true => "the artwork folder".to_owned(),
+        false => portable(folder),
+    }
+}
 
 /// Every such condition: (what, what to do). `blocked` says whether files wait because the state folder cannot be
 /// written, `blind` why changes are noticed by scans alone.
@@ -15,11 +24,19 @@ pub(super) fn conditions(plan: &Plan, blocked: bool, blind: Option<&str>) -> Vec
         );
     }
     if let Some(held) = plan.held() {
+        let folders: Vec<String> = held.folders.iter().map(|folder| named(folder)).collect();
         add(
-            format!(
-                "{} artworks vanished at once, and nobody was seen to delete them",
-                held.missing
-            ),
+            match folders.is_empty() {
+                true => format!(
+                    "{} artworks vanished at once, and nobody was seen to delete them",
+                    held.missing
+                ),
+                false => format!(
+                    "{} artworks vanished at once together with their folder ({})",
+                    held.missing,
+                    folders.join(", ")
+                ),
+            },
             &format!(
                 "bring them back (a lost mount?), or run `mosaicd confirm-removal`; otherwise they leave the mosaic in {} h",
                 hours(plan.held_left_ms())

@@ -1,18 +1,28 @@
 //! How long an unexplained removal has been held, kept across reloads, restarts and the single passes of a cron job.
 //!
-//! A file in the state folder holds two numbers: for how long, and when that was noted. What passed since counts too,
+//! A file in the state folder holds two numbers, for how long and when that was noted, and which removal it is. What passed since counts too,
 //! up to a limit: a machine that was off over the weekend must not come back without its mount and find the grace over,
-//! and a clock may jump. Whether a removal is held, and believed, is `plan`'s.
+//! and a clock may jump. Another file holds which folders the works lie in, so that a mount that is lost between two runs
+//! is noticed. Whether a removal is held, and believed, is `plan`'s.
 
 use super::wall_ms;
-use crate::{disk, plan::Plan};
+use crate::{
+    disk,
+    domain::{ContentHash, RootId},
+    pipeline::OPT_OUT_HELD,
+    plan::{Homes, Plan},
+};
 use std::{
+    ffi::OsString,
     fs,
+    os::unix::ffi::{OsStrExt, OsStringExt},
     path::{Path, PathBuf},
 };
 
 /// Name of the file.
 const FILE: &str = "removal-held";
+/// Name of the file with the folders of the works.
+const HOMES: &str = "folders";
 /// Of the time in which nobody looked, this much counts.
 const GAP_MS: u64 = 3_600_000;
 /// The file is written this often.
@@ -23,7 +33,11 @@ pub(super) struct RemovalGuard {
     path: PathBuf,
     /// For how long, as it was noted last; `None` if there is nothing to note.
     noted_ms: Option<u64>,
+    /// Which removal that was.
+    noted: Option<ContentHash>,
     said: bool,
+    homes_path: PathBuf,
+    homes: Homes,
 }
 
 impl RemovalGuard {
@@ -35,9 +49,33 @@ impl RemovalGuard {
         let guard = Self {
             path,
             noted_ms: held_ms,
+            noted: None,
             said: false,
+            homes: read_homes(&state.join(HOMES)),
+            homes_path: state.join(HOMES),
         };
         (guard, held_ms.unwrap_or(0))
+    }
+
+    /// The folders of the placed works, as an earlier run noted them; for [`Plan::remember_homes`].
+    pub(super) fn homes(&self) -> &Homes {
+        &self.homes
+    }
+
+    fn keep_homes(&mut self, plan: &Plan) {
+        if *plan.homes() == self.homes {
+            return;
+        }
+        self.homes = plan.homes().clone();
+        let line = |(path, id): (&PathBuf, &RootId)| {
+            let path = path.as_os_str().as_bytes();
+            let path: String = path.iter().map(|byte| format!("{byte:02x}")).collect();
+            format!("{} {} {path}\n", id.dev, id.ino)
+        };
+        let text: String = self.homes.iter().map(line).collect();
+        if let Err(error) = disk::replace_durably(&self.homes_path, &text) {
+            tracing::debug!(%error, path = HOMES, "cannot be written; a restart cannot tell which mounts are lost");
+        }
     }
 
     /// Brings the file into step with the plan; at once at the `end` of a run.
@@ -50,15 +88,19 @@ impl RemovalGuard {
                  back (a lost mount?), or run `mosaicd confirm-removal`"
             );
         }
+        self.keep_homes(plan);
+        let digest = plan.held().map(|held| held.digest);
+        let same = self.noted == digest;
         let kept = match (plan.held_ms(), self.noted_ms) {
             (Some(held_ms), Some(noted_ms))
-                if !end && held_ms < noted_ms.saturating_add(EVERY_MS) =>
+                if !end && same && held_ms < noted_ms.saturating_add(EVERY_MS) =>
             {
                 return;
             }
             (Some(held_ms), _) => {
-                self.noted_ms = Some(held_ms);
-                disk::replace_durably(&self.path, &format!("{held_ms} {}\n", wall_ms()))
+                (self.noted_ms, self.noted) = (Some(held_ms), digest);
+                let digest = digest.map_or(String::new(), |digest| digest.to_string());
+                disk::replace_durably(&self.path, &format!("{held_ms} {} {digest}\n", wall_ms()))
             }
             (None, Some(_)) if plan.holds_nothing() => {
                 (self.noted_ms, self.said) = (None, false);
@@ -70,6 +112,33 @@ impl RemovalGuard {
             tracing::debug!(%error, path = FILE, "cannot be written; a restart starts the grace again");
         }
     }
+}
+
+/// Which removal or mass opt-out is held, as the state folder says it to other commands; `None` if none is.
+pub fn held_removal(state: &Path) -> Option<String> {
+    let held = fs::read_to_string(state.join(FILE)).ok();
+    let held = held.and_then(|text| text.split_ascii_whitespace().nth(2).map(str::to_owned));
+    held.or_else(|| held_opt_out(state).map(|(digest, _)| digest))
+}
+
+/// Which mass opt-out is not erased yet, and of how many works; `None` if none is.
+pub(super) fn held_opt_out(state: &Path) -> Option<(String, usize)> {
+    let text = fs::read_to_string(state.join(OPT_OUT_HELD)).ok()?;
+    let (digest, works) = text.trim().split_once(' ')?;
+    Some((digest.to_owned(), works.parse().ok()?))
+}
+
+fn read_homes(path: &Path) -> Homes {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let line = |line: &str| {
+        let mut fields = line.split(' ');
+        let (dev, ino) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+        let digits = fields.next()?.as_bytes().chunks(2);
+        let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+        let path: Vec<u8> = digits.map(byte).collect::<Option<_>>()?;
+        Some((OsString::from_vec(path).into(), RootId { dev, ino }))
+    };
+    Homes::new(text.lines().filter_map(line))
 }
 
 /// For how long, by what was noted and the time since; a damaged text counts as now.

@@ -4,7 +4,7 @@ use super::{Event, background::Found, on_publish::Hook, serving::Encoders, wall_
 use crate::{
     config::Config,
     describe::Mistake,
-    domain::{Job, Report, SkipReason, manifest::GridSize},
+    domain::{Job, Refusal, Report, Retry, SkipReason, manifest::GridSize},
     pipeline::portable,
     plan::Plan,
     publish::Notes,
@@ -19,7 +19,7 @@ use crate::{
     },
 };
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     fs, io,
     path::{Path, PathBuf},
     time::Duration,
@@ -52,6 +52,11 @@ pub(super) struct Reporter<'a> {
     mistakes: Vec<Mistake>,
     /// When each failure was first reported, by path and reason.
     failed: HashMap<(String, String), u64>,
+    /// Files that are no pictures and not named like any.
+    other: HashSet<PathBuf>,
+    /// Where the status is written.
+    folder: PathBuf,
+    output: PathBuf,
     /// Files that were said to be left out, as they were then; a reload reads them again.
     warned: Said,
     /// What is started after each generation.
@@ -82,6 +87,9 @@ impl<'a> Reporter<'a> {
             seen: (0, 0),
             mistakes: Vec::new(),
             failed: HashMap::new(),
+            other: HashSet::new(),
+            folder: PathBuf::new(),
+            output: PathBuf::new(),
             warned: Said::default(),
             hook: None,
             site: String::new(),
@@ -94,6 +102,8 @@ impl<'a> Reporter<'a> {
         self.hook = Hook::new(&config.publish, &config.folders.output);
         self.site.clone_from(&config.status.site);
         self.notes = self.open_notes(config);
+        config.status_folder().clone_into(&mut self.folder);
+        self.output.clone_from(&config.folders.output);
         self.measured = [
             ("output", config.folders.output.clone()),
             ("state", config.folders.state.clone()),
@@ -146,7 +156,15 @@ impl<'a> Reporter<'a> {
                     self.metrics.embedded += 1;
                     self.metrics.stage("embed", took);
                 }
-                self.metrics.file_failures += u64::from(outcome.result.is_err());
+                let path = &outcome.job.path;
+                let no_picture = |refusal: &Refusal| refusal.retry == Retry::NoPicture;
+                match outcome.result.as_ref().is_err_and(no_picture) {
+                    true => drop(self.other.insert(path.clone())),
+                    false => {
+                        self.other.remove(path);
+                        self.metrics.file_failures += u64::from(outcome.result.is_err());
+                    }
+                }
             }
             Event::Done(Ok(report)) => self.published(report),
             Event::Done(Err(_)) => self.metrics.rebuild_failures += 1,
@@ -260,17 +278,27 @@ impl<'a> Reporter<'a> {
                 total: 0,
             },
         });
-        let unreadable = plan
-            .skipped()
-            .iter()
-            .filter(|(_, reason)| kind(*reason) == Kind::Unreadable);
+        let is_other = |path: &PathBuf| self.other.contains(path);
+        let other = plan.refused().filter(|(path, _)| is_other(path)).count();
+        // What concerns a whole folder is told as a condition.
+        let told = |reason: &SkipReason| {
+            let folders = [
+                SkipReason::Own,
+                SkipReason::RulesUnread,
+                SkipReason::RulesChanged,
+            ];
+            folders.contains(reason)
+        };
+        let skipped = || plan.skipped().iter().filter(|(_, reason)| !told(reason));
+        let unreadable = skipped().filter(|(_, reason)| kind(*reason) == Kind::Unreadable);
         let unreadable = unreadable.count() as u64;
         status.counts = Counts {
             pending,
-            failed: plan.refused_count() as u64,
-            skipped: plan.skipped().len() as u64 - unreadable,
+            failed: (plan.refused_count() - other) as u64,
+            skipped: skipped().count() as u64 - unreadable,
             unreadable,
             mistakes: self.mistakes.len() as u64,
+            other: other as u64,
             ..status.counts
         };
         let mistakes = self.mistakes.iter();
@@ -282,11 +310,10 @@ impl<'a> Reporter<'a> {
                 false,
             )
         });
-        let refused = plan.refused();
+        let refused = plan.refused().filter(|(path, _)| !is_other(path));
         let refused =
             refused.map(|(path, r)| (portable(path), r.reason.clone(), Kind::Failed, r.again));
-        let skipped = plan.skipped().iter();
-        let skipped = skipped
+        let skipped = skipped()
             .map(|(path, reason)| (portable(path), reason.to_string(), kind(*reason), false));
         let mut known = std::mem::take(&mut self.failed);
         status.failures.clear();
@@ -347,14 +374,31 @@ impl<'a> Reporter<'a> {
         self.written_ms = wall;
         self.status.updated_ms = wall;
         (self.observe)(&self.status);
-        let Some(notes) = &self.notes else { return };
         self.metrics.machine = Machine::look(&self.measured);
         let metrics = site::labelled(&metrics::render(&self.status, &self.metrics), &self.site);
         for (name, text) in FILES.into_iter().zip([self.status.to_json(), metrics]) {
+            // The folder may have been removed and made again.
+            if self.notes.is_none() {
+                self.notes = Notes::open(&self.folder).ok();
+            }
+            let Some(notes) = &self.notes else { return };
             if let Err(error) = notes.write(name, text.as_bytes()) {
                 tracing::debug!(path = name, error = %error, "cannot be written");
+                self.notes = None;
             }
         }
+    }
+
+    /// What keeps generations from being written into the output: what it is, and what to do.
+    pub(super) fn conditions(&self) -> Option<(String, String)> {
+        let error = rustix::fs::access(&self.output, rustix::fs::Access::WRITE_OK).err()?;
+        Some((
+            format!(
+                "the output folder cannot be written: {}",
+                io::Error::from(error)
+            ),
+            "make it writable, or make space; it heals by itself then".to_owned(),
+        ))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Opening the rooms: folders, store, encoder, cells, publisher, placed works.
 
-use super::{DaemonError, chain, serving::Encoders};
+use super::{DaemonError, chain, serving::Encoders, wall_ms};
 use crate::{
     cells::CellStore,
     config::Config,
@@ -59,8 +59,9 @@ impl Rooms {
             store.clone(),
             cells.clone(),
             (publisher, history_files),
-            state,
+            (state, wall_ms()),
         )?;
+        pipeline.wait_for_departed(config.watch.removal_grace_h * 3_600_000);
         pipeline.set_wording(wording);
         let ingest = Ingest {
             roots: parameters::roots(config),
@@ -136,6 +137,12 @@ pub(super) fn check_folders(config: &Config) -> Result<(), DaemonError> {
             &folders.state,
             advice,
         );
+    }
+    // By their paths they lie apart; through a mount they may be one all the same.
+    if let Some(within) = parameters::roots(config).own_within() {
+        let advice = "mosaicd would show its own mosaic; unmount it there, or choose another output or state folder";
+        let what = "the output or state folder is reached through a mount in the artwork folder";
+        return wrong(what, &within, advice);
     }
     for folder in [&folders.output, &folders.state] {
         std::fs::create_dir_all(folder).map_err(|source| DaemonError::System {

@@ -4,7 +4,7 @@ use super::{
     Event, Mode, Next, chain,
     conditions::conditions,
     reload,
-    removal_guard::RemovalGuard,
+    removal_guard::{RemovalGuard, held_opt_out},
     report::Reporter,
     wall_ms,
     watching::{Check, Watching},
@@ -15,8 +15,9 @@ use crate::{
     domain::{Job, Refusal, Report, Retry},
     pipeline::PipelineError,
     plan::{Command, Input, Plan},
+    publish::names,
     service::{limit::Complaints, progress::Progress, signals::Signal, systemd::Notifier},
-    watch::WatchEvent,
+    watch::{RootId, WatchEvent, root_id},
 };
 use std::{
     collections::VecDeque,
@@ -57,6 +58,10 @@ pub(super) struct Loop<'a, 'b> {
     reading: Progress,
     /// Whether files wait because the state folder cannot be written.
     blocked: bool,
+    /// A mass opt-out that is not erased yet.
+    held_opt_out: Option<(String, usize)>,
+    /// Which folder the output was a second ago; `None` within the first one, and none if it was gone.
+    output: Option<Option<RootId>>,
 }
 
 impl<'a, 'b> Loop<'a, 'b> {
@@ -86,6 +91,8 @@ impl<'a, 'b> Loop<'a, 'b> {
             rebuilding: Progress::default(),
             reading: Progress::default(),
             blocked: false,
+            held_opt_out: None,
+            output: None,
         }
     }
 
@@ -135,12 +142,17 @@ impl Loop<'_, '_> {
                 self.ready = true;
                 self.notifier.ready(&self.reporter.line());
             }
+            self.guard.keep(&self.plan, false);
+            if matches!(self.mode, Mode::Once) {
+                self.confirm();
+            }
             self.report(false);
             if self.plan.can_take_over() {
                 tracing::info!("the next model has embedded every work; it takes over");
                 return Next::TakeOver;
             }
-            if matches!(self.mode, Mode::Once) && self.plan.is_over(LINGER_MS) {
+            let settled = self.watching.has_settled() || self.plan.scan_error().is_some();
+            if matches!(self.mode, Mode::Once) && settled && self.plan.is_over(LINGER_MS) {
                 self.blocked = self.plan.is_blocked();
                 self.report(true);
                 return Next::Idle;
@@ -150,7 +162,19 @@ impl Loop<'_, '_> {
 
     /// Brings the status up to date, if it is time to, or `now`.
     fn report(&mut self, now: bool) {
-        let conditions = conditions(&self.plan, self.blocked, self.watching.blind());
+        let mut conditions = conditions(&self.plan, self.blocked, self.watching.blind());
+        conditions.extend(self.watching.conditions());
+        conditions.extend(self.reporter.conditions());
+        if let Some((_, works)) = &self.held_opt_out {
+            let hours = self.config.watch.removal_grace_h;
+            conditions.push((
+                format!("{works} artworks were opted out at once, more than half of all: they are not shown, but not erased yet"),
+                format!(
+                    "take the pattern back, and they come back as they were; `mosaicd confirm-removal` erases them at \
+                     once, otherwise they are erased {hours} h after they left"
+                ),
+            ));
+        }
         self.reporter.update(&self.plan, conditions, now);
     }
 
@@ -172,8 +196,15 @@ impl Loop<'_, '_> {
                 wall_ms: began,
             } => {
                 let took = Duration::from_millis(wall_ms().saturating_sub(began));
-                if self.watching.scanned(took, rules.clone()) || !self.ready {
+                let folders = scan.as_ref().map(|scan| &scan.folders);
+                let changed = self.watching.scanned(took, rules.clone(), folders.ok());
+                if let Some(rules) = rules
+                    && (changed || !self.ready)
+                {
                     self.workers.rules(rules);
+                }
+                if let Ok(scan) = &scan {
+                    self.watching.found(scan);
                 }
                 if let Err(error) = &scan {
                     self.warn(
@@ -186,7 +217,8 @@ impl Loop<'_, '_> {
                     wall_ms: began,
                 });
             }
-            Event::Described(described, _) => {
+            Event::Described(described, mistakes) => {
+                self.watching.described(&mistakes);
                 self.workers.describe(described);
                 self.plan_on(Input::Due);
             }
@@ -217,7 +249,7 @@ impl Loop<'_, '_> {
             match command {
                 Command::Scan => {
                     self.watching.scan_asked();
-                    self.workers.scan();
+                    self.workers.scan(self.watching.writing());
                 }
                 Command::Ingest(job) => self.workers.ingest(job),
                 Command::Run(task) => {
@@ -242,18 +274,20 @@ impl Loop<'_, '_> {
                 self.plan_on(input);
             }
             WatchEvent::Lost => {
+                self.watching.lost();
                 tracing::info!("events were lost; scanning");
                 self.reporter.asked_to_scan();
-                self.plan_on(Input::Rescan);
+                self.plan_on(Input::Lost);
             }
-            WatchEvent::Instructed(path) => {
-                tracing::info!(path = %path.display(), "the owner's file changed; scanning");
+            WatchEvent::Instructed { path, writing } => {
+                tracing::info!(path = %path.display(), writing, "the owner's file changed; scanning");
+                self.watching.instructed(path, writing);
                 self.reporter.asked_to_scan();
                 self.plan_on(Input::Rescan);
             }
             WatchEvent::Failed(error) => {
                 self.watching.failed(chain(&error));
-                self.plan_on(Input::Rescan);
+                self.plan_on(Input::Lost);
             }
         }
     }
@@ -275,6 +309,9 @@ impl Loop<'_, '_> {
                         elapsed_ms = report.elapsed().as_millis() as u64,
                         "published"
                     );
+                }
+                if report.changed {
+                    self.watching.published();
                 }
                 self.notifier.status(&self.reporter.line());
                 Ok(report)
@@ -323,18 +360,50 @@ impl Loop<'_, '_> {
         }
     }
 
+    /// Hears a confirmation. It is meant for one removal, and has no effect on any other.
+    fn confirm(&mut self) {
+        let confirmation = self.config.folders.state.join(CONFIRMATION);
+        if !self.plan.has_scanned() {
+            return;
+        }
+        self.held_opt_out = held_opt_out(&self.config.folders.state);
+        let Ok(meant) = fs::read_to_string(&confirmation) else {
+            return;
+        };
+        if let Err(error) = fs::remove_file(&confirmation) {
+            tracing::warn!(%error, path = %confirmation.display(), "cannot be removed");
+            return;
+        }
+        let held = self.plan.held().map(|held| held.digest.to_string());
+        if held.as_deref() == Some(meant.trim()) {
+            tracing::info!("the removal was confirmed");
+            self.plan_on(Input::Confirm);
+        } else if let Some((digest, _)) = self.held_opt_out.as_ref()
+            && digest == meant.trim()
+            && let Ok(digest) = digest.parse()
+        {
+            tracing::info!("the mass opt-out was confirmed");
+            self.workers.confirm_erasing(digest);
+        } else {
+            tracing::warn!(
+                "a removal was confirmed that is not held any more; nothing is taken out"
+            );
+        }
+    }
+
     /// Everything that no event tells.
     fn beat(&mut self) {
         self.blocked = self.plan.is_blocked();
         self.complaints.tell_held_back();
-        self.guard.keep(&self.plan, false);
-        let confirmation = self.config.folders.state.join(CONFIRMATION);
-        if fs::remove_file(&confirmation).is_ok() {
-            tracing::info!("the removal was confirmed");
-            self.plan_on(Input::Confirm);
-        }
+        self.confirm();
         if matches!(self.mode, Mode::Once) {
+            if self.watching.is_due() {
+                self.plan_on(Input::Rescan);
+            }
             return;
+        }
+        if self.is_output_lost() {
+            self.plan_on(Input::Due);
         }
         match self.watching.beat(&self.events) {
             Check::Same => {}
@@ -344,7 +413,7 @@ impl Loop<'_, '_> {
                     "another artwork folder",
                     "an artwork folder is another one now, or gone; watching again, and scanning",
                 );
-                self.plan_on(Input::Rescan);
+                self.plan_on(Input::Lost);
             }
         }
         let (now, (running, done)) = (self.now_ms(), self.tasks);
@@ -356,12 +425,22 @@ impl Loop<'_, '_> {
         }
     }
 
+    /// Whether the output folder is another one than a second ago, or its manifest is gone: publishing makes it again.
+    fn is_output_lost(&mut self) -> bool {
+        let output = &self.config.folders.output;
+        let now = root_id(output).ok();
+        let replaced = self.output.is_some_and(|before| before != now);
+        self.output = Some(now);
+        let emptied = now.is_some() && !output.join(names::MANIFEST).exists();
+        self.plan.has_published() && (replaced || emptied)
+    }
+
     /// Says that a file is left out, once as it is: the first ones by name, the rest by their number.
     fn refused(&mut self, job: &Job, refusal: &Refusal) {
         let error = &refusal.reason;
         let news = match refusal.retry {
             // It is being written, or gone: no news.
-            Retry::Look => false,
+            Retry::Look | Retry::NoPicture => false,
             // Not the file's doing: it may happen to it again, and be over in between.
             Retry::Wait => true,
             Retry::Later | Retry::WhenChanged => self.reporter.is_news(job, error),

@@ -1,13 +1,16 @@
 //! `mosaicd validate`: would it run, and with what?
 
-use super::rooms;
+use super::{chain, rooms};
 use crate::{
-    config::Config,
-    watch::{FsKind, fs_kind},
+    config::{Config, WatchMode},
+    describe, parameters,
+    pipeline::portable,
+    watch::{Book, FsKind, Ignore, Scan, can_watch, fs_kind},
 };
 use std::{
     fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 /// One thing that was looked at.
@@ -42,6 +45,7 @@ pub fn validate(config: &Config) -> Vec<Finding> {
         for (_, folder) in config.watched() {
             add("artworks", readable(folder));
         }
+        scanned(config, &mut add);
         add("output", writable(&folders.output));
         add(
             "state",
@@ -69,6 +73,79 @@ pub fn validate(config: &Config) -> Vec<Finding> {
     }
     add("watch", watches(config));
     findings
+}
+
+/// Folders named in one finding at most.
+const NAMED: usize = 5;
+
+/// What a scan meets: folders that cannot be read, ignore files and tables that are not understood.
+fn scanned(config: &Config, add: &mut impl FnMut(&'static str, Result<String, String>)) {
+    let ignore = match Ignore::new(&config.watch.ignore) {
+        Ok(ignore) => ignore,
+        Err(error) => return add("ignore", Err(format!("watch.ignore: {error}"))),
+    };
+    let roots = parameters::roots(config);
+    let mut book = Book::reading(ignore, &config.folders.state);
+    let (scan, rules) = match roots.scan(&mut book) {
+        Ok(scanned) => scanned,
+        Err(error) => return add("scan", Err(chain(&error))),
+    };
+    add("scan", seen(&scan));
+    let troubles = rules.troubles();
+    let told =
+        |trouble: &crate::watch::Trouble| format!("{} {}", portable(&trouble.file), trouble.what);
+    match troubles.is_empty() {
+        true => add("ignore", Ok("every ignore file is understood".to_owned())),
+        false => troubles
+            .iter()
+            .for_each(|trouble| add("ignore", Err(told(trouble)))),
+    }
+    let (described, mut mistakes) = roots.descriptions(Duration::ZERO);
+    if described.is_empty() && mistakes.is_empty() {
+        return;
+    }
+    let files: Vec<String> = scan.files.keys().map(|path| portable(path)).collect();
+    let is_excused = |path: &str| !scan.covers(Path::new(path)) || rules.leave_out(Path::new(path));
+    mistakes.extend(describe::unmatched(
+        &described,
+        files.iter().map(String::as_str),
+        is_excused,
+    ));
+    match mistakes.is_empty() {
+        true => add("tables", Ok("every line names a file".to_owned())),
+        false => mistakes.iter().for_each(|mistake| {
+            add("tables", Err(format!("{} {}", mistake.file, mistake.what)));
+        }),
+    }
+}
+
+/// Files and folders that were found, unless some could not be read.
+fn seen(scan: &Scan) -> Result<String, String> {
+    let unread = scan
+        .skipped
+        .iter()
+        .filter(|(_, reason)| reason.is_unknown());
+    let unread: Vec<String> = unread
+        .map(|(path, reason)| match path.as_os_str().is_empty() {
+            true => format!("the artwork folder: {reason}"),
+            false => format!("{}: {reason}", portable(path)),
+        })
+        .collect();
+    if unread.is_empty() {
+        return Ok(format!(
+            "{} files in {} folders",
+            scan.files.len(),
+            scan.folders.len()
+        ));
+    }
+    let more = match unread.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    Err(format!(
+        "{}{more}; nothing new in there is shown: check owner and mode",
+        unread[..unread.len().min(NAMED)].join(", ")
+    ))
 }
 
 fn words(config: &Config) -> Result<String, String> {
@@ -138,6 +215,15 @@ fn local(folder: &Path, text: String) -> Result<String, String> {
 }
 
 fn watches(config: &Config) -> Result<String, String> {
+    if config.watch.mode == WatchMode::Scan {
+        return Ok("by scans alone, as watch.mode says".to_owned());
+    }
+    if let Err(error) = can_watch() {
+        return Err(format!(
+            "no watcher can be started ({error}): too many programs of this user watch folders; raise \
+             fs.inotify.max_user_instances, or set watch.mode = \"scan\""
+        ));
+    }
     let limit = fs::read_to_string("/proc/sys/fs/inotify/max_user_watches");
     let limit: usize = limit
         .ok()

@@ -6,11 +6,14 @@
 use super::{Event, chain, wall_ms};
 use crate::{
     config::{Config, WatchMode},
+    describe::Mistake,
     parameters,
+    pipeline::portable,
     plan::Input,
-    watch::{RootId, Roots, Rules, WatchEvent, Watchers},
+    watch::{RootId, Roots, Rules, Scan, SkipReason, WatchEvent, Watchers},
 };
 use std::{
+    collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -18,6 +21,10 @@ use tokio::sync::mpsc::UnboundedSender;
 
 /// Without events, scans come this often, and at most a tenth of the time is spent scanning.
 const POLL: Duration = Duration::from_secs(3);
+/// An owner's file that was never seen to be closed is not waited for any longer.
+const WRITING: Duration = Duration::from_secs(600);
+/// Ignore files and own folders named in the status at most.
+const NAMED: usize = 5;
 /// A watcher that failed is started again this often, and any other asked whether it still answers.
 const WATCH_AGAIN: Duration = Duration::from_secs(60);
 
@@ -35,6 +42,16 @@ pub(super) struct Watching {
     root_ids: Vec<Option<RootId>>,
     scan_asked: Instant,
     scan_took: Duration,
+    /// When a scan is due because something has not settled.
+    scan_at: Option<Instant>,
+    /// The owner's files that are being written, and since when.
+    writing: BTreeMap<PathBuf, Instant>,
+    /// The mounts that concern the artwork folders.
+    mounts: String,
+    /// Whether lines of the owner's tables name no work yet.
+    unmatched: bool,
+    /// mosaicd's own folders that the last scan met.
+    own: Vec<PathBuf>,
 }
 
 /// What the watchers say of themselves once in a while.
@@ -62,12 +79,18 @@ impl Watching {
             root_ids: Vec::new(),
             scan_asked: now,
             scan_took: Duration::ZERO,
+            scan_at: None,
+            writing: BTreeMap::new(),
+            mounts: String::new(),
+            unmatched: false,
+            own: Vec::new(),
         }
     }
 
     /// Starts to watch, where events are wanted and can be trusted; `events` is told when there are some.
     pub(super) fn watch(&mut self, events: &UnboundedSender<Event>) {
         self.root_ids = self.roots.ids();
+        self.mounts = self.roots.mounts();
         self.watcher = None;
         self.watch_tried = Instant::now();
         if self.once {
@@ -102,12 +125,102 @@ impl Watching {
         self.scan_asked = Instant::now();
     }
 
-    /// A scan ended that took so long; says whether the patterns that were in force are other ones than before.
-    pub(super) fn scanned(&mut self, took: Duration, rules: Rules) -> bool {
+    /// A scan ended that took so long; says whether the patterns that were in force are other ones than before. Folders
+    /// that nothing watches yet are watched from now on.
+    pub(super) fn scanned(
+        &mut self,
+        took: Duration,
+        rules: Option<Rules>,
+        folders: Option<&BTreeMap<PathBuf, RootId>>,
+    ) -> bool {
         self.scan_took = took;
+        if let (Some(watcher), Some(folders)) = (&self.watcher, folders) {
+            watcher.cover(folders);
+        }
+        let Some(rules) = rules else {
+            return false;
+        };
+        self.scan_at = rules.again().map(|wait| Instant::now() + wait);
         let changed = self.rules.digest() != rules.digest();
         self.rules = rules;
         changed
+    }
+
+    /// What else a scan met.
+    pub(super) fn found(&mut self, scan: &Scan) {
+        let own = scan.skipped.iter();
+        let own = own.filter(|(_, reason)| *reason == SkipReason::Own);
+        self.own = own.map(|(path, _)| path.clone()).collect();
+    }
+
+    /// A file of the owner changed; whether it is being written.
+    pub(super) fn instructed(&mut self, path: PathBuf, writing: bool) {
+        match writing {
+            true => drop(self.writing.entry(path).or_insert_with(Instant::now)),
+            false => drop(self.writing.remove(&path)),
+        }
+    }
+
+    /// Events were lost, among them that a file was closed.
+    pub(super) fn lost(&mut self) {
+        self.writing.clear();
+    }
+
+    /// The owner's files that are being written.
+    pub(super) fn writing(&mut self) -> BTreeSet<PathBuf> {
+        self.writing.retain(|_, since| since.elapsed() < WRITING);
+        self.writing.keys().cloned().collect()
+    }
+
+    /// The owner's tables were read.
+    pub(super) fn described(&mut self, mistakes: &[Mistake]) {
+        self.unmatched = !mistakes.is_empty();
+    }
+
+    /// A generation was published: lines of the owner's tables may name a work now.
+    pub(super) fn published(&mut self) {
+        if self.unmatched && self.scan_at.is_none() {
+            self.scan_at = Some(Instant::now());
+        }
+    }
+
+    /// Whether a scan is due because something has not settled.
+    pub(super) fn is_due(&mut self) -> bool {
+        let due = self.scan_at.is_some_and(|at| at <= Instant::now());
+        due && self.scan_at.take().is_some()
+    }
+
+    /// Whether every ignore file has settled, as of the last scan.
+    pub(super) fn has_settled(&self) -> bool {
+        self.rules.again().is_none()
+    }
+
+    /// What keeps files from being shown as their owner wants: what it is, and what to do.
+    pub(super) fn conditions(&self) -> Vec<(String, String)> {
+        let mut all = Vec::new();
+        let troubles = self.rules.troubles();
+        for trouble in troubles.iter().take(NAMED) {
+            all.push((
+                format!("the ignore file {} {}", portable(&trouble.file), trouble.what),
+                "save it as plain text in UTF-8, one pattern a line, readable by mosaicd; `mosaicd validate` checks it".to_owned(),
+            ));
+        }
+        if let Some(more) = troubles.len().checked_sub(NAMED + 1) {
+            all.push((
+                format!(
+                    "{} more ignore files are not in force as they are",
+                    more + 1
+                ),
+                "`mosaicd validate` names them".to_owned(),
+            ));
+        }
+        for own in self.own.iter().take(NAMED) {
+            all.push((
+                format!("mosaicd's own output or state folder is reached through {}", portable(own)),
+                "unmount it there, or choose another output or state folder; nothing in it is shown".to_owned(),
+            ));
+        }
+        all
     }
 
     /// The patterns in force at the last scan.
@@ -122,14 +235,21 @@ impl Watching {
     }
 
     /// Looks at a path.
-    pub(super) fn look(&self, path: PathBuf) -> Input {
+    pub(super) fn look(&mut self, path: PathBuf) -> Input {
         let wall_ms = wall_ms();
         match self.roots.look(&path, &self.rules) {
-            Ok(scan) => Input::Looked {
-                path,
-                scan,
-                wall_ms,
-            },
+            Ok(scan) => {
+                let changed =
+                    |(_, reason): &(PathBuf, SkipReason)| *reason == SkipReason::RulesChanged;
+                if self.scan_at.is_none() && scan.skipped.iter().any(changed) {
+                    self.scan_at = Some(Instant::now());
+                }
+                Input::Looked {
+                    path,
+                    scan,
+                    wall_ms,
+                }
+            }
             // The artwork folder itself is not there: the scan will say so.
             Err(_) => Input::Rescan,
         }
@@ -140,6 +260,15 @@ impl Watching {
         if self.roots.ids() != self.root_ids {
             self.watch(events);
             return Check::OtherRoot;
+        }
+        let mounts = self.roots.mounts();
+        if self.mounts != mounts {
+            tracing::info!("something was mounted or unmounted at the artwork folders; scanning");
+            self.mounts = mounts;
+            return Check::Scan;
+        }
+        if self.is_due() {
+            return Check::Scan;
         }
         let again = self.watch_tried.elapsed() > WATCH_AGAIN;
         match (&self.watcher, self.blind.is_some()) {

@@ -9,16 +9,17 @@ use super::{
 };
 use crate::{
     config::Config,
-    describe::Descriptions,
-    domain::{Job, Known, Task},
+    describe::{self, Descriptions, Mistake},
+    domain::{ContentHash, Job, Known, Task},
     ingest::threads_or_all,
-    pipeline::{Pipeline, Polish, Polished, Unworded, Worded},
+    pipeline::{Pipeline, Polish, Polished, Unworded, Worded, portable},
     plan::Background,
-    service::limit::Complaints,
-    watch::{Ignore, Roots, Rules},
+    watch::{Book, Ignore, Roots, Rules, Scan},
 };
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -42,11 +43,12 @@ enum Order {
     Take(Found),
     Describe(Descriptions),
     Rules(Rules),
+    ConfirmErasing(ContentHash),
 }
 
 /// The running threads and the ways to talk to them.
 pub(super) struct Workers {
-    scans: Sender<()>,
+    scans: Sender<BTreeSet<PathBuf>>,
     jobs: Sender<Job>,
     orders: Sender<Order>,
     stop: Arc<AtomicBool>,
@@ -87,7 +89,8 @@ impl Workers {
             events.clone(),
             Duration::from_millis(config.watch.settle_ms),
         );
-        let work = move || run_scans(&roots, (&ignore, quiet), &inbox, &send);
+        let book = Book::open(ignore, &config.folders.state, quiet);
+        let work = move || run_scans(&roots, (book, quiet), &inbox, &send);
         handles.push(spawn("scan", work).map_err(system)?);
         Ok((
             Self {
@@ -101,8 +104,9 @@ impl Workers {
         ))
     }
 
-    pub(super) fn scan(&self) {
-        let _ = self.scans.send(());
+    /// Scans; these ignore files are open for writing, as far as is known.
+    pub(super) fn scan(&self, writing: BTreeSet<PathBuf>) {
+        let _ = self.scans.send(writing);
     }
 
     pub(super) fn ingest(&self, job: Job) {
@@ -131,6 +135,11 @@ impl Workers {
     /// Says which names the owner does not want anywhere: what is left of them is erased.
     pub(super) fn rules(&self, rules: Rules) {
         drop(self.orders.send(Order::Rules(rules)));
+    }
+
+    /// Says that a mass opt-out is to be erased.
+    pub(super) fn confirm_erasing(&self, digest: ContentHash) {
+        drop(self.orders.send(Order::ConfirmErasing(digest)));
     }
 
     /// Whether a thread has ended though nobody told it to: it panicked.
@@ -184,6 +193,7 @@ fn run_pipeline(
             }
             Order::Describe(described) => pipeline.describe(described),
             Order::Rules(rules) => pipeline.forbid(rules),
+            Order::ConfirmErasing(digest) => pipeline.confirm_erasing(digest),
             Order::Take(found) => take(&mut pipeline, found),
             Order::Background(Background::Drift) => {
                 let more = pipeline.drift();
@@ -252,39 +262,58 @@ fn worded(unworded: &Unworded, stop: &AtomicBool) -> Option<Worded> {
     }
 }
 
-/// Scans whenever asked, of late requests only the last. The owner's files come along: patterns, and descriptions
-/// when they changed.
+/// Scans whenever asked. The owner's files come along: patterns, and descriptions when they changed.
 fn run_scans(
     roots: &Roots,
-    (ignore, quiet): (&Ignore, Duration),
-    inbox: &Receiver<()>,
+    (mut book, quiet): (Book, Duration),
+    inbox: &Receiver<BTreeSet<PathBuf>>,
     send: &UnboundedSender<Event>,
 ) {
-    let mut complaints = Complaints::default();
     let mut said = None;
-    // The tables as they were when they were read last, if nothing was wrong with them.
+    // The tables as they were when they were read last, if nothing was wrong with them, and what they say.
     let mut tables = None;
-    for () in inbox {
+    let mut described = (Descriptions::default(), Vec::new());
+    for writing in inbox {
         let wall_ms = wall_ms();
-        let (rules, wrong) = roots.rules(ignore);
-        for error in wrong {
-            complaints.warn("a line of .mosaicignore is left out", &error);
-        }
+        book.being_written(writing);
+        let scan = roots.scan(&mut book);
         let there = Some(roots.tables());
         if tables != there {
-            let (described, mistakes) = roots.descriptions(quiet);
-            tables = there.filter(|_| mistakes.is_empty());
-            let now = Some((described.digest(), mistakes.clone()));
-            if said != now {
-                said = now;
-                drop(send.send(Event::Described(described, mistakes)));
-            }
+            described = roots.descriptions(quiet);
+            tables = there.filter(|_| described.1.is_empty());
         }
-        let scan = roots.scan(&rules).map_err(|error| chain(&error));
+        let (descriptions, mistakes) = &described;
+        let mut mistakes = mistakes.clone();
+        if let Ok((scan, rules)) = &scan {
+            mistakes.extend(unmatched(descriptions, scan, rules));
+        }
+        let now = Some((descriptions.digest(), mistakes.clone()));
+        if said != now {
+            said = now;
+            drop(send.send(Event::Described(descriptions.clone(), mistakes)));
+        }
+        let (scan, rules) = match scan {
+            Ok((scan, rules)) => (Ok(scan), Some(rules)),
+            Err(error) => (Err(chain(&error)), None),
+        };
         drop(send.send(Event::Scanned {
             scan,
             rules,
             wall_ms,
         }));
     }
+}
+
+/// The lines of the owner's tables that name no file, where the scan can tell.
+fn unmatched(descriptions: &Descriptions, scan: &Scan, rules: &Rules) -> Vec<Mistake> {
+    if descriptions.is_empty() {
+        return Vec::new();
+    }
+    let files: Vec<String> = scan.files.keys().map(|path| portable(path)).collect();
+    // What the owner's patterns name is named nowhere else.
+    let is_excused = |path: &str| {
+        let path = Path::new(path);
+        !scan.covers(path) || rules.leave_out(path)
+    };
+    describe::unmatched(descriptions, files.iter().map(String::as_str), is_excused)
 }

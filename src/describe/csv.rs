@@ -11,21 +11,47 @@ pub struct Record {
     pub open: bool,
 }
 
-/// The records of a text; empty lines are left out. Fields are apart by `;` if the first line has one and no comma.
+/// What may stand between fields.
+const SEPARATORS: [char; 4] = [',', ';', '\t', '|'];
+
+/// The records of a text; empty lines are left out. What stands between fields is told by the first line: by Excel's
+/// `sep=;`, or by what splits it into most fields outside quotes, the column `path` among them. Lines end with `\n`,
+/// `\r\n` or `\r`.
 pub fn records(text: &str) -> impl Iterator<Item = Record> {
-    let first = text.lines().next().unwrap_or("");
-    let comma = match first.contains(';') && !first.contains(',') {
-        true => ';',
-        false => ',',
+    let (separator, skip) = separator(text);
+    split(text, separator).skip(skip)
+}
+
+/// What stands between the fields of a text, and how many of its first records say only that.
+fn separator(text: &str) -> (char, usize) {
+    let first = split(text, '\n').next();
+    let first = first.and_then(|record| record.fields.into_iter().next());
+    let named = first.as_deref().and_then(|line| line.strip_prefix("sep="));
+    if let Some(separator) = named.and_then(|rest| rest.chars().next()) {
+        return (separator, 1);
+    }
+    let header = |separator: &char| {
+        let fields = split(text, *separator)
+            .next()
+            .map_or(vec![], |record| record.fields);
+        let path = |field: &String| field.trim().eq_ignore_ascii_case("path");
+        (fields.iter().any(path), fields.len())
     };
+    // Of equals the first is taken.
+    let best = SEPARATORS
+        .iter()
+        .rev()
+        .max_by_key(|separator| header(separator));
+    (best.copied().unwrap_or(','), 0)
+}
+
+fn split(text: &str, separator: char) -> impl Iterator<Item = Record> {
     let mut rest = text.chars().peekable();
     let mut line = 1;
     std::iter::from_fn(move || {
-        while rest
-            .next_if(|&c| c == '\n' || c == '\r')
-            .map(|c| line += usize::from(c == '\n'))
-            .is_some()
-        {}
+        while let Some(end) = rest.next_if(|&c| c == '\n' || c == '\r') {
+            line += usize::from(end == '\n' || rest.peek() != Some(&'\n'));
+        }
         rest.peek()?;
         let mut record = Record {
             line,
@@ -38,14 +64,16 @@ pub fn records(text: &str) -> impl Iterator<Item = Record> {
                 '"' if record.open && rest.next_if_eq(&'"').is_some() => field.push('"'),
                 '"' if record.open => record.open = false,
                 '"' if field.is_empty() => record.open = true,
-                '\n' if !record.open => {
+                '\n' | '\r' if !record.open => {
+                    if c == '\r' {
+                        rest.next_if_eq(&'\n');
+                    }
                     line += 1;
                     break;
                 }
-                '\r' if !record.open && rest.peek() == Some(&'\n') => {}
-                c if c == comma && !record.open => record.fields.push(String::new()),
+                c if c == separator && !record.open => record.fields.push(String::new()),
                 c => {
-                    line += usize::from(c == '\n');
+                    line += usize::from(c == '\n' || c == '\r' && rest.peek() != Some(&'\n'));
                     field.push(c);
                 }
             }
@@ -56,7 +84,7 @@ pub fn records(text: &str) -> impl Iterator<Item = Record> {
 
 /// A field, quoted where it must be.
 pub fn quoted(text: &str) -> String {
-    if text.contains([',', ';', '"', '\n', '\r']) {
+    if text.contains([',', ';', '\t', '|', '"', '\n', '\r']) {
         format!("\"{}\"", text.replace('"', "\"\""))
     } else {
         text.to_owned()
@@ -88,6 +116,30 @@ mod tests {
         let lines: Vec<_> = found.iter().map(|r| r.line).collect();
         assert_eq!(lines, [1, 3, 5, 6]);
         assert!(found[3].open && !found[2].open);
+    }
+
+    #[test]
+    fn what_stands_between_fields_is_told_by_the_first_line() {
+        for (text, fields, line) in [
+            (
+                "path;title;\"Maße, cm\"\r\na;b;\"1,5\"\r\n",
+                vec!["a", "b", "1,5"],
+                2,
+            ),
+            ("sep=;\r\npath;title\r\na;b,c\r\n", vec!["a", "b,c"], 3),
+            ("path\ttitle\na\tb, c\n", vec!["a", "b, c"], 2),
+            ("path|title\na|b\n", vec!["a", "b"], 2),
+            ("path,title\ra,b\r", vec!["a", "b"], 2),
+            ("path\r\ra\r", vec!["a"], 3),
+            ("path;x,y,z\na;b\n", vec!["a", "b"], 2),
+        ] {
+            let row = records(text).nth(1).expect("a row");
+            assert_eq!(
+                (row.fields, row.line),
+                (fields.iter().map(|f| (*f).to_owned()).collect(), line),
+                "{text:?}"
+            );
+        }
     }
 
     proptest! {

@@ -2,19 +2,41 @@
 //!
 //! The door of the room, and pure: bytes come in from `watch`, descriptions go out with the generation. The table has
 //! a header line; the column `path` is a work's path below the folder, `title`, `artist` and `link` are optional, and
-//! other columns are the owner's business. Comma or semicolon, UTF-8, fields quoted as in RFC 4180.
+//! other columns are left to the owner. `csv` reads what spreadsheets write, `text` their encodings, and `matching` says
+//! which lines name no work. Paths are compared in Unicode's composed form.
 //!
-//! Invariants: a link is `http(s)` or relative, never a script; a mistake costs its own line alone, and is named.
+//! Invariants: a link is `http(s)` or relative, never a script; a mistake costs its own line alone, and is named with it.
 
 pub mod csv;
+mod matching;
+pub mod text;
+
+pub use matching::unmatched;
 
 use crate::artwork::ContentHash;
 use std::collections::BTreeMap;
 
 /// Longest text taken; the rest of a longer one is cut.
 const MAX_CHARS: usize = 1_000;
-/// Mistakes reported at most; further ones are left out like the rest, without a word.
+/// Mistakes of one table that are named at most; further ones are counted.
 const MAX_MISTAKES: usize = 20;
+/// The columns that are read.
+const COLUMNS: [&str; 4] = ["path", "title", "artist", "link"];
+/// What people call these columns, too.
+const SYNONYMS: [(&str, &str); 12] = [
+    ("file", "path"),
+    ("filename", "path"),
+    ("file name", "path"),
+    ("name", "path"),
+    ("pfad", "path"),
+    ("datei", "path"),
+    ("titel", "title"),
+    ("author", "artist"),
+    ("creator", "artist"),
+    ("künstler", "artist"),
+    ("url", "link"),
+    ("href", "link"),
+];
 
 /// What is said of one work.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,14 +49,29 @@ pub struct Description {
     pub link: Option<String>,
 }
 
-/// Descriptions by path, as the manifest writes it.
+/// Descriptions by path, as the manifest writes it, in Unicode's composed form.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Descriptions(BTreeMap<String, Description>);
+pub struct Descriptions(BTreeMap<String, Row>);
+
+/// One line of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Row {
+    description: Description,
+    /// The table, as a path like those of the works.
+    file: String,
+    line: usize,
+}
 
 impl Descriptions {
     /// What is said of the work at `path`, as the manifest writes it.
     pub fn of(&self, path: &str) -> Option<&Description> {
-        self.0.get(path)
+        let row = self.0.get(&*text::composed(path));
+        row.map(|row| &row.description)
+    }
+
+    /// Whether nothing is said of any work.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Adds those of another folder.
@@ -44,7 +81,9 @@ impl Descriptions {
 
     /// A digest: another one means that something is said differently.
     pub fn digest(&self) -> ContentHash {
-        ContentHash::of(format!("{:?}", self.0).as_bytes())
+        let rows = self.0.iter();
+        let said: Vec<_> = rows.map(|(path, row)| (path, &row.description)).collect();
+        ContentHash::of(format!("{said:?}").as_bytes())
     }
 }
 
@@ -67,33 +106,75 @@ impl Mistake {
     }
 }
 
+/// Mistakes of one table: the first ones by name, the rest by their number.
+struct Mistakes {
+    file: String,
+    named: Vec<Mistake>,
+    more: usize,
+}
+
+impl Mistakes {
+    fn of(file: &str) -> Self {
+        Self {
+            file: file.to_owned(),
+            named: Vec::new(),
+            more: 0,
+        }
+    }
+
+    fn add(&mut self, what: String) {
+        if self.named.len() >= MAX_MISTAKES {
+            self.more += 1;
+            return;
+        }
+        let file = self.file.clone();
+        self.named.push(Mistake { file, what });
+    }
+
+    fn list(mut self) -> Vec<Mistake> {
+        if self.more > 0 {
+            let what = format!("and {} more lines like these", self.more);
+            let file = self.file;
+            self.named.push(Mistake { file, what });
+        }
+        self.named
+    }
+}
+
 /// Reads a table. `file` names it in mistakes; `folder` is put in front of its paths if it is not empty.
 pub fn parse(bytes: &[u8], file: &str, folder: &str) -> (Descriptions, Vec<Mistake>) {
     let mut found = Descriptions::default();
-    let mut mistakes = Vec::new();
-    let mut wrong = |what: String| {
-        if mistakes.len() < MAX_MISTAKES {
-            mistakes.push(Mistake {
-                file: file.to_owned(),
-                what,
-            });
-        }
-    };
-    let Ok(text) = std::str::from_utf8(bytes) else {
-        wrong("not UTF-8: save it as \"CSV UTF-8\"".to_owned());
-        return (found, mistakes);
-    };
-    let mut records = csv::records(text.trim_start_matches('\u{feff}'));
-    let header = records.next().map_or(Vec::new(), |record| record.fields);
+    let mut mistakes = Mistakes::of(file);
+    let text::Text { text, guessed } = text::read(bytes);
+    if let Some(line) = guessed.first() {
+        mistakes.add(format!(
+            "line {line}: not UTF-8, read as Windows-1252: save it as \"CSV UTF-8\""
+        ));
+    }
+    let mut records = csv::records(&text);
+    let (head, header) = records
+        .next()
+        .map_or((1, Vec::new()), |record| (record.line, record.fields));
     let column = |name: &str| {
         let mut names = header.iter();
         names.position(|field| field.trim().eq_ignore_ascii_case(name))
     };
-    let Some(path) = column("path") else {
-        if !text.trim().is_empty() {
-            wrong("its first line names no column \"path\"".to_owned());
+    for (meant, written) in COLUMNS
+        .into_iter()
+        .zip(COLUMNS.map(|name| misspelt(name, &header)))
+    {
+        match written {
+            Some(written) => mistakes.add(format!(
+                "line {head}: the column {written:?} is not known; did you mean {meant:?}?"
+            )),
+            None if meant == "path" && column("path").is_none() && !text.trim().is_empty() => {
+                mistakes.add(format!("line {head}: it names no column \"path\""));
+            }
+            None => {}
         }
-        return (found, mistakes);
+    }
+    let Some(path) = column("path") else {
+        return (found, mistakes.list());
     };
     let (title, artist, link) = (column("title"), column("artist"), column("link"));
     for record in records {
@@ -103,19 +184,25 @@ pub fn parse(bytes: &[u8], file: &str, folder: &str) -> (Descriptions, Vec<Mista
         };
         let line = record.line;
         if record.open {
-            wrong(format!("line {line}: a quoted field is not closed"));
+            mistakes.add(format!("line {line}: a quoted field is not closed"));
             continue;
+        }
+        let surplus = record.fields.iter().skip(header.len());
+        if surplus.into_iter().any(|field| !field.trim().is_empty()) {
+            mistakes.add(format!(
+                "line {line}: more fields than columns; put quotes around a text with a separator in it"
+            ));
         }
         let Some(path) = field(Some(path)) else {
             if record.fields.iter().any(|field| !field.trim().is_empty()) {
-                wrong(format!("line {line}: no path"));
+                mistakes.add(format!("line {line}: no path"));
             }
             continue;
         };
         let link = field(link).filter(|link| {
             let good = harmless(link);
             if !good {
-                wrong(format!(
+                mistakes.add(format!(
                     "line {line}: the link must begin with https:// or http://, or be relative"
                 ));
             }
@@ -126,18 +213,43 @@ pub fn parse(bytes: &[u8], file: &str, folder: &str) -> (Descriptions, Vec<Mista
             artist: field(artist),
             link,
         };
-        let path = path.trim_start_matches("./");
+        let path = text::composed(path.trim_start_matches("./"));
         let path = match folder {
-            "" => path.to_owned(),
-            folder => format!("{folder}/{path}"),
+            "" => path.into_owned(),
+            folder => format!("{}/{path}", text::composed(folder)),
         };
-        if description != Description::default() && found.0.insert(path, description).is_some() {
-            wrong(format!(
+        if description == Description::default() {
+            continue;
+        }
+        let file = file.to_owned();
+        let row = Row {
+            description,
+            file,
+            line,
+        };
+        if found.0.insert(path, row).is_some() {
+            mistakes.add(format!(
                 "line {line}: the path was there before; this line counts"
             ));
         }
     }
-    (found, mistakes)
+    (found, mistakes.list())
+}
+
+/// What a header has instead of the column `name`, if it does not have it: its name misspelt, or another word for it.
+fn misspelt<'a>(name: &str, header: &'a [String]) -> Option<&'a str> {
+    let mut fields = header.iter().map(|field| field.trim());
+    let plain: Vec<String> = fields.clone().map(str::to_lowercase).collect();
+    if plain.iter().any(|field| field == name) {
+        return None;
+    }
+    let near = |field: &str| {
+        let field = field.to_lowercase();
+        let other = COLUMNS.contains(&field.as_str());
+        let synonym = SYNONYMS.contains(&(field.as_str(), name));
+        !other && (synonym || strsim::damerau_levenshtein(&field, name) <= name.len() / 3)
+    };
+    fields.find(|field| near(field))
 }
 
 /// Whether a link may stand on the page: `http`, `https`, or no scheme at all.
@@ -192,9 +304,50 @@ mod tests {
         for (line, said) in [2, 3, 5, 6].into_iter().zip(lines) {
             assert!(said.starts_with(&format!("line {line}: ")), "{said}");
         }
-        for bad in [&b"name,title\na,b\n"[..], b"path\xff"] {
-            assert_eq!(parse(bad, "artworks.csv", "").1.len(), 1);
+        for (bad, mistakes) in [
+            (&b"nmae,title\na,b\n"[..], 1),
+            (b"name,title\na,b\n", 1),
+            (b"pahts,title\na,b\n", 1),
+            (b"path\xff,title\na,b\n", 2),
+            (b"path,titel,kunst\na,b,c\n", 1),
+            (b"path,title\na,Sea, at night\n", 1),
+        ] {
+            let found = parse(bad, "artworks.csv", "").1;
+            assert_eq!(found.len(), mistakes, "{found:?}");
+            assert!(
+                found.iter().all(|m| m.what.starts_with("line ")),
+                "{found:?}"
+            );
         }
+        let many = format!("path,title\n{}", ",x\n".repeat(100));
+        let (_, wrong) = parse(many.as_bytes(), "artworks.csv", "");
+        assert_eq!(wrong.len(), MAX_MISTAKES + 1);
+        assert!(wrong[MAX_MISTAKES].what.contains("80 more"), "{wrong:?}");
+    }
+
+    #[test]
+    fn what_spreadsheets_write_is_read() {
+        let utf16: Vec<u8> = "\u{feff}path\ttitle\nMüller.png\tM\n"
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect();
+        for bytes in [
+            &b"path,title\rM\xc3\xbcller.png,M\r"[..],
+            b"\xef\xbb\xbfpath;title;\"Ma\xc3\x9fe, cm\"\r\nM\xc3\xbcller.png;M;\"10,5\"\r\n",
+            b"sep=;\r\npath;title\r\nM\xc3\xbcller.png;M\r\n",
+            b"path\ttitle\nMu\xcc\x88ller.png\tM\n",
+            &utf16,
+        ] {
+            let (found, wrong) = parse(bytes, "artworks.csv", "");
+            assert!(wrong.is_empty(), "{wrong:?}");
+            for path in ["Müller.png", "Mu\u{308}ller.png"] {
+                let title = found.of(path).and_then(|d| d.title.as_deref());
+                assert_eq!(title, Some("M"), "{bytes:?}");
+            }
+        }
+        let (found, wrong) = parse(b"path,title\nM\xfcller.png,M\n", "artworks.csv", "");
+        assert!(found.of("Müller.png").is_some(), "guessed");
+        assert!(wrong[0].what.starts_with("line 2: not UTF-8"), "{wrong:?}");
     }
 
     #[test]

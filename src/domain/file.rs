@@ -26,7 +26,9 @@ pub struct FileIdentity {
 pub enum Touch {
     /// Its times or permissions changed; this says nothing about writing.
     Attributes,
-    /// It is being written, or was just made.
+    /// It was just made: a link, or a file that somebody opened.
+    Made,
+    /// It is being written.
     Writing,
     /// It was closed after writing, or renamed to where it is.
     Closed,
@@ -74,6 +76,8 @@ pub enum Retry {
     Wait,
     /// When the file changes.
     WhenChanged,
+    /// When the file changes; it is no picture and does not claim to be one, so this is no failure.
+    NoPicture,
 }
 
 /// An error and its causes in one line, without saying anything twice.

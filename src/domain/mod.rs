@@ -22,5 +22,5 @@ mod task;
 pub use artwork::{Artwork, Known};
 pub use file::{FileIdentity, Job, Outcome, Refusal, Retry, Touch, chain};
 pub use ids::{ArtworkId, ContentHash, ModelId, NotAHash};
-pub use scan::{OptedOut, Scan, SkipReason, SystemError};
+pub use scan::{OptedOut, RootId, Scan, SkipReason, SystemError};
 pub use task::{Rebuilt, Report, Task};

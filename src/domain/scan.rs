@@ -17,8 +17,20 @@ pub struct Scan {
     pub files: BTreeMap<PathBuf, FileIdentity>,
     /// What could have been an artwork and why it is none.
     pub skipped: Vec<(PathBuf, SkipReason)>,
+    /// Every folder that was read, and which one it is.
+    pub folders: BTreeMap<PathBuf, RootId>,
     /// The paths that the patterns in force name.
     pub opted_out: OptedOut,
+}
+
+/// Which folder a path leads to; another value means that it was replaced, mounted over or unmounted, and that a watch
+/// which was started before watches something else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RootId {
+    /// Device number.
+    pub dev: u64,
+    /// Inode number.
+    pub ino: u64,
 }
 
 /// Why an entry is not among the files.
@@ -40,18 +52,36 @@ pub enum SkipReason {
     /// The same folder was already seen: a mount within itself.
     #[error("a folder that contains itself")]
     Loop,
+    /// The output or the state folder, reached through a mount.
+    #[error("mosaicd's own output or state folder: unmount it, or choose another folder")]
+    Own,
+    /// The folder's ignore file was never understood: what is there may be private.
+    #[error("its ignore file is not understood, so nothing new in it is shown")]
+    RulesUnread,
+    /// An ignore file changed since the last scan: the next one tells what is in force.
+    #[error("its ignore file is changing")]
+    RulesChanged,
     /// The system refused: what is there, or below, is unknown.
     #[error("cannot be read: {0}")]
     Unreadable(SystemError),
+}
+
+impl SkipReason {
+    /// Whether it is unknown what is there, so that nothing may be taken out.
+    pub fn is_unknown(self) -> bool {
+        matches!(
+            self,
+            Self::Unreadable(_) | Self::RulesUnread | Self::RulesChanged | Self::Own
+        )
+    }
 }
 
 impl Scan {
     /// Whether the scan can tell that `path` is not there: it lies below the scan's start, and not in a folder that
     /// could not be read.
     pub fn covers(&self, path: &Path) -> bool {
-        let unknown = |(at, reason): &(PathBuf, SkipReason)| {
-            matches!(reason, SkipReason::Unreadable(_)) && path.starts_with(at)
-        };
+        let unknown =
+            |(at, reason): &(PathBuf, SkipReason)| reason.is_unknown() && path.starts_with(at);
         path.starts_with(&self.start) && !self.skipped.iter().any(unknown)
     }
 }

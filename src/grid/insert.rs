@@ -58,6 +58,55 @@ impl Grid {
         })
     }
 
+    /// Places new items as [`Grid::insert`] does, but never arranges everything afresh because they are many: the cells
+    /// around them are kept for items that may come back.
+    ///
+    /// # Errors
+    /// See [`Grid::insert`].
+    pub fn insert_still(
+        &mut self,
+        z: &Matrix,
+        points: &[[f32; 2]],
+        p: &GridParams,
+    ) -> Result<Outcome, GridError> {
+        if p.method == Method::Rows || self.is_empty() {
+            return self.insert(z, points, p);
+        }
+        shape::check(p)?;
+        features::check(z, points, self.len())?;
+        if points.len() == self.len() {
+            return Ok(Outcome::default());
+        }
+        by_dimensions!(z.dims(), D => {
+            let features = Features::<D>::new(z, points.len());
+            Ok(self.insert_each(&features.rows, p))
+        })
+    }
+
+    /// A grid of spare cells.
+    pub fn blank(cols: u32, rows: u32) -> Self {
+        Self {
+            cols,
+            rows,
+            cells: vec![SPARE; cols as usize * rows as usize],
+            ..Self::default()
+        }
+    }
+
+    /// Puts the next item, whose index is [`Grid::len`], into a spare cell; `false` if the cell is none.
+    pub fn restore(&mut self, (col, row): (u32, u32)) -> bool {
+        if col >= self.cols || row >= self.rows {
+            return false;
+        }
+        let cell = row as usize * self.cols as usize + col as usize;
+        let spare = self.cells[cell] == SPARE;
+        if spare {
+            self.cells[cell] = self.places.len() as u32;
+            self.places.push(cell as u32);
+        }
+        spare
+    }
+
     /// Everything from scratch, with what that does to those placed before.
     pub(super) fn afresh(
         &mut self,

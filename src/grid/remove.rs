@@ -32,6 +32,14 @@ impl Grid {
         }
     }
 
+    /// Takes items out as [`Grid::remove`] does, and keeps the grid's shape whatever is left.
+    pub fn remove_still(&mut self, removed: &[usize]) {
+        for &item in removed {
+            self.remove_one(item);
+        }
+        self.operations += 1;
+    }
+
     fn remove_one(&mut self, item: usize) {
         let Some(&place) = self.places.get(item) else {
             return;

@@ -86,6 +86,11 @@ impl Erasing {
         !current && !placed.any(|path| self.rules.name(path))
     }
 
+    /// Whether the patterns name a path.
+    pub(super) fn names(&self, path: &Path) -> bool {
+        self.rules.name(path)
+    }
+
     /// Notes durably that the erasing is done.
     pub(super) fn done(&mut self) -> Result<(), EraseError> {
         let digest = self.rules.digest();
@@ -106,14 +111,22 @@ pub(super) fn erase(
     store: &dyn Store,
     used: &HashSet<ContentHash>,
 ) -> Result<Erased, EraseError> {
-    let collected = publisher.erase()?;
-    if let Some(manifest) = publisher.manifest() {
-        history_files.forget(manifest)?;
-    }
+    let files = erase_output((publisher, history_files))?;
     let cells = cells.retain(|hash| used.contains(hash))?;
     let embeddings = store.erase(&|hash, _| used.contains(hash))?;
     Ok(Erased {
         embeddings,
-        files: collected.files + cells,
+        files: files + cells,
     })
+}
+
+/// Erases from the output what belongs to no published work; gives how many files that were.
+pub(super) fn erase_output(
+    (publisher, history_files): (&mut Publisher, &mut HistoryFiles),
+) -> Result<usize, EraseError> {
+    let collected = publisher.erase()?;
+    if let Some(manifest) = publisher.manifest() {
+        history_files.forget(manifest)?;
+    }
+    Ok(collected.files)
 }

@@ -2,9 +2,10 @@
 
 use super::PipelineError;
 use crate::{
-    domain::{Artwork, ArtworkId, ContentHash, Job, ModelId},
+    domain::{Artwork, ArtworkId, ContentHash, Job, ModelId, manifest::Manifest},
+    grid::Grid,
     matrix::Matrix,
-    rebuild::{Arrival, Collection},
+    rebuild::{Arrival, Collection, Params, RebuildError, departed_of},
     snapshot::{self, Snapshot},
     store::{Store, StoreError},
 };
@@ -32,12 +33,46 @@ pub(super) fn load(store: &dyn Store) -> Result<Option<(Collection, String)>, Pi
         basis,
         next_id,
         made_with,
+        departed,
     } = snapshot;
     let (vectors, stale) = vectors_of(store, &works, &model, dims)?;
     let mut collection =
         Collection::assemble(model, works, vectors, (layout, grid), basis, next_id);
     collection.stale = stale;
+    collection.departed = departed;
     Ok(Some((collection, made_with)))
+}
+
+/// A collection to start from when there is no saved one: without works, but with the numbers and cells of the published
+/// manifest, which its works get back by their content.
+pub(super) fn start_from(
+    manifest: Option<&Manifest>,
+    model: ModelId,
+    dims: usize,
+    params: &Params,
+    now_ms: u64,
+) -> Result<Collection, RebuildError> {
+    let mut collection = Collection::empty(model, dims, params)?;
+    let Some(manifest) = manifest.filter(|manifest| !manifest.works.is_empty()) else {
+        return Ok(collection);
+    };
+    match departed_of(manifest, now_ms) {
+        Some(departed) => {
+            let highest = departed.iter().map(|departed| departed.id.0).max();
+            tracing::warn!(
+                artworks = departed.len(),
+                "the state is lost; numbers, dates and cells are taken from the published manifest, and every work is \
+                 embedded again"
+            );
+            collection.next_id = highest.map_or(1, |highest| highest.saturating_add(1));
+            collection.grid = Grid::blank(manifest.grid.cols, manifest.grid.rows);
+            collection.departed = departed;
+        }
+        None => tracing::error!(
+            "the state is lost, and the published manifest does not fit together: works get new numbers"
+        ),
+    }
+    Ok(collection)
 }
 
 /// The works' embeddings, `N × dims`; a work whose embedding is missing has a zero row and is listed.

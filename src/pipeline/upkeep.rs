@@ -1,9 +1,15 @@
 //! Clearing up between tasks: files that nobody needs any more are removed, and works that must leave no trace are erased.
 
 use super::{Pipeline, erase};
-use crate::{artwork::ContentHash, watch::Rules};
-use std::collections::HashSet;
+use crate::rebuild::Departed;
+use crate::{disk, domain::ContentHash, watch::Rules};
+use std::fs;
 
+/// Name of the file in the state folder that says which mass opt-out is not erased yet, and how many works it has.
+pub const OPT_OUT_HELD: &str = "opt-out-held";
+/// An opt-out of at least so many works, and of more than half of all, may be a slip: it is erased when the grace is over,
+/// or when it is confirmed.
+const MASS: usize = 10;
 /// The store's files may be this much larger than they need to be.
 const SPARE_BYTES: u64 = 4 << 20;
 
@@ -13,6 +19,7 @@ impl Pipeline {
     /// Called when nothing is being read; what was made meanwhile is found missing and made again.
     pub fn collect(&mut self, now_ms: u64) {
         self.cramped = false;
+        self.unsaved |= self.collection.expire(now_ms);
         self.erase();
         if let Err(error) = self.publisher.collect(now_ms) {
             self.complaints
@@ -22,8 +29,7 @@ impl Pipeline {
             return;
         }
         self.collected = self.publisher.generation();
-        let used: HashSet<ContentHash> =
-            self.collection.works.iter().map(|work| work.hash).collect();
+        let used = self.used();
         if let Err(error) = self.cells.retain(|hash| used.contains(hash)) {
             self.complaints
                 .warn("unneeded cells could not be removed", &error);
@@ -63,16 +69,63 @@ impl Pipeline {
         self.erase();
     }
 
-    /// Erases the works that the patterns took out, once no placed work has such a name. A failure is tried again.
+    /// The owner confirms that the works of a mass opt-out are to be erased: those that the digest stands for.
+    pub fn confirm_erasing(&mut self, digest: ContentHash) {
+        self.confirmed_erasing = Some(digest);
+        self.erase();
+    }
+
+    /// Notes in the state folder which mass opt-out is not erased yet.
+    fn note_held(&mut self, named: &[u64]) {
+        let path = self.state.join(OPT_OUT_HELD);
+        let noted = match named {
+            [] if !path.exists() => return,
+            [] => fs::remove_file(&path),
+            named => {
+                disk::replace_durably(&path, &format!("{} {}\n", digest_of(named), named.len()))
+            }
+        };
+        if let Err(error) = noted {
+            tracing::debug!(%error, path = OPT_OUT_HELD, "cannot be written");
+        }
+    }
+
+    /// Erases what the patterns took out, once no placed work bears such a name. A failure is tried again.
     pub(super) fn erase(&mut self) {
         let works = &self.collection.works;
         if !self
             .erasing
             .is_due(works.iter().map(|work| work.path.as_path()))
         {
+            // A pattern that was taken back has nothing held any more.
+            return self.note_held(&[]);
+        }
+        let (departed, erasing) = (&self.collection.departed, &self.erasing);
+        let named = departed.iter().filter(|one| erasing.names(&one.path));
+        let named: Vec<u64> = named.map(|one| one.id.0).collect();
+        let mass = named.len() >= MASS && 2 * named.len() > works.len() + named.len();
+        let held = mass && self.confirmed_erasing != Some(digest_of(&named));
+        self.note_held(if held { &named } else { &[] });
+        if held {
+            // Nothing of it is to be seen; what is private stays until it is sure that the owner means it.
+            let seen = erase::erase_output((&mut self.publisher, &mut self.history_files));
+            if let Err(error) = seen {
+                let what = "what the ignore patterns name is not erased yet; trying again";
+                self.complaints.warn(what, &error);
+            }
             return;
         }
-        let used: HashSet<ContentHash> = works.iter().map(|work| work.hash).collect();
+        let before = self.collection.departed.len();
+        let erasing = &self.erasing;
+        let named = |departed: &Departed| erasing.names(&departed.path);
+        self.collection.departed.retain(|departed| !named(departed));
+        if self.collection.departed.len() != before
+            && let Err(error) = self.save()
+        {
+            let what = "what the ignore patterns name is not erased yet; trying again";
+            return self.complaints.warn(what, &error);
+        }
+        let used = self.used();
         let history_files = &mut self.history_files;
         let output = (&mut self.publisher, history_files);
         let erased = erase::erase(output, &self.cells, &*self.store, &used)
@@ -89,4 +142,12 @@ impl Pipeline {
             }
         }
     }
+}
+
+/// Stands for a set of works.
+fn digest_of(ids: &[u64]) -> ContentHash {
+    let mut ids = ids.to_vec();
+    ids.sort_unstable();
+    let bytes: Vec<u8> = ids.iter().flat_map(|id| id.to_le_bytes()).collect();
+    ContentHash::of(&bytes)
 }

@@ -8,20 +8,24 @@
 //! | `scans` | what a scan or a look teaches, and whether a mass removal is believed |
 //! | `next` | what to do when nothing happens: scans, tasks and background work, in one order |
 //! | `tasks` | when a task may begin, and what its end means |
+//! | `homes` | which folders the works lie in, to tell a lost mount from a deletion |
 //! | `shadow` | placed works that another model embeds |
 //! | `view` | what the plan tells of itself |
 //!
 //! Invariants: the scan is the truth and events only schedule; one scan, one task at a time, and each version of a file
 //! is read once ([`Shadow`]'s reads apart) unless there is a reason; a change that comes while a task runs makes the next
-//! one; an unexplained disappearance of more than half of the works removes nothing until it is confirmed or has lasted
-//! out the grace.
+//! one; works that vanished together with their folder or its device, and more than half of a watched folder's works at
+//! once, are not taken out until that is confirmed or has lasted out the grace.
 
-use crate::domain::{Job, Known, Outcome, Report, Retry, Scan, SkipReason, Task, Touch};
+use crate::domain::{
+    ContentHash, Job, Known, Outcome, Report, Retry, Scan, SkipReason, Task, Touch,
+};
 use next::Pending;
 use std::path::PathBuf;
 use table::Table;
 
 mod entry;
+mod homes;
 mod next;
 mod scans;
 mod settling;
@@ -31,6 +35,7 @@ mod tasks;
 mod view;
 
 pub use entry::Refused;
+pub use homes::Homes;
 pub use next::Background;
 pub use settling::Quiet;
 pub use shadow::Shadow;
@@ -73,8 +78,10 @@ pub enum Input {
         /// Start of the look, milliseconds since the Unix epoch.
         wall_ms: u64,
     },
-    /// Events call for a scan: an overflow, a watcher that failed, another root.
+    /// Something calls for a scan: a watcher that failed, another root, an ignore file.
     Rescan,
+    /// Events were lost: scan, and wait for no file to be closed.
+    Lost,
     /// A scan ended; `wall_ms` is its start in milliseconds since the Unix epoch.
     Scanned {
         /// What is there, or why the folder could not be scanned.
@@ -119,12 +126,16 @@ pub enum Command {
 }
 
 /// An unexplained mass removal that is not believed yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
     /// When this plan noticed it.
     since_ms: u64,
     /// How many works are missing.
     pub missing: usize,
+    /// Which: a confirmation is meant for exactly these.
+    pub digest: ContentHash,
+    /// The folders that went with them, the first few; empty if the folders are there.
+    pub folders: Vec<PathBuf>,
 }
 
 /// The daemon's knowledge.
@@ -136,7 +147,9 @@ pub struct Plan {
     held: Option<Held>,
     /// How long the removal had been held before this plan was made, milliseconds; 0 once nothing is held.
     held_before_ms: u64,
-    confirmed: bool,
+    /// Which held removal the owner has confirmed.
+    confirmed: Option<ContentHash>,
+    homes: Homes,
     scanning: bool,
     scan_at: Option<u64>,
     scan_error: Option<String>,
@@ -166,7 +179,8 @@ impl Plan {
             skipped: Vec::new(),
             held: None,
             held_before_ms: 0,
-            confirmed: false,
+            confirmed: None,
+            homes: Homes::default(),
             scanning: false,
             scan_at: None,
             scan_error: None,
@@ -187,6 +201,11 @@ impl Plan {
         self.held_before_ms = held_ms;
     }
 
+    /// The folders of the placed works were these when an earlier run ended.
+    pub fn remember_homes(&mut self, homes: Homes) {
+        self.homes = homes;
+    }
+
     /// Takes an input; `now_ms` is monotonic.
     pub fn on(&mut self, input: Input, now_ms: u64) -> Vec<Command> {
         self.now_ms = now_ms;
@@ -194,6 +213,10 @@ impl Plan {
         let mut commands = Vec::new();
         match input {
             Input::Start | Input::Rescan => self.scan_at = Some(now_ms),
+            Input::Lost => {
+                self.table.lost(now_ms);
+                self.scan_at = Some(now_ms);
+            }
             Input::Touched { path, touch } => self.table.touched(&path, touch, now_ms),
             Input::Looked {
                 path,
@@ -207,9 +230,8 @@ impl Plan {
             Input::Ended { work, found } => self.pending.ended(work, found),
             Input::Relayout => self.pending.relayout = true,
             Input::Confirm => {
-                // Said when nothing is held, it must not lie in wait for the next removal; before the first scan it is
-                // meant for what that finds.
-                self.confirmed = self.held.is_some() || self.scans == 0;
+                // It is meant for the removal that is held now, and for no later one.
+                self.confirmed = self.held.as_ref().map(|held| held.digest);
                 self.scan_at = Some(now_ms);
             }
             Input::Tick => {}

@@ -98,6 +98,11 @@ impl Pending {
         self.void = self.working.contains(&Background::Polish);
     }
 
+    /// Whether a task has ended well.
+    pub(super) fn has_published(&self) -> bool {
+        self.published_ms.is_some()
+    }
+
     /// Whether background work is being done that takes a while.
     pub(super) fn is_working(&self) -> bool {
         !self.working.is_empty()

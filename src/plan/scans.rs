@@ -5,14 +5,16 @@ use super::{
     Command, Held, Plan,
     entry::{Entry, InTask, Placed, Stage},
 };
-use crate::domain::{FileIdentity, Scan};
+use crate::domain::{ContentHash, FileIdentity, Scan};
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, HashSet},
     path::{Path, PathBuf},
 };
 
 /// Removals that are looked at before they are believed start at this many works.
 const GUARD_FROM: usize = 10;
+/// Folders of a held removal that are named at most.
+const NAMED: usize = 3;
 
 /// How long ago a file last changed by the wall clock; `None` if it did so in the future.
 fn age_ms(identity: &FileIdentity, wall_ms: u64) -> Option<u64> {
@@ -24,8 +26,17 @@ impl Plan {
     /// A path was looked at: what is there is true now.
     pub(super) fn looked(&mut self, path: &Path, scan: &Scan, wall_ms: u64) -> Vec<Command> {
         for known in self.table.below(path) {
-            if !scan.files.contains_key(&known) && scan.covers(&known) {
-                self.table.vanished(&known);
+            if scan.files.contains_key(&known) || !scan.covers(&known) {
+                continue;
+            }
+            let placed = self
+                .table
+                .get(&known)
+                .is_some_and(|entry| entry.placed.is_some());
+            match placed && self.settings.hold && self.homes.is_elsewhere(&known, scan) {
+                // Its device is not there: a scan of everything judges that.
+                true => self.scan_at = Some(self.now_ms),
+                false => self.table.vanished(&known),
             }
         }
         self.skipped
@@ -76,38 +87,106 @@ impl Plan {
     }
 
     /// Which placed works are not there any more, and is that to be believed?
+    ///
+    /// Held are works whose folder or device vanished with them, however few, and, where more than half of a watched
+    /// folder's works (and [`GUARD_FROM`] of them) vanished without a reason, these.
     fn missing(&mut self, scan: &Scan) -> Vec<PathBuf> {
         // A work that the owner's patterns name, or whose file is elsewhere now, has not vanished without a reason.
         let there: HashSet<(u64, u64)> = scan.files.values().map(|f| (f.dev, f.ino)).collect();
-        let (mut missing, mut vanished) = (Vec::new(), 0);
+        let mut alive: HashSet<&Path> = HashSet::new();
+        let mut watched: BTreeMap<&Path, (usize, usize)> = BTreeMap::new();
+        let (mut missing, mut vanished) = (Vec::new(), Vec::new());
         for (path, entry) in self.table.iter() {
             let Some(Placed { identity, .. }) = entry.placed else {
                 continue;
             };
+            let counts = watched.entry(watched_folder(path, scan)).or_default();
+            counts.0 += 1;
+            if scan.files.contains_key(path) {
+                alive.extend(path.ancestors().skip(1));
+            }
             let known = matches!(entry.stage, Stage::Gone) || entry.task == Some(InTask::TakesOut);
             if known || scan.files.contains_key(path) || !scan.covers(path) {
                 continue;
             }
             let explained =
                 scan.opted_out.contains(path) || there.contains(&(identity.dev, identity.ino));
-            vanished += usize::from(!explained);
+            if !explained {
+                counts.1 += 1;
+                vanished.push(path.clone());
+            }
             missing.push(path.clone());
         }
-        let grave = vanished >= GUARD_FROM && 2 * vanished > self.table.counts().placed;
-        if grave && self.settings.hold && !self.confirmed {
-            let since_ms = self.held.map_or(self.now_ms, |held| held.since_ms);
-            let here_ms = self.now_ms.saturating_sub(since_ms);
-            if self.held_before_ms.saturating_add(here_ms) < self.settings.grace_ms {
-                self.held = Some(Held {
-                    since_ms,
-                    missing: vanished,
-                });
-                return Vec::new();
+        let is_lost = |path: &PathBuf| {
+            let folder = path.parent();
+            folder.is_some_and(|folder| self.homes.is_lost(folder, scan, &alive))
+        };
+        let all = vanished.len();
+        let placed = self.table.counts().placed;
+        let grave = |path: &Path| {
+            let (of, gone) = watched
+                .get(watched_folder(path, scan))
+                .copied()
+                .unwrap_or_default();
+            let most = |gone: usize, of: usize| gone >= GUARD_FROM && 2 * gone > of;
+            most(gone, of) || most(all, placed)
+        };
+        let held: Vec<PathBuf> = vanished
+            .into_iter()
+            .filter(|path| grave(path) || is_lost(path))
+            .collect();
+        if self.is_believed(&held, scan) {
+            self.held = None;
+            self.held_before_ms = 0;
+            self.confirmed = None;
+            self.homes.follow(scan, &[]);
+            return missing;
+        }
+        self.homes.follow(scan, &held);
+        let held: HashSet<PathBuf> = held.into_iter().collect();
+        missing.retain(|path| !held.contains(path));
+        missing
+    }
+
+    /// Whether works that seem to be gone are to be taken out; otherwise notes that they are held.
+    fn is_believed(&mut self, held: &[PathBuf], scan: &Scan) -> bool {
+        if held.is_empty() || !self.settings.hold {
+            return true;
+        }
+        let mut names = Vec::new();
+        for path in held {
+            names.extend_from_slice(path.as_os_str().as_encoded_bytes());
+            names.push(0);
+        }
+        let digest = ContentHash::of(&names);
+        let since_ms = self.held.as_ref().map_or(self.now_ms, |held| held.since_ms);
+        let here_ms = self.now_ms.saturating_sub(since_ms);
+        let over = self.held_before_ms.saturating_add(here_ms) >= self.settings.grace_ms;
+        if over || self.confirmed == Some(digest) {
+            return true;
+        }
+        let none = HashSet::new();
+        let mut folders: Vec<PathBuf> = Vec::new();
+        for folder in held.iter().filter_map(|path| path.parent()) {
+            let named = folders.iter().any(|named| folder.starts_with(named));
+            if folders.len() < NAMED && !named && self.homes.is_lost(folder, scan, &none) {
+                folders.push(folder.to_owned());
             }
         }
-        self.held = None;
-        self.held_before_ms = 0;
-        self.confirmed = false;
-        missing
+        self.held = Some(Held {
+            since_ms,
+            missing: held.len(),
+            digest,
+            folders,
+        });
+        false
+    }
+}
+
+/// The watched folder that a path is in: a single one has no name, of several the path begins with its name.
+fn watched_folder<'a>(path: &'a Path, scan: &Scan) -> &'a Path {
+    match scan.folders.is_empty() || scan.folders.contains_key(Path::new("")) {
+        true => Path::new(""),
+        false => path.iter().next().map_or(Path::new(""), Path::new),
     }
 }

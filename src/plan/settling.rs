@@ -6,6 +6,8 @@
 //!   close repeatedly, so anything that happens starts the wait again.
 //! - Without a close (links, files found by a scan, network file systems) its identity must stay the same for
 //!   [`Quiet::stable_ms`].
+//! - A file that was seen to be written is open until it is closed: a copy that stalls must not be shown half old, half
+//!   new. If no close ever comes (it was missed), the file must stay the same for [`Quiet::open_ms`].
 //! - Nothing is given up: a file that could not be used is looked at again after 5 s, 10 s, … 1 h, and at once when its
 //!   identity changes.
 //!
@@ -20,6 +22,8 @@ pub struct Quiet {
     pub closed_ms: u64,
     /// For the identity of any other file.
     pub stable_ms: u64,
+    /// For the identity of a file that was written to and not closed since.
+    pub open_ms: u64,
     /// Before the first retry of a file that could not be used; doubles every time.
     pub retry_ms: u64,
     /// The longest wait before a retry.
@@ -31,6 +35,7 @@ impl Default for Quiet {
         Self {
             closed_ms: 300,
             stable_ms: 2_000,
+            open_ms: 600_000,
             retry_ms: 5_000,
             max_retry_ms: 3_600_000,
         }
@@ -44,6 +49,8 @@ pub(super) struct Settling {
     pub(super) look_at_ms: u64,
     /// Whether it was closed by whoever wrote it.
     closed: bool,
+    /// Whether it was written to and not closed since.
+    open: bool,
     /// The identity seen last, and since when.
     seen: Option<(FileIdentity, u64)>,
     /// Device and inode, once they are known: a work that is gone may be this file, renamed.
@@ -68,8 +75,13 @@ impl Settling {
             look_at_ms: now_ms.saturating_add(quiet.closed_ms),
             closed: match touch {
                 Touch::Closed => true,
-                Touch::Writing => false,
+                Touch::Writing | Touch::Made => false,
                 Touch::Attributes => before.is_none_or(|before| before.closed),
+            },
+            open: match touch {
+                Touch::Closed => false,
+                Touch::Writing => true,
+                Touch::Made | Touch::Attributes => before.is_some_and(|before| before.open),
             },
             seen: None,
             inode: before.and_then(|before| before.inode),
@@ -95,16 +107,21 @@ impl Settling {
                 ..before
             };
         }
-        let old = age_ms.is_some_and(|age_ms| age_ms >= quiet.stable_ms);
+        let open = before.is_some_and(|before| before.open);
+        let old = !open && age_ms.is_some_and(|age_ms| age_ms >= quiet.stable_ms);
         Self {
             closed: old,
+            open,
             ..Self::seen_at(identity, now_ms, if old { 0 } else { quiet.stable_ms })
         }
     }
 
     /// The file was looked at.
     pub(super) fn looked_at(self, identity: FileIdentity, now_ms: u64, quiet: &Quiet) -> Looked {
-        let stable_ms = quiet.stable_ms;
+        let stable_ms = match self.open {
+            true => quiet.open_ms.max(quiet.stable_ms),
+            false => quiet.stable_ms,
+        };
         match self.seen {
             None if self.closed => Looked::Finished,
             Some((seen, _)) if seen == identity && self.closed => Looked::Finished,
@@ -116,7 +133,22 @@ impl Settling {
                 }
             }
             // It was closed, if at all, before it became what it is now.
-            _ => Looked::Settles(Self::seen_at(identity, now_ms, stable_ms)),
+            _ => Looked::Settles(Self {
+                open: self.open,
+                ..Self::seen_at(identity, now_ms, stable_ms)
+            }),
+        }
+    }
+
+    /// Events were lost, among them perhaps that the file was closed: it is looked at soon.
+    pub(super) fn lost(self, now_ms: u64, quiet: &Quiet) -> Self {
+        match self.open {
+            true => Self {
+                open: false,
+                look_at_ms: now_ms.saturating_add(quiet.stable_ms),
+                ..self
+            },
+            false => self,
         }
     }
 
@@ -135,6 +167,7 @@ impl Settling {
         Self {
             look_at_ms: now_ms.saturating_add(wait_ms),
             closed: false,
+            open: false,
             seen: Some((identity, now_ms)),
             inode: inode(&identity),
             is_retry: false,

@@ -110,7 +110,9 @@ impl Shadow {
                     self.not_before = now_ms + RETRY_MS;
                     return Verdict::Done;
                 }
-                Retry::Later | Retry::WhenChanged => Some(refusal.reason.clone()),
+                Retry::Later | Retry::WhenChanged | Retry::NoPicture => {
+                    Some(refusal.reason.clone())
+                }
             },
         };
         if let Some(error) = error {

@@ -141,6 +141,18 @@ impl Table {
         });
     }
 
+    /// Events were lost: no file is waited for to be closed.
+    pub(super) fn lost(&mut self, now_ms: u64) {
+        let (quiet, open) = (self.quiet, self.entries.iter());
+        let open = open.filter(|(_, entry)| entry.settling.is_some());
+        let open: Vec<PathBuf> = open.map(|(path, _)| path.clone()).collect();
+        for path in open {
+            self.change(&path, |entry| {
+                entry.settling = entry.settling.map(|settling| settling.lost(now_ms, &quiet));
+            });
+        }
+    }
+
     /// A scan saw a file by its identity alone: the file settles if anything about it is new.
     pub(super) fn found(
         &mut self,
@@ -240,7 +252,8 @@ impl Table {
                 entry.stage = Stage::Rest;
                 return;
             }
-            let (again, ours) = (retry != Retry::WhenChanged, retry == Retry::Wait);
+            let ours = retry == Retry::Wait;
+            let again = ours || retry == Retry::Later;
             let tries = tries.saturating_add(1);
             if again {
                 // Something that happened to it meanwhile has a shorter wait.

@@ -1,6 +1,6 @@
 //! What the plan tells of itself: whether anything is left to do, what is going on, and what is wrong.
 
-use super::{Held, Plan, Refused, Shadow};
+use super::{Held, Homes, Plan, Refused, Shadow};
 use crate::domain::SkipReason;
 use std::path::PathBuf;
 
@@ -35,6 +35,11 @@ impl Plan {
     /// Whether every placed work is embedded by the other model, so that it can take over.
     pub fn can_take_over(&self) -> bool {
         self.running.is_none() && self.shadow.as_ref().is_some_and(Shadow::is_complete)
+    }
+
+    /// Whether something was published by now, and no task runs.
+    pub fn has_published(&self) -> bool {
+        self.running.is_none() && self.pending.has_published()
     }
 
     /// Whether the artwork folder was scanned.
@@ -83,14 +88,19 @@ impl Plan {
     }
 
     /// A held removal.
-    pub fn held(&self) -> Option<Held> {
-        self.held
+    pub fn held(&self) -> Option<&Held> {
+        self.held.as_ref()
+    }
+
+    /// The folders of the placed works.
+    pub fn homes(&self) -> &Homes {
+        &self.homes
     }
 
     /// How long the removal has been held, by this plan and those before it, milliseconds; `None` if none is held, or
     /// none that was held before has been seen yet.
     pub fn held_ms(&self) -> Option<u64> {
-        let held = self.held?;
+        let held = self.held.as_ref()?;
         let here_ms = self.now_ms.saturating_sub(held.since_ms);
         Some(self.held_before_ms.saturating_add(here_ms))
     }

@@ -77,6 +77,24 @@ impl Folder {
         })
     }
 
+    /// Whether the path leads to another folder than the one that was opened, or to none.
+    pub(super) fn is_replaced(&self) -> bool {
+        match (self.handle.metadata(), fs::metadata(&self.root)) {
+            (Ok(opened), Ok(there)) => (opened.dev(), opened.ino()) != (there.dev(), there.ino()),
+            _ => true,
+        }
+    }
+
+    /// Opens the folder that is there now, making it if need be; what was known of the old one is forgotten.
+    pub(super) fn reopen(&mut self) -> Result<(), PublishError> {
+        *self = Self::open(&self.root.clone(), self.failpoint.take())?;
+        Ok(())
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
     pub(super) fn set_failpoint(&mut self, failpoint: Option<Failpoint>) {
         self.failpoint = failpoint;
     }
@@ -424,7 +442,7 @@ impl Folder {
 }
 
 /// `O_NOFOLLOW`: a symbolic link under one of our names is never written through.
-const NO_FOLLOW: i32 = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
+pub(super) const NO_FOLLOW: i32 = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
 
 /// Whether two names are one file.
 pub(super) fn same_file(one: &Path, other: &Path) -> bool {

@@ -47,6 +47,19 @@ impl HistoryFiles {
                 .and_then(|text| twins::read(&text))
                 .unwrap_or_default(),
         };
+        history_files.read()?;
+        Ok(history_files)
+    }
+
+    /// Reads the journal again: the folder is another one now.
+    pub fn reopen(&mut self) -> Result<(), PublishError> {
+        self.folder.reopen()?;
+        self.read()
+    }
+
+    fn read(&mut self) -> Result<(), PublishError> {
+        let history_files = self;
+        (history_files.past, history_files.bytes) = (Some(Past::default()), 0);
         let text = history_files.journal()?;
         match Past::read(&text) {
             None => {
@@ -60,7 +73,7 @@ impl HistoryFiles {
                 }
             }
         }
-        Ok(history_files)
+        Ok(())
     }
 
     /// Notes a published generation.

@@ -19,6 +19,8 @@
 //!   to another program is refused.
 //! - `manifest.js`, for pages opened straight from disk, is not flushed: where a crash tears it, the next start sees that
 //!   and writes it again.
+//! - One process at a time publishes to a folder; a folder that was removed or replaced is made and filled again, and
+//!   its numbers go on.
 //! - Memory grows with the number of works (tens of bytes each, plus the manifest twice), not with the number of pixels,
 //!   but for caches with a budget and the opt-in WebP file.
 
@@ -28,6 +30,7 @@ mod drawing;
 mod files;
 mod history_files;
 mod listing;
+mod lock;
 mod lossless;
 pub mod manifest;
 pub mod names;
@@ -191,6 +194,14 @@ pub enum PublishError {
     Foreign {
         /// The file.
         path: PathBuf,
+    },
+    /// Another process publishes to the folder.
+    #[error("another mosaicd publishes to {} ({holder}): stop it, or choose another output folder", path.display())]
+    Held {
+        /// The folder.
+        path: PathBuf,
+        /// Who it is.
+        holder: String,
     },
     /// A newer mosaicd wrote this folder.
     #[error("{} has schema {found}, this mosaicd knows {}", path.display(), manifest::SCHEMA)]

@@ -10,6 +10,7 @@ use super::{
     drawing::{Artist, Drawn, preview_px},
     files::{Folder, Staged},
     listing::Listing,
+    lock::Lock,
     lossless,
     manifest::{GridSize, Manifest, MosaicFile, Quality, Region, SCHEMA, Work},
     names::{self, MosaicKind},
@@ -29,9 +30,14 @@ use crate::{
 };
 use std::path::Path;
 
-/// Writes generations to one output folder. It expects to be the only one that does.
+/// Writes generations to one output folder. It is the only one that does, see [`Lock`].
 pub struct Publisher {
     folder: Folder,
+    lock: Lock,
+    /// The highest generation published, whatever became of the folder since.
+    highest: u64,
+    /// Whether the folder was found removed, replaced or emptied since [`Publisher::take_lost`] was asked.
+    lost: bool,
     spec: OutputSpec,
     render_key: String,
     /// `None` after a failure, until the folder has been read again.
@@ -60,10 +66,15 @@ impl Publisher {
             return Err(PublishError::ViewerName { name: name.clone() });
         }
         let folder = Folder::open(output, failpoint)?;
+        // Before anything is read: what another process is writing looks like leftovers.
+        let lock = Lock::take(output)?;
         let mut retired = Retired::default();
         let state = recover(&folder, &spec, &mut retired)?;
         Ok(Self {
             folder,
+            lock,
+            highest: state.generation,
+            lost: false,
             render_key: render_key(&spec.cell, spec.jpeg),
             spec,
             state: Some(state),
@@ -104,6 +115,7 @@ impl Publisher {
         match self.attempt(state, generation, cells, now_ms) {
             Ok((state, mut published)) => {
                 self.folder.keep_fresh();
+                self.highest = self.highest.max(state.generation);
                 self.state = Some(state);
                 published.bytes = self.folder.take_bytes();
                 published.elapsed.total_ms = clock.lap();
@@ -178,11 +190,42 @@ impl Publisher {
         collect::erase(&self.folder, &mut self.retired)
     }
 
-    fn take_state(&mut self) -> Result<State, PublishError> {
-        match self.state.take() {
-            Some(state) => Ok(state),
-            None => recover(&self.folder, &self.spec, &mut self.retired),
+    /// Whether the folder was removed, replaced or emptied since this was asked last: what lay in it beside the
+    /// generations is gone, too.
+    pub fn take_lost(&mut self) -> bool {
+        std::mem::take(&mut self.lost)
+    }
+
+    /// Says that somebody removed, replaced or emptied the folder, so that it is read again.
+    fn notice_loss(&mut self) -> Result<(), PublishError> {
+        let manifest = self.manifest().is_some();
+        let emptied = manifest && !self.folder.path(names::MANIFEST).exists();
+        if !emptied && !self.folder.is_replaced() && self.lock.holds() {
+            return Ok(());
         }
+        tracing::warn!(
+            path = %self.folder.root().display(),
+            "the output folder was removed, replaced or emptied; it is made again"
+        );
+        self.lost = true;
+        self.state = None;
+        self.retired = Retired::default();
+        self.folder.reopen()?;
+        if !self.lock.holds() {
+            self.lock = Lock::take(self.folder.root())?;
+        }
+        Ok(())
+    }
+
+    fn take_state(&mut self) -> Result<State, PublishError> {
+        self.notice_loss()?;
+        let mut state = match self.state.take() {
+            Some(state) => state,
+            None => recover(&self.folder, &self.spec, &mut self.retired)?,
+        };
+        // Numbers go on, so that readers who poll see something new.
+        state.generation = state.generation.max(self.highest);
+        Ok(state)
     }
 
     fn attempt(

@@ -1,6 +1,6 @@
 //! The placed works: each with its embedding, its point and its cell, in one dense index order.
 
-use super::{Params, RebuildError};
+use super::{Departed, Params, RebuildError};
 use crate::{
     domain::{Artwork, ArtworkId, ModelId},
     grid::{Drift, Grid},
@@ -28,6 +28,10 @@ pub struct Collection {
     pub next_id: u64,
     /// Works whose embedding must be made again (damaged record, other model); their row is zero.
     pub stale: HashSet<ArtworkId>,
+    /// Works that left a short while ago.
+    pub departed: Vec<Departed>,
+    /// How long they are waited for, milliseconds; 0: not at all.
+    pub grace_ms: u64,
     pub(super) features: Matrix,
 }
 
@@ -44,6 +48,8 @@ impl Collection {
             basis: None,
             next_id: 1,
             stale: HashSet::new(),
+            departed: Vec::new(),
+            grace_ms: 0,
             features: Matrix::new(0),
         })
     }
@@ -69,6 +75,8 @@ impl Collection {
             basis,
             next_id,
             stale: HashSet::new(),
+            departed: Vec::new(),
+            grace_ms: 0,
             features,
         }
     }

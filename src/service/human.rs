@@ -64,6 +64,7 @@ fn write(out: &mut String, status: &Status, life: Life, now_ms: u64) -> fmt::Res
         (counts.failed, "failed"),
         (counts.skipped, "skipped"),
         (counts.unreadable, "unreadable"),
+        (counts.other, "other files"),
         (counts.twins, "twins (see twins.json)"),
     ] {
         if count > 0 {

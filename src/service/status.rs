@@ -117,12 +117,14 @@ pub struct Counts {
     pub pending: u64,
     /// Could not be used: [`Kind::Failed`] in [`Status::failures`].
     pub failed: u64,
-    /// Left out on purpose (links, special files): [`Kind::Skipped`].
+    /// Left out on purpose: links, named pipes and their like; [`Kind::Skipped`].
     pub skipped: u64,
     /// Files and folders that the system does not let the daemon look at: [`Kind::Unreadable`].
     pub unreadable: u64,
     /// Mistakes in the owner's files: [`Kind::Mistake`].
     pub mistakes: u64,
+    /// No pictures and not named like any: sidecars, texts, PDFs.
+    pub other: u64,
     /// In the mosaic though the same picture is there already, in another encoding or size; see `twins.json`.
     pub twins: u64,
 }
@@ -261,6 +263,7 @@ pub(crate) mod tests {
                 pending: 3,
                 failed: 2,
                 skipped: 1,
+                other: 0,
                 twins: 2,
                 ..Counts::default()
             },

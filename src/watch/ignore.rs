@@ -1,27 +1,38 @@
-//! Which names are none of our business: unfinished downloads and system litter always, more by patterns.
+//! Which files are left out: names that are never artworks, the patterns of the configuration, and the owner's files in
+//! the folders themselves.
 //!
-//! Patterns are those of gitignore(5), from the configuration and from a file [`IGNORE_FILE`] in the artwork folder.
+//! Patterns are those of gitignore(5). A file [`IGNORE_FILE`] counts for its folder and everything below; the deepest one
+//! that says something of a path wins, and the patterns of the configuration come last. A file [`NOMEDIA_FILE`] leaves its
+//! folder out with everything below, as on Android. Names are compared in Unicode's composed form.
+//!
+//! Reading these files, and what to do when one cannot be read, is `book`'s.
 
-use super::{read::read_small, roots::DESCRIPTIONS_FILE};
-use ignore::gitignore::{Gitignore, GitignoreBuilder};
-use std::ffi::OsStr;
-use std::io;
+use super::{
+    level::{Level, Said, compilable},
+    litter::litter,
+    roots::DESCRIPTIONS_FILE,
+};
+use crate::describe::text;
+use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-/// Name of the file of patterns in the artwork folder.
+/// Name of the file of patterns in a folder.
 pub const IGNORE_FILE: &str = ".mosaicignore";
-/// More than anybody writes by hand.
-const MAX_FILE_BYTES: u64 = 1 << 20;
+/// Name of the file that leaves its folder out.
+pub const NOMEDIA_FILE: &str = ".nomedia";
 
-/// What a scan leaves out. Cheap to clone.
+/// What a scan of one watched folder leaves out. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Ignore {
-    patterns: Vec<String>,
-    rules: Gitignore,
+    /// The patterns of the configuration.
+    base: Arc<Level>,
+    /// Those of the folders, by their paths below the watched folder.
+    levels: Arc<BTreeMap<PathBuf, Level>>,
 }
 
-/// Patterns that cannot be used.
+/// Patterns of the configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum IgnoreError {
@@ -30,15 +41,7 @@ pub enum IgnoreError {
     Pattern {
         /// The pattern.
         pattern: String,
-        /// What is wrong with it.
-        source: ignore::Error,
     },
-    /// The patterns make no matcher together.
-    #[error("the ignore patterns are too many or too long")]
-    Rules(#[source] ignore::Error),
-    /// The file of patterns in the artwork folder cannot be read, or is no text of at most 1 MiB.
-    #[error("cannot read {IGNORE_FILE}")]
-    File(#[source] io::Error),
 }
 
 impl Ignore {
@@ -47,143 +50,152 @@ impl Ignore {
     /// # Errors
     /// The first malformed pattern.
     pub fn new(patterns: &[String]) -> Result<Self, IgnoreError> {
-        let (ignore, errors) = Self::lenient(patterns.to_vec())?;
-        errors.into_iter().next().map_or(Ok(ignore), Err)
-    }
-
-    /// These patterns and those of the file in `root`, if there is one; read it anew before every scan.
-    ///
-    /// Malformed lines are left out and returned.
-    pub fn with_file(&self, root: &Path) -> (Self, Vec<IgnoreError>) {
-        let text = match read_file(root) {
-            Ok(Some(text)) => text,
-            Ok(None) => return (self.clone(), vec![]),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return (self.clone(), vec![]),
-            Err(error) => return (self.clone(), vec![IgnoreError::File(error)]),
+        let good = |pattern: &String| {
+            let composed = text::composed(pattern);
+            compilable(&composed).ok_or_else(|| IgnoreError::Pattern {
+                pattern: pattern.clone(),
+            })
         };
-        let patterns = self.patterns.iter().cloned();
-        let all = patterns.chain(text.lines().map(str::to_owned)).collect();
-        Self::lenient(all).unwrap_or_else(|error| (self.clone(), vec![error]))
+        let patterns = patterns.iter().map(good).collect::<Result<_, _>>()?;
+        Ok(Self {
+            base: Arc::new(Level::new(patterns, Vec::new(), false)),
+            levels: Arc::default(),
+        })
     }
 
-    fn lenient(patterns: Vec<String>) -> Result<(Self, Vec<IgnoreError>), IgnoreError> {
-        let mut builder = GitignoreBuilder::new("");
-        let mut errors = Vec::new();
-        for pattern in &patterns {
-            if let Err(source) = builder.add_line(None, pattern) {
-                let pattern = pattern.clone();
-                errors.push(IgnoreError::Pattern { pattern, source });
-            }
+    /// The same patterns of the configuration with other ones of the folders.
+    pub(super) fn with_levels(&self, levels: BTreeMap<PathBuf, Level>) -> Self {
+        Self {
+            base: Arc::clone(&self.base),
+            levels: Arc::new(levels),
         }
-        let rules = builder.build().map_err(IgnoreError::Rules)?;
-        Ok((Self { patterns, rules }, errors))
+    }
+
+    /// Takes in the patterns of a folder.
+    pub(super) fn add(&mut self, folder: PathBuf, level: Level) {
+        Arc::make_mut(&mut self.levels).insert(folder, level);
+    }
+
+    /// The patterns of the folders.
+    pub(super) fn levels(&self) -> &BTreeMap<PathBuf, Level> {
+        &self.levels
     }
 
     /// Whether to leave out the entry at `path`, relative to the artwork folder, whose folders are not left out.
     pub(super) fn leaves_out(&self, path: &Path, is_dir: bool) -> bool {
-        path.file_name().is_some_and(is_litter)
+        path.file_name().is_some_and(|name| litter(name).is_some())
             || path == Path::new(DESCRIPTIONS_FILE)
-            || self.rules.matched(path, is_dir).is_ignore()
+            || self.is_named(path, is_dir)
     }
 
     /// Whether a pattern names the file at `path` or a folder it is in; litter is named by nobody.
     pub(super) fn names(&self, path: &Path) -> bool {
         let mut within = path.ancestors().take_while(|p| !p.as_os_str().is_empty());
-        let named = |path: &Path, is_dir| self.rules.matched(path, is_dir).is_ignore();
-        within.next().is_some_and(|file| named(file, false)) || within.any(|dir| named(dir, true))
+        within.next().is_some_and(|file| self.is_named(file, false))
+            || within.any(|dir| self.is_named(dir, true))
     }
 
-    /// The patterns, without comments and empty lines.
-    pub(super) fn lines(&self) -> impl Iterator<Item = &str> {
-        let lines = self.patterns.iter().map(|line| line.trim());
-        lines.filter(|line| !line.is_empty() && !line.starts_with('#'))
+    /// Whether a folder that `path` is in has patterns that are not known, so that nothing in it may be shown anew.
+    pub(super) fn holds(&self, path: &Path) -> bool {
+        let mut folders = path.ancestors().skip(1);
+        folders.any(|folder| self.levels.get(folder).is_some_and(|level| level.hold))
+    }
+
+    fn is_named(&self, path: &Path, is_dir: bool) -> bool {
+        matches!(self.says(path, is_dir), (Said::Out(_), _))
+    }
+
+    /// What the patterns say of a path, and whose they are: a folder's, or `None` for the configuration's.
+    fn says<'a>(&self, path: &'a Path, is_dir: bool) -> (Said, Option<&'a Path>) {
+        if !self.levels.is_empty() {
+            for folder in path.ancestors().skip(1) {
+                if let Some(level) = self.levels.get(folder)
+                    && let Ok(below) = path.strip_prefix(folder)
+                {
+                    match says(level, below, is_dir) {
+                        Said::Nothing => {}
+                        said => return (said, Some(folder)),
+                    }
+                }
+            }
+        }
+        (says(&self.base, path, is_dir), None)
+    }
+
+    /// Every pattern that is in force, with the folder it counts for.
+    pub(super) fn patterns(&self) -> impl Iterator<Item = (&Path, &str)> {
+        let base = [(Path::new(""), &*self.base)].into_iter();
+        let levels = self.levels.iter();
+        let all = base.chain(levels.map(|(folder, level)| (folder.as_path(), level)));
+        all.flat_map(|(folder, level)| {
+            let patterns = level.patterns().iter();
+            patterns.map(move |pattern| (folder, pattern.as_str()))
+        })
     }
 
     /// Whether to leave out the entry at `path`, relative to the artwork folder, or one of the folders it is in.
     pub fn leaves_out_any(&self, path: &Path, is_dir: bool) -> bool {
-        let folders = path
+        self.explain(path, is_dir).is_some()
+    }
+
+    /// Why the entry at `path` or one of the folders it is in is left out; `None` if it is not. From the top down.
+    pub fn explain(&self, path: &Path, is_dir: bool) -> Option<String> {
+        let steps: Vec<&Path> = path
             .ancestors()
-            .skip(1)
-            .filter(|path| *path != Path::new(""));
-        self.leaves_out(path, is_dir) || folders.into_iter().any(|path| self.leaves_out(path, true))
+            .take_while(|step| !step.as_os_str().is_empty())
+            .collect();
+        let why = |(i, step): (usize, &&Path)| self.why(step, i > 0 || is_dir);
+        steps.iter().enumerate().rev().find_map(why)
+    }
+
+    fn why(&self, path: &Path, is_dir: bool) -> Option<String> {
+        let name = path.file_name()?;
+        let shown = path.display();
+        if let Some(why) = litter(name) {
+            return Some(format!("{shown}: {why}"));
+        }
+        if path == Path::new(DESCRIPTIONS_FILE) {
+            return Some(format!("{shown}: the table of titles, artists and links"));
+        }
+        match self.says(path, is_dir) {
+            (Said::Out(pattern), None) => Some(format!(
+                "{shown}: the pattern {pattern:?} of watch.ignore names it"
+            )),
+            (Said::Out(pattern), Some(folder)) => Some(format!(
+                "{shown}: the pattern {pattern:?} in {} names it",
+                folder.join(IGNORE_FILE).display()
+            )),
+            _ => None,
+        }
+    }
+}
+
+/// What a level says of a path in the composed form, which is the form of the patterns.
+fn says(level: &Level, path: &Path, is_dir: bool) -> Said {
+    let bytes = path.as_os_str().as_bytes();
+    match bytes.is_ascii() {
+        true => level.says(path, is_dir),
+        false => level.says(Path::new(&*text::composed_bytes(bytes)), is_dir),
     }
 }
 
 impl Default for Ignore {
     fn default() -> Self {
         Self {
-            patterns: Vec::new(),
-            rules: Gitignore::empty(),
+            base: Arc::new(Level::new(Vec::new(), Vec::new(), false)),
+            levels: Arc::default(),
         }
     }
-}
-
-/// Whether a name is hidden, a file still being copied or downloaded, or litter of a system.
-pub(super) fn is_litter(name: &OsStr) -> bool {
-    const ENDINGS: [&[u8]; 8] = [
-        b".part",
-        b".partial",
-        b".crdownload",
-        b".filepart",
-        b".download",
-        b".tmp",
-        b".temp",
-        b"~",
-    ];
-    const NAMES: [&[u8]; 8] = [
-        b"thumbs.db",
-        b"desktop.ini",
-        b"@eadir",
-        b"#recycle",
-        b"$recycle.bin",
-        b"lost+found",
-        b"__macosx",
-        b"system volume information",
-    ];
-    let name = name.as_bytes().to_ascii_lowercase();
-    name.starts_with(b".")
-        || ENDINGS.iter().any(|ending| name.ends_with(ending))
-        || NAMES.contains(&name.as_slice())
-}
-
-fn read_file(root: &Path) -> io::Result<Option<String>> {
-    let Some(bytes) = read_small(root, IGNORE_FILE, MAX_FILE_BYTES)? else {
-        return Ok(None);
-    };
-    let text = String::from_utf8(bytes);
-    let text = text.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-    Ok(Some(text))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::ffi::OsStr;
 
     fn patterns(lines: &[&str]) -> Ignore {
         let lines: Vec<_> = lines.iter().map(|&line| line.to_owned()).collect();
         Ignore::new(&lines).expect("good patterns")
-    }
-
-    #[test]
-    fn unfinished_and_hidden_names_are_left_out() {
-        let ignore = Ignore::default();
-        for name in [
-            ".a.png.Xy12",
-            "a.png.part",
-            "A.PNG.CRDOWNLOAD",
-            "a~",
-            "Thumbs.db",
-            "@eaDir",
-            "a.tmp",
-        ] {
-            assert!(ignore.leaves_out(Path::new(name), false), "{name}");
-        }
-        for name in ["a.png", "part", "tmp.png", "thumbs.db.png", "caf\u{e9}.jpg"] {
-            assert!(!ignore.leaves_out(Path::new(name), false), "{name}");
-        }
-        assert!(ignore.leaves_out_any(Path::new("a/@eaDir/b/c.png"), false));
-        let latin1 = OsStr::from_bytes(b"caf\xe9.jpg");
-        assert!(!ignore.leaves_out(Path::new(latin1), false));
     }
 
     #[test]
@@ -203,28 +215,51 @@ mod tests {
         assert!(out("a/b.gif", false) && !out("a/keep.gif", false));
         assert!(out("a/old/b.png", false) && !out("a/b.png", false));
         assert!(ignore.leaves_out_any(Path::new("drafts/x/y.png"), false));
+        assert!(ignore.leaves_out_any(Path::new("a/@eaDir/b/c.png"), false));
         let bytes = OsStr::from_bytes(b"a/caf\xe9.gif");
         assert!(ignore.leaves_out(Path::new(bytes), false));
     }
 
     #[test]
-    fn a_malformed_pattern_is_named_and_those_of_the_file_are_passed_over() {
-        let error = Ignore::new(&["a{b".to_owned()]).expect_err("malformed");
-        assert!(matches!(error, IgnoreError::Pattern { pattern, .. } if pattern == "a{b"));
-        let root = tempfile::tempdir().expect("a folder");
-        let (ignore, errors) = patterns(&["x"]).with_file(root.path());
-        assert!(errors.is_empty() && ignore.leaves_out(Path::new("x"), false));
-        std::fs::write(root.path().join(IGNORE_FILE), "a{b\ny\n").expect("file");
-        let (ignore, errors) = patterns(&["x"]).with_file(root.path());
-        assert_eq!(errors.len(), 1);
+    fn a_malformed_pattern_of_the_configuration_is_named() {
+        let error = Ignore::new(&["[z-a]".to_owned()]).expect_err("malformed");
+        assert!(matches!(error, IgnoreError::Pattern { pattern } if pattern == "[z-a]"));
+    }
+
+    #[test]
+    fn the_deepest_folder_that_says_something_wins() {
+        let level = |lines: &[&str]| {
+            let lines = lines.iter().map(|&line| line.to_owned()).collect();
+            Level::new(lines, Vec::new(), false)
+        };
+        let mut ignore = patterns(&["*.gif"]);
+        ignore.add(PathBuf::new(), level(&["*.tif", "b/"]));
+        ignore.add("a".into(), level(&["!keep.gif", "/x.png"]));
+        let out = |path: &str| ignore.leaves_out_any(Path::new(path), false);
+        assert!(out("x.gif") && out("a/x.gif") && !out("a/keep.gif") && out("keep.gif"));
+        assert!(out("a/x.tif") && out("a/x.png") && !out("x.png") && !out("a/c/x.png"));
+        assert!(out("b/keep.gif") && ignore.names(Path::new("b/c.png")));
+        let why = ignore
+            .explain(Path::new("a/x.png"), false)
+            .expect("left out");
         assert!(
-            ignore.leaves_out(Path::new("x"), false) && ignore.leaves_out(Path::new("y"), false)
+            why.contains("/x.png") && why.contains("a/.mosaicignore"),
+            "{why}"
         );
-        std::fs::write(root.path().join(IGNORE_FILE), b"\xff\xfe").expect("file");
-        let (ignore, errors) = patterns(&["x"]).with_file(root.path());
-        assert!(
-            matches!(errors[..], [IgnoreError::File(_)])
-                && ignore.leaves_out(Path::new("x"), false)
-        );
+    }
+
+    #[test]
+    fn names_are_compared_in_one_form() {
+        for pattern in ["Müller/", "Mu\u{308}ller/"] {
+            let ignore = patterns(&[pattern]);
+            for name in [
+                "Müller".as_bytes(),
+                "Mu\u{308}ller".as_bytes(),
+                b"M\xfcller",
+            ] {
+                let path = Path::new(OsStr::from_bytes(name)).join("a.png");
+                assert!(ignore.names(&path), "{pattern} {path:?}");
+            }
+        }
     }
 }

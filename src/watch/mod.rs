@@ -6,21 +6,30 @@
 //!
 //! Invariants:
 //! - No file is ever opened but in `read`, and nothing below the artwork folder is ever written.
+//! - Opting out fails closed: an ignore file that cannot be read or has just changed leaves the last good one in force.
 //! - Symbolic links are not followed, neither to folders nor to files.
 //! - A folder that cannot be read is reported; its files are unknown, not gone.
 //! - Bytes are handed on only if the file did not change while they were read.
 
+mod book;
 mod ignore;
+mod level;
+mod litter;
 mod read;
 mod root;
 mod roots;
+mod rules;
 mod scan;
 mod watcher;
+mod watches;
 
-pub use crate::domain::{Scan, SkipReason, Touch};
-pub use ignore::{IGNORE_FILE, Ignore, IgnoreError};
+pub use crate::domain::{RootId, Scan, SkipReason, Touch};
+pub use book::{Book, Trouble};
+pub use ignore::{IGNORE_FILE, Ignore, IgnoreError, NOMEDIA_FILE};
 pub use read::{ReadError, read_finished};
-pub use root::{FsKind, RootId, fs_kind, root_id};
-pub use roots::{DESCRIPTIONS_FILE, Roots, Rules, Watchers};
+pub use root::{FsKind, fs_kind, root_id};
+pub use roots::{DESCRIPTIONS_FILE, Roots, Watchers};
+pub use rules::Rules;
 pub use scan::{ScanError, scan_subtree};
 pub use watcher::{WatchError, WatchEvent, Watcher};
+pub use watches::can_watch;

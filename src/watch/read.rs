@@ -1,7 +1,8 @@
 //! Reading a file whole, and only if it is and stays the one that the scan saw; and the owner's own small files.
 
 use super::root;
-use crate::artwork::FileIdentity;
+use crate::domain::FileIdentity;
+use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, FileType, OFlags, Stat};
 use rustix::io::Errno;
 use std::fs::File;
@@ -81,26 +82,39 @@ pub fn read_finished(
 /// # Errors
 /// The system's; `InvalidInput` for what is no regular file, `FileTooLarge` for one of more than `max_bytes`.
 pub(super) fn read_small(root: &Path, name: &str, max_bytes: u64) -> io::Result<Option<Vec<u8>>> {
+    let found = read_small_at(&root::open_root(root)?, name, max_bytes)?;
+    Ok(found.map(|(bytes, _)| bytes))
+}
+
+/// Reads a small file of the owner that lies in the open `folder`, and says which file it was; `None` if there is none.
+///
+/// # Errors
+/// See [`read_small`].
+pub(super) fn read_small_at(
+    folder: &OwnedFd,
+    name: &str,
+    max_bytes: u64,
+) -> io::Result<Option<(Vec<u8>, FileIdentity)>> {
     let name = Path::new(name);
-    let is_regular = |stat: Stat| match FileType::from_raw_mode(stat.st_mode) {
+    let is_regular = |stat: &Stat| match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => Ok(()),
         _ => Err(io::Error::from(io::ErrorKind::InvalidInput)),
     };
-    let root = root::open_root(root)?;
     // A FIFO of this name must not block us, and a link not lead out of the folder.
-    match rustix::fs::statat(&root, name, AtFlags::SYMLINK_NOFOLLOW) {
+    match rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
         Err(Errno::NOENT) => return Ok(None),
-        stat => is_regular(stat?)?,
+        stat => is_regular(&stat?)?,
     }
-    let file = File::from(root::open_beneath(&root, name, OFlags::RDONLY)?);
-    is_regular(rustix::fs::fstat(&file)?)?;
+    let file = File::from(root::open_beneath(folder, name, OFlags::RDONLY)?);
+    let stat = rustix::fs::fstat(&file)?;
+    is_regular(&stat)?;
     let mut bytes = Vec::new();
     file.take(max_bytes.saturating_add(1))
         .read_to_end(&mut bytes)?;
     if bytes.len() as u64 > max_bytes {
         return Err(io::ErrorKind::FileTooLarge.into());
     }
-    Ok(Some(bytes))
+    Ok(Some((bytes, root::identity(&stat))))
 }
 
 fn check(stat: &Stat, expected: &FileIdentity) -> Result<(), ReadError> {

@@ -1,20 +1,20 @@
 //! The artwork folder itself: whether it is still the same one, what file system it is on, and opening below it.
 
-use crate::artwork::FileIdentity;
+use crate::domain::{FileIdentity, RootId};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 use std::io;
 use std::path::{Component, Path};
 
-/// Which folder a path leads to; another value means that it was replaced, mounted over or unmounted, and that a
-/// [`super::Watcher`] started before watches something else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RootId {
-    /// Device number.
-    pub dev: u64,
-    /// Inode number.
-    pub ino: u64,
+impl RootId {
+    /// The folder that this is the stat of.
+    pub(super) fn of(stat: &Stat) -> Self {
+        Self {
+            dev: stat.st_dev,
+            ino: stat.st_ino,
+        }
+    }
 }
 
 /// How far events of a file system can be trusted.
@@ -32,11 +32,7 @@ pub enum FsKind {
 /// # Errors
 /// The system's, for instance that it is not there.
 pub fn root_id(root: &Path) -> io::Result<RootId> {
-    let stat = rustix::fs::stat(root)?;
-    Ok(RootId {
-        dev: stat.st_dev,
-        ino: stat.st_ino,
-    })
+    Ok(RootId::of(&rustix::fs::stat(root)?))
 }
 
 /// What file system `root` is on, by the magic number of statfs(2).

@@ -5,13 +5,21 @@
 //! `mkdir -p`, 98 % were never reported. A thread here therefore asks notify to watch each new folder and waits until
 //! it does; only then the folder is handed out as [`WatchEvent::Subtree`], so that a scan of it misses nothing.
 //!
-//! What no event tells (a replaced or unmounted root, other machines' writes, writes through a memory map) is left to
-//! the periodic scan and to [`super::root_id`].
+//! A folder that a scan finds and nothing watches (mounted since, moved in where events were lost) is watched from then
+//! on: see [`Watcher::cover`]. What no event tells (a replaced or unmounted root, other machines' writes, writes through a
+//! memory map) is left to the periodic scan and to [`super::root_id`].
 
-use super::{DESCRIPTIONS_FILE, IGNORE_FILE, Touch, ignore::is_litter};
+use super::{
+    DESCRIPTIONS_FILE, RootId, Touch,
+    book::RULE_FILES,
+    litter::is_litter,
+    root_id,
+    watches::{Watches, watches},
+};
 use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind, RenameMode};
 use notify::{Config, Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
-use std::collections::{BTreeSet, HashMap};
+use rustix::io::Errno;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -41,8 +49,13 @@ pub enum WatchEvent {
     Subtree(PathBuf),
     /// Events were lost: scan everything.
     Lost,
-    /// One of the owner's files about all works changed, [`IGNORE_FILE`] or [`DESCRIPTIONS_FILE`]: scan everything.
-    Instructed(PathBuf),
+    /// A file of the owner changed that speaks of other files, an ignore file or [`DESCRIPTIONS_FILE`]: scan everything.
+    Instructed {
+        /// Which.
+        path: PathBuf,
+        /// Whether somebody is writing to it: it was not closed since.
+        writing: bool,
+    },
     /// The watcher sees not everything, or nothing any more: scan every few seconds, say so, and start another one
     /// when the cause may be gone.
     Failed(WatchError),
@@ -55,6 +68,12 @@ pub enum WatchError {
     /// The system's limit on watches is reached.
     #[error("too many folders to watch: raise fs.inotify.max_user_watches")]
     TooManyFolders,
+    /// The system's limit on watchers is reached.
+    #[error("too many programs of this user watch folders: raise fs.inotify.max_user_instances")]
+    TooManyWatchers,
+    /// The system took the folder and watches nothing.
+    #[error("the system does not watch {}", .0.display())]
+    Unwatched(PathBuf),
     /// The artwork folder itself was removed or renamed.
     #[error("the artwork folder was removed or renamed")]
     RootGone,
@@ -71,6 +90,10 @@ pub struct Watcher {
     notes: Arc<Mutex<Notes>>,
     /// `None` only while being dropped.
     inner: Option<Arc<Mutex<RecommendedWatcher>>>,
+    /// Hands folders to the thread that watches them.
+    new_folder: Sender<PathBuf>,
+    /// Folders that were handed out by [`Watcher::cover`] before: each is tried once.
+    tried: Mutex<HashSet<(PathBuf, RootId)>>,
 }
 
 /// What happened since the daemon asked last.
@@ -78,8 +101,8 @@ pub struct Watcher {
 struct Notes {
     paths: HashMap<PathBuf, Note>,
     lost: bool,
-    /// The owner's files that changed.
-    instructed: BTreeSet<&'static str>,
+    /// Files of the owner that changed, and whether they are being written.
+    instructed: BTreeMap<PathBuf, bool>,
     failed: Option<WatchError>,
 }
 
@@ -93,24 +116,38 @@ enum Note {
 }
 
 impl Watcher {
-    /// Starts watching `root`, an absolute path. `wake` is called, on another thread, when there is something to
-    /// [`Watcher::drain`] after there was nothing; it must not block.
+    /// Starts watching `root`, an absolute path, which may be a symbolic link: the folder that it points to now is
+    /// watched. `wake` is called, on another thread, when there is something to [`Watcher::drain`] after there was
+    /// nothing; it must not block.
+    ///
+    /// # Errors
+    /// Also when the system watches nothing though it reports no error.
     pub fn start(root: &Path, wake: impl Fn() + Send + Sync + 'static) -> Result<Self, WatchError> {
+        let of_io = |error| of_notify(notify::Error::io(error));
+        // notify does not watch what a link points to, and does not say so.
+        let root = &root.canonicalize().map_err(of_io)?;
         let notes = Arc::new(Mutex::new(Notes::default()));
         let wake = Arc::new(wake);
         let (new_folder, new_folders) = channel();
         let handler = {
             let (notes, wake, root) = (Arc::clone(&notes), Arc::clone(&wake), root.to_owned());
+            let new_folder = new_folder.clone();
             move |event| take_note(&root, event, &notes, &*wake, &new_folder)
         };
         let config = Config::default().with_follow_symlinks(false);
         let inner = RecommendedWatcher::new(handler, config).map_err(of_notify)?;
         let inner = Arc::new(Mutex::new(inner));
+        let before = watches();
         watch(&inner, root)?;
+        if !is_watched(root, before.as_ref()) {
+            return Err(WatchError::Unwatched(root.to_owned()));
+        }
         let (weak, root) = (Arc::downgrade(&inner), root.to_owned());
         let watcher = Self {
             notes: Arc::clone(&notes),
             inner: Some(inner),
+            new_folder,
+            tried: Mutex::default(),
         };
         let started = thread::Builder::new()
             .name("watch-folders".to_owned())
@@ -130,7 +167,7 @@ impl Watcher {
         let mut events: Vec<_> = failed.map(WatchEvent::Failed).into_iter().collect();
         events.extend(lost.then_some(WatchEvent::Lost));
         let instructed = instructed.into_iter();
-        events.extend(instructed.map(|name| WatchEvent::Instructed(name.into())));
+        events.extend(instructed.map(|(path, writing)| WatchEvent::Instructed { path, writing }));
         events.extend(paths.into_iter().map(|(path, note)| match note {
             Note::Touched(touch) => WatchEvent::Touched { path, touch },
             Note::Removed => WatchEvent::Removed { path },
@@ -141,6 +178,27 @@ impl Watcher {
             },
         }));
         events
+    }
+
+    /// Watches those of the folders that a scan found which nothing watches yet. Each becomes a [`WatchEvent::Subtree`].
+    pub fn cover(&self, folders: &BTreeMap<PathBuf, RootId>) {
+        let Some(watched) = watches() else {
+            return;
+        };
+        let mut tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last: Option<&Path> = None;
+        for (path, id) in folders {
+            // A folder is watched with everything below, and comes before it.
+            if watched.has(id) || last.is_some_and(|last| path.starts_with(last)) {
+                continue;
+            }
+            if tried.insert((path.clone(), *id)) {
+                tracing::debug!(path = %path.display(), "a folder was not watched; watching it");
+                // It fails only when the thread has ended, with everything else.
+                let _ = self.new_folder.send(path.clone());
+                last = Some(path);
+            }
+        }
     }
 
     /// Whether notify's thread still answers; one that is busy adding watches counts as alive.
@@ -195,6 +253,7 @@ fn take_note(
             Note::Removed
         }
         EventKind::Modify(ModifyKind::Metadata(_)) => Note::Touched(Touch::Attributes),
+        EventKind::Create(_) => Note::Touched(Touch::Made),
         _ => Note::Touched(Touch::Writing),
     };
     for path in event.paths {
@@ -209,11 +268,10 @@ fn take_note(
             }
             continue;
         }
-        let owners = [IGNORE_FILE, DESCRIPTIONS_FILE];
-        if let Some(name) = owners.into_iter().find(|name| path == Path::new(name)) {
-            note(notes, wake, |notes| {
-                notes.instructed.insert(name);
-            });
+        let name = path.file_name().and_then(|name| name.to_str());
+        let speaks = name.is_some_and(|name| RULE_FILES.contains(&name));
+        if speaks || path == Path::new(DESCRIPTIONS_FILE) {
+            note(notes, wake, |notes| notes.instruct(path, what));
         }
         if path.iter().any(is_litter) {
             continue;
@@ -272,6 +330,8 @@ impl Notes {
         // What happens within a new folder is found by its scan; attributes say less than anything else.
         let says_less = match note {
             Note::Touched(Touch::Attributes) => true,
+            // A name given to a file that somebody still writes to.
+            Note::Touched(Touch::Made) => *entry == Note::Touched(Touch::Writing),
             Note::Touched(_) => *entry == Note::Folder,
             // Noted late, by the other thread; somebody may be writing to it again.
             Note::Arrived => *entry == Note::Touched(Touch::Writing),
@@ -280,6 +340,19 @@ impl Notes {
         if !says_less || *entry == Note::Removed {
             *entry = note;
         }
+    }
+
+    fn instruct(&mut self, path: &Path, note: Note) {
+        if self.instructed.len() >= MAX_NOTES {
+            self.lost = true;
+            return;
+        }
+        let writing = self.instructed.entry(path.to_owned()).or_default();
+        *writing = match note {
+            Note::Touched(Touch::Writing | Touch::Made) => true,
+            Note::Touched(Touch::Attributes) => *writing,
+            _ => false,
+        };
     }
 
     fn is_empty(&self) -> bool {
@@ -311,9 +384,23 @@ fn watch(inner: &Mutex<RecommendedWatcher>, path: &Path) -> Result<(), WatchErro
     }
 }
 
+/// Whether the system watches a folder that it was just asked to watch; `before` are its watches until then.
+fn is_watched(folder: &Path, before: Option<&Watches>) -> bool {
+    match (before, watches(), root_id(folder)) {
+        // Where file systems are stacked, the kernel's numbers of a folder are others than those that it tells.
+        (Some(before), Some(now), Ok(id)) => now.has(&id) || now.count() > before.count(),
+        _ => true,
+    }
+}
+
 fn of_notify(error: notify::Error) -> WatchError {
+    let errno = match &error.kind {
+        notify::ErrorKind::Io(error) => error.raw_os_error().map(Errno::from_raw_os_error),
+        _ => None,
+    };
     match error.kind {
         notify::ErrorKind::MaxFilesWatch => WatchError::TooManyFolders,
+        _ if errno == Some(Errno::MFILE) => WatchError::TooManyWatchers,
         _ => WatchError::Notify(error),
     }
 }

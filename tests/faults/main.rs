@@ -25,6 +25,7 @@ mod disk;
 mod failing_disk;
 mod full_disk;
 mod hostile;
+mod owner;
 mod power_cut;
 mod soak;
 mod stopping;

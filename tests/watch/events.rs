@@ -65,7 +65,7 @@ impl Daemon {
                     let input = self.look(path);
                     self.on(input);
                 }
-                WatchEvent::Lost | WatchEvent::Instructed(_) => {
+                WatchEvent::Lost | WatchEvent::Instructed { .. } => {
                     self.rescans += 1;
                     self.on(Input::Rescan);
                 }

@@ -59,7 +59,7 @@ fn a_closed_file_is_ready_soon_and_any_other_when_stable() {
     table.touched(Path::new(A), Touch::Closed, 1_000);
     assert_eq!(ready_at(&mut table, 9_000, |_| version(1)), Some(1_300));
     assert_eq!(table.counts().settling, 0);
-    table.touched(Path::new(A), Touch::Writing, 1_000);
+    table.touched(Path::new(A), Touch::Made, 1_000);
     assert_eq!(ready_at(&mut table, 9_000, |_| version(2)), Some(3_300));
     table.found(Path::new(A), version(3), None, 1_000);
     assert_eq!(ready_at(&mut table, 9_000, |_| version(3)), Some(3_000));
@@ -69,7 +69,7 @@ fn a_closed_file_is_ready_soon_and_any_other_when_stable() {
 
 #[test]
 fn attributes_start_the_wait_again_and_no_more() {
-    for (touch, expected) in [(Touch::Closed, 1_500), (Touch::Writing, 3_500)] {
+    for (touch, expected) in [(Touch::Closed, 1_500), (Touch::Made, 3_500)] {
         let mut table = table();
         table.touched(Path::new(A), touch, 1_000);
         table.touched(Path::new(A), Touch::Attributes, 1_200);
@@ -144,7 +144,7 @@ proptest! {
     ) {
         let mut table = table();
         if writing {
-            table.touched(Path::new(A), Touch::Writing, 0);
+            table.touched(Path::new(A), Touch::Made, 0);
         } else {
             table.found(Path::new(A), version(0), None, 0);
         }

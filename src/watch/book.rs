@@ -1,0 +1,384 @@
+//! The owner's ignore files as they are believed: opting out fails closed.
+//!
+//! An ignore file may be unreadable, in another encoding, half written, empty or away for a moment while it is saved. If
+//! the daemon believed what it sees at each moment, what the file opts out would be published. So:
+//! - a file that is understood replaces its last good patterns once it has stayed the same for a while; the wait is longer
+//!   when it takes patterns back ([`STABLE`]), and longest when it is empty or gone ([`AWAY`]);
+//! - until then, and as long as a file cannot be read or understood, the last good patterns hold; what a doubtful line
+//!   may mean is left out as well;
+//! - a file that was never understood holds its folder: works in it stay as they are, and nothing new is shown.
+//!
+//! The last good patterns are kept in the state folder, so that this is true across restarts. They are written there in
+//! hexadecimal digits: they name what is to be found nowhere.
+
+use super::{
+    ignore::{IGNORE_FILE, Ignore, NOMEDIA_FILE},
+    level::{Doubt, Level, Lines},
+    read::read_small_at,
+    root::identity,
+};
+use crate::{disk, domain::FileIdentity};
+use rustix::fd::OwnedFd;
+use rustix::fs::{FileType, Stat};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::{fs, io};
+
+/// The files that speak for their folder.
+pub(super) const RULE_FILES: [&str; 2] = [IGNORE_FILE, NOMEDIA_FILE];
+/// Name of the file in the state folder.
+const FILE: &str = "rules";
+/// More than anybody writes by hand.
+const MAX_FILE_BYTES: u64 = 1 << 20;
+/// How long a file that takes patterns back must stay the same.
+const STABLE: Duration = Duration::from_secs(2);
+/// How long a file must be empty or gone: longer than programs and people take to save it.
+const AWAY: Duration = Duration::from_secs(10);
+/// A file that is open for writing is looked at again after this time.
+const WRITING: Duration = Duration::from_secs(1);
+/// Lines named for one file at most.
+const NAMED: usize = 3;
+
+/// What is believed of the ignore files of all watched folders.
+#[derive(Debug)]
+pub struct Book {
+    base: Ignore,
+    /// Where the last good patterns are kept; `None`: they are only read.
+    file: Option<PathBuf>,
+    /// How long a file that adds patterns must stay the same.
+    settle: Duration,
+    /// By the file's path, which begins with the watched folder's name.
+    entries: BTreeMap<PathBuf, Entry>,
+    unsaved: bool,
+    // Of the scan that is being made:
+    writing: BTreeSet<PathBuf>,
+    visited: BTreeSet<PathBuf>,
+    troubles: Vec<Trouble>,
+    again: Option<Duration>,
+}
+
+/// An ignore file that is not in force as it is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// The file, as a path like those of the works.
+    pub file: PathBuf,
+    /// What is wrong with it, and what holds instead.
+    pub what: String,
+}
+
+#[derive(Debug, Default)]
+struct Entry {
+    /// The last good patterns; `None` if the file was never understood.
+    good: Option<Vec<String>>,
+    /// What was seen last and since when; no identity: it was away.
+    seen: Option<(Option<FileIdentity>, Instant)>,
+}
+
+/// What an ignore file says now.
+enum Reading {
+    Away,
+    Unreadable(String),
+    Read(FileIdentity, Lines),
+}
+
+/// What is in force of one ignore file.
+#[derive(Default)]
+struct InForce {
+    patterns: Vec<String>,
+    meant: Vec<String>,
+    hold: bool,
+}
+
+impl Book {
+    /// A book that starts with what an earlier one kept in the state folder, and keeps its own there.
+    pub fn open(base: Ignore, state: &Path, settle: Duration) -> Self {
+        let mut book = Self::reading(base, state);
+        book.settle = settle;
+        book.file = Some(state.join(FILE));
+        book
+    }
+
+    /// A book that starts with what the daemon's keeps in the state folder, and keeps nothing.
+    pub fn reading(base: Ignore, state: &Path) -> Self {
+        let text = fs::read_to_string(state.join(FILE)).unwrap_or_default();
+        let entries = text.lines().filter_map(parse_entry).collect();
+        Self {
+            base,
+            file: None,
+            settle: Duration::ZERO,
+            entries,
+            unsaved: false,
+            writing: BTreeSet::new(),
+            visited: BTreeSet::new(),
+            troubles: Vec::new(),
+            again: None,
+        }
+    }
+
+    /// The patterns of the configuration.
+    pub(super) fn base(&self) -> &Ignore {
+        &self.base
+    }
+
+    /// Says which ignore files are open for writing, as far as events tell; for the next scan.
+    pub fn being_written(&mut self, writing: BTreeSet<PathBuf>) {
+        self.writing = writing;
+    }
+
+    /// A scan begins.
+    pub(super) fn begin(&mut self) {
+        self.visited.clear();
+        self.troubles.clear();
+        self.again = None;
+    }
+
+    /// A scan has ended: what is wrong, and when to scan again at the latest because something has not settled.
+    pub(super) fn end(&mut self) -> (Vec<Trouble>, Option<Duration>) {
+        if std::mem::take(&mut self.unsaved)
+            && let Some(file) = &self.file
+            && let Err(error) = self.save(file)
+        {
+            tracing::warn!(%error, path = %file.display(), "the ignore patterns could not be kept for the next start");
+            self.unsaved = true;
+        }
+        (std::mem::take(&mut self.troubles), self.again)
+    }
+
+    /// The patterns of one folder, whose path begins with the watched folder's name; `stats` are those of its
+    /// [`RULE_FILES`]. `None` if it has none.
+    pub(super) fn level(
+        &mut self,
+        opened: &OwnedFd,
+        folder: &Path,
+        stats: [Option<Stat>; 2],
+        changed: SystemTime,
+    ) -> Option<Level> {
+        self.visited.insert(folder.to_owned());
+        let mut level = InForce::default();
+        for (name, stat) in RULE_FILES.into_iter().zip(stats) {
+            let file = folder.join(name);
+            if stat.is_none() && !self.entries.contains_key(&file) {
+                continue;
+            }
+            let reading = read(opened, name, stat);
+            let found = self.believe(file, reading, changed);
+            level.patterns.extend(found.patterns);
+            level.meant.extend(found.meant);
+            level.hold |= found.hold;
+        }
+        let silent = level.patterns.is_empty() && level.meant.is_empty() && !level.hold;
+        let there = stats.iter().any(Option::is_some);
+        (!silent || there).then(|| {
+            let mut level = Level::new(level.patterns, level.meant, level.hold);
+            level.seen = stats.map(|stat| stat.map(|stat| identity(&stat)));
+            level
+        })
+    }
+
+    /// The last good patterns of folders below `root` that this scan has not reached; those that `is_gone` are forgotten.
+    pub(super) fn unreached(
+        &mut self,
+        root: &Path,
+        is_gone: impl Fn(&Path) -> bool,
+    ) -> BTreeMap<PathBuf, Level> {
+        let mut patterns: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
+        let mut gone = Vec::new();
+        for (file, entry) in &self.entries {
+            let Some(folder) = file
+                .parent()
+                .filter(|folder| !self.visited.contains(*folder))
+            else {
+                continue;
+            };
+            let Ok(below) = folder.strip_prefix(root) else {
+                continue;
+            };
+            match is_gone(below) {
+                true => gone.push(file.clone()),
+                false => {
+                    let all = patterns.entry(below.to_owned()).or_default();
+                    all.extend(entry.good.iter().flatten().cloned());
+                }
+            }
+        }
+        for file in gone {
+            self.unsaved |= self.entries.remove(&file).is_some();
+        }
+        let level = |(folder, patterns)| (folder, Level::new(patterns, Vec::new(), false));
+        patterns.into_iter().map(level).collect()
+    }
+
+    /// What is in force of a file that says this now; `changed` is when its folder was changed last.
+    fn believe(&mut self, file: PathBuf, reading: Reading, changed: SystemTime) -> InForce {
+        let entry = self.entries.entry(file.clone()).or_default();
+        let seen = match &reading {
+            Reading::Read(seen, _) => Some(*seen),
+            _ => None,
+        };
+        let now = Instant::now();
+        let observed = match &entry.seen {
+            Some((before, since)) if *before == seen => now.duration_since(*since),
+            _ => {
+                entry.seen = Some((seen, now));
+                Duration::ZERO
+            }
+        };
+        let kept = entry.good.clone();
+        let mut found = InForce {
+            hold: kept.is_none(),
+            ..InForce::default()
+        };
+        let instead = match kept.is_some() {
+            true => "its last good patterns hold",
+            false => "nothing in its folder is shown anew",
+        };
+        let (what, wait) = match reading {
+            Reading::Away if kept.is_none() => {
+                self.entries.remove(&file);
+                return InForce::default();
+            }
+            Reading::Away => match AWAY.checked_sub(observed.max(age_of(changed))) {
+                None | Some(Duration::ZERO) => {
+                    self.entries.remove(&file);
+                    self.unsaved = true;
+                    return InForce::default();
+                }
+                Some(rest) => (Some("is not there any more".to_owned()), Some(rest)),
+            },
+            Reading::Unreadable(why) => (Some(why), None),
+            Reading::Read(_, lines) if !lines.doubts.is_empty() => {
+                found.meant = lines.patterns;
+                (Some(told(&lines.doubts)), None)
+            }
+            Reading::Read(seen, lines) => {
+                let patterns = lines.patterns;
+                if kept.as_ref() == Some(&patterns) {
+                    found.patterns = patterns;
+                    return found;
+                }
+                let all_kept = kept.iter().flatten().all(|line| patterns.contains(line));
+                let wait = match (all_kept, patterns.is_empty()) {
+                    (true, _) => self.settle,
+                    (false, true) => AWAY.max(self.settle),
+                    (false, false) => STABLE.max(self.settle),
+                };
+                let open = self.writing.contains(&file);
+                match wait.checked_sub(observed.max(age_of(changed_at(&seen)))) {
+                    None | Some(Duration::ZERO) if !open => {
+                        entry.good = Some(patterns.clone());
+                        self.unsaved = true;
+                        return InForce {
+                            patterns,
+                            ..InForce::default()
+                        };
+                    }
+                    _ if open => (None, Some(WRITING)),
+                    rest => (
+                        patterns.is_empty().then(|| "is empty".to_owned()),
+                        rest.filter(|rest| !rest.is_zero()),
+                    ),
+                }
+            }
+        };
+        if let Some(rest) = wait {
+            self.again = Some(self.again.map_or(rest, |again| again.min(rest)));
+        }
+        if let Some(what) = what {
+            let what = match wait {
+                Some(rest) => format!("{what}; {instead} for {} s more", rest.as_secs() + 1),
+                None => format!("{what}; {instead}"),
+            };
+            self.troubles.push(Trouble { file, what });
+        }
+        found.patterns = kept.unwrap_or_default();
+        found
+    }
+
+    fn save(&self, file: &Path) -> io::Result<()> {
+        let line = |(path, entry): (&PathBuf, &Entry)| {
+            let good = entry.good.as_ref()?;
+            let (path, good) = (path.as_os_str().as_bytes(), good.join("\n"));
+            Some(format!("{} {}\n", hex(path), hex(good.as_bytes())))
+        };
+        let text: String = self.entries.iter().filter_map(line).collect();
+        disk::replace_durably(file, &text)
+    }
+}
+
+/// Reads an ignore file of an open folder.
+fn read(folder: &OwnedFd, name: &str, stat: Option<Stat>) -> Reading {
+    let Some(stat) = stat else {
+        return Reading::Away;
+    };
+    let seen = identity(&stat);
+    if name == NOMEDIA_FILE {
+        let patterns = vec!["*".to_owned()];
+        let doubts = Vec::new();
+        return Reading::Read(seen, Lines { patterns, doubts });
+    }
+    let unreadable = |what: &str| Reading::Unreadable(what.to_owned());
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => {}
+        FileType::Symlink => return unreadable("is a symbolic link, which is not followed"),
+        FileType::Directory => return unreadable("is a folder"),
+        _ => return unreadable("is no ordinary file"),
+    }
+    match read_small_at(folder, name, MAX_FILE_BYTES) {
+        Ok(Some((bytes, read))) if read == seen => Reading::Read(seen, Lines::read(&bytes)),
+        // It changed meanwhile: what it is now counts from now on.
+        Ok(Some((bytes, read))) => Reading::Read(read, Lines::read(&bytes)),
+        Ok(None) => Reading::Away,
+        Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+            unreadable("is larger than 1 MiB")
+        }
+        Err(error) => Reading::Unreadable(format!("cannot be read ({error})")),
+    }
+}
+
+/// What is doubtful, in one line.
+fn told(doubts: &[Doubt]) -> String {
+    let named = doubts.iter().take(NAMED);
+    let named: Vec<_> = named
+        .map(|doubt| format!("line {} {}", doubt.line, doubt.what))
+        .collect();
+    let more = match doubts.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    format!("is not understood: {}{more}", named.join(", "))
+}
+
+/// When a file was changed last by the wall clock, whatever was set on it.
+fn changed_at(seen: &FileIdentity) -> SystemTime {
+    let ns = u64::try_from(seen.mtime_ns.max(seen.ctime_ns)).unwrap_or(0);
+    UNIX_EPOCH + Duration::from_nanos(ns)
+}
+
+/// How long ago that was; a time in the future tells nothing.
+fn age_of(then: SystemTime) -> Duration {
+    SystemTime::now().duration_since(then).unwrap_or_default()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digits = text.as_bytes().chunks(2);
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    digits.map(byte).collect()
+}
+
+fn parse_entry(line: &str) -> Option<(PathBuf, Entry)> {
+    let (path, patterns) = line.split_once(' ')?;
+    let patterns = String::from_utf8(unhex(patterns)?).ok()?;
+    let good = patterns.lines().map(str::to_owned).collect();
+    let entry = Entry {
+        good: Some(good),
+        seen: None,
+    };
+    Some((OsString::from_vec(unhex(path)?).into(), entry))
+}
