@@ -4,6 +4,7 @@ use super::{Event, background::Found, serving::Encoders, wall_ms};
 use crate::{
     config::Config,
     describe::Mistake,
+    disk,
     domain::{Job, Refusal, Report, Retry, SkipReason, manifest::GridSize},
     pipeline::portable,
     plan::Plan,
@@ -324,9 +325,8 @@ impl<'a> Reporter<'a> {
             Err(error) => {
                 tracing::debug!(%error, "the status cannot be written into the output");
                 self.unwritten = Some(error.to_string());
-                let new = self.aside.with_extension("new");
-                let aside = fs::write(&new, self.status.to_json());
-                if let Err(error) = aside.and_then(|()| fs::rename(&new, &self.aside)) {
+                let (draft, text) = (self.aside.with_extension("new"), self.status.to_json());
+                if let Err(error) = disk::replace(&self.aside, &draft, text.as_bytes()) {
                     tracing::debug!(%error, "nor into the state folder");
                 }
             }

@@ -3,8 +3,7 @@
 use super::{chain, rooms};
 use crate::{
     config::{Config, WatchMode},
-    describe,
-    parameters,
+    describe, parameters,
     pipeline::portable,
     watch::{Book, FsKind, Ignore, Scan, can_watch, fs_kind},
 };

@@ -81,7 +81,9 @@ impl Pipeline {
         let noted = match named {
             [] if !path.exists() => return,
             [] => fs::remove_file(&path),
-            named => disk::replace_durably(&path, &format!("{} {}\n", digest_of(named), named.len())),
+            named => {
+                disk::replace_durably(&path, &format!("{} {}\n", digest_of(named), named.len()))
+            }
         };
         if let Err(error) = noted {
             tracing::debug!(%error, path = OPT_OUT_HELD, "cannot be written");
