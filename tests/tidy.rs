@@ -37,7 +37,7 @@ const ROOMS: &[(&str, bool, &[&str])] = &[
     ("regions", PURE, &["domain", "embed", "matrix"]),
     ("vectors", SHELL, &["artwork", "embed", "matrix"]),
     ("store", SHELL, &["artwork", "disk", "domain", "embed"]),
-    ("watch", SHELL, &["artwork", "describe", "domain"]),
+    ("watch", SHELL, &["describe", "disk", "domain"]),
     (
         "publish",
         SHELL,
@@ -75,6 +75,7 @@ const ROOMS: &[(&str, bool, &[&str])] = &[
         "daemon",
         SHELL,
         &[
+            "artwork",
             "cells",
             "config",
             "describe",

@@ -91,10 +91,6 @@ impl Folder {
         Ok(())
     }
 
-    pub(super) fn root(&self) -> &Path {
-        &self.root
-    }
-
     pub(super) fn set_failpoint(&mut self, failpoint: Option<Failpoint>) {
         self.failpoint = failpoint;
     }

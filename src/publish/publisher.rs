@@ -22,6 +22,8 @@ use super::{
     recover::{State, recover, render_key},
     stable,
 };
+mod loss;
+
 use crate::{
     cells::{self, CellError, CellStore},
     domain::ModelId,
@@ -80,17 +82,6 @@ impl Publisher {
             state: Some(state),
             retired,
         })
-    }
-
-    /// Sets or clears the failpoint, for tests of faults.
-    pub fn set_failpoint(&mut self, failpoint: Option<Failpoint>) {
-        self.folder.set_failpoint(failpoint);
-    }
-
-    /// Number of the published generation; 0 before the first.
-    pub fn generation(&self) -> u64 {
-        let manifest = self.manifest();
-        manifest.map_or(0, |manifest| manifest.generation)
     }
 
     /// The published manifest, if there is one and no publish has failed since it was read.
@@ -188,44 +179,6 @@ impl Publisher {
         let state = self.take_state()?;
         self.state = Some(state);
         collect::erase(&self.folder, &mut self.retired)
-    }
-
-    /// Whether the folder was removed, replaced or emptied since this was asked last: what lay in it beside the
-    /// generations is gone, too.
-    pub fn take_lost(&mut self) -> bool {
-        std::mem::take(&mut self.lost)
-    }
-
-    /// Says that somebody removed, replaced or emptied the folder, so that it is read again.
-    fn notice_loss(&mut self) -> Result<(), PublishError> {
-        let manifest = self.manifest().is_some();
-        let emptied = manifest && !self.folder.path(names::MANIFEST).exists();
-        if !emptied && !self.folder.is_replaced() && self.lock.holds() {
-            return Ok(());
-        }
-        tracing::warn!(
-            path = %self.folder.root().display(),
-            "the output folder was removed, replaced or emptied; it is made again"
-        );
-        self.lost = true;
-        self.state = None;
-        self.retired = Retired::default();
-        self.folder.reopen()?;
-        if !self.lock.holds() {
-            self.lock = Lock::take(self.folder.root())?;
-        }
-        Ok(())
-    }
-
-    fn take_state(&mut self) -> Result<State, PublishError> {
-        self.notice_loss()?;
-        let mut state = match self.state.take() {
-            Some(state) => state,
-            None => recover(&self.folder, &self.spec, &mut self.retired)?,
-        };
-        // Numbers go on, so that readers who poll see something new.
-        state.generation = state.generation.max(self.highest);
-        Ok(state)
     }
 
     fn attempt(

@@ -21,6 +21,7 @@ mod roots;
 mod rules;
 mod scan;
 mod watcher;
+mod watchers;
 mod watches;
 
 pub use crate::domain::{RootId, Scan, SkipReason, Touch};
@@ -28,8 +29,9 @@ pub use book::{Book, Trouble};
 pub use ignore::{IGNORE_FILE, Ignore, IgnoreError, NOMEDIA_FILE};
 pub use read::{ReadError, read_finished};
 pub use root::{FsKind, fs_kind, root_id};
-pub use roots::{DESCRIPTIONS_FILE, Roots, Watchers};
+pub use roots::{DESCRIPTIONS_FILE, Roots};
 pub use rules::Rules;
 pub use scan::{ScanError, scan_subtree};
 pub use watcher::{WatchError, WatchEvent, Watcher};
+pub use watchers::Watchers;
 pub use watches::can_watch;
