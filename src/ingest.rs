@@ -11,8 +11,8 @@
 
 use crate::{
     artwork::{
+        cell::{self, CellSpec},
         decode::{self, DecodeError, DecodeLimits},
-        tile::{self, TileSpec},
     },
     cells::{CellError, CellStore},
     domain::{ContentHash, Job, Outcome, Refusal, Retry, chain},
@@ -54,7 +54,7 @@ pub struct Ingest {
     /// Decoding limits.
     pub limits: DecodeLimits,
     /// What decides a cell's pixels.
-    pub tile: TileSpec,
+    pub cell: CellSpec,
     /// The encoder of the mosaic.
     pub encoder: Arc<dyn Encoder>,
     /// The encoder that is to take over: it embeds whatever is read, too.
@@ -259,7 +259,7 @@ impl Ingest {
         drop(bytes);
         if !self.cells.contains(&hash) {
             self.cells
-                .put(&hash, &tile::prepare(&picture, &self.tile))
+                .put(&hash, &cell::prepare(&picture, &self.cell))
                 .map_err(cell)?;
         }
         let inputs = Inputs {

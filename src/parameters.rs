@@ -117,7 +117,7 @@ pub fn output_spec(config: &Config) -> OutputSpec {
         title: config.page.title.clone(),
         link: (!config.page.link.is_empty()).then(|| config.page.link.clone()),
         folders: folder_titles(config),
-        cell: config.tile_spec(),
+        cell: config.cell_spec(),
         jpeg: JpegSpec {
             quality: mosaic.quality,
             subsampling: match mosaic.subsampling {

@@ -84,9 +84,10 @@ pub fn apply(
     rebuilt.changed = matched.changed.len() as u32;
     rebuilt.added = matched.new.len() as u32;
 
-    let mut arrivals: Vec<(Artwork, Vec<f32>)> = Vec::new();
+    type Embedded = (Artwork, Vec<f32>);
+    let mut arrivals: Vec<Embedded> = Vec::new();
     // Works that come back, with the cells that they had.
-    let mut returning: Vec<((Artwork, Vec<f32>), (u32, u32))> = Vec::new();
+    let mut returning: Vec<(Embedded, (u32, u32))> = Vec::new();
     for (i, arrival) in matched.changed {
         let Artwork { id, added_ms, .. } = collection.works[i];
         collection.stale.remove(&id);

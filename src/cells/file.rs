@@ -4,7 +4,7 @@
 //! Where files lie, and which are cached, is the door's business. Invariant: pixels that do not match their checksum are
 //! never returned.
 
-use crate::{artwork::tile::Cell, render::mips::mips};
+use crate::{artwork::cell::Cell, render::mips::mips};
 use std::{fs::File, io, os::unix::fs::FileExt, path::Path};
 
 const MAGIC: [u8; 4] = *b"mcel";

@@ -9,7 +9,7 @@
 mod file;
 
 use crate::{
-    artwork::tile::{Cell, Fit, TileSpec},
+    artwork::cell::{Cell, CellSpec, Fit},
     disk::{self, Action, flush, syncfs_flushes},
     domain::ContentHash,
 };
@@ -56,7 +56,7 @@ pub enum CellError {
     },
 }
 
-/// Prepared cells of one [`TileSpec`]. All methods take `&self` and may be called from many threads.
+/// Prepared cells of one [`CellSpec`]. All methods take `&self` and may be called from many threads.
 pub struct CellStore {
     dir: PathBuf,
     key: String,
@@ -79,7 +79,7 @@ struct Cache {
 impl CellStore {
     /// Opens (or makes) the cells of a spec below `dir`. Fails on a cell that is no power of two from 16 to 1024, and
     /// when the folder cannot be made.
-    pub fn open(dir: &Path, spec: &TileSpec) -> Result<Self, CellError> {
+    pub fn open(dir: &Path, spec: &CellSpec) -> Result<Self, CellError> {
         check_px(spec.px)?;
         let key = spec_key(spec);
         let store = Self {
@@ -266,7 +266,7 @@ pub fn check_px(px: u32) -> Result<(), CellError> {
 }
 
 /// A folder name for everything except the picture that decides a cell's pixels.
-pub fn spec_key(spec: &TileSpec) -> String {
+pub fn spec_key(spec: &CellSpec) -> String {
     let fit = match spec.fit {
         Fit::Cover => "cover",
         Fit::PreCrop => "pre-crop",
@@ -319,8 +319,8 @@ mod tests {
     use super::*;
     use crate::render::mips::mips;
 
-    fn spec(px: u32) -> TileSpec {
-        TileSpec {
+    fn spec(px: u32) -> CellSpec {
+        CellSpec {
             px,
             fit: Fit::PreCrop,
             background: [0, 16, 255],

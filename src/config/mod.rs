@@ -30,7 +30,7 @@ pub use operate::{OnPublish, StatusFiles};
 pub use picture::{Colour, Mosaic, Subsampling, Tile};
 pub use read::ConfigError;
 
-use crate::{artwork::tile::TileSpec, service::telemetry::LogFormat};
+use crate::{artwork::cell::CellSpec, service::telemetry::LogFormat};
 use serde::{Deserialize, Serialize};
 
 /// The commented default file, printed by `mosaicd config init`.
@@ -100,8 +100,8 @@ impl Config {
     }
 
     /// What decides a cell's pixels.
-    pub fn tile_spec(&self) -> TileSpec {
-        TileSpec {
+    pub fn cell_spec(&self) -> CellSpec {
+        CellSpec {
             px: self.tile.size_px,
             fit: self.tile.fit,
             background: self.tile.background.0,

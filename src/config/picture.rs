@@ -1,6 +1,6 @@
 //! The sections about pixels and files: `[tile]` and `[mosaic]`. Their bounds are `check`'s.
 
-use crate::artwork::tile::Fit;
+use crate::artwork::cell::Fit;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 

@@ -4,7 +4,6 @@ use super::{Event, background::Found, on_publish::Hook, serving::Encoders, wall_
 use crate::{
     config::Config,
     describe::Mistake,
-    disk,
     domain::{Job, Refusal, Report, Retry, SkipReason, manifest::GridSize},
     pipeline::portable,
     plan::Plan,

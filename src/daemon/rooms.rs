@@ -47,7 +47,7 @@ impl Rooms {
         let attempts = state.join("attempting");
         let attempts = Attempts::open(&attempts)
             .map_err(system(format!("cannot use {}", attempts.display())))?;
-        let cells = CellStore::open(&state.join("cells"), &config.tile_spec())?;
+        let cells = CellStore::open(&state.join("cells"), &config.cell_spec())?;
         let (cells, attempts) = (Arc::new(cells), Arc::new(attempts));
         let output = &config.folders.output;
         let publisher = Publisher::open(output, parameters::output_spec(config))?;
@@ -67,7 +67,7 @@ impl Rooms {
             roots: parameters::roots(config),
             max_file_bytes: config.decode.max_file_mb << 20,
             limits: parameters::decode_limits(config),
-            tile: config.tile_spec(),
+            cell: config.cell_spec(),
             encoder: serving.clone(),
             next: next.clone(),
             store: store.clone(),

@@ -65,7 +65,7 @@ fn utf16(bytes: &[u8]) -> Option<String> {
                 at.filter(|&&byte| byte == 0).count()
             };
             let (even, odd) = (zeros(0), zeros(1));
-            if bytes.len() % 2 != 0 || 4 * even.max(odd) < bytes.len() || even == odd {
+            if !bytes.len().is_multiple_of(2) || 4 * even.max(odd) < bytes.len() || even == odd {
                 return None;
             }
             odd > even

@@ -44,7 +44,7 @@ impl Grid {
         if self.is_empty() || p.method == Method::Rows || points.len() > self.len() {
             return self.afresh(z, points, p);
         }
-        Ok(self.from_homes(z, points, RADIUS, p))
+        Ok(self.sort_from_homes(z, points, RADIUS, p))
     }
 
     /// Takes many new items in together with a new arrangement of all.
@@ -58,10 +58,10 @@ impl Grid {
         let share = 4.0 * (points.len() - self.len()) as f32 / points.len() as f32;
         let fidelity = p.map_fidelity.max(2.0);
         let radius = cols.max(rows) as f32 / fidelity * share.min(1.0);
-        self.from_homes(z, points, radius.max(RADIUS), p)
+        self.sort_from_homes(z, points, radius.max(RADIUS), p)
     }
 
-    fn from_homes(
+    fn sort_from_homes(
         &mut self,
         z: &Matrix,
         points: &[[f32; 2]],

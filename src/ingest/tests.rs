@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    artwork::{decode::Picture, tile::Fit},
+    artwork::{cell::Fit, decode::Picture},
     domain::{FileIdentity, ModelId},
     store::SledStore,
 };
@@ -98,7 +98,7 @@ fn ingest(fake: Fake, widths: &[u32], threads: usize, mut seen: impl FnMut(&Outc
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (root, state) = (folder.path().join("art"), folder.path().join("state"));
     fs::create_dir_all(&root).expect("writable");
-    let tile = TileSpec {
+    let cell = CellSpec {
         px: 16,
         fit: Fit::Cover,
         background: [0; 3],
@@ -129,9 +129,9 @@ fn ingest(fake: Fake, widths: &[u32], threads: usize, mut seen: impl FnMut(&Outc
         encoder: Arc::new(fake),
         next: None,
         store: Arc::new(SledStore::open(&state).expect("a store").store),
-        cells: Arc::new(CellStore::open(&state.join("cells"), &tile).expect("cells")),
+        cells: Arc::new(CellStore::open(&state.join("cells"), &cell).expect("cells")),
         attempts: Arc::new(Attempts::open(&state.join("attempting")).expect("a folder")),
-        tile,
+        cell,
         stop: Arc::default(),
     };
     let (send, outcomes) = unbounded();

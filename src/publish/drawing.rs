@@ -14,7 +14,7 @@ use super::{
     spliced::{self, Job, Source, Spliced},
 };
 use crate::{
-    artwork::{ContentHash, tile::Cell},
+    artwork::{ContentHash, cell::Cell},
     render::{
         jpeg::{Frame, encode_segment},
         mips::resize,

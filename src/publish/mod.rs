@@ -45,7 +45,7 @@ mod spliced;
 mod stable;
 
 use crate::{
-    artwork::tile::TileSpec,
+    artwork::cell::CellSpec,
     cells::{CellError, CellStore},
     domain::{ArtworkId, ContentHash, ModelId},
     render::jpeg::{BROWSER_MAX_SIDE, JpegError, JpegSpec},
@@ -64,7 +64,7 @@ pub struct OutputSpec {
     /// Title of the page.
     pub title: String,
     /// How cells are prepared; `px` must be a power of two from 16 to 1024.
-    pub cell: TileSpec,
+    pub cell: CellSpec,
     /// How tiles and the mosaic are encoded.
     pub jpeg: JpegSpec,
     /// Whether to write `mosaic.jpg`, which every change writes again; the viewer needs it where there is no pyramid.
@@ -95,7 +95,7 @@ impl Default for OutputSpec {
     fn default() -> Self {
         Self {
             title: "Mosaic".to_owned(),
-            cell: TileSpec {
+            cell: CellSpec {
                 px: 128,
                 fit: Default::default(),
                 background: [0x11; 3],

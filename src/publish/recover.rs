@@ -16,7 +16,7 @@ use super::{
     stable,
 };
 use crate::{
-    artwork::tile::TileSpec,
+    artwork::cell::CellSpec,
     disk,
     render::{
         RENDER_VERSION,
@@ -55,7 +55,7 @@ pub(super) struct State {
 }
 
 /// Everything except the artworks that decides the published pixels.
-pub(super) fn render_key(cell: &TileSpec, jpeg: JpegSpec) -> String {
+pub(super) fn render_key(cell: &CellSpec, jpeg: JpegSpec) -> String {
     let subsampling = match jpeg.subsampling {
         Subsampling::S420 => "420",
         Subsampling::S444 => "444",

@@ -9,7 +9,7 @@
 //!
 //! Invariant: the spliced file's pixels equal those of a whole encode, bit for bit.
 
-use crate::artwork::tile::Cell;
+use crate::artwork::cell::Cell;
 use jpeg_encoder::{ChromaSubsamplingMethod, ColorType, Encoder, EncodingError, SamplingFactor};
 use serde::{Deserialize, Serialize};
 

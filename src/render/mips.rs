@@ -2,7 +2,7 @@
 //!
 //! Halving is exact integer arithmetic (mean of four, rounded), so a pyramid built in any order has the same bits.
 
-use crate::artwork::{resize::resized_square, tile::Cell};
+use crate::artwork::{cell::Cell, resize::resized_square};
 
 /// All mips of a cell from 1 px up to its own side, each `side × side × 3` bytes; the side must be a power of two.
 pub fn mips(cell: &Cell) -> Vec<Vec<u8>> {

@@ -12,7 +12,7 @@ use super::{
     pyramid::{Level, Rect, Scale, TILE_SIZE},
     tile::Raster,
 };
-use crate::artwork::tile::Cell;
+use crate::artwork::cell::Cell;
 use std::ops::Range;
 
 /// The least side of a block, pixels, unless a cut tile has room for whole MCUs only.

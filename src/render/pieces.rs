@@ -179,7 +179,7 @@ impl IndexReader {
 mod tests {
     use super::super::jpeg::{Subsampling, encode_segment, splice};
     use super::*;
-    use crate::artwork::tile::Cell;
+    use crate::artwork::cell::Cell;
 
     fn spliced(cols: u32, rows: u32) -> (Frame, Vec<u8>) {
         let px = 32;

@@ -18,8 +18,8 @@ use image::{ExtendedColorType, ImageEncoder, codecs::jpeg::JpegEncoder, codecs::
 use mosaicd::{
     artwork::{
         FileIdentity,
+        cell::{CellSpec, Fit},
         decode::{DecodeLimits, decode},
-        tile::{Fit, TileSpec},
     },
     cells::CellStore,
     demo,
@@ -127,7 +127,7 @@ fn job(root: &Path, path: &Path) -> Job {
 /// Ingests the jobs into a fresh state folder and says when each was durable.
 fn ingest(encoder: &Arc<dyn Encoder>, root: &Path, jobs: &[Job]) -> Vec<(PathBuf, Duration)> {
     let state = tempfile::tempdir().unwrap();
-    let tile = TileSpec {
+    let cell = CellSpec {
         px: 128,
         fit: Fit::Cover,
         background: [17; 3],
@@ -140,9 +140,9 @@ fn ingest(encoder: &Arc<dyn Encoder>, root: &Path, jobs: &[Job]) -> Vec<(PathBuf
         encoder: encoder.clone(),
         next: None,
         store: Arc::new(SledStore::open(state.path()).unwrap().store),
-        cells: Arc::new(CellStore::open(&state.path().join("cells"), &tile).unwrap()),
+        cells: Arc::new(CellStore::open(&state.path().join("cells"), &cell).unwrap()),
         attempts: Arc::new(Attempts::open(&state.path().join("attempting")).unwrap()),
-        tile,
+        cell,
         stop: Arc::default(),
     };
     let (send, outcomes) = unbounded();

@@ -11,8 +11,8 @@ use image::{ImageDecoder, ImageReader};
 use mosaicd::{
     artwork::{
         ArtworkId, ContentHash,
+        cell::{Cell, CellSpec, Fit, prepare},
         decode::{DecodeLimits, decode},
-        tile::{Cell, Fit, TileSpec, prepare},
     },
     cells::CellStore,
     publish::{Elapsed, Generation, OutputSpec, Published, Publisher, manifest::Work},
@@ -46,7 +46,7 @@ impl Kind {
 
 fn spec(kind: Kind) -> OutputSpec {
     OutputSpec {
-        cell: TileSpec {
+        cell: CellSpec {
             px: PX,
             fit: Fit::Cover,
             background: [17; 3],

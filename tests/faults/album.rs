@@ -1,6 +1,6 @@
 //! Pictures that are cheap to make and known by their hash, and a folder of them that somebody works in.
 
-use mosaicd::artwork::{ContentHash, tile::TileSpec};
+use mosaicd::artwork::{ContentHash, cell::CellSpec};
 use std::{
     collections::HashMap,
     fs,
@@ -61,14 +61,14 @@ impl Album {
     }
 
     /// The cell that content should be shown as, RGB row by row; `None` if nobody handed it out.
-    pub fn cell(&self, hash: &ContentHash, spec: &TileSpec) -> Option<Vec<u8>> {
+    pub fn cell(&self, hash: &ContentHash, spec: &CellSpec) -> Option<Vec<u8>> {
         let rgba = image::DynamicImage::ImageRgb8(drawing(*self.by_hash.get(hash)?)).to_rgba8();
         let picture = mosaicd::artwork::decode::Picture {
             width: rgba.width(),
             height: rgba.height(),
             rgba: rgba.into_raw(),
         };
-        Some(mosaicd::artwork::tile::prepare(&picture, spec).rgb)
+        Some(mosaicd::artwork::cell::prepare(&picture, spec).rgb)
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
 use mosaicd::{
     artwork::{
         ContentHash,
-        tile::{Fit, TileSpec},
+        cell::{CellSpec, Fit},
     },
     embed::{EncoderSpec, ModelId},
     publish::manifest::Manifest,
@@ -47,7 +47,7 @@ pub fn agree(site: &Site, album: &Album) -> Manifest {
     placed(&manifest);
     let picture = mosaic(site, &manifest);
     let px = manifest.grid.cell_px;
-    let spec = TileSpec {
+    let spec = CellSpec {
         px,
         fit: Fit::Cover,
         background: [0x10, 0x12, 0x16],

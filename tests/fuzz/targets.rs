@@ -3,8 +3,8 @@
 
 use mosaicd::{
     artwork::{
+        cell::{CellSpec, Fit, prepare},
         decode::{DecodeLimits, decode, footprint},
-        tile::{Fit, TileSpec, prepare},
     },
     config::Config,
     embed::{Encoder, EncoderSpec, ModelId},
@@ -68,7 +68,7 @@ pub fn manifest(bytes: &[u8]) {
     fs::write(folder.path().join("manifest.json"), bytes).expect("written");
     fs::write(folder.path().join("latest.json"), bytes).expect("written");
     let spec = OutputSpec {
-        cell: TileSpec {
+        cell: CellSpec {
             px: 16,
             ..OutputSpec::default().cell
         },
@@ -88,7 +88,7 @@ pub fn config(bytes: &[u8]) {
         Ok(config) => {
             let config = config.absolute();
             let _ = (
-                config.tile_spec(),
+                config.cell_spec(),
                 mosaicd::parameters::params(&config).key(),
             );
         }
@@ -159,7 +159,7 @@ pub fn decode_picture(bytes: &[u8]) {
         "{expected} bytes were expected for {pixels} pixels"
     );
     for (px, fit) in [(16, Fit::Cover), (32, Fit::Letterbox), (16, Fit::PreCrop)] {
-        let spec = TileSpec {
+        let spec = CellSpec {
             px,
             fit,
             background: [1, 2, 3],

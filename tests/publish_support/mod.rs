@@ -4,7 +4,7 @@
 use mosaicd::{
     artwork::{
         ArtworkId, ContentHash,
-        tile::{Cell, Fit, TileSpec},
+        cell::{Cell, CellSpec, Fit},
     },
     cells::CellStore,
     publish::{
@@ -24,7 +24,7 @@ use std::{
 pub fn spec() -> OutputSpec {
     OutputSpec {
         title: "Test".to_owned(),
-        cell: TileSpec {
+        cell: CellSpec {
             px: 32,
             fit: Fit::Cover,
             background: [10, 60, 90],

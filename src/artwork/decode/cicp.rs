@@ -60,7 +60,7 @@ fn to_light(signal: f32, transfer: u8) -> f32 {
 fn hlg(signal: f32) -> f32 {
     const A: f32 = 0.178_832_77;
     const B: f32 = 0.284_668_92;
-    const C: f32 = 0.559_910_73;
+    const C: f32 = 0.559_910_7;
     let scene = match signal {
         ..=0.5 => signal * signal / 3.0,
         _ => (((signal - C) / A).exp() + B) / 12.0,

@@ -99,10 +99,8 @@ impl<'a> Markers<'a> {
 
     fn note(&mut self, marker: u8, segment: &'a [u8]) -> Result<(), DecodeError> {
         match marker {
-            0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => {
-                if self.components.is_empty() {
-                    self.frame(marker, segment)?;
-                }
+            0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf if self.components.is_empty() => {
+                self.frame(marker, segment)?;
             }
             0xda => {
                 if self.scans == 0 {

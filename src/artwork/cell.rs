@@ -24,7 +24,7 @@ pub enum Fit {
 
 /// Everything that decides a cell's pixels besides the picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct TileSpec {
+pub struct CellSpec {
     /// Side of the cell, pixels.
     pub px: u32,
     /// How the picture fills it.
@@ -43,7 +43,7 @@ pub struct Cell {
 }
 
 /// Makes the cell of `picture`. A picture whose buffer does not hold its size gives a cell of background.
-pub fn prepare(picture: &Picture, spec: &TileSpec) -> Cell {
+pub fn prepare(picture: &Picture, spec: &CellSpec) -> Cell {
     let (window, shown) = place(picture.width, picture.height, spec);
     let pixels = u64::from(picture.width) * u64::from(picture.height);
     let rgb = (pixels > 0 && picture.rgba.len() as u64 == 4 * pixels)
@@ -55,7 +55,7 @@ pub fn prepare(picture: &Picture, spec: &TileSpec) -> Cell {
 }
 
 /// Which part of a `width × height` picture is shown, and the size in pixels it has in the cell.
-fn place(width: u32, height: u32, spec: &TileSpec) -> (Window, (u32, u32)) {
+fn place(width: u32, height: u32, spec: &CellSpec) -> (Window, (u32, u32)) {
     let (w, h) = (f64::from(width), f64::from(height));
     let (part_w, part_h, shown) = match spec.fit {
         Fit::Cover => (w.min(h), w.min(h), (spec.px, spec.px)),
@@ -77,7 +77,7 @@ fn place(width: u32, height: u32, spec: &TileSpec) -> (Window, (u32, u32)) {
 }
 
 /// Puts `width × height` pixels in the middle of a cell of background.
-fn centred(rgb: Vec<u8>, (width, height): (u32, u32), spec: &TileSpec) -> Vec<u8> {
+fn centred(rgb: Vec<u8>, (width, height): (u32, u32), spec: &CellSpec) -> Vec<u8> {
     if (width, height) == (spec.px, spec.px) {
         return rgb;
     }
@@ -91,7 +91,7 @@ fn centred(rgb: Vec<u8>, (width, height): (u32, u32), spec: &TileSpec) -> Vec<u8
     cell
 }
 
-fn background(spec: &TileSpec) -> Vec<u8> {
+fn background(spec: &CellSpec) -> Vec<u8> {
     spec.background.repeat(spec.px as usize * spec.px as usize)
 }
 
@@ -102,8 +102,8 @@ mod tests {
 
     const GREY: [u8; 3] = [10, 20, 30];
 
-    fn spec(px: u32, fit: Fit) -> TileSpec {
-        TileSpec {
+    fn spec(px: u32, fit: Fit) -> CellSpec {
+        CellSpec {
             px,
             fit,
             background: GREY,
@@ -174,7 +174,7 @@ mod tests {
                 [0, 0, 0, 0]
             }
         });
-        let white = TileSpec {
+        let white = CellSpec {
             px: 7,
             fit: Fit::Cover,
             background: [255; 3],
