@@ -76,7 +76,6 @@ fn pictures() -> Vec<Vec<u8>> {
         ImageFormat::Gif,
         ImageFormat::WebP,
         ImageFormat::Bmp,
-        ImageFormat::Tiff,
     ] {
         add(&picture, format);
     }
@@ -85,20 +84,27 @@ fn pictures() -> Vec<Vec<u8>> {
         DynamicImage::ImageLuma8(picture.to_luma8()),
     ] {
         add(&picture, ImageFormat::Png);
-        add(&picture, ImageFormat::Tiff);
     }
     add(
         &DynamicImage::ImageRgb8(picture.to_rgb8()),
         ImageFormat::Jpeg,
     );
-    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/clip");
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
     for name in [
-        "progressive.jpg",
-        "cmyk.jpg",
-        "grey.jpg",
-        "separate-scans-420.jpg",
-        "mode-p-source.png",
-        "mode-1-source.png",
+        "clip/progressive.jpg",
+        "clip/cmyk.jpg",
+        "clip/grey.jpg",
+        "clip/separate-scans-420.jpg",
+        "clip/mode-p-source.png",
+        "clip/mode-1-source.png",
+        "pictures/tiff-alpha-associated.tif",
+        "pictures/tiff-palette-4.tif",
+        "pictures/tiff-tiled-planar.tif",
+        "pictures/tiff-grey-group3.tif",
+        "pictures/tiff-ycbcr-jpeg.tif",
+        "pictures/avif-alpha.avif",
+        "pictures/jxl-lossy.jxl",
+        "pictures/svg-shapes.svg",
     ] {
         all.push(fs::read(fixtures.join(name)).unwrap());
     }

@@ -86,10 +86,13 @@ fn many_arrivals_are_shown_first_and_polished_after() {
     let site = Site::new();
     site.draw(0, 120);
     let first = site.build();
-    site.draw(120, 52);
+    site.draw(120, 15);
+    let some = site.build();
+    assert_eq!(some.generation, first.generation + 1);
+    site.draw(135, 15);
     let polished = site.build();
-    assert_eq!(placed(&polished).len(), 172);
-    assert_eq!(polished.generation, first.generation + 2);
+    assert_eq!(placed(&polished).len(), 150);
+    assert_eq!(polished.generation, some.generation + 2);
     assert_eq!((polished.moves.added, polished.moves.removed), (0, 0));
     assert!(polished.moves.moved > 0);
     assert_eq!(polished.quality.unwrap().generation, polished.generation);

@@ -74,6 +74,7 @@ impl Grid {
         }
         shape::check(p)?;
         features::check(z, points, self.len())?;
+        self.own_homes();
         if points.len() == self.len() {
             return Ok(Outcome::default());
         }
@@ -93,7 +94,8 @@ impl Grid {
         }
     }
 
-    /// Puts the next item, whose index is [`Grid::len`], into a spare cell; `false` if the cell is none.
+    /// Puts the next item, whose index is [`Grid::len`], into a spare cell, its home from now on; `false` if the cell is
+    /// none.
     pub fn restore(&mut self, (col, row): (u32, u32)) -> bool {
         if col >= self.cols || row >= self.rows {
             return false;
@@ -101,8 +103,10 @@ impl Grid {
         let cell = row as usize * self.cols as usize + col as usize;
         let spare = self.cells[cell] == SPARE;
         if spare {
+            self.own_homes();
             self.cells[cell] = self.places.len() as u32;
             self.places.push(cell as u32);
+            self.homes.push(cell as u32);
         }
         spare
     }

@@ -34,6 +34,7 @@ impl Grid {
 
     /// Takes items out as [`Grid::remove`] does, and keeps the grid's shape whatever is left.
     pub fn remove_still(&mut self, removed: &[usize]) {
+        self.own_homes();
         for &item in removed {
             self.remove_one(item);
         }
