@@ -17,7 +17,7 @@
 //!    read, ready, placed, or refused. `scans` says which works are gone, `tasks` when it is time to rebuild, and with
 //!    what.
 //! 4. [`ingest`]: threads read the file (`watch::read`), decode it ([`artwork::decode`]), prepare its cell
-//!    ([`artwork::tile`]) and its embedding ([`embed`]), and make both durable ([`store`]). From here on it is a hash.
+//!    ([`artwork::cell`]) and its embedding ([`embed`]), and make both durable ([`store`]). From here on it is a hash.
 //! 5. [`pipeline`]: one task at a time on a thread of its own: fetch the embeddings (`load`), rebuild, save
 //!    ([`snapshot`]), publish.
 //! 6. [`rebuild`]: pure. Renames, edits, removals and news are told apart (`changes`); the neighbour graph and the map
