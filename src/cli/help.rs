@@ -43,7 +43,7 @@ pub(crate) const VALIDATE: &str = "\
 Examples:
   mosaicd --config mosaicd.toml validate && systemctl reload mosaicd
   mosaicd validate --json
-  mosaicd validate --explain /srv/art/a.png   why is it shown, or why is it not?
+  mosaicd validate --explain /srv/art/a.png   why is it shown, or not?
 
 As the user of the service it finds what the service will find:
   sudo -u mosaicd mosaicd validate --config /etc/mosaicd/mosaicd.toml";
