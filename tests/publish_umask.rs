@@ -27,7 +27,9 @@ fn outputs_are_readable_by_all_under_any_umask() {
         meta.permissions().mode() & 0o777
     };
     for name in files(&output).keys() {
-        assert_eq!(mode(name), 0o644, "{name}");
+        // The lock is the daemon's alone.
+        let wanted = if name == ".mosaicd.lock" { 0o600 } else { 0o644 };
+        assert_eq!(mode(name), wanted, "{name}");
     }
     for folder in ["", "t", "t/8", "mosaic_files", "mosaic_files/0"] {
         assert_eq!(mode(folder), 0o755, "{folder}");

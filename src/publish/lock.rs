@@ -41,7 +41,7 @@ impl Lock {
         let path = folder.join(FILE);
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
-        options.mode(0o644).custom_flags(super::files::NO_FOLLOW);
+        options.mode(0o600).custom_flags(super::files::NO_FOLLOW);
         let mut file = match options.open(&path) {
             Ok(file) => file,
             // What is wrong with the folder is told when it is written to.
