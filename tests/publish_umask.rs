@@ -28,7 +28,11 @@ fn outputs_are_readable_by_all_under_any_umask() {
     };
     for name in files(&output).keys() {
         // The lock is the daemon's alone.
-        let wanted = if name == ".mosaicd.lock" { 0o600 } else { 0o644 };
+        let wanted = if name == ".mosaicd.lock" {
+            0o600
+        } else {
+            0o644
+        };
         assert_eq!(mode(name), wanted, "{name}");
     }
     for folder in ["", "t", "t/8", "mosaic_files", "mosaic_files/0"] {
