@@ -23,7 +23,7 @@ mod read;
 
 pub use arrange::{Grid, GridMethod, Layout, LayoutMethod};
 pub use changes::{Change, changes};
-pub use folders::{Folder, Folders, Page};
+pub use folders::{Folder, Folders, Language, Page};
 pub use intake::{Decode, Device, Embed, MassRemoval, Watch, WatchMode};
 pub use picture::{Colour, Mosaic, Subsampling, Tile};
 pub use read::ConfigError;
