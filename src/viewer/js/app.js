@@ -69,7 +69,7 @@
   setMotion();
   app.address = m.attachAddress(app);
   m.attachKeys(app);
-  const wake = m.createIdle();
+  const wake = m.createIdle(() => app.slideshow.stop());
   m.attachPointer(canvas, camera, {
     tap(x, y) {
       const work = app.hover.workAt(x, y);

@@ -63,11 +63,12 @@
   };
 
   /**
-   * Fades the controls when nobody does anything; `wake()` brings them back.
+   * Fades the controls when nobody does anything; the function it returns brings them back.
    *
-   * A press where a faded control lies only brings it back: the visitor could not see what was there.
+   * A press where a faded control lies only brings it back: the visitor could not see what was there. `onWake()`
+   * is called then.
    */
-  m.createIdle = function () {
+  m.createIdle = function (onWake) {
     let timer = 0;
     let swallowed = false; // The click that belongs to such a press is still to come.
     const sleep = () => {
@@ -92,6 +93,7 @@
       swallowed = faded() && below(event);
       if (!swallowed) return;
       wake();
+      onWake();
       event.stopPropagation();
     }, { capture: true });
     addEventListener('click', (event) => {
