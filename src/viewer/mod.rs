@@ -25,7 +25,7 @@
 //!
 //! | | bytes | gzip | |
 //! | --- | --- | --- | --- |
-//! | this page: all scripts, five languages | 123,690 | 37,655 | |
+//! | this page: all scripts, five languages | 125,482 | 37,136 | |
 //! | OpenSeadragon 6.1.1 | 352,735 | 87,080 | tiles of one image; no works that move between generations, no dimmed cells |
 //! | PixiJS 8.22.0 | 840,663 | 236,838 | sprites; no tile pyramid, camera, or choice of level |
 //! | deck.gl 9.4.0 | 2,073,497 | 575,137 | layers over WebGL; no cuts of tiles by cell, and needs WebGL |
