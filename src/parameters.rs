@@ -129,10 +129,11 @@ pub fn output_spec(config: &Config) -> OutputSpec {
         pyramid: mosaic.pyramid,
         png: mosaic.png,
         webp: mosaic.webp,
-        viewer: viewer::FILES
-            .iter()
-            .map(|(name, bytes)| ((*name).to_owned(), bytes.to_vec()))
-            .collect(),
+        viewer: viewer::files(&viewer::Page {
+            title: &config.page.title,
+            url: &config.page.url,
+            language: config.page.language.tag(),
+        }),
         ..OutputSpec::default()
     }
 }

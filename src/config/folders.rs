@@ -69,6 +69,41 @@ pub struct Page {
     pub link: String,
     /// Where visitors find the page; empty: unknown, and the feeds have no links.
     pub url: String,
+    /// The language of the page's own texts.
+    pub language: Language,
+}
+
+/// The language of the page's own texts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Language {
+    /// The visitor's, where the page has it, else English.
+    #[default]
+    Visitor,
+    /// English.
+    En,
+    /// German.
+    De,
+    /// Spanish.
+    Es,
+    /// French.
+    Fr,
+    /// Japanese.
+    Ja,
+}
+
+impl Language {
+    /// The language's tag (BCP 47); `None` for the visitor's.
+    pub fn tag(self) -> Option<&'static str> {
+        match self {
+            Self::Visitor => None,
+            Self::En => Some("en"),
+            Self::De => Some("de"),
+            Self::Es => Some("es"),
+            Self::Fr => Some("fr"),
+            Self::Ja => Some("ja"),
+        }
+    }
 }
 
 impl Default for Page {
@@ -77,6 +112,7 @@ impl Default for Page {
             title: "Mosaic".into(),
             link: String::new(),
             url: String::new(),
+            language: Language::Visitor,
         }
     }
 }

@@ -24,7 +24,7 @@ mod read;
 
 pub use arrange::{Grid, GridMethod, Layout, LayoutMethod};
 pub use changes::{Change, changes};
-pub use folders::{Folder, Folders, Page};
+pub use folders::{Folder, Folders, Language, Page};
 pub use intake::{Decode, Device, Embed, MassRemoval, Watch, WatchMode};
 pub use operate::{OnPublish, StatusFiles};
 pub use picture::{Colour, Mosaic, Subsampling, Tile};

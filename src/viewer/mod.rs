@@ -1,28 +1,47 @@
 //! The viewer: the page a visitor explores the mosaic with, embedded in the binary.
 //!
-//! [`FILES`] is everything `publish` writes beside `manifest.json`: no build step, no third-party code, no request
+//! [`files`] is everything `publish` writes beside `manifest.json`: no build step, no third-party code, no request
 //! outside the output folder. Sources under `js/` are classic scripts that share one object, `window.mosaicd`; they are
-//! joined into one `viewer.js`, because ES modules do not load from `file:` URLs.
+//! joined into one `viewer.js`, because ES modules do not load from `file:` URLs. Lines that are only comment, and
+//! indentation, stay in the sources: without them the compressed file is a quarter smaller.
 //!
 //! # What the page reads
 //! - `latest.json` (`{"schema", "generation", "published_ms"}`), every five seconds; `manifest.json` when it changed.
 //! - From `file:` URLs, where browsers block such reads, `latest.js` and `manifest.js` instead: the same documents as
 //!   scripts, `mosaicd.latest({...});` and `mosaicd.manifest({...});`, see [`LATEST_CALL`] and [`MANIFEST_CALL`].
 //! - `t/<level>/<col>_<row>-<hash>.<format>`; without a pyramid `preview.jpg` and the generation's mosaic file.
-//! - `history.js`, when a visitor asks for the film or for what changed since the last visit, never before: the journal
-//!   of moves, read as text, or run as a script from disk.
+//! - `history.js`, when a visitor asks for the time-lapse or for what changed since the last visit, never before: the
+//!   journal of moves, read as text, or run as a script from disk.
 //! - An original through the manifest's `link`, only when a visitor opens a work.
+//!
+//! # Languages
+//! `texts/<language>.json` holds all that the page says, one file a language, each with the same keys; another language
+//! is another file and a line in [`LANGUAGES`]. The page takes the first of the visitor's languages that it has, unless
+//! `page.language` fixes one. The names of works, folders and regions are the owner's and are never translated.
+//!
+//! # Why its own canvas code
+//! The page draws tiles on a 2D canvas, which any of three libraries could do. Their minified builds (npm tarballs of
+//! November 2026; bytes, then bytes with `gzip -9`), and what each leaves to us:
+//!
+//! | | bytes | gzip | |
+//! | --- | --- | --- | --- |
+//! | this page: all scripts, five languages | 125,482 | 37,136 | |
+//! | OpenSeadragon 6.1.1 | 352,735 | 87,080 | tiles of one image; no works that move between generations, no dimmed cells |
+//! | PixiJS 8.22.0 | 840,663 | 236,838 | sprites; no tile pyramid, camera, or choice of level |
+//! | deck.gl 9.4.0 | 2,073,497 | 575,137 | layers over WebGL; no cuts of tiles by cell, and needs WebGL |
+//!
+//! The camera, the tile cache and the painter, all that a library would take over, are 650 of the page's lines; search,
+//! card, keyboard, time-lapse, languages and the change between generations would remain. A page that is read on phones
+//! and from disk is better without two to fifteen times its own bytes. Frames are compared by `tests/viewer/frames.mjs`
+//! for this page alone; frames of the three libraries were not measured.
 //!
 //! # Invariants
 //! - Works on http(s) and straight from disk, under the content security policy in `index.html`.
 //! - Names from the manifest reach the page as text, never as markup.
 
-/// The page's files: name below the output folder, content.
-pub const FILES: &[(&str, &[u8])] = &[
-    ("index.html", include_bytes!("index.html")),
-    ("viewer.css", include_bytes!("viewer.css")),
-    ("viewer.js", VIEWER_JS.as_bytes()),
-];
+mod page;
+
+pub use page::{Page, files};
 
 /// What `latest.js` calls with the document of `latest.json`.
 pub const LATEST_CALL: &str = "mosaicd.latest";
@@ -30,8 +49,18 @@ pub const LATEST_CALL: &str = "mosaicd.latest";
 /// What `manifest.js` calls with the document of `manifest.json`.
 pub const MANIFEST_CALL: &str = "mosaicd.manifest";
 
+/// The languages that the page speaks: tag, and its texts as JSON. English is the one for all other visitors.
+pub const LANGUAGES: &[(&str, &str)] = &[
+    ("en", include_str!("texts/en.json")),
+    ("de", include_str!("texts/de.json")),
+    ("es", include_str!("texts/es.json")),
+    ("fr", include_str!("texts/fr.json")),
+    ("ja", include_str!("texts/ja.json")),
+];
+
 /// The scripts in the order in which they must run; the last one starts the page.
-const VIEWER_JS: &str = concat!(
+const SCRIPTS: &[&str] = &[
+    include_str!("js/language.js"),
     include_str!("js/source.js"),
     include_str!("js/model.js"),
     include_str!("js/camera.js"),
@@ -41,17 +70,22 @@ const VIEWER_JS: &str = concat!(
     include_str!("js/transition.js"),
     include_str!("js/thumbs.js"),
     include_str!("js/pointer.js"),
+    include_str!("js/framed.js"),
     include_str!("js/card.js"),
     include_str!("js/large.js"),
     include_str!("js/hover.js"),
-    include_str!("js/pace.js"),
+    include_str!("js/detail.js"),
     include_str!("js/search.js"),
     include_str!("js/minimap.js"),
-    include_str!("js/wander.js"),
+    include_str!("js/slideshow.js"),
     include_str!("js/past.js"),
-    include_str!("js/film.js"),
+    include_str!("js/timelapse.js"),
     include_str!("js/controls.js"),
     include_str!("js/keys.js"),
     include_str!("js/address.js"),
+    include_str!("js/frames.js"),
+    include_str!("js/filters.js"),
+    include_str!("js/works.js"),
+    include_str!("js/generations.js"),
     include_str!("js/app.js"),
-);
+];

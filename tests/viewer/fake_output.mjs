@@ -12,12 +12,23 @@ const VIEWER = join(dirname(fileURLToPath(import.meta.url)), '../../src/viewer')
 const TILE = 256;
 const BACKGROUND = [24, 23, 22];
 
-/** Copies the page, joining the scripts in the order that `mod.rs` gives. */
+/** `viewer.js` as `page.rs` joins it, comments included: the texts of all languages, then the scripts. */
+export function joinScripts() {
+  const door = readFileSync(join(VIEWER, 'mod.rs'), 'utf8');
+  const read = (file) => readFileSync(join(VIEWER, file), 'utf8');
+  const texts = [...door.matchAll(/\("(\w+)", include_str!\("(texts\/[^"]+)"\)\)/g)]
+    .map(([, tag, file]) => `"${tag}": ${read(file)}`);
+  const scripts = [...door.matchAll(/include_str!\("(js\/[^"]+)"\)/g)].map(([, file]) => read(file));
+  return `window.mosaicd = { texts: {\n${texts.join(',\n')}} };\n${scripts.join('')}`;
+}
+
+/** Copies the page's files. */
 export function writePage(dir) {
   mkdirSync(dir, { recursive: true });
-  const order = [...readFileSync(join(VIEWER, 'mod.rs'), 'utf8').matchAll(/include_str!\("(js\/[^"]+)"\)/g)];
-  writeFileSync(join(dir, 'viewer.js'), order.map(([, file]) => readFileSync(join(VIEWER, file))).join(''));
-  for (const file of ['index.html', 'viewer.css']) writeFileSync(join(dir, file), readFileSync(join(VIEWER, file)));
+  writeFileSync(join(dir, 'viewer.js'), joinScripts());
+  for (const file of ['index.html', 'viewer.css', 'embed.js', 'icon.png', 'apple-touch-icon.png']) {
+    writeFileSync(join(dir, file), readFileSync(join(VIEWER, file)));
+  }
 }
 
 /** Pictures by key at every size from `cellPx` down to one pixel, made once. */

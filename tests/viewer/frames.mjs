@@ -19,7 +19,7 @@ const percentile = (list, p) => [...list].sort((a, b) => a - b)[Math.min(list.le
 async function measure(name, act) {
   await page.evaluate(() => {
     const { app } = window.mosaicd;
-    app.frames.length = 0;
+    app.frameTimes.length = 0;
     window.gaps = [];
     let last = performance.now();
     window.watching = true;
@@ -27,7 +27,7 @@ async function measure(name, act) {
     requestAnimationFrame(tick);
   });
   await act();
-  const { frames, gaps } = await page.evaluate(() => { window.watching = false; return { frames: [...window.mosaicd.app.frames], gaps: window.gaps.slice(2) }; });
+  const { frames, gaps } = await page.evaluate(() => { window.watching = false; return { frames: [...window.mosaicd.app.frameTimes], gaps: window.gaps.slice(2) }; });
   const row = (list) => [0.5, 0.95, 1].map((p) => percentile(list, p)?.toFixed(1)).join(' / ');
   console.log(`${name.padEnd(22)} ${String(frames.length).padStart(4)} frames   script p50/p95/max ${row(frames)} ms   gap ${row(gaps)} ms`);
 }

@@ -46,10 +46,10 @@ test('hovering names the work', async () => {
   await settled(page);
   const at = await centreOf(page, 117);
   await page.mouse.move(at.x, at.y);
-  await page.waitForSelector('#label.shown');
+  await page.waitForSelector('#label.visible');
   assert.equal(await page.textContent('#label-name'), 'work-017');
   await page.mouse.move(2, 400);
-  await page.waitForSelector('#label:not(.shown)', { state: 'attached' });
+  await page.waitForSelector('#label:not(.visible)', { state: 'attached' });
   await close(page);
 });
 
@@ -162,7 +162,7 @@ test('links lead to a work, a path and a view', async () => {
   const got = await other.evaluate(() => { const { x, y, scale } = window.mosaicd.app.camera; return { x, y, scale }; });
   assert.ok(Math.abs(got.x - seen.x) < 0.01 && Math.abs(got.y - seen.y) < 0.01 && Math.abs(got.scale / seen.scale - 1) < 0.01);
   await other.evaluate(() => { location.hash = '#work=999999'; });
-  await other.waitForSelector('#notice.shown');
+  await other.waitForSelector('#notice.visible');
   assert.equal(await other.textContent('#notice-text'), 'This work is not in the mosaic');
   for (const bad of ['#work=<b>', '#view=1,2', '#view=a,b,c,d', '#path=%E0%A4%A', '#work=1e9', '#nonsense']) {
     await other.evaluate((hash) => { location.hash = hash; }, bad);
@@ -389,7 +389,7 @@ test('the keyboard reaches everything and is never trapped', async () => {
     await page.keyboard.press('Tab');
     stops.add(await page.evaluate(() => document.activeElement.id || document.activeElement.className));
   }
-  for (const id of ['search-open', 'wander', 'theme', 'zoom-in', 'home']) assert.ok(stops.has(id), `${id} is reachable`);
+  for (const id of ['search-open', 'slideshow', 'theme', 'zoom-in', 'home']) assert.ok(stops.has(id), `${id} is reachable`);
   const unnamed = await page.$$eval('button, a[href], input, canvas[tabindex]', (list) => list
     .filter((e) => e.checkVisibility() && !(e.getAttribute('aria-label') || e.textContent.trim())).map((e) => e.id));
   assert.deepEqual(unnamed, []);
@@ -526,7 +526,7 @@ test('words stand below the name of a region that has room for them, and nothing
     const { app } = window.mosaicd;
     const context = app.canvas.getContext('2d');
     const texts = [];
-    context.fillText = (text, x, y) => { texts.push({ text, y }); CanvasRenderingContext2D.prototype.fillText.call(context, text, x, y); };
+    context.fillText = (text, x, y) => { texts.push({ text: text.replace(/[\u2068\u2069]/g, ''), y }); CanvasRenderingContext2D.prototype.fillText.call(context, text, x, y); };
     app.requestFrame();
     await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
     delete context.fillText;
@@ -618,13 +618,13 @@ test('a slow machine draws coarser while moving, and in full at rest', async () 
   await settled(page);
   const widths = await page.evaluate(async () => {
     const { app } = window.mosaicd;
-    const pace = window.mosaicd.createPace();
+    const detail = window.mosaicd.createDetail();
     const judged = [];
-    judged.push(pace.detail(2, true, 0));
-    for (let i = 0; i < 6; i += 1) pace.measured(16, i);
-    judged.push(pace.detail(2, true, 10));
-    for (let i = 0; i < 6; i += 1) pace.measured(60, 10 + i);
-    judged.push(pace.detail(2, true, 20), pace.detail(2, false, 20), pace.detail(1, true, 20), pace.detail(2, true, 60000));
+    judged.push(detail.share(2, true, 0));
+    for (let i = 0; i < 6; i += 1) detail.measured(16, i);
+    judged.push(detail.share(2, true, 10));
+    for (let i = 0; i < 6; i += 1) detail.measured(60, 10 + i);
+    judged.push(detail.share(2, true, 20), detail.share(2, false, 20), detail.share(1, true, 20), detail.share(2, true, 60000));
     const full = app.canvas.width;
     // Every frame of this glide is late, so the next one is drawn coarser.
     const widths = [];

@@ -1,4 +1,4 @@
-// What a visitor sees of time, in a real browser: the film, what is new since the last visit, and works that are gone.
+// What a visitor sees of time, in a real browser: the time-lapse, what is new since the last visit, and works that are gone.
 //
 //   node --test tests/viewer/visits.test.mjs   (tests/viewer/run.sh sets it all up)
 import assert from 'node:assert/strict';
@@ -31,14 +31,14 @@ function twoGenerations(out, works) {
   return before;
 }
 
-test('the film plays from the first generation to the present and ends by itself', async () => {
+test('the time-lapse plays from the first generation to the present and ends by itself', async () => {
   const works = grid(12, 8);
   const out = createOutput(stage, works);
   twoGenerations(out, works);
   const page = await stage.open(out.url);
   await settled(page);
   assert.equal(asked('history.js'), 0, 'the journal is read when it is asked for');
-  // The film's own clock: every frame is half a second after the one before.
+  // The time-lapse's own clock: every frame is half a second after the one before.
   await page.evaluate(() => {
     let now = performance.now();
     window.captions = [];
@@ -52,8 +52,8 @@ test('the film plays from the first generation to the present and ends by itself
     });
   });
   await page.keyboard.press('g');
-  await page.waitForSelector('#film');
-  await page.waitForSelector('#film', { state: 'detached' });
+  await page.waitForSelector('#timelapse');
+  await page.waitForSelector('#timelapse', { state: 'detached' });
   const counts = (await page.evaluate(() => window.captions)).map((text) => Number((/ (\d+) works/.exec(text) || [])[1])).filter(Boolean);
   assert.ok(counts.length >= 3 && counts[0] < 48, `it begins with few works: ${counts}`);
   assert.ok(counts.includes(48), `the first generation has 48 works: ${counts}`);
@@ -64,7 +64,7 @@ test('the film plays from the first generation to the present and ends by itself
   await close(page);
 });
 
-test('the film shows works where they were, pauses on space, and is left by any other key, a click or the wheel', async () => {
+test('the time-lapse shows works where they were, pauses on space, and is left by any other key, a click or the wheel', async () => {
   const works = grid(12, 8);
   const out = createOutput(stage, works);
   twoGenerations(out, works);
@@ -74,25 +74,25 @@ test('the film shows works where they were, pauses on space, and is left by any 
     await page.keyboard.press('g');
     await page.waitForFunction(() => /48 works/.test(document.getElementById('caption').textContent));
     await page.keyboard.press(' ');
-    const state = () => page.evaluate(() => [window.mosaicd.app.film.paused, document.getElementById('caption').textContent]);
+    const state = () => page.evaluate(() => [window.mosaicd.app.timelapse.paused, document.getElementById('caption').textContent]);
     const [paused, caption] = await state();
     assert.equal(paused, true);
     await page.waitForTimeout(900);
     assert.deepEqual(await state(), [true, caption], 'it stands still');
-    // Two works had changed places: in the film's first generation each is where the other is now.
+    // Two works had changed places: in the time-lapse's first generation each is where the other is now.
     const cell = await page.evaluate(() => {
-      const canvas = document.getElementById('film');
+      const canvas = document.getElementById('timelapse');
       const side = 0.92 * Math.min(canvas.width / 12, canvas.height / 8);
       return { left: (canvas.width - 12 * side) / 2, top: (canvas.height - 8 * side) / 2, side };
     });
-    const at = (col) => pixel(page, { x: cell.left + (col + 0.5) * cell.side, y: cell.top + 0.5 * cell.side }, '#film');
+    const at = (col) => pixel(page, { x: cell.left + (col + 0.5) * cell.side, y: cell.top + 0.5 * cell.side }, '#timelapse');
     assert.ok(near(await at(works[0].col), colourOf(works[1].id)), 'the one is where the other is now');
     assert.ok(near(await at(works[1].col), colourOf(works[0].id)), 'and the other way round');
     await page.keyboard.press(' ');
     await page.waitForFunction(() => /96 works/.test(document.getElementById('caption').textContent));
     await leave();
-    assert.equal(await page.locator('#film').count(), 0);
-    assert.equal(await page.evaluate(() => document.body.classList.contains('filming')), false);
+    assert.equal(await page.locator('#timelapse').count(), 0);
+    assert.equal(await page.evaluate(() => document.body.classList.contains('timelapse-on')), false);
     assert.equal(await page.isVisible('#card'), false, 'the click that ends it does nothing else');
   }
   const seen = await pixel(page, await centreOf(page, works[0].id));
@@ -100,7 +100,7 @@ test('the film shows works where they were, pauses on space, and is left by any 
   await close(page);
 });
 
-test('without a journal the film says so; from disk it plays too', async () => {
+test('without a journal the time-lapse says so; from disk it plays too', async () => {
   const works = grid(12, 8);
   const none = createOutput(stage, works);
   const page = await stage.open(none.url);
@@ -111,7 +111,7 @@ test('without a journal the film says so; from disk it plays too', async () => {
   const fromDisk = await stage.open(`file://${none.dir}/index.html`);
   await settled(fromDisk);
   await fromDisk.keyboard.press('g');
-  await fromDisk.waitForSelector('#film');
+  await fromDisk.waitForSelector('#timelapse');
   await fromDisk.keyboard.press('Escape');
   await close(page);
   await close(fromDisk);

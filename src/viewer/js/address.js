@@ -1,14 +1,15 @@
-// The page's address: links to a work (`#work=17`, `#path=folder/name.png`) and to a view (`#view=17,0.2,-0.4,6.5`).
+// The page's address: links to a work (`#work=17`, `#path=folder/name.png`) and to a view (`#view=17,0.2,-0.4,6.5`), and
+// `#slideshow` (`#wander` in version 0.1).
 //
-// A view is told relative to the work nearest its middle (offset in cells, then how many cells fit across the shorter
-// side), so a link stays true when the mosaic grows or is sorted anew.
+// A view is given relative to the work nearest its middle (offset in cells, then how many cells fit across the shorter
+// side), so that a link stays true when the mosaic grows or changes its order.
 (function (m) {
   'use strict';
 
-  /** `{work}`, `{path}`, `{view: {id, dx, dy, across}}`, `{wander: true}` or {} from a location hash. */
+  /** `{work}`, `{path}`, `{view: {id, dx, dy, across}}`, `{slideshow: true}` or {} from a location hash. */
   m.parseAddress = function (hash) {
-    const [, key, value] = /^#?(work|path|view|wander)(?:=(.*))?$/s.exec(hash) || [];
-    if (key === 'wander') return { wander: true };
+    const [, key, value] = /^#?(work|path|view|slideshow|wander)(?:=(.*))?$/s.exec(hash) || [];
+    if (key === 'slideshow' || key === 'wander') return { slideshow: true };
     if (!value) return {};
     if (key === 'work') return /^\d+$/.test(value) ? { work: Number(value) } : {};
     if (key === 'path') {
@@ -17,6 +18,9 @@
     const [id, dx, dy, across] = value.split(',').map(Number);
     return [id, dx, dy, across].every(Number.isFinite) && across > 0 ? { view: { id, dx, dy, across } } : {};
   };
+
+  /** The page's own address, without what follows `#` and without the wish to be embedded. */
+  m.pageAddress = () => location.href.split('#')[0].replace(/\?embed$/, '');
 
   const short = (value) => String(Math.round(value * 1000) / 1000);
 
@@ -73,7 +77,7 @@
       if (!app.model) return;
       timer = setTimeout(() => {
         const hash = app.card.id !== null ? `#work=${app.card.id}` : m.viewAddress(app.model, camera);
-        if (app.wander.on || hash === location.hash) return;
+        if (app.slideshow.on || hash === location.hash) return;
         written = hash;
         try { history.replaceState(null, '', hash || location.pathname + location.search); } catch { /* as above */ }
       }, atOnce ? 0 : 300);
@@ -84,13 +88,13 @@
       const { model } = app;
       const work = target.path !== undefined ? model.works.find(({ path }) => path === target.path)
         : model.works[model.byId.get(target.work)];
-      if (target.wander) app.wander.start();
+      if (target.slideshow) app.slideshow.start();
       else if (work) {
         const { reduced } = camera;
         camera.reduced = reduced || first;
         app.open(work.id, { fly: true, quiet: true });
         camera.reduced = reduced;
-      } else if (target.work !== undefined || target.path !== undefined) app.notify('This work is not in the mosaic');
+      } else if (target.work !== undefined || target.path !== undefined) app.notify(m.t('notice.absent'));
       else {
         app.close();
         const view = target.view && m.viewFromAddress(model, camera, target.view);

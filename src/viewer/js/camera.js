@@ -20,9 +20,11 @@
     const camera = {
       x: 0, y: 0, scale: 1,
       width: 1, height: 1, cols: 1, rows: 1, cellPx: 1, dpr: 1,
-      /** Share of the screen's pixels that is drawn, per axis: less than 1 only while moving (see `pace.js`). */
+      /** Share of the screen's pixels that is drawn, per axis: less than 1 only while moving (see `detail.js`). */
       detail: 1,
       inset: { left: 0, top: 0, right: 0, bottom: 0 },
+      /** Room for the controls around the whole mosaic, CSS pixels at either side, and above and below. */
+      margin: { side: 56, high: 66 },
       /** True while the whole mosaic is shown and should stay so through resizes and growth. */
       home: true,
       /** True where the visitor asked for less motion: every glide becomes a cut. */
@@ -53,11 +55,10 @@
 
     camera.fitScale = () => {
       // The margin keeps the mosaic off the window's edge and the controls off the art.
-      const narrow = camera.width < 640;
-      const sheet = camera.inset.bottom > 0; // The controls at the foot are hidden behind it.
-      const [side, high] = narrow ? [12, sheet ? 24 : 148] : [56, 132];
+      const { side } = camera.margin;
+      const high = camera.inset.bottom > 0 ? 12 : camera.margin.high; // Above a sheet the inset has made room already.
       const { width, height } = open();
-      return Math.min(Math.max(40, width - 2 * side) / camera.cols, Math.max(40, height - high) / camera.rows,
+      return Math.min(Math.max(40, width - 2 * side) / camera.cols, Math.max(40, height - 2 * high) / camera.rows,
         camera.maxScale());
     };
     camera.maxScale = () => {

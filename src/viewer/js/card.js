@@ -10,10 +10,11 @@
   /** `412 KB`, in steps of 1000 as file managers count. */
   m.formatBytes = function (bytes) {
     if (!(bytes >= 0)) return '';
-    if (bytes < 1000) return `${bytes} B`;
-    const power = Math.min(4, Math.floor(Math.log10(bytes) / 3));
+    const power = bytes < 1000 ? 0 : Math.min(4, Math.floor(Math.log10(bytes) / 3));
     const value = bytes / 1000 ** power;
-    return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${['', 'KB', 'MB', 'GB', 'TB'][power]}`;
+    const digits = value < 10 && power ? 1 : 0;
+    const number = value.toLocaleString(m.locale, { minimumFractionDigits: digits, maximumFractionDigits: digits });
+    return `${number} ${m.t('bytes').split(' ')[power]}`;
   };
 
   /** `3 days ago`, or '' for what is no time. */
@@ -23,14 +24,25 @@
     const steps = [['year', 31557600], ['month', 2629800], ['week', 604800], ['day', 86400], ['hour', 3600], ['minute', 60]];
     const [unit, size] = steps.find(([, length]) => Math.abs(seconds) >= length) || ['minute', 60];
     const count = Math.min(0, Math.trunc(seconds / size));
-    return count === 0 ? 'just now' : new Intl.RelativeTimeFormat('en', { numeric: 'auto' }).format(count, unit);
+    return count === 0 ? m.t('card.now') : new Intl.RelativeTimeFormat(m.locale, { numeric: 'auto' }).format(count, unit);
+  };
+
+  /** Where the card is a sheet from below, as in `viewer.css`: a narrow window that is higher than wide. */
+  m.SHEET = '(max-width: 47.5em) and (orientation: portrait)';
+
+  /** An image in `parent` without an address yet, which markup cannot hold. */
+  m.pictureIn = function (parent, id) {
+    const image = document.createElement('img');
+    Object.assign(image, { id, alt: '', decoding: 'async', referrerPolicy: 'no-referrer' });
+    parent.append(image);
+    return image;
   };
 
   /** The card of `app`; `show(work)`, `hide()`, `covered()` says how much of the window it takes. */
   m.createCard = function (app) {
     const root = byId('card');
     const crop = byId('card-crop');
-    const original = byId('card-original');
+    const original = m.pictureIn(byId('card-picture'), 'card-original');
     const like = byId('card-like');
     const card = { id: null };
 
@@ -50,7 +62,7 @@
       const added = new Date(work.added_ms);
       const known = !Number.isNaN(added.getTime());
       byId('card-added').textContent = known ? m.formatAgo(work.added_ms, Date.now()) : '';
-      byId('card-added').title = known ? added.toLocaleString() : '';
+      byId('card-added').title = known ? added.toLocaleString(m.locale) : '';
       byId('card-size').textContent = m.formatBytes(work.size);
       byId('card-new').hidden = !m.isNew(work, Date.now()) || app.allNew;
       app.thumbs.show(crop, work.id, 360);
@@ -74,12 +86,16 @@
       like.replaceChildren();
     };
 
-    /** Window edges the card covers: `{right}` beside, `{bottom}` as a sheet. */
+    const sheet = () => matchMedia(m.SHEET).matches;
+
+    /**
+     * Window edges that are covered while the card is open: `{right}` beside it; `{top, bottom}` above a sheet, where the
+     * title and the tools take their share too.
+     */
     card.covered = () => {
       if (root.hidden) return { left: 0, top: 0, right: 0, bottom: 0 };
-      const box = root.getBoundingClientRect();
-      const sheet = box.width > innerWidth * 0.8;
-      return { left: 0, top: 0, right: sheet ? 0 : innerWidth - box.left, bottom: sheet ? root.offsetHeight : 0 };
+      if (!sheet()) return { left: 0, top: 0, right: innerWidth - root.offsetLeft, bottom: 0 };
+      return { left: 0, top: byId('top').getBoundingClientRect().bottom, right: 0, bottom: root.offsetHeight };
     };
 
     function showOriginal(url, fresh) {
@@ -107,7 +123,7 @@
         const canvas = document.createElement('canvas');
         button.type = 'button';
         button.title = m.nameOf(other);
-        button.setAttribute('aria-label', `More like this: ${m.nameOf(other)}`);
+        button.setAttribute('aria-label', m.t('card.likeOne', { name: m.nameOf(other) }));
         button.addEventListener('click', () => app.open(other.id, { fly: true }));
         button.append(canvas);
         item.append(button);
@@ -119,15 +135,15 @@
     byId('card-close').addEventListener('click', () => app.close());
     byId('card-picture').addEventListener('click', () => app.large.open());
     byId('card-copy').addEventListener('click', async () => {
-      const url = `${location.href.split('#')[0]}#work=${card.id}`;
-      app.notify((await copy(url)) ? 'Link copied' : url);
+      const url = `${m.pageAddress()}#work=${card.id}`;
+      app.notify((await copy(url)) ? m.t('card.copied') : url);
     });
 
     // On a phone the sheet follows a finger downwards and closes when it is let go low enough.
     let grip = null;
     const handle = byId('card-head');
     handle.addEventListener('pointerdown', (event) => {
-      if (event.target.closest('button, a') || innerWidth > 760) return;
+      if (event.target.closest('button, a') || !sheet()) return;
       grip = { y: event.clientY };
       handle.setPointerCapture(event.pointerId);
     });

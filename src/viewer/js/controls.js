@@ -1,4 +1,4 @@
-// The quiet controls around the art: theme, full screen, filter chips, notices, help, and their fading when idle.
+// The controls around the mosaic: theme, full screen, filter chips, notices, help, and their fading when idle.
 (function (m) {
   'use strict';
 
@@ -30,8 +30,9 @@
       byId('theme-colour').content = theme.background;
       const button = byId('theme');
       button.dataset.choice = choice;
-      button.title = `Theme: ${choice} (T)`;
-      button.setAttribute('aria-label', `Theme: ${choice}`);
+      const label = m.t('theme', { choice: m.t(`theme.${choice}`) });
+      button.title = m.withKey(label, 'T');
+      button.setAttribute('aria-label', label);
       onChange(theme);
     }
     theme.next = () => {
@@ -55,14 +56,21 @@
     document.addEventListener('fullscreenchange', () => {
       const on = Boolean(document.fullscreenElement);
       button.setAttribute('aria-pressed', String(on));
-      button.setAttribute('aria-label', on ? 'Leave full screen' : 'Full screen');
+      button.setAttribute('aria-label', m.t(on ? 'fullscreen.leave' : 'fullscreen'));
+      button.title = m.withKey(m.t(on ? 'fullscreen.leave' : 'fullscreen'), 'F');
     });
     return () => { if (!button.hidden) toggle().catch(() => {}); };
   };
 
-  /** Fades the controls when nobody does anything; `wake()` brings them back. */
-  m.createIdle = function () {
+  /**
+   * Fades the controls when nobody does anything; the function it returns brings them back.
+   *
+   * A press where a faded control lies only brings it back: the visitor could not see what was there. `onWake()`
+   * is called then.
+   */
+  m.createIdle = function (onWake) {
     let timer = 0;
+    let swallowed = false; // The click that belongs to such a press is still to come.
     const sleep = () => {
       const busy = document.activeElement && document.activeElement.closest('.chrome')
         && document.activeElement.matches(':focus-visible');
@@ -75,6 +83,25 @@
       timer = setTimeout(sleep, IDLE_MS);
     }
     for (const kind of ['pointermove', 'pointerdown', 'keydown', 'focusin']) addEventListener(kind, wake, { passive: true });
+    const faded = () => document.body.matches('.idle.deep, .slideshow-on, .timelapse-on');
+    const below = ({ clientX: x, clientY: y }) => [...document.querySelectorAll('.chrome')].some((control) => {
+      const box = control.getBoundingClientRect();
+      return control.id !== 'masthead' && control.checkVisibility({ visibilityProperty: true })
+        && x >= box.left && x <= box.right && y >= box.top && y <= box.bottom;
+    });
+    addEventListener('pointerdown', (event) => {
+      swallowed = faded() && below(event);
+      if (!swallowed) return;
+      wake();
+      onWake();
+      event.stopPropagation();
+    }, { capture: true });
+    addEventListener('click', (event) => {
+      if (!swallowed || !event.detail) return;
+      swallowed = false;
+      event.preventDefault();
+      event.stopImmediatePropagation();
+    }, { capture: true });
     wake();
     return wake;
   };
@@ -86,7 +113,7 @@
     const button = byId('notice-action');
     let timer = 0;
     let run = null;
-    const hide = () => { root.classList.remove('shown'); button.hidden = true; run = null; };
+    const hide = () => { root.classList.remove('visible'); button.hidden = true; run = null; };
     button.addEventListener('click', () => { const action = run; hide(); if (action) action(); });
     return (message, action) => {
       clearTimeout(timer);
@@ -95,7 +122,7 @@
       button.hidden = !action;
       button.textContent = action ? action.label : '';
       run = action ? action.run : null;
-      root.classList.add('shown');
+      root.classList.add('visible');
       timer = setTimeout(hide, NOTICE_MS);
     };
   };
@@ -110,7 +137,7 @@
 
     function chip(label, count, pressed, press, kind) {
       const button = document.createElement('button');
-      const name = document.createElement('span');
+      const name = document.createElement('bdi');
       button.type = 'button';
       button.className = `chip ${kind}`;
       button.setAttribute('aria-pressed', String(pressed));
@@ -120,7 +147,7 @@
       if (count !== null) {
         const number = document.createElement('span');
         number.className = 'chip-count';
-        number.textContent = count.toLocaleString();
+        number.textContent = m.formatCount(count);
         button.append(' ', number);
       }
       button.addEventListener('click', () => { press(); onChange(); });
@@ -133,10 +160,10 @@
       const scrolled = root.scrollLeft;
       const chips = [];
       if (filter.arrivals) {
-        chips.push(chip('Just arrived', filter.arrivals.size, true, () => { filter.arrivals = null; }, 'fresh'));
+        chips.push(chip(m.t('chips.arrived'), filter.arrivals.size, true, () => { filter.arrivals = null; }, 'fresh'));
       }
       if (facts.fresh) {
-        chips.push(chip('New this week', facts.fresh, filter.fresh, () => { filter.fresh = !filter.fresh; }, 'fresh'));
+        chips.push(chip(m.t('chips.fresh'), facts.fresh, filter.fresh, () => { filter.fresh = !filter.fresh; }, 'fresh'));
       }
       for (const { name, label, count } of facts.folders.slice(0, CHIPS)) {
         const on = filter.folders.has(name);

@@ -26,7 +26,7 @@
     hover.move = (x, y) => {
       pointer = x === null ? null : { x, y };
       follow();
-      if (hover.at) app.cursorShown = false;
+      if (hover.at) app.cursorVisible = false;
       app.requestFrame();
     };
 
@@ -42,8 +42,8 @@
       if (!(hover.at && hover.at.byKey)) follow();
       const { at } = hover;
       const work = at && app.model && app.model.works[app.model.byId.get(at.id)];
-      const show = Boolean(work) && !camera.moving() && !app.wander.on && at.id !== app.card.id;
-      label.classList.toggle('shown', show);
+      const show = Boolean(work) && !camera.moving() && !app.slideshow.on && at.id !== app.card.id;
+      label.classList.toggle('visible', show);
       if (!show) { labelled = null; app.thumbs.release(picture); return; }
       const small = camera.scale < SMALL_PX;
       if (labelled !== at.id + small) {

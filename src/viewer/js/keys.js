@@ -12,7 +12,7 @@
     const arrows = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
     const now = () => performance.now();
     const zoomMiddle = (factor) => {
-      const at = app.cursor && app.cursorShown
+      const at = app.cursor && app.cursorVisible
         ? app.camera.toScreen(app.cursor.col + 0.5, app.cursor.row + 0.5) : app.camera.middle();
       app.camera.easeZoom(at.x, at.y, factor, now());
       app.requestFrame();
@@ -27,8 +27,8 @@
       l: () => app.large.open(),
       n: () => app.toggleFresh(),
       r: () => { app.names = !app.names; app.requestFrame(); },
-      w: () => app.wander.start(),
-      g: () => app.film.start(),
+      w: () => app.slideshow.start(),
+      g: () => app.timelapse.start(),
       f: () => app.toggleFullscreen(),
       t: () => app.theme.next(),
       '?': () => app.help.toggle(),
@@ -63,33 +63,33 @@
       const { target } = event;
       const typing = target.matches && target.matches('input, textarea, select');
       if (event.key === 'Escape') {
-        app.wander.stop();
+        app.slideshow.stop();
         escape();
         event.preventDefault();
         return;
       }
       if (typing || !app.model || !app.model.works.length) return;
-      const wandered = app.wander.on;
-      app.wander.stop();
+      const wasOn = app.slideshow.on;
+      app.slideshow.stop();
       const onButton = target.matches && target.matches('button, a, summary');
       if (arrows[event.key]) {
         if (onButton && target.closest('.chips')) return;
         arrow(arrows[event.key], event.shiftKey);
       } else if (event.key === 'Enter' || event.key === ' ') {
-        if (onButton || !app.cursorShown) return;
+        if (onButton || !app.cursorVisible) return;
         app.openCursor();
       } else if (event.key === 'Home' || event.key === 'End') {
         app.showCursor();
         edge(event.key === 'End');
       } else if (commands[event.key.toLowerCase()]) {
-        if (event.key.toLowerCase() === 'w' && wandered) return;
+        if (event.key.toLowerCase() === 'w' && wasOn) return;
         commands[event.key.toLowerCase()]();
       } else return;
       event.preventDefault();
     });
 
     function arrow([dx, dy], shift) {
-      const browsing = app.cursorShown || app.card.id !== null || document.activeElement === app.canvas;
+      const browsing = app.cursorVisible || app.card.id !== null || document.activeElement === app.canvas;
       if (browsing && !shift) {
         // The first press shows where the cursor is; the next ones move it.
         if (app.showCursor()) move(dx, dy);

@@ -10,7 +10,8 @@
   m.createLarge = function (app) {
     const root = byId('large');
     const crop = byId('large-crop');
-    const original = byId('large-original');
+    const original = m.pictureIn(root, 'large-original');
+    crop.after(original);
     const large = { isOpen: () => root.open };
 
     /** Shows the work of the open card. */

@@ -20,7 +20,7 @@
     minimap.update = (scene) => {
       const { model, camera } = scene;
       const deep = Boolean(model && model.works.length) && camera.scale > camera.fitScale() * 1.35;
-      root.classList.toggle('shown', deep);
+      root.classList.toggle('visible', deep);
       if (!deep) return;
       const side = camera.width < 640 ? SIDE_SMALL_PX : SIDE_PX;
       scale = side / Math.max(model.cols, model.rows);

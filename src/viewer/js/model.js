@@ -9,8 +9,8 @@
   m.SCHEMA = 1;
 
   const WEEK_MS = 7 * 24 * 3600 * 1000;
-  // Control characters and bidirectional overrides, which a file name could use to disturb the line it is shown in.
-  const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]+/g;
+  // Control characters, and marks of direction that a file name could use to reorder the line that shows it.
+  const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]+/g;
 
   /** Text from outside, fit to be shown in a line. */
   m.printable = (text) => text.replace(UNPRINTABLE, ' ').trim();
@@ -23,8 +23,11 @@
     const title = textOf(work.title);
     if (title) return title;
     const file = work.path.slice(work.path.lastIndexOf('/') + 1);
-    return printable(file.replace(/(.)\.[^.]{1,5}$/, '$1')) || 'Untitled';
+    return printable(file.replace(/(.)\.[^.]{1,5}$/, '$1')) || m.t('work.untitled');
   };
+
+  /** The mosaic's title, fit to be shown. */
+  m.titleOf = (model) => textOf(model.manifest.title) || m.t('title');
 
   /** Who made it, or ''. */
   m.artistOf = (work) => textOf(work.artist);
@@ -158,7 +161,7 @@
     }
     // Folders that are watched on their own may have titles.
     const titles = new Map(depth ? [] : (model.manifest.folders || []).map(({ name, title }) => [name, textOf(title)]));
-    const list = [...counts].map(([name, count]) => ({ name, count, label: titles.get(name) || printable(name) || 'Unnamed' }))
+    const list = [...counts].map(([name, count]) => ({ name, count, label: titles.get(name) || printable(name) || m.t('chips.unnamed') }))
       .sort((a, b) => b.count - a.count || (a.name < b.name ? -1 : 1));
     const position = new Map(list.map((folder, i) => [folder.name, i]));
     const folderOf = new Int32Array(model.works.length);

@@ -212,10 +212,11 @@
     };
 
     /**
-     * Draws `{model, camera, tiles, theme, spare, veil, rings, names, transition, reduced}`; true if another frame is needed.
+     * Draws `{model, camera, tiles, theme, spare, veil, rings, names, transition, reduced, rem}`; true if another frame is needed.
      *
      * `spare` is the veil over cells without a work, `veil` `{now, before, since}` the one over dimmed works,
-     * `rings` a list of `{col, row, colour, width}`, `names` whether regions are named.
+     * `rings` a list of `{col, row, colour, width}`, `names` whether regions are named,
+     * `rem` CSS pixels per rem.
      */
     painter.draw = (scene, now) => {
       const { model, camera, tiles, theme } = scene;
@@ -234,7 +235,7 @@
       if (scene.transition) again = scene.transition.paint(context, view, now, theme.background) || again;
       const dpr = m.drawnDpr(camera);
       paintGutters(context, view, camera.scale, dpr);
-      if (scene.names) m.paintRegions(context, view, model.regions, camera.scale, dpr);
+      if (scene.names) m.paintRegions(context, view, model.regions, camera.scale, dpr, scene.rem);
       for (const ring of scene.rings) paintRing(context, view, dpr, ring, ring.colour, ring.width);
       return again;
     };

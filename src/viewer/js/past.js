@@ -1,12 +1,12 @@
-// The past: the journal `history.js` as steps of a film, and what came since a visitor was here last.
+// The past: the journal `history.js` as steps of a time-lapse, and what came since a visitor was here last.
 //
 // A journal line is `mosaicd.past("<crc>",{...});` and holds numbers alone: `g` generation, `t` time, `c` grid, `p`
-// id, col, row triples placed or moved, `r` ids that left, `b` a base that begins anew. It is read when somebody asks
+// id, col, row triples placed or moved, `r` ids that left, `b` a base: all works of that generation. It is read when somebody asks
 // for it, never before: it may be megabytes long. Draws nothing.
 (function (m) {
   'use strict';
 
-  const STEPS = 60; // Steps shown; of a longer journal several generations make one.
+  const STEPS = 60; // Steps of a time-lapse; of a longer journal several generations make one.
 
   /** The lines of a journal; a damaged or torn one is left out. */
   m.parsePast = function (text) {
@@ -21,13 +21,14 @@
 
   /**
    * The steps from nothing to the last generation: `[{time, cols, rows, placed: Map(id → {x, y}), gone: Set(id)}]`.
-   * Each holds only what differs from the step before. With `since` all generations up to that one are the first step.
+   * Each holds only what differs from the step before. With `since` all generations up to that one are the first step; there are
+   * about `most` steps.
    */
-  m.stepsOf = function (lines, since = 0) {
+  m.stepsOf = function (lines, since = 0, most = STEPS) {
     const steps = [];
     const there = new Set();
     const later = lines.filter((line) => line.g > since).length;
-    const every = Math.ceil(later / STEPS);
+    const every = Math.ceil(later / most);
     let step = null;
     let taken = 0;
     lines.forEach((line, n) => {

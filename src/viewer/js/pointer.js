@@ -8,7 +8,8 @@
 
   /**
    * `on.tap(x, y)`: a single click or tap; `on.hover(x, y)` or `on.hover(null)`: the mouse rests over a point;
-   * `on.wake()`: any sign of life. Coordinates are CSS pixels of the canvas.
+   * `on.wake()`: the visitor is there; `on.ownsWheel(event)`: whether the wheel zooms here (a page around this one may
+   * scroll with it). Coordinates are CSS pixels of the canvas.
    */
   m.attachPointer = function (canvas, camera, on, requestFrame) {
     const down = new Map(); // pointer id → {x, y}
@@ -87,7 +88,7 @@
     function flick(time) {
       const first = trail[0];
       const last = trail[trail.length - 1];
-      // A hand that came to rest before it let go does not throw.
+      // A finger that rested before it let go moves nothing on.
       if (!first || time - last.time > 60 || last.time - first.time < 8) return;
       const span = last.time - first.time;
       camera.flick((last.x - first.x) / span, (last.y - first.y) / span, performance.now());
@@ -108,6 +109,7 @@
     }
 
     canvas.addEventListener('wheel', (event) => {
+      if (!on.ownsWheel(event)) return;
       event.preventDefault();
       on.wake();
       const unit = event.deltaMode === 1 ? 18 : event.deltaMode === 2 ? 400 : 1;

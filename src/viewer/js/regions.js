@@ -7,30 +7,31 @@
   'use strict';
 
   const MOST = 64;
-  const GONE_PX = 72; // From this many CSS pixels per work there are no names; from half of it they fade.
-  const LEAST_PX = 26; // A region that reaches less far than this from its middle has no room for a name.
-  const [SMALLEST, LARGEST] = [12, 24]; // CSS pixels of type.
-  const WORDS_PX = 46; // Words stand below the name of a region that reaches this far,
+  // Lengths in rem, so that names grow with the visitor's text and on large screens.
+  const GONE = 4.5; // From this size of a work on there are no names; from half of it they fade.
+  const LEAST = 1.6; // A region that reaches less far than this from its middle has no room for a name.
+  const [SMALLEST, LARGEST] = [0.75, 1.5]; // Size of type.
+  const WORDS_REACH = 2.9; // Words stand below the name of a region that reaches this far,
   const WORDS_TYPE = 0.62; // in type this much smaller,
   const WORDS = 3; // at most so many, and as many as fit its width.
 
-  const shown = (text) => (typeof text === 'string' ? m.printable(text).slice(0, 40) : '');
+  const labelOf = (text) => (typeof text === 'string' ? m.printable(text).slice(0, 40) : '');
 
   /** The regions of a manifest that can be shown: `[{label, words, col, row, radius}]`, those with most works first. */
   m.regionsOf = function (manifest) {
     const regions = Array.isArray(manifest.regions) ? manifest.regions.slice(0, MOST) : [];
     return regions.flatMap((region) => {
       const { name, col, row, radius } = region || {};
-      const label = shown(name);
+      const label = labelOf(name);
       if (!label || ![col, row, radius].every(Number.isFinite)) return [];
-      const words = Array.isArray(region.words) ? region.words.slice(0, WORDS).map(shown).filter(Boolean) : [];
+      const words = Array.isArray(region.words) ? region.words.slice(0, WORDS).map(labelOf).filter(Boolean) : [];
       return [{ label: label[0].toUpperCase() + label.slice(1), words, col, row, radius }];
     });
   };
 
-  /** Draws the names in view; `scale` is CSS pixels per cell, `dpr` canvas pixels per CSS pixel. */
-  m.paintRegions = function (context, view, regions, scale, dpr) {
-    const alpha = Math.min(1, 2 - (2 * scale) / GONE_PX);
+  /** Draws the names in view; `scale` is CSS pixels per cell, `dpr` canvas pixels per CSS pixel, `rem` CSS pixels per rem. */
+  m.paintRegions = function (context, view, regions, scale, dpr, rem) {
+    const alpha = Math.min(1, 2 - (2 * scale) / (GONE * rem));
     if (alpha <= 0) return;
     const taken = [];
     context.textAlign = 'center';
@@ -39,10 +40,10 @@
     context.globalAlpha = alpha;
     for (const { label, words, col, row, radius } of regions) {
       const reach = radius * scale;
-      if (reach < LEAST_PX) continue;
-      const px = dpr * Math.max(SMALLEST, Math.min(LARGEST, reach * 0.2));
+      if (reach < LEAST * rem) continue;
+      const px = dpr * Math.max(SMALLEST * rem, Math.min(LARGEST * rem, reach * 0.2));
       const lines = [{ text: label, px, font: font(600, px) }];
-      if (reach >= WORDS_PX) lines.push(below(context, words, Math.max(dpr * SMALLEST * 0.9, px * WORDS_TYPE), 1.7 * reach * dpr));
+      if (reach >= WORDS_REACH * rem) lines.push(below(context, words, Math.max(dpr * SMALLEST * rem * 0.9, px * WORDS_TYPE), 1.7 * reach * dpr));
       const half = Math.max(...lines.map((line) => width(context, line))) / 2 + 4 * dpr;
       const [x, y] = [view.x(col), view.y(row)];
       const under = lines.length > 1 && lines[1].text ? 1.3 * lines[1].px : 0;
@@ -67,7 +68,7 @@
   function below(context, words, px, most) {
     const line = { text: '', px, font: font(500, px) };
     for (let count = words.length; count > 0; count--) {
-      line.text = words.slice(0, count).join(' · ');
+      line.text = words.slice(0, count).map(m.isolated).join(' · ');
       if (width(context, line) <= most) return line;
     }
     return { ...line, text: '' };

@@ -1,9 +1,9 @@
 // Search by name: type-ahead in a combobox (WAI-ARIA authoring practices, "editable combobox with list autocomplete"),
-// while every match glows in the mosaic.
+// while the mosaic dims every work that does not match.
 (function (m) {
   'use strict';
 
-  const SHOWN = 40;
+  const LISTED = 40;
   const byId = (id) => document.getElementById(id);
 
   m.createSearch = function (app) {
@@ -15,6 +15,10 @@
     let found = [];
     let active = -1;
     let opener = null;
+    input.placeholder = m.t('search');
+    const roles = [[input, { role: 'combobox', 'aria-expanded': 'false', 'aria-autocomplete': 'list', 'aria-controls': list.id }],
+      [list, { role: 'listbox', 'aria-label': m.t('search.works') }]];
+    for (const [part, values] of roles) for (const [name, value] of Object.entries(values)) part.setAttribute(name, value);
 
     search.isOpen = () => !panel.hidden;
     search.open = () => {
@@ -48,14 +52,13 @@
 
     function update() {
       const text = input.value;
-      const { best, all, total } = m.searchWorks(app.model, text, SHOWN);
+      const { best, all, total } = m.searchWorks(app.model, text, LISTED);
       clear();
       found = best.map((index) => app.model.works[index].id);
       list.replaceChildren(...best.map((index, i) => row(app.model.works[index], text, i)));
       list.hidden = !best.length;
       input.setAttribute('aria-expanded', String(best.length > 0));
-      const plural = total === 1 ? 'work' : 'works';
-      status.textContent = text.trim() ? (total ? `${total.toLocaleString()} ${plural}` : 'No work has that name') : '';
+      status.textContent = text.trim() ? m.t(total ? 'works' : 'search.none', { n: total }) : '';
       app.setMatches(text.trim() ? all : null);
       setActive(best.length ? 0 : -1);
     }
@@ -71,6 +74,7 @@
       item.setAttribute('aria-selected', 'false');
       label.className = 'label';
       name.className = 'name';
+      name.dir = where.dir = 'auto';
       where.className = 'where';
       name.append(...marked(m.nameOf(work), text));
       where.textContent = m.pathOf(work);

@@ -1,7 +1,7 @@
 // The tile cache: loads images by URL, keeps the ones in use, forgets the rest.
 //
-// A tile's name holds its content's hash, so a cached tile is never stale and is shared between generations. Every
-// frame says anew what it wants; what nobody wants any more leaves the queue unloaded.
+// A tile's name holds its content's hash, so a cached tile is never stale and is shared between generations. In every
+// frame the page says which tiles it wants; what nobody wants any more leaves the queue unloaded.
 (function (m) {
   'use strict';
 

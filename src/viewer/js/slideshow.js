@@ -1,27 +1,27 @@
-// Wander: the mosaic shows itself, from a work to one of its likes, until somebody touches anything.
+// The slide show: from a work to one of those most like it, until somebody touches anything.
 (function (m) {
   'use strict';
 
   const REST_MS = 5200;
   const REMEMBERED = 40; // Works not shown again for this many steps.
 
-  m.createWander = function (app) {
-    const wander = { on: false };
+  m.createSlideshow = function (app) {
+    const slideshow = { on: false };
     const recent = [];
     let timer = 0;
 
-    wander.start = () => {
-      if (wander.on || !app.model || !app.model.works.length) return;
-      wander.on = true;
-      document.body.classList.add('wandering');
+    slideshow.start = () => {
+      if (slideshow.on || !app.model || !app.model.works.length) return;
+      slideshow.on = true;
+      document.body.classList.add('slideshow-on');
       app.close();
       step();
     };
-    wander.stop = () => {
-      if (!wander.on) return;
-      wander.on = false;
+    slideshow.stop = () => {
+      if (!slideshow.on) return;
+      slideshow.on = false;
       clearTimeout(timer);
-      document.body.classList.remove('wandering');
+      document.body.classList.remove('slideshow-on');
       app.setCaption(null);
     };
 
@@ -29,13 +29,13 @@
       const { works, byId } = app.model;
       const here = works[byId.get(recent[recent.length - 1])];
       const near = here ? (here.neighbours || []).filter((id) => byId.has(id) && !recent.includes(id)) : [];
-      // Now and then a leap, or a walk among likes would never leave its corner.
+      // Sometimes any other work: going from like to like alone would never leave a corner of the mosaic.
       if (near.length && Math.random() > 0.15) return works[byId.get(near[Math.floor(Math.random() * near.length)])];
       return works[Math.floor(Math.random() * works.length)];
     }
 
     function step() {
-      if (!wander.on) return;
+      if (!slideshow.on) return;
       if (app.model.works.length && !document.hidden) {
         const work = next();
         recent.push(work.id);
@@ -48,6 +48,6 @@
       timer = setTimeout(step, REST_MS);
     }
 
-    return wander;
+    return slideshow;
   };
 })(window.mosaicd = window.mosaicd || {});

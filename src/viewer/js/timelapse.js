@@ -1,4 +1,4 @@
-// The film: how the mosaic grew, from its journal, played over the page until somebody touches anything.
+// The time-lapse: how the mosaic grew, from its journal, played over the page until somebody touches anything.
 //
 // Works are cut from the mosaic as it is now; one that has left it since is an empty place. Works that rest are kept in
 // one picture, so that a frame costs what moves, not what is there.
@@ -6,15 +6,18 @@
   'use strict';
 
   const STEP_MS = 700; // One generation, unless there are many:
-  const FILM_MS = 30000; // the whole film takes no longer.
+  const LONGEST_MS = 30000; // the whole time-lapse takes no longer.
   const FIRST_SHARE = 0.25; // How much of it the first generation may take, when works come one by one.
   const ALL_THERE = 0.85; // The share of that after which it is complete.
   const END_MS = 1500;
+  // Where the visitor asked for less motion: few steps, each a still picture for so long.
+  const STILL_MS = 2500;
+  const STILLS = 10;
   const SHEET_PX = 4096; // Longest side of the pictures that works are cut from and kept in.
 
-  /** Where the film is at `ms`: `{index, t}`, on the way from step `index - 1` to `index`; null after its end. */
-  m.filmAt = function (count, ms) {
-    const whole = Math.min(FILM_MS, (count + 2) * STEP_MS);
+  /** Where the time-lapse is at `ms`: `{index, t}`, on the way from step `index - 1` to `index`; null after its end. */
+  m.timelapseAt = function (count, ms) {
+    const whole = Math.min(LONGEST_MS, (count + 2) * STEP_MS);
     const first = count === 1 ? whole : Math.max(whole / count, whole * FIRST_SHARE);
     if (ms < first) return { index: 0, t: ms / first };
     const step = (whole - first) / Math.max(1, count - 1);
@@ -23,54 +26,60 @@
     return ms < whole + END_MS ? { index: count - 1, t: 1 } : null;
   };
 
+  /** The same where steps are still pictures. */
+  m.stillAt = (count, ms) => (ms < count * STILL_MS ? { index: Math.floor(ms / STILL_MS), t: 1 } : null);
+
   const ease = (t) => t * t * (3 - 2 * t);
   const mix = (a, b, t) => a + (b - a) * t;
 
-  m.createFilm = function (app, scene) {
-    const film = { on: false, paused: false };
+  m.createTimelapse = function (app, scene) {
+    const timelapse = { on: false, paused: false };
     let canvas = null;
+    let run = null; // The one that plays or loads; another start is another run.
 
     /** Plays the whole journal, or what came after generation `since`. */
-    film.start = async (since = 0) => {
-      if (film.on || !app.model || !app.model.works.length) return;
-      film.on = true;
-      const steps = m.stepsOf(await m.readPast().catch(() => []), since);
-      if (!film.on) return; // Left while it loaded.
-      if (!steps.length) { film.on = false; app.notify('No history yet'); return; }
+    timelapse.start = async (since = 0) => {
+      if (timelapse.on || !app.model || !app.model.works.length) return;
+      timelapse.on = true;
+      const own = run = {};
+      const steps = m.stepsOf(await m.readPast().catch(() => []), since, scene.reduced ? STILLS : undefined);
+      if (run !== own) return; // Left while it loaded.
+      if (!steps.length) { timelapse.stop(); app.notify(m.t('timelapse.none')); return; }
       app.close();
-      app.wander.stop();
+      app.slideshow.stop();
       canvas = document.createElement('canvas');
-      canvas.id = 'film';
+      canvas.id = 'timelapse';
       [canvas.width, canvas.height] = [app.canvas.width, app.canvas.height];
       document.body.append(canvas);
-      document.body.classList.add('filming');
-      const reel = createReel(steps, app, since > 0);
-      let [last, played] = [performance.now(), since ? m.filmAt.startOf(steps.length) : 0];
+      document.body.classList.add('timelapse-on');
+      const reel = createReel(steps, app, since > 0 || scene.reduced);
+      let [last, played] = [performance.now(), since && !scene.reduced ? m.timelapseAt.startOf(steps.length) : 0];
       const draw = (now) => {
-        if (!film.on) return;
-        if (!film.paused) played += now - last;
+        if (run !== own) return;
+        if (!timelapse.paused) played += now - last;
         last = now;
-        const at = m.filmAt(steps.length, played);
-        if (!at) { film.stop(); return; }
+        const at = (scene.reduced ? m.stillAt : m.timelapseAt)(steps.length, played);
+        if (!at) { timelapse.stop(); return; }
         reel.turn(at);
         paint(reel, at);
         requestAnimationFrame(draw);
       };
       requestAnimationFrame(draw);
     };
-    film.stop = () => {
-      Object.assign(film, { on: false, paused: false });
+    timelapse.stop = () => {
+      Object.assign(timelapse, { on: false, paused: false });
+      run = null;
       if (!canvas) return;
       canvas.remove();
       canvas = null;
-      document.body.classList.remove('filming');
+      document.body.classList.remove('timelapse-on');
       app.setCaption(null);
       app.requestFrame();
     };
     const touched = (event) => {
-      if (!film.on) return;
+      if (!timelapse.on) return;
       event.stopPropagation();
-      if (event.key === ' ') { event.preventDefault(); film.paused = !film.paused; } else film.stop();
+      if (event.key === ' ') { event.preventDefault(); timelapse.paused = !timelapse.paused; } else timelapse.stop();
     };
     for (const kind of ['pointerdown', 'keydown', 'wheel']) addEventListener(kind, touched, { capture: true });
 
@@ -92,21 +101,21 @@
       }
       context.globalAlpha = 1;
       const day = new Date(to.time);
-      app.setCaption(`${Number.isNaN(day.getTime()) ? '' : `${day.toLocaleDateString()} · `}${reel.shown.toLocaleString()} works`);
+      app.setCaption(`${Number.isNaN(day.getTime()) ? '' : `${day.toLocaleDateString(m.locale)} · `}${m.t('works', { n: reel.count })}`);
     }
 
-    return film;
+    return timelapse;
   };
 
-  /** When the second of `count` steps begins, for a film that does not begin with nothing. */
-  m.filmAt.startOf = (count) => {
-    const whole = Math.min(FILM_MS, (count + 2) * STEP_MS);
+  /** When the second of `count` steps begins, for a time-lapse that does not begin with nothing. */
+  m.timelapseAt.startOf = (count) => {
+    const whole = Math.min(LONGEST_MS, (count + 2) * STEP_MS);
     return count === 1 ? 0 : Math.max(0, Math.max(whole / count, whole * FIRST_SHARE) - STEP_MS);
   };
 
   /**
    * Turns the steps, the first one work by work or `atOnce`: `resting` is a picture of all works that do not move at
-   * the moment, `k` pixels a cell, `moving` the others, `[{work, from, to}]` in cells, `shown` how many works there are.
+   * the moment, `k` pixels a cell, `moving` the others, `[{work, from, to}]` in cells, `count` how many works there are.
    */
   function createReel(steps, app, atOnce) {
     const { model } = app;
@@ -119,7 +128,7 @@
     const sheet = picture(model.cols, model.rows);
     const context = resting.getContext('2d');
     const cells = new Map();
-    const reel = { steps, resting, sheet, k, moving: [], shown: 0 };
+    const reel = { steps, resting, sheet, k, moving: [], count: 0 };
     const first = [...steps[0].placed.keys()].sort((a, b) => a - b);
     let index = 0;
     let crisp = false;
@@ -154,10 +163,10 @@
         const work = workOf(id);
         if (work) reel.moving.push({ work, from, to });
       }
-      reel.shown = cells.size + placed.size;
+      reel.count = cells.size + placed.size;
     }
 
-    /** Turns to where the film is. */
+    /** Turns to where it is. */
     reel.turn = (at) => {
       if (!crisp) paintSheet();
       while (index < at.index) next();
@@ -168,7 +177,7 @@
         cells.set(first[i], steps[0].placed.get(first[i]));
         put(first[i], cells.get(first[i]));
       }
-      reel.shown = cells.size;
+      reel.count = cells.size;
     };
     return reel;
   }

@@ -1,15 +1,15 @@
 // Whether to draw coarser while the view moves: on screens of many pixels without a graphics processor, a sharp picture
-// that stutters is worth less than a softer one that glides. At rest every pixel is drawn again.
+// that stutters is worth less than a softer one that moves evenly. At rest every pixel is drawn again.
 (function (m) {
   'use strict';
 
   const SLOW_MS = 34; // Frames further apart than this stutter visibly (fewer than 30 in a second).
-  const JUDGED = 6; // So many frames of motion are looked at.
-  const KEPT_MS = 20000; // How long the verdict holds before full detail is tried again.
+  const JUDGED = 6; // Frames of motion that are measured before a decision.
+  const KEPT_MS = 20000; // How long a decision holds before full detail is tried again.
   const REST_MS = 130; // Without motion for this long the view is at rest.
 
-  /** `measured(gap, now)` takes the time between two frames in motion; `detail(dpr, moving, now)` is the share to draw. */
-  m.createPace = function () {
+  /** `measured(gap, now)` takes the time between two frames in motion; `share(dpr, moving, now)` is the share of pixels to draw. */
+  m.createDetail = function () {
     let gaps = [];
     let slowUntil = -1;
     return {
@@ -23,7 +23,7 @@
         if (middle > SLOW_MS) slowUntil = now + KEPT_MS;
       },
       /** 1, or less while moving on a slow machine; never below one pixel drawn per CSS pixel. */
-      detail: (dpr, moving, now) => (moving && dpr > 1 && now < slowUntil ? Math.max(0.5, 1 / dpr) : 1),
+      share: (dpr, moving, now) => (moving && dpr > 1 && now < slowUntil ? Math.max(0.5, 1 / dpr) : 1),
     };
   };
 })(window.mosaicd = window.mosaicd || {});

@@ -1,0 +1,251 @@
+//! The page's files as they are published: the title, the language and what sharing needs are written into `index.html`,
+//! because a search engine or a messenger that makes a preview of a link runs no script.
+//!
+//! Open Graph (<https://ogp.me>) and Twitter cards want absolute addresses, so pictures are named only where the
+//! configuration says where the page is.
+
+use super::{LANGUAGES, SCRIPTS};
+use serde_json::Value;
+
+/// What of the configuration is written into the page.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Page<'a> {
+    /// The mosaic's title; empty: the page's own word for a mosaic.
+    pub title: &'a str,
+    /// Where visitors find the page; empty: unknown.
+    pub url: &'a str,
+    /// The one language of the page, a tag of [`LANGUAGES`]; `None`: the visitor's.
+    pub language: Option<&'a str>,
+}
+
+/// The page's files: name below the output folder, content.
+pub fn files(page: &Page<'_>) -> Vec<(String, Vec<u8>)> {
+    [
+        ("index.html", index(page).into_bytes()),
+        ("viewer.css", include_bytes!("viewer.css").to_vec()),
+        ("viewer.js", viewer_js().into_bytes()),
+        ("embed.js", include_bytes!("embed.js").to_vec()),
+        ("icon.png", include_bytes!("icon.png").to_vec()),
+        (
+            "apple-touch-icon.png",
+            include_bytes!("apple-touch-icon.png").to_vec(),
+        ),
+    ]
+    .map(|(name, bytes)| (name.to_owned(), bytes))
+    .into()
+}
+
+const TEMPLATE: &str = include_str!("index.html");
+// Places of the template that the configuration fills; a test finds each of them once.
+const HTML: &str = "<html lang=\"en\">";
+const TITLE: &str = "<title>Mosaic</title>";
+const HEADING: &str = "<h1 id=\"title\" dir=\"auto\">Mosaic</h1>";
+const DESCRIPTION: &str =
+    "content=\"A mosaic of artworks in which similar works lie side by side.\"";
+const SHARING: &str = "<!-- sharing -->";
+
+fn index(page: &Page<'_>) -> String {
+    let language = page.language.unwrap_or("en");
+    let text = |key: &str, otherwise: &str| escaped(&text_of(language, key, otherwise));
+    let title = match page.title.trim() {
+        "" => text("title", "Mosaic"),
+        title => escaped(title),
+    };
+    let description = text(
+        "description",
+        "A mosaic of artworks in which similar works lie side by side.",
+    );
+    let html = match page.language {
+        Some(tag) => {
+            let tag = escaped(tag);
+            format!("<html lang=\"{tag}\" data-language=\"{tag}\">")
+        }
+        None => HTML.to_owned(),
+    };
+    TEMPLATE
+        .replacen(HTML, &html, 1)
+        .replacen(TITLE, &format!("<title>{title}</title>"), 1)
+        .replacen(
+            HEADING,
+            &format!("<h1 id=\"title\" dir=\"auto\">{title}</h1>"),
+            1,
+        )
+        .replacen(DESCRIPTION, &format!("content=\"{description}\""), 1)
+        .replacen(SHARING, &sharing(page.url, &title, &description), 1)
+}
+
+/// What a shared link shows; `title` and `description` are escaped already.
+fn sharing(url: &str, title: &str, description: &str) -> String {
+    let mut tags = vec![
+        property("og:type", "website"),
+        property("og:title", title),
+        property("og:description", description),
+    ];
+    if !url.is_empty() {
+        let folder = match url.rsplit_once('/') {
+            Some((folder, file)) if file.ends_with(".html") => format!("{folder}/"),
+            _ if url.ends_with('/') => url.to_owned(),
+            _ => format!("{url}/"),
+        };
+        let (url, folder) = (escaped(url), escaped(&folder));
+        tags.extend([
+            property("og:url", &url),
+            property("og:image", &format!("{folder}preview.jpg")),
+            property("og:image:type", "image/jpeg"),
+            property("og:image:alt", title),
+            "<meta name=\"twitter:card\" content=\"summary_large_image\">".to_owned(),
+            format!("<link rel=\"canonical\" href=\"{url}\">"),
+        ]);
+    }
+    tags.join("\n")
+}
+
+fn property(name: &str, content: &str) -> String {
+    format!("<meta property=\"{name}\" content=\"{content}\">")
+}
+
+/// Text for an attribute or an element. Control characters are no characters of a page.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            c if c.is_control() => out.push(' '),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// A text of a language, or of English where the language lacks it.
+fn text_of(language: &str, key: &str, otherwise: &str) -> String {
+    let in_language = |tag: &str| {
+        let (_, texts) = LANGUAGES.iter().find(|(known, _)| *known == tag)?;
+        let texts: Value = serde_json::from_str(texts).ok()?;
+        Some(texts.get(key)?.as_str()?.to_owned())
+    };
+    in_language(language)
+        .or_else(|| in_language("en"))
+        .unwrap_or_else(|| otherwise.to_owned())
+}
+
+/// `viewer.js`: the texts of all languages, then the scripts.
+fn viewer_js() -> String {
+    let mut out = String::from("window.mosaicd = { texts: {\n");
+    for (tag, texts) in LANGUAGES {
+        out.push_str(&format!("\"{tag}\": {},\n", texts.trim_end()));
+    }
+    out.push_str("} };\n");
+    for line in SCRIPTS.iter().flat_map(|script| script.lines()) {
+        let line = line.trim();
+        if !is_comment(line) {
+            out.push_str(line);
+            out.push('\n');
+        }
+    }
+    out
+}
+
+/// Whether a trimmed line of a script is empty or only comment, as the sources write them: `//`, or a block whose lines
+/// begin with `/**`, `* ` and `*/`.
+fn is_comment(line: &str) -> bool {
+    line.is_empty()
+        || line == "*"
+        || ["//", "/**", "* ", "*/"]
+            .iter()
+            .any(|start| line.starts_with(start))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_place_that_is_filled_is_in_the_template_once() {
+        for place in [HTML, TITLE, HEADING, DESCRIPTION, SHARING] {
+            assert_eq!(TEMPLATE.matches(place).count(), 1, "{place}");
+        }
+    }
+
+    #[test]
+    fn a_shared_page_has_title_picture_and_language_and_no_markup_from_outside() {
+        let page = index(&Page {
+            title: "Ö <b>\"&\u{7}",
+            url: "https://example.org/art?a=\"b\"",
+            language: Some("de"),
+        });
+        for wanted in [
+            "<html lang=\"de\" data-language=\"de\">",
+            "<title>Ö &lt;b&gt;&quot;&amp; </title>",
+            "dir=\"auto\">Ö &lt;b&gt;&quot;&amp; </h1>",
+            "<meta property=\"og:title\" content=\"Ö &lt;b&gt;&quot;&amp; \">",
+            "<meta name=\"description\" content=\"Ein Mosaik",
+            "content=\"https://example.org/art?a=&quot;b&quot;/preview.jpg\"",
+        ] {
+            assert!(page.contains(wanted), "{wanted}\n{page}");
+        }
+        for (url, picture) in [
+            ("https://a.org/m", "https://a.org/m/preview.jpg"),
+            ("https://a.org/m/", "https://a.org/m/preview.jpg"),
+            ("https://a.org/m/index.html", "https://a.org/m/preview.jpg"),
+        ] {
+            let page = index(&Page {
+                url,
+                ..Page::default()
+            });
+            assert!(
+                page.contains(&format!("og:image\" content=\"{picture}\"")),
+                "{url}"
+            );
+            assert!(
+                page.contains(&format!("rel=\"canonical\" href=\"{url}\"")),
+                "{url}"
+            );
+        }
+        let unknown = index(&Page::default());
+        assert!(!unknown.contains("og:image") && !unknown.contains("canonical"));
+        assert!(unknown.contains("<title>Mosaic</title>"), "{unknown}");
+    }
+
+    #[test]
+    fn every_language_has_the_same_texts_with_the_same_places() {
+        let texts = |json: &str| -> serde_json::Map<String, Value> {
+            serde_json::from_str(json).expect("a file of texts is an object")
+        };
+        // Of a text with plural forms, the one that every language has.
+        let places = |text: &Value| -> BTreeSet<String> {
+            let text = text.get("other").unwrap_or(text).as_str().expect("a text");
+            let parts = text.split('{').skip(1);
+            parts
+                .filter_map(|part| Some(part.split_once('}')?.0.to_owned()))
+                .collect()
+        };
+        let english = texts(LANGUAGES[0].1);
+        for (tag, json) in LANGUAGES {
+            let other = texts(json);
+            assert!(english.keys().eq(other.keys()), "{tag} has other keys");
+            for (key, text) in &english {
+                assert_eq!(places(text), places(&other[key]), "{tag}: {key}");
+            }
+        }
+    }
+
+    #[test]
+    fn leaving_out_comments_changes_no_script() {
+        for script in SCRIPTS {
+            for line in script.lines() {
+                // A text over several lines would lose its indentation.
+                assert_eq!(line.matches('`').count() % 2, 0, "{line}");
+            }
+            let opened = script.lines().filter(|line| line.trim().starts_with("/**"));
+            let closed = script.lines().filter(|line| line.trim().ends_with("*/"));
+            assert_eq!(opened.count(), closed.count());
+        }
+        let whole: usize = SCRIPTS.iter().map(|script| script.len()).sum();
+        assert!(viewer_js().len() < whole);
+    }
+}
