@@ -49,13 +49,7 @@ impl Grid {
         if p.lambda.is_finite() && bulk::is_better_together(new, self.len()) {
             return Ok(self.insert_together(z, points, p));
         }
-        if new == 0 {
-            return Ok(Outcome::default());
-        }
-        by_dimensions!(z.dims(), D => {
-            let features = Features::<D>::new(z, points.len());
-            Ok(self.insert_each(&features.rows, p))
-        })
+        Ok(self.insert_one_by_one(z, points, p))
     }
 
     /// Places new items as [`Grid::insert`] does, but never arranges everything afresh because they are many: the cells
@@ -75,12 +69,17 @@ impl Grid {
         shape::check(p)?;
         features::check(z, points, self.len())?;
         self.own_homes();
+        Ok(self.insert_one_by_one(z, points, p))
+    }
+
+    /// Places the new items, if there are any, each by the shortest chain.
+    fn insert_one_by_one(&mut self, z: &Matrix, points: &[[f32; 2]], p: &GridParams) -> Outcome {
         if points.len() == self.len() {
-            return Ok(Outcome::default());
+            return Outcome::default();
         }
         by_dimensions!(z.dims(), D => {
             let features = Features::<D>::new(z, points.len());
-            Ok(self.insert_each(&features.rows, p))
+            self.insert_each(&features.rows, p)
         })
     }
 
