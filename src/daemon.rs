@@ -291,7 +291,7 @@ pub fn run(
         let mut plan = Plan::new(settings(&config, &mode), known, shadow);
         let (guard, held_ms) = RemovalGuard::open(&config.folders.state);
         plan.go_on_holding(held_ms);
-        plan.remember_homes(guard.homes().clone());
+        plan.remember_folders(guard.folders().clone());
         let of = (&config, &mode);
         let mut round = Loop::new(of, &notifier, &mut reporter, events, (plan, workers, guard));
         match runtime.block_on(round.serve(&mut inbox, &mut signals)) {

@@ -10,7 +10,7 @@ use crate::{
     disk,
     domain::{ContentHash, RootId},
     pipeline::OPT_OUT_HELD,
-    plan::{Homes, Plan},
+    plan::{KnownFolders, Plan},
 };
 use std::{
     ffi::OsString,
@@ -22,7 +22,7 @@ use std::{
 /// Name of the file.
 const FILE: &str = "removal-held";
 /// Name of the file with the folders of the works.
-const HOMES: &str = "folders";
+const FOLDERS: &str = "folders";
 /// Of the time in which nobody looked, this much counts.
 const GAP_MS: u64 = 3_600_000;
 /// The file is written this often.
@@ -36,8 +36,8 @@ pub(super) struct RemovalGuard {
     /// Which removal that was.
     noted: Option<ContentHash>,
     said: bool,
-    homes_path: PathBuf,
-    homes: Homes,
+    folders_path: PathBuf,
+    folders: KnownFolders,
 }
 
 impl RemovalGuard {
@@ -51,30 +51,30 @@ impl RemovalGuard {
             noted_ms: held_ms,
             noted: None,
             said: false,
-            homes: read_homes(&state.join(HOMES)),
-            homes_path: state.join(HOMES),
+            folders: read_folders(&state.join(FOLDERS)),
+            folders_path: state.join(FOLDERS),
         };
         (guard, held_ms.unwrap_or(0))
     }
 
-    /// The folders of the placed works, as an earlier run noted them; for [`Plan::remember_homes`].
-    pub(super) fn homes(&self) -> &Homes {
-        &self.homes
+    /// The folders of the placed works, as an earlier run noted them; for [`Plan::remember_folders`].
+    pub(super) fn folders(&self) -> &KnownFolders {
+        &self.folders
     }
 
-    fn keep_homes(&mut self, plan: &Plan) {
-        if *plan.homes() == self.homes {
+    fn keep_folders(&mut self, plan: &Plan) {
+        if *plan.folders() == self.folders {
             return;
         }
-        self.homes = plan.homes().clone();
+        self.folders = plan.folders().clone();
         let line = |(path, id): (&PathBuf, &RootId)| {
             let path = path.as_os_str().as_bytes();
             let path: String = path.iter().map(|byte| format!("{byte:02x}")).collect();
             format!("{} {} {path}\n", id.dev, id.ino)
         };
-        let text: String = self.homes.iter().map(line).collect();
-        if let Err(error) = disk::replace_durably(&self.homes_path, &text) {
-            tracing::debug!(%error, path = HOMES, "cannot be written; a restart cannot tell which mounts are lost");
+        let text: String = self.folders.iter().map(line).collect();
+        if let Err(error) = disk::replace_durably(&self.folders_path, &text) {
+            tracing::debug!(%error, path = FOLDERS, "cannot be written; a restart cannot tell which mounts are lost");
         }
     }
 
@@ -88,7 +88,7 @@ impl RemovalGuard {
                  back (a lost mount?), or run `mosaicd confirm-removal`"
             );
         }
-        self.keep_homes(plan);
+        self.keep_folders(plan);
         let digest = plan.held().map(|held| held.digest);
         let same = self.noted == digest;
         let kept = match (plan.held_ms(), self.noted_ms) {
@@ -128,7 +128,7 @@ pub(super) fn held_opt_out(state: &Path) -> Option<(String, usize)> {
     Some((digest.to_owned(), works.parse().ok()?))
 }
 
-fn read_homes(path: &Path) -> Homes {
+fn read_folders(path: &Path) -> KnownFolders {
     let text = fs::read_to_string(path).unwrap_or_default();
     let line = |line: &str| {
         let mut fields = line.split(' ');
@@ -138,7 +138,7 @@ fn read_homes(path: &Path) -> Homes {
         let path: Vec<u8> = digits.map(byte).collect::<Option<_>>()?;
         Some((OsString::from_vec(path).into(), RootId { dev, ino }))
     };
-    Homes::new(text.lines().filter_map(line))
+    KnownFolders::new(text.lines().filter_map(line))
 }
 
 /// For how long, by what was noted and the time since; a damaged text counts as now.

@@ -12,10 +12,10 @@ use std::{
 
 /// The folders as they were when their works were seen last.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Homes(BTreeMap<PathBuf, RootId>);
+pub struct KnownFolders(BTreeMap<PathBuf, RootId>);
 
-impl Homes {
-    /// Homes that an earlier run kept.
+impl KnownFolders {
+    /// Folders that an earlier run kept.
     pub fn new(folders: impl IntoIterator<Item = (PathBuf, RootId)>) -> Self {
         Self(folders.into_iter().collect())
     }
@@ -28,31 +28,31 @@ impl Homes {
     /// Whether a folder is gone together with its device, or was replaced by one that has none of its works: `alive` are
     /// the folders with a placed work in or below them that is there.
     pub(super) fn is_lost(&self, folder: &Path, scan: &Scan, alive: &HashSet<&Path>) -> bool {
-        let Some(home) = self.0.get(folder) else {
+        let Some(known) = self.0.get(folder) else {
             return false;
         };
         if let Some(now) = scan.folders.get(folder) {
-            return now != home && !alive.contains(folder);
+            return now != known && !alive.contains(folder);
         }
         let mut above = folder.ancestors().skip(1);
         let above = above.find_map(|above| Some((above, scan.folders.get(above)?)));
         above.is_some_and(|(above, now)| {
             let before = self.0.get(above).unwrap_or(now);
-            home.dev != before.dev || self.is_lost(above, scan, alive)
+            known.dev != before.dev || self.is_lost(above, scan, alive)
         })
     }
 
     /// Whether a look at a part of the folders shows another device where `path` was: too little to believe that it is
     /// gone, and a reason to scan.
     pub(super) fn is_elsewhere(&self, path: &Path, look: &Scan) -> bool {
-        let Some(home) = path.parent().and_then(|folder| self.0.get(folder)) else {
+        let Some(known) = path.parent().and_then(|folder| self.0.get(folder)) else {
             return false;
         };
         let mut above = path.ancestors().skip(1);
         let above = above.find_map(|above| Some((above, look.folders.get(above)?)));
         above.is_some_and(|(above, now)| {
             let before = self.0.get(above).unwrap_or(now);
-            home.dev != before.dev || before.dev != now.dev
+            known.dev != before.dev || before.dev != now.dev
         })
     }
 
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn what_went_with_its_folder_is_lost_and_what_was_deleted_is_not() {
-        let homes = Homes::new(
+        let folders = KnownFolders::new(
             [
                 ("", folder(1, 2)),
                 ("nas", folder(9, 1)),
@@ -103,7 +103,7 @@ mod tests {
         );
         let none = HashSet::new();
         let lost = |path: &str, scan: &Scan, alive: &HashSet<&Path>| {
-            homes.is_lost(Path::new(path), scan, alive)
+            folders.is_lost(Path::new(path), scan, alive)
         };
         // The mount point is left behind, or nothing.
         let unmounted = scan(&[

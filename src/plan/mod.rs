@@ -8,7 +8,7 @@
 //! | `scans` | what a scan or a look teaches, and whether a mass removal is believed |
 //! | `next` | what to do when nothing happens: scans, tasks and background work, in one order |
 //! | `tasks` | when a task may begin, and what its end means |
-//! | `homes` | which folders the works lie in, to tell a lost mount from a deletion |
+//! | `folders` | which folders the works lie in, to tell a lost mount from a deletion |
 //! | `shadow` | placed works that another model embeds |
 //! | `view` | what the plan tells of itself |
 //!
@@ -25,7 +25,7 @@ use std::path::PathBuf;
 use table::Table;
 
 mod entry;
-mod homes;
+mod folders;
 mod next;
 mod scans;
 mod settling;
@@ -35,7 +35,7 @@ mod tasks;
 mod view;
 
 pub use entry::Refused;
-pub use homes::Homes;
+pub use folders::KnownFolders;
 pub use next::Background;
 pub use settling::Quiet;
 pub use shadow::Shadow;
@@ -149,7 +149,7 @@ pub struct Plan {
     held_before_ms: u64,
     /// Which held removal the owner has confirmed.
     confirmed: Option<ContentHash>,
-    homes: Homes,
+    folders: KnownFolders,
     scanning: bool,
     scan_at: Option<u64>,
     scan_error: Option<String>,
@@ -180,7 +180,7 @@ impl Plan {
             held: None,
             held_before_ms: 0,
             confirmed: None,
-            homes: Homes::default(),
+            folders: KnownFolders::default(),
             scanning: false,
             scan_at: None,
             scan_error: None,
@@ -202,8 +202,8 @@ impl Plan {
     }
 
     /// The folders of the placed works were these when an earlier run ended.
-    pub fn remember_homes(&mut self, homes: Homes) {
-        self.homes = homes;
+    pub fn remember_folders(&mut self, folders: KnownFolders) {
+        self.folders = folders;
     }
 
     /// Takes an input; `now_ms` is monotonic.

@@ -33,7 +33,7 @@ impl Plan {
                 .table
                 .get(&known)
                 .is_some_and(|entry| entry.placed.is_some());
-            match placed && self.settings.hold && self.homes.is_elsewhere(&known, scan) {
+            match placed && self.settings.hold && self.folders.is_elsewhere(&known, scan) {
                 // Its device is not there: a scan of everything judges that.
                 true => self.scan_at = Some(self.now_ms),
                 false => self.table.vanished(&known),
@@ -119,7 +119,7 @@ impl Plan {
         }
         let is_lost = |path: &PathBuf| {
             let folder = path.parent();
-            folder.is_some_and(|folder| self.homes.is_lost(folder, scan, &alive))
+            folder.is_some_and(|folder| self.folders.is_lost(folder, scan, &alive))
         };
         let all = vanished.len();
         let placed = self.table.counts().placed;
@@ -139,10 +139,10 @@ impl Plan {
             self.held = None;
             self.held_before_ms = 0;
             self.confirmed = None;
-            self.homes.follow(scan, &[]);
+            self.folders.follow(scan, &[]);
             return missing;
         }
-        self.homes.follow(scan, &held);
+        self.folders.follow(scan, &held);
         let held: HashSet<PathBuf> = held.into_iter().collect();
         missing.retain(|path| !held.contains(path));
         missing
@@ -169,7 +169,7 @@ impl Plan {
         let mut folders: Vec<PathBuf> = Vec::new();
         for folder in held.iter().filter_map(|path| path.parent()) {
             let named = folders.iter().any(|named| folder.starts_with(named));
-            if folders.len() < NAMED && !named && self.homes.is_lost(folder, scan, &none) {
+            if folders.len() < NAMED && !named && self.folders.is_lost(folder, scan, &none) {
                 folders.push(folder.to_owned());
             }
         }

@@ -1,6 +1,6 @@
 //! What the plan tells of itself: whether anything is left to do, what is going on, and what is wrong.
 
-use super::{Held, Homes, Plan, Refused, Shadow};
+use super::{Held, KnownFolders, Plan, Refused, Shadow};
 use crate::domain::SkipReason;
 use std::path::PathBuf;
 
@@ -93,8 +93,8 @@ impl Plan {
     }
 
     /// The folders of the placed works.
-    pub fn homes(&self) -> &Homes {
-        &self.homes
+    pub fn folders(&self) -> &KnownFolders {
+        &self.folders
     }
 
     /// How long the removal has been held, by this plan and those before it, milliseconds; `None` if none is held, or
