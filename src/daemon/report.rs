@@ -56,7 +56,8 @@ pub(super) struct Reporter<'a> {
     other: HashSet<PathBuf>,
     /// Where the status is written.
     folder: PathBuf,
-    output: PathBuf,
+    /// Why the output folder cannot be written, as of the last look.
+    unwritable: Option<String>,
     /// Files that were said to be left out, as they were then; a reload reads them again.
     warned: Said,
     /// What is started after each generation.
@@ -89,7 +90,7 @@ impl<'a> Reporter<'a> {
             failed: HashMap::new(),
             other: HashSet::new(),
             folder: PathBuf::new(),
-            output: PathBuf::new(),
+            unwritable: None,
             warned: Said::default(),
             hook: None,
             site: String::new(),
@@ -103,7 +104,6 @@ impl<'a> Reporter<'a> {
         self.site.clone_from(&config.status.site);
         self.notes = self.open_notes(config);
         config.status_folder().clone_into(&mut self.folder);
-        self.output.clone_from(&config.folders.output);
         self.measured = [
             ("output", config.folders.output.clone()),
             ("state", config.folders.state.clone()),
@@ -389,14 +389,18 @@ impl<'a> Reporter<'a> {
         }
     }
 
+    /// Looks whether the output folder can be written; to be asked about once a second.
+    pub(super) fn look_at_output(&mut self) {
+        let [(_, output), _] = &self.measured;
+        let looked = rustix::fs::access(output, rustix::fs::Access::WRITE_OK);
+        self.unwritable = looked.err().map(|error| io::Error::from(error).to_string());
+    }
+
     /// What keeps generations from being written into the output: what it is, and what to do.
     pub(super) fn conditions(&self) -> Option<(String, String)> {
-        let error = rustix::fs::access(&self.output, rustix::fs::Access::WRITE_OK).err()?;
+        let error = self.unwritable.as_ref()?;
         Some((
-            format!(
-                "the output folder cannot be written: {}",
-                io::Error::from(error)
-            ),
+            format!("the output folder cannot be written: {error}"),
             "make it writable, or make space; it heals by itself then".to_owned(),
         ))
     }

@@ -395,6 +395,7 @@ impl Loop<'_, '_> {
     fn beat(&mut self) {
         self.blocked = self.plan.is_blocked();
         self.complaints.tell_held_back();
+        self.reporter.look_at_output();
         self.confirm();
         if matches!(self.mode, Mode::Once) {
             if self.watching.is_due() {
