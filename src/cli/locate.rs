@@ -101,8 +101,7 @@ impl Common {
     }
 
     fn load_from(&self, packaged: &Path, record: Option<&Path>) -> Result<Located, ConfigError> {
-        let source = source(self.config.as_deref(), env::var_os(VARIABLE), packaged);
-        let mut source = source;
+        let mut source = source(self.config.as_deref(), env::var_os(VARIABLE), packaged);
         let mut config = match &source {
             Source::Named(path) | Source::Variable(path) | Source::Packaged(path) => {
                 Config::load(path)?

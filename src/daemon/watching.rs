@@ -48,7 +48,7 @@ pub(super) struct Watching {
     writing: BTreeMap<PathBuf, Instant>,
     /// The mounts that concern the artwork folders.
     mounts: String,
-    /// Whether lines of the owner's tables name no work yet.
+    /// Whether some lines in `artworks.csv` files name no work yet.
     unmatched: bool,
     /// mosaicd's own folders that the last scan met.
     own: Vec<PathBuf>,
@@ -177,7 +177,7 @@ impl Watching {
         self.unmatched = !mistakes.is_empty();
     }
 
-    /// A generation was published: lines of the owner's tables may name a work now.
+    /// A generation was published: lines in `artworks.csv` that named no work may name one now.
     pub(super) fn published(&mut self) {
         if self.unmatched && self.scan_at.is_none() {
             self.scan_at = Some(Instant::now());

@@ -304,7 +304,7 @@ fn run_scans(
     }
 }
 
-/// The lines of the owner's tables that name no file, where the scan can tell.
+/// The lines in `artworks.csv` files that name no file, where the scan can tell.
 fn unmatched(descriptions: &Descriptions, scan: &Scan, rules: &Rules) -> Vec<Mistake> {
     if descriptions.is_empty() {
         return Vec::new();

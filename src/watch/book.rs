@@ -233,7 +233,7 @@ impl Book {
         };
         let instead = match kept.is_some() {
             true => "its last good patterns hold",
-            false => "nothing in its folder is shown anew",
+            false => "nothing new in its folder is shown",
         };
         let (what, wait) = match reading {
             Reading::Away if kept.is_none() => {

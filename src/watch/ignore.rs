@@ -95,7 +95,7 @@ impl Ignore {
             || within.any(|dir| self.is_named(dir, true))
     }
 
-    /// Whether a folder that `path` is in has patterns that are not known, so that nothing in it may be shown anew.
+    /// Whether a folder that `path` is in has patterns that are not known, so that nothing new in it may be shown.
     pub(super) fn holds(&self, path: &Path) -> bool {
         let mut folders = path.ancestors().skip(1);
         folders.any(|folder| self.levels.get(folder).is_some_and(|level| level.hold))

@@ -33,7 +33,7 @@ pub(super) struct Level {
     patterns: Vec<String>,
     /// Each set leaves out by itself: what is in force, and what doubtful lines may mean.
     rules: Vec<Gitignore>,
-    /// Whether nothing below the folder may be shown anew, because its patterns are not known.
+    /// Whether nothing new below the folder may be shown, because its patterns are not known.
     pub(super) hold: bool,
     /// The folder's ignore files as they were when this was made; others mean that it must be made again.
     pub(super) seen: [Option<FileIdentity>; 2],

@@ -77,7 +77,7 @@ pub fn read_finished(
     Ok(bytes)
 }
 
-/// Reads one of the owner's small files that lies directly in the artwork folder `root`; `None` if there is none.
+/// Reads a small file of the owner that lies directly in the artwork folder `root`; `None` if there is none.
 ///
 /// # Errors
 /// The system's; `InvalidInput` for what is no regular file, `FileTooLarge` for one of more than `max_bytes`.
