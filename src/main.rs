@@ -308,7 +308,7 @@ fn run(common: &Common) -> anyhow::Result<()> {
 fn build(located: Located) -> anyhow::Result<()> {
     let config = &located.said();
     telemetry::init(config.log.format, &cli::quiet(&config.log.level))?;
-    let mut progress = cli::Progress::new();
+    let mut progress = cli::ProgressView::new();
     let exit = daemon::run(config.clone(), Mode::Once, &mut |status| {
         progress.show(status)
     })?;

@@ -22,7 +22,7 @@ use crate::{
 use std::{num::NonZero, path::PathBuf};
 
 /// Above this many works an arrival moves only its neighbours (notes: from ~20k).
-const DRIFT_LIMIT: usize = 20_000;
+const RELAX_LIMIT: usize = 20_000;
 
 /// The watched folders.
 pub fn roots(config: &Config) -> Roots {
@@ -81,7 +81,7 @@ pub fn params(config: &Config) -> Params {
             n_neighbors: layout.n_neighbors,
             min_dist: layout.min_dist as f32,
             seed: layout.seed,
-            drift_limit: DRIFT_LIMIT,
+            relax_limit: RELAX_LIMIT,
         },
         grid: GridParams {
             method: match grid.method {

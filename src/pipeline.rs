@@ -146,7 +146,11 @@ impl Pipeline {
     }
 
     /// Publishes the quality of a generation and which of its works are one picture.
-    pub fn grade(&mut self, quality: manifest::Quality, twins: Groups) -> Result<(), PublishError> {
+    pub fn publish_quality(
+        &mut self,
+        quality: manifest::Quality,
+        twins: Groups,
+    ) -> Result<(), PublishError> {
         self.publisher.publish_quality(quality)?;
         match self.publisher.manifest() {
             Some(manifest) => self.history_files.found_twins(twins, manifest),
@@ -154,10 +158,10 @@ impl Pipeline {
         }
     }
 
-    /// Lets a large map drift after its arrivals, some 10,000 points at a time; says whether it moved any. Cells stay, and
+    /// Moves a large map's points to where they belong after arrivals, some 10,000 points at a time; says whether it moved any. Cells stay, and
     /// the next generation brings the points to disk and to readers.
-    pub fn drift(&mut self) -> bool {
-        let moved = self.collection.layout.settle(&self.params.layout);
+    pub fn relax(&mut self) -> bool {
+        let moved = self.collection.layout.relax(&self.params.layout);
         self.unsaved |= moved;
         moved
     }

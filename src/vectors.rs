@@ -1,7 +1,7 @@
 //! `embeddings.bin` in the state folder: the placed works' embeddings for readers beside a running daemon.
 //!
 //! The store is locked while the daemon runs; `export` and `similar` read this file instead, together with the
-//! manifest. It is derived data: written after every rebuild, only where it changed, and made anew when it is missing
+//! manifest. It is derived data: written after every rebuild, only where it changed, and made again when it is missing
 //! or damaged. No fsync: a reader after a power cut finds either good rows or rows whose checksum says that they are
 //! not.
 //!
@@ -38,7 +38,7 @@ pub struct VectorFile {
 }
 
 impl VectorFile {
-    /// Opens the file of a model; what is not of this model and `dims` is started anew.
+    /// Opens the file of a model; what is not of this model and `dims` is replaced by an empty one.
     pub fn open(state: &Path, model: &ModelId, dims: usize) -> io::Result<Self> {
         let path = state.join(FILE);
         let header = header(model, dims);

@@ -65,7 +65,7 @@ fn a_mosaic_has_the_pixels_of_a_whole_encode_and_png_and_webp_are_exact() {
     assert!(decode(&output.join("mosaic.jpg")) == whole.to_rgb8());
     assert!(decode(&output.join("mosaic.png")) == picture);
     assert!(decode(&output.join("mosaic.webp")) == picture);
-    assert_settled(&output);
+    assert_finished(&output);
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn tiny_and_empty_collections_have_mosaics() {
         publisher
             .publish(&generation, &cells, 1)
             .expect("published");
-        assert_settled(&output);
+        assert_finished(&output);
         let mosaic = decode(&output.join("mosaic.jpg"));
         let shape = (cols.max(1) * 32, rows.max(1) * 32);
         assert_eq!(mosaic.dimensions(), shape);
@@ -144,7 +144,7 @@ fn a_change_touches_only_its_tiles() {
         .publish(&generation, &cells, 2)
         .expect("published");
     assert_eq!((second.cells_drawn, second.tiles_written), (1, 3));
-    assert_settled(&output);
+    assert_finished(&output);
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn growing_by_a_level_draws_only_what_is_new() {
     let published = publisher.publish(&grown, &cells, 2).expect("published");
     // Levels of 512 and 256 px have become ones of 544 and 272 px, and there is a new one of 136 px.
     assert_eq!(published.tiles_written, 2 + 1 + 1);
-    assert_settled(&output);
+    assert_finished(&output);
     assert_equals_rebuild(&output, &grown, &cells, dir.path());
 }
 
@@ -284,7 +284,7 @@ proptest! {
             apply(&mut generation, change, 1000 + i as u64);
             publisher.publish(&generation, &cells, 2 + i as u64).expect("published");
         }
-        assert_settled(&output);
+        assert_finished(&output);
         assert_equals_rebuild(&output, &generation, &cells, dir.path());
     }
 }
@@ -342,7 +342,7 @@ fn readers_never_miss_a_file_nor_see_a_torn_or_mixed_generation() {
     });
     assert!(reads.load(Ordering::Relaxed) >= 2);
     publisher.collect(10_000_000).expect("collected");
-    assert_settled(&output);
+    assert_finished(&output);
     let named = tiles(&manifest(&output)).len();
     let kept = files(&output)
         .into_keys()
@@ -501,7 +501,7 @@ fn damage_to_the_published_mosaic_is_not_copied_on() {
         publisher
             .publish(&generation, &store, 1 + step)
             .expect("published");
-        assert_settled(&output);
+        assert_finished(&output);
         assert_equals_rebuild(&output, &generation, &store, dir.path());
     }
 }
@@ -534,13 +534,13 @@ fn lost_files_come_back() {
             published.generation >= number,
             "loss {i}: numbers do not start again"
         );
-        assert_settled(&output);
+        assert_finished(&output);
         assert_equals_rebuild(&output, &generation, &store, dir.path());
     }
 }
 
 #[test]
-fn another_quality_draws_all_anew_and_only_that() {
+fn another_quality_draws_everything_and_only_that() {
     let dir = tempfile::tempdir().expect("a folder");
     let output = dir.path().join("out");
     let store = cells(&dir.path().join("cells"), &spec(), 36);
@@ -560,12 +560,12 @@ fn another_quality_draws_all_anew_and_only_that() {
     let after = manifest(&output);
     assert_eq!(after.title, "Other");
     assert_ne!(after.pyramid, before.pyramid);
-    assert_settled(&output);
+    assert_finished(&output);
     publisher
         .publish(&rows_of(35, 6, 6), &store, 3)
         .expect("published");
     assert!(publisher.collect(1_000_000).expect("collected").files > 0);
-    assert_settled(&output);
+    assert_finished(&output);
 }
 
 #[test]
@@ -590,7 +590,7 @@ fn without_a_mosaic_file_the_pyramid_is_kept_and_the_file_comes_and_goes() {
             0
         };
         assert_eq!(published.tiles_written, tiles, "step {step}");
-        assert_settled(&output);
+        assert_finished(&output);
         assert_eq!(manifest(&output).mosaic.is_some(), spec.mosaic);
         let again = publisher
             .publish(&generation, &store, 2)
@@ -602,7 +602,7 @@ fn without_a_mosaic_file_the_pyramid_is_kept_and_the_file_comes_and_goes() {
     publisher
         .publish(&generation, &store, 3)
         .expect("published");
-    assert_settled(&output);
+    assert_finished(&output);
 }
 
 #[test]

@@ -124,7 +124,7 @@ fn every_step(fault: Fault) {
             .publish(&stage.after(), &stage.cells, 30)
             .expect("the next publish heals");
         assert_eq!(healed.generation, 2, "step {at}");
-        assert_settled(&output);
+        assert_finished(&output);
         // Nothing stays behind: after two more generations' grace the files are the undisturbed run's.
         for now in [40, 50] {
             publisher.collect(now).expect("collected");
@@ -138,7 +138,7 @@ fn every_step(fault: Fault) {
         }
         publisher.collect(90).expect("collected");
         publisher.collect(10_000_000).expect("collected");
-        assert_settled(&output);
+        assert_finished(&output);
         let left = files(&output).len();
         // The last two generations differ in one cell: a tile a level, a mosaic and a preview.
         assert!(
@@ -172,7 +172,7 @@ fn a_death_at_any_step_of_the_first_publish_heals() {
             read_all(&output);
         }
         stage.publish(&output, &stage.before());
-        assert_settled(&output);
+        assert_finished(&output);
         if struck.is_ok() {
             assert!(at > 30, "only {at} steps");
             break;
@@ -191,7 +191,7 @@ fn scripts_that_a_crash_has_torn_are_healed_by_the_next_start() {
         for left in [&[][..], &whole[..whole.len() / 2]] {
             std::fs::write(&path, left).expect("torn");
             stage.publish(&output, &stage.before());
-            assert_settled(&output);
+            assert_finished(&output);
         }
     }
     let now = std::fs::read(output.join("manifest.json")).expect("a manifest");

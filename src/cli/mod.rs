@@ -9,7 +9,7 @@ mod status;
 mod vectors;
 
 pub(crate) use import::import;
-pub(crate) use progress::{Progress, draw_samples};
+pub(crate) use progress::{ProgressView, draw_samples};
 pub(crate) use status::{Form, status, unknown};
 pub(crate) use vectors::{Query, arrange, export, similar};
 

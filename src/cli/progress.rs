@@ -1,4 +1,4 @@
-//! Progress: bars with rate and time left on a terminal, plain lines otherwise.
+//! ProgressView: bars with rate and time left on a terminal, plain lines otherwise.
 
 use indicatif::{DecimalBytes, HumanDuration, ProgressBar, ProgressStyle};
 use mosaicd::{config::Config, daemon::Exit, demo, service::status::Status};
@@ -12,15 +12,15 @@ use std::{
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
 /// Shows how far a build is.
-pub(crate) struct Progress {
+pub(crate) struct ProgressView {
     bar: ProgressBar,
     terminal: bool,
     said: Instant,
     began: Instant,
 }
 
-impl Progress {
-    /// Progress that has not begun.
+impl ProgressView {
+    /// ProgressView that has not begun.
     pub(crate) fn new() -> Self {
         let terminal = io::stderr().is_terminal();
         let bar = bar(0, "reading");

@@ -13,8 +13,8 @@ use tokio::sync::mpsc::UnboundedSender;
 /// What background work found; `None`: nothing, or it failed.
 #[derive(Debug)]
 pub(super) enum Found {
-    /// Whether some of the map may still have to drift.
-    Drift(bool),
+    /// Whether some of the map may still have to move.
+    Relax(bool),
     /// A better grid.
     Polish(Option<Polished>),
     /// The quality of a generation, and which works are one picture.
@@ -27,7 +27,7 @@ impl Found {
     /// Which work it was, and whether it found anything.
     pub(super) fn work(&self) -> (Background, bool) {
         match self {
-            Self::Drift(more) => (Background::Drift, *more),
+            Self::Relax(more) => (Background::Relax, *more),
             Self::Polish(found) => (Background::Polish, found.is_some()),
             Self::Measure(found) => (Background::Measure, found.is_some()),
             Self::Word(found) => (Background::Word, found.is_some()),

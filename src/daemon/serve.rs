@@ -16,7 +16,7 @@ use crate::{
     pipeline::PipelineError,
     plan::{Command, Input, Plan},
     publish::names,
-    service::{limit::Complaints, progress::Progress, signals::Signal, systemd::Notifier},
+    service::{limit::Complaints, signals::Signal, stall::StallTimer, systemd::Notifier},
     watch::{RootId, WatchEvent, root_id},
 };
 use std::{
@@ -54,8 +54,8 @@ pub(super) struct Loop<'a, 'b> {
     /// Whether a task runs, and how many have ended.
     tasks: (bool, u64),
     files: u64,
-    rebuilding: Progress,
-    reading: Progress,
+    rebuilding: StallTimer,
+    reading: StallTimer,
     /// Whether files wait because the state folder cannot be written.
     blocked: bool,
     /// A mass opt-out that is not erased yet.
@@ -88,8 +88,8 @@ impl<'a, 'b> Loop<'a, 'b> {
             ready: false,
             tasks: (false, 0),
             files: 0,
-            rebuilding: Progress::default(),
-            reading: Progress::default(),
+            rebuilding: StallTimer::default(),
+            reading: StallTimer::default(),
             blocked: false,
             held_opt_out: None,
             output: None,

@@ -195,9 +195,9 @@ fn run_pipeline(
             Order::Rules(rules) => pipeline.forbid(rules),
             Order::ConfirmErasing(digest) => pipeline.confirm_erasing(digest),
             Order::Take(found) => take(&mut pipeline, found),
-            Order::Background(Background::Drift) => {
-                let more = pipeline.drift();
-                drop(send.send(Event::Ended(Found::Drift(more))));
+            Order::Background(Background::Relax) => {
+                let more = pipeline.relax();
+                drop(send.send(Event::Ended(Found::Relax(more))));
             }
             Order::Background(Background::Polish) => {
                 let polish = pipeline.polish();
@@ -231,13 +231,13 @@ fn run_pipeline(
 /// Publishes what background work found, or keeps it for the task that does.
 fn take(pipeline: &mut Pipeline, found: Found) {
     let published = match found {
-        Found::Measure(Some((quality, twins))) => pipeline.grade(quality, twins),
+        Found::Measure(Some((quality, twins))) => pipeline.publish_quality(quality, twins),
         Found::Word(Some(worded)) => pipeline.word(worded),
         Found::Polish(Some(polished)) => {
             pipeline.keep_polished(polished);
             Ok(())
         }
-        Found::Drift(_) | Found::Polish(None) | Found::Measure(None) | Found::Word(None) => Ok(()),
+        Found::Relax(_) | Found::Polish(None) | Found::Measure(None) | Found::Word(None) => Ok(()),
     };
     if let Err(error) = published {
         tracing::warn!(%error, "quality or words could not be published");

@@ -2,7 +2,7 @@
 //!
 //! The file is read and checked at once, so that a mistake is told at the start; the words are embedded when they are
 //! first needed, which takes some 20 ms a word, and kept in the state folder as `vocabulary.bin`. That file is derived
-//! data: a missing, damaged or foreign one is made anew. It is bound to the text encoder, its tokenizer and its prompt;
+//! data: a missing, damaged or foreign one is made again. It is bound to the text encoder, its tokenizer and its prompt;
 //! of an edited list only the new words are embedded.
 //!
 //! Format: postcard of [`Kept`], then its CRC-32, little-endian.

@@ -5,7 +5,7 @@
 //! between single neighbours: +.005 to +.02 DPQ16 measured. In a polish an item may also step into a spare cell, and
 //! every item taken off its place has to be paid for.
 //!
-//! Large boards are annealed in blocks that lie apart, anew placed in every phase: blocks neither see nor touch each
+//! Large boards are annealed in blocks that lie apart, at other places in every phase: blocks neither see nor touch each
 //! other's sites, so that the result does not depend on who anneals which.
 
 use super::area::{Area, FROZEN, Span, spans};
@@ -16,7 +16,7 @@ use super::rng::Rng;
 use super::ties::Ties;
 use rayon::prelude::*;
 
-/// Phases of one annealing; in each, blocks are cut anew and costs are summed exactly.
+/// Phases of one annealing; in each, other blocks are cut and costs are summed exactly.
 const PHASES: u32 = 16;
 /// Side of a block on a large board, cells; its items' features then fit a core's cache.
 const BLOCK: u32 = 40;

@@ -69,14 +69,14 @@ impl Grid {
         };
         by_dimensions!(z.dims(), D => {
             let features = Features::<D>::new(z, points.len());
-            settle(&features.rows, cols, &mut cells, radius, p.seed);
+            sort_and_anneal(&features.rows, cols, &mut cells, radius, p.seed);
         });
         Ok(Self::from_cells(cols, rows, cells, points.len()))
     }
 }
 
 /// Sorts occupied `cells` from radius `radius` on, then anneals.
-pub(super) fn settle<const D: usize>(
+pub(super) fn sort_and_anneal<const D: usize>(
     features: &[[f32; D]],
     cols: u32,
     cells: &mut [u32],

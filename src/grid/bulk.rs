@@ -91,7 +91,7 @@ impl Grid {
         let operations = self.operations + 1;
         by_dimensions!(z.dims(), D => {
             let features = Features::<D>::new(z, points.len());
-            arrange::settle(&features.rows, cols, &mut cells, radius, p.seed ^ operations);
+            arrange::sort_and_anneal(&features.rows, cols, &mut cells, radius, p.seed ^ operations);
         });
         *self = Self::from_cells(cols, rows, cells, points.len());
         self.operations = operations;

@@ -25,11 +25,11 @@ const STEP_PRICE: f32 = 0.025;
 
 /// Items most like an arrival; the cells in and beside theirs are looked at for a start.
 const ALIKE: usize = 64;
-/// Placed items that stand for all in [`Field::mean_misfit`].
+/// Placed items that stand for all in [`Neighbourhoods::mean_misfit`].
 const SAMPLE: usize = 256;
 
 /// The board with the mean features of every 3 × 3 neighbourhood that was looked at.
-pub(super) struct Field<'a, const D: usize> {
+pub(super) struct Neighbourhoods<'a, const D: usize> {
     pub(super) features: &'a [[f32; D]],
     board: Board,
     sums: Vec<[f32; D]>,
@@ -47,7 +47,7 @@ pub(super) struct Field<'a, const D: usize> {
 /// The count of a neighbourhood that was not summed.
 const UNKNOWN: f32 = -1.0;
 
-impl<'a, const D: usize> Field<'a, D> {
+impl<'a, const D: usize> Neighbourhoods<'a, D> {
     pub(super) fn new(features: &'a [[f32; D]], board: Board) -> Self {
         let n = board.sites.len();
         Self {

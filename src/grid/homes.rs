@@ -91,7 +91,7 @@ impl Grid {
     }
 
     /// Gives items without a home the cell that they are in.
-    pub(super) fn settle_homes(&mut self) {
+    pub(super) fn fill_homes(&mut self) {
         for (home, &place) in self.homes.iter_mut().zip(&self.places) {
             if *home == SPARE {
                 *home = place;

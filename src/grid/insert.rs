@@ -2,7 +2,7 @@
 
 use super::anneal::{self, Rules};
 use super::board::Board;
-use super::chain::{Field, LONGEST};
+use super::chain::{LONGEST, Neighbourhoods};
 use super::features::{self, Features};
 use super::rng::Rng;
 use super::seam::{self, Canvas};
@@ -131,38 +131,45 @@ impl Grid {
         let before: Vec<(u32, u32)> = self.places().collect();
         let mut expected = before.clone();
         let (old_cols, old_rows) = (self.cols, self.rows);
-        let mut field = Field::new(features, Board::new(self.cols, &self.cells));
+        let mut neighbourhoods = Neighbourhoods::new(features, Board::new(self.cols, &self.cells));
         self.homes.resize(features.len(), SPARE);
-        let mut ties = self.ties_near(field.board().places(features.len()), p);
-        let mut typical = field.mean_misfit();
+        let mut ties = self.ties_near(neighbourhoods.board().places(features.len()), p);
+        let mut typical = neighbourhoods.mean_misfit();
         for item in before.len()..features.len() {
             self.operations += 1;
             let mut rng = Rng::new(p.seed, self.operations);
             let placed = item + 1;
             while self.cells.len() < placed + shape::fewest_spares(placed, p) {
-                field.board().copy_to(&mut self.cells);
+                neighbourhoods.board().copy_to(&mut self.cells);
                 self.grow(features, &mut expected, p, &mut rng);
-                field = Field::new(features, Board::new(self.cols, &self.cells));
-                ties = self.ties_near(field.board().places(features.len()), p);
+                neighbourhoods = Neighbourhoods::new(features, Board::new(self.cols, &self.cells));
+                ties = self.ties_near(neighbourhoods.board().places(features.len()), p);
             }
-            place(&mut field, &mut ties, item as u32, typical, p, &mut rng);
+            place(
+                &mut neighbourhoods,
+                &mut ties,
+                item as u32,
+                typical,
+                p,
+                &mut rng,
+            );
             self.recent.push(item as u32);
             self.unpolished += 1;
             if self.polish_is_due(2, placed, p) {
-                self.polish_board(features, field.board_mut(), p);
-                ties = self.ties_near(field.board().places(features.len()), p);
-                typical = field.mean_misfit();
+                self.polish_board(features, neighbourhoods.board_mut(), p);
+                ties = self.ties_near(neighbourhoods.board().places(features.len()), p);
+                typical = neighbourhoods.mean_misfit();
             }
         }
-        field.board().copy_to(&mut self.cells);
+        neighbourhoods.board().copy_to(&mut self.cells);
         if p.lambda == 0.0 {
             let seed = p.seed ^ self.operations;
-            arrange::settle(features, self.cols, &mut self.cells, WARM_RADIUS, seed);
+            arrange::sort_and_anneal(features, self.cols, &mut self.cells, WARM_RADIUS, seed);
         }
         self.places.resize(features.len(), 0);
         self.index();
         if !self.polishes(p) {
-            self.settle_homes();
+            self.fill_homes();
         }
         let pushed = (0..before.len() as u32)
             .filter(|&i| before[i as usize] != expected[i as usize])
@@ -236,7 +243,7 @@ impl Grid {
             by_dimensions!(z.dims(), D => {
                 let features = Features::<D>::new(z, points.len());
                 let seed = p.seed ^ self.operations;
-                arrange::settle(&features.rows, self.cols, &mut self.cells, WARM_RADIUS, seed);
+                arrange::sort_and_anneal(&features.rows, self.cols, &mut self.cells, WARM_RADIUS, seed);
             });
             self.index();
         }
@@ -273,7 +280,7 @@ impl Grid {
 
 /// Places one arrival and polishes around it.
 fn place<const D: usize>(
-    field: &mut Field<D>,
+    neighbourhoods: &mut Neighbourhoods<D>,
     ties: &mut Ties,
     item: u32,
     typical: f32,
@@ -281,23 +288,23 @@ fn place<const D: usize>(
     rng: &mut Rng,
 ) {
     if p.lambda.is_infinite() {
-        if let Some(site) = field.best_spare(item) {
-            field.put(site, item);
+        if let Some(site) = neighbourhoods.best_spare(item) {
+            neighbourhoods.put(site, item);
         }
         return;
     }
     // One arrival is a smaller part of a larger grid, and may disturb fewer.
     let lambda = p.lambda * (ties.homes.len() as f32 / 1000.0).max(1.0);
-    let mut path = field.chain(item, typical, lambda, Some(ties));
+    let mut path = neighbourhoods.chain(item, typical, lambda, Some(ties));
     if path.is_empty() {
-        path = field.chain(item, typical, lambda, None);
+        path = neighbourhoods.chain(item, typical, lambda, None);
     }
     for step in path.windows(2).rev() {
-        let held = field.board().sites[step[0] as usize];
-        field.put(step[1] as usize, held);
+        let held = neighbourhoods.board().sites[step[0] as usize];
+        neighbourhoods.put(step[1] as usize, held);
     }
     if let Some(&first) = path.first() {
-        field.put(first as usize, item);
+        neighbourhoods.put(first as usize, item);
     }
     if p.lambda > 0.0 {
         let most = (MOST as f32 / p.lambda.min(1.0)) as usize;
@@ -309,14 +316,21 @@ fn place<const D: usize>(
             budget: most.saturating_sub(path.len().saturating_sub(1)),
         };
         let draws = (AROUND, NEAR);
-        let changes = anneal::polish_near(field.features, field.board(), &path, draws, &rules, rng);
+        let changes = anneal::polish_near(
+            neighbourhoods.features,
+            neighbourhoods.board(),
+            &path,
+            draws,
+            &rules,
+            rng,
+        );
         for &(site, held) in &changes {
-            field.put(site as usize, held);
+            neighbourhoods.put(site as usize, held);
         }
         for site in changes.iter().map(|&(site, _)| site).chain(path) {
-            let held = field.board().sites[site as usize];
+            let held = neighbourhoods.board().sites[site as usize];
             if Board::is_item(held) {
-                let (col, row) = field.board().place(site as usize);
+                let (col, row) = neighbourhoods.board().place(site as usize);
                 ties.from[held as usize] = [col as i32, row as i32];
             }
         }

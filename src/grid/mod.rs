@@ -233,7 +233,7 @@ pub struct Outcome {
     pub moved: Vec<u32>,
     /// Items, ascending, that were only pushed along by growth.
     pub pushed: Vec<u32>,
-    /// Whether everything was laid out anew (a large batch, shrinking, another shape, or [`Method::Rows`]).
+    /// Whether everything was laid out from nothing (a large batch, shrinking, another shape, or [`Method::Rows`]).
     pub rearranged: bool,
 }
 

@@ -21,7 +21,7 @@ const COLLECT_MS: (u64, u64) = (10_000, 60_000);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Background {
     /// A large map follows its arrivals a bit further. Found: some of it may be left.
-    Drift,
+    Relax,
     /// The whole grid is refined after many quick placements. Found: a better grid, to be published by a task.
     Polish,
     /// The quality of the arrangement is computed, and which works are one picture.
@@ -69,7 +69,7 @@ impl Default for Pending {
 }
 
 impl Pending {
-    /// A task ended well: what it published may drift, is to be measured, and so on.
+    /// A task ended well: its map may be relaxed, what it published is to be measured, and so on.
     pub(super) fn published(&mut self, report: &Report, now_ms: u64) {
         match report.wants_polish {
             true => self.wanted.insert(Background::Polish),
@@ -77,7 +77,7 @@ impl Pending {
         };
         if report.changed || self.published_ms.is_none() {
             self.published_ms = Some(now_ms);
-            let new = [Background::Drift, Background::Measure, Background::Word];
+            let new = [Background::Relax, Background::Measure, Background::Word];
             self.wanted.extend(new);
         }
     }
@@ -86,7 +86,7 @@ impl Pending {
     pub(super) fn ended(&mut self, work: Background, found: bool) {
         self.working.remove(&work);
         match work {
-            Background::Drift if found => drop(self.wanted.insert(work)),
+            Background::Relax if found => drop(self.wanted.insert(work)),
             Background::Polish => self.polished = found && !std::mem::take(&mut self.void),
             _ => {}
         }
@@ -117,7 +117,7 @@ impl Plan {
     /// 3. reading placed works for another model, a few at a time;
     /// 4. a task, if none runs (see [`Plan::next_task`] for when): works that came or are gone and what the owner says of
     ///    them; then a polished grid; then a fresh layout;
-    /// 5. background work, if nothing is being read or placed (see [`Plan::next_background`]): drift, polish, measure,
+    /// 5. background work, if nothing is being read or placed (see [`Plan::next_background`]): relax, polish, measure,
     ///    word, collect.
     pub(super) fn next(&mut self, commands: &mut Vec<Command>) {
         let now_ms = self.now_ms;
@@ -149,12 +149,12 @@ impl Plan {
 
     /// Background work to begin now, one at a time and only while nothing is being read or placed:
     ///
-    /// 1. drift, as soon as the plan is idle: the next generation then shows the points where they belong;
+    /// 1. relax, as soon as the plan is idle: the next generation then shows the points where they belong;
     /// 2. the others once nothing was published for [`CALM_MS`], so that arrivals do not compete with them: a polish
     ///    before the measuring, which it makes out of date, and the words last, which come from the measured generation;
     /// 3. a collection, every minute.
     ///
-    /// A single pass neither drifts nor collects, and waits for nothing.
+    /// A single pass neither relaxes nor collects, and waits for nothing.
     pub(super) fn next_background(&mut self) -> Option<Background> {
         let (now_ms, once, idle) = (self.now_ms, self.settings.once, self.is_idle());
         let pending = &mut self.pending;
@@ -167,7 +167,7 @@ impl Plan {
         let busy = pending.is_working();
         let wanted = |work| pending.wanted.contains(&work);
         let work = match () {
-            () if wanted(Background::Drift) && idle && !once && !busy => Background::Drift,
+            () if wanted(Background::Relax) && idle && !once && !busy => Background::Relax,
             () if wanted(Background::Polish) && idle && calm && !busy => Background::Polish,
             () if wanted(Background::Measure) && calm && !busy => Background::Measure,
             () if wanted(Background::Word) && calm && !busy => Background::Word,

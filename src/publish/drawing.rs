@@ -6,12 +6,12 @@
 
 use super::{
     CellStore, OutputSpec, PublishError,
+    difference::Difference,
     files::Folder,
     manifest::{GridSize, Manifest, MosaicFile},
     names::MosaicKind,
     placement::{Placement, Shown},
-    plan::Plan,
-    spliced::{self, Job, Source, Spliced},
+    spliced::{self, NewFile, Source, Spliced},
 };
 use crate::{
     artwork::{ContentHash, cell::Cell},
@@ -46,12 +46,16 @@ pub(super) struct Drawn<'a> {
 }
 
 impl<'a> Artist<'a> {
-    pub(super) fn new(spec: &'a OutputSpec, cells: &'a CellStore, plan: &'a Plan) -> Self {
+    pub(super) fn new(
+        spec: &'a OutputSpec,
+        cells: &'a CellStore,
+        difference: &'a Difference,
+    ) -> Self {
         Self {
             spec,
-            placement: &plan.wanted,
+            placement: &difference.wanted,
             cells,
-            missing: Mutex::new(plan.missing.clone()),
+            missing: Mutex::new(difference.missing.clone()),
         }
     }
 
@@ -167,7 +171,7 @@ impl<'a> Artist<'a> {
             Some(cell) => encode_segment(&cell, spec),
             None => Ok(background.clone()),
         };
-        let job = Job {
+        let file = NewFile {
             kind: MosaicKind::Mosaic,
             generation,
             frame,
@@ -175,7 +179,7 @@ impl<'a> Artist<'a> {
             sources: &sources,
             encode: &encode,
         };
-        spliced::write(folder, &job, old.as_mut())
+        spliced::write(folder, &file, old.as_mut())
     }
 
     /// The preview is spliced too: from cells, or from MCUs of several cells where a cell is smaller than one.
@@ -223,7 +227,7 @@ impl<'a> Artist<'a> {
             };
             encode_segment(&block, spec)
         };
-        let job = Job {
+        let file = NewFile {
             kind: MosaicKind::Preview,
             generation: manifest.generation,
             frame,
@@ -231,7 +235,7 @@ impl<'a> Artist<'a> {
             sources: &sources,
             encode: &encode,
         };
-        spliced::write(folder, &job, old.as_mut())
+        spliced::write(folder, &file, old.as_mut())
     }
 }
 

@@ -170,7 +170,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(60))]
         #[test]
-        fn a_list_taken_over_is_the_one_made_anew(
+        fn a_list_taken_over_equals_one_from_nothing(
             before in proptest::collection::btree_map(0..1_400_u64, 0..3_u8, 0..1_200),
             edits in proptest::collection::btree_map(0..1_400_u64, 0..4_u8, 0..20),
         ) {
@@ -186,15 +186,15 @@ mod tests {
                     value => after.insert(id, value),
                 };
             }
-            let anew = listed(works(&after)).expect("listed");
+            let relisted = listed(works(&after)).expect("listed");
             let now = generation(works(&after));
-            let changed = old.works != anew.works;
+            let changed = old.works != relisted.works;
             let taken = Listing::of(&now, old.works, &old.serialised).expect("listed");
             prop_assert_eq!(taken.changed, changed);
-            prop_assert!(taken.works == anew.works);
+            prop_assert!(taken.works == relisted.works);
             let json = [b"[", taken.serialised.json(), b"]"].concat();
             prop_assert!(json == serde_json::to_vec(&taken.works).expect("serialised"));
-            let lost = Listing::of(&now, anew.works, &Serialised::default()).expect("listed");
+            let lost = Listing::of(&now, relisted.works, &Serialised::default()).expect("listed");
             prop_assert!(lost.serialised.json() == taken.serialised.json());
         }
     }

@@ -26,6 +26,7 @@
 
 mod clock;
 mod collect;
+mod difference;
 mod drawing;
 mod files;
 mod history_files;
@@ -36,7 +37,6 @@ pub mod manifest;
 pub mod names;
 mod notes;
 mod placement;
-mod plan;
 mod pointers;
 mod publisher;
 mod pyramid;
@@ -157,7 +157,7 @@ pub struct Published {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Elapsed {
     /// Comparing with the generation before.
-    pub plan_ms: f64,
+    pub compare_ms: f64,
     /// Drawing and writing pyramid tiles.
     pub tiles_ms: f64,
     /// Splicing the single-file mosaic and its preview.

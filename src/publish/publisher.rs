@@ -7,6 +7,7 @@ use super::{
     Collected, Elapsed, Failpoint, Generation, OutputSpec, PublishError, Published,
     clock::Clock,
     collect::{self, Retired, retire},
+    difference::{Difference, same, shifted},
     drawing::{Artist, Drawn, preview_px},
     files::{Folder, Staged},
     listing::Listing,
@@ -16,7 +17,6 @@ use super::{
     names::{self, MosaicKind},
     notes::plain,
     placement::Placement,
-    plan::{Plan, same, shifted},
     pointers,
     pyramid::{self, Tiles},
     recover::{State, recover, render_key},
@@ -200,26 +200,26 @@ impl Publisher {
         let works = listing.works;
         let placement = Placement::of(&works, generation.cols, generation.rows)?;
         cells.expect(works.len());
-        let plan = Plan::of(&state.drawn, placement, cells);
-        let manifest = self.manifest_of(&state, &plan, works, generation, now_ms)?;
-        let stands = !listing.changed && plan.changed.is_empty() && self.present(&state);
-        let plan_ms = clock.lap();
+        let difference = Difference::of(&state.drawn, placement, cells);
+        let manifest = self.manifest_of(&state, &difference, works, generation, now_ms)?;
+        let stands = !listing.changed && difference.changed.is_empty() && self.present(&state);
+        let compare_ms = clock.lap();
         let (state, mut published) = match &mut state.manifest {
             Some(before) if stands && same(before, &manifest) => {
                 before.works = manifest.works;
                 let published = Published {
                     generation: before.generation,
-                    missing: plan.missing.iter().copied().collect(),
+                    missing: difference.missing.iter().copied().collect(),
                     ..Published::default()
                 };
-                if !state.settled {
-                    self.settle(&mut state, &plan, cells)?;
+                if !state.finished {
+                    self.finish(&mut state, &difference, cells)?;
                 }
                 (state, published)
             }
-            _ => self.release(state, manifest, plan, cells, &mut clock)?,
+            _ => self.release(state, manifest, difference, cells, &mut clock)?,
         };
-        published.elapsed.plan_ms = plan_ms;
+        published.elapsed.compare_ms = compare_ms;
         Ok((state, published))
     }
 
@@ -227,12 +227,12 @@ impl Publisher {
     fn manifest_of(
         &self,
         state: &State,
-        plan: &Plan,
+        difference: &Difference,
         works: Vec<Work>,
         generation: &Generation,
         now_ms: u64,
     ) -> Result<Manifest, PublishError> {
-        let (cols, rows) = (plan.wanted.cols, plan.wanted.rows);
+        let (cols, rows) = (difference.wanted.cols, difference.wanted.rows);
         let cell_px = self.spec.cell.px;
         let mosaic = match self.spec.mosaic {
             true => Some(
@@ -299,23 +299,27 @@ impl Publisher {
         &mut self,
         state: State,
         mut manifest: Manifest,
-        plan: Plan,
+        difference: Difference,
         cells: &CellStore,
         clock: &mut Clock,
     ) -> Result<(State, Published), PublishError> {
         let mut elapsed = Elapsed::default();
         let folder = &self.folder;
         let before = state.manifest.as_ref();
-        let regions_age =
-            regions::name(&mut manifest, before, state.regions_age, plan.changed.len());
-        let artist = Artist::new(&self.spec, cells, &plan);
+        let regions_age = regions::name(
+            &mut manifest,
+            before,
+            state.regions_age,
+            difference.changed.len(),
+        );
+        let artist = Artist::new(&self.spec, cells, &difference);
         let pyramid = self.pyramid_of(manifest.grid)?;
 
         let (tiles, tiles_written) = match self.spec.pyramid {
             true => {
                 let old = state.tiles.as_ref().filter(|_| state.reusable);
                 let (tiles, written) =
-                    pyramid::draw(folder, &artist, &pyramid, &plan.changed, old)?;
+                    pyramid::draw(folder, &artist, &pyramid, &difference.changed, old)?;
                 (Some(tiles), written)
             }
             false => (None, 0),
@@ -328,10 +332,10 @@ impl Publisher {
             mosaic: state.mosaic,
             preview: state.preview,
         };
-        let (mosaic, preview) = artist.splice(folder, &mut manifest, &plan.changed, old)?;
+        let (mosaic, preview) = artist.splice(folder, &mut manifest, &difference.changed, old)?;
         elapsed.mosaic_ms = clock.lap();
         let (png, webp) = (self.spec.png, self.spec.webp);
-        let unchanged = state.reusable && state.mosaic_files && plan.changed.is_empty();
+        let unchanged = state.reusable && state.mosaic_files && difference.changed.is_empty();
         for (kind, wanted) in [(MosaicKind::Png, png), (MosaicKind::Webp, webp)] {
             let kept = state.manifest.as_ref().filter(|_| unchanged);
             let kept = kept.and_then(|before| stable::mosaic_file(before, kind).cloned());
@@ -350,7 +354,7 @@ impl Publisher {
         let lowest = tiles.as_ref().map(|tiles| {
             let same = state.reusable && state.tiles.as_ref().is_some_and(|t| t.pyramid == pyramid);
             let before = state.lowest.filter(|_| same);
-            pyramid::lowest(&artist, &tiles.pyramid, &plan.changed, before)
+            pyramid::lowest(&artist, &tiles.pyramid, &difference.changed, before)
         });
         let staged_view = match (&tiles, &lowest) {
             (Some(tiles), Some(lowest)) => {
@@ -401,13 +405,13 @@ impl Publisher {
         let published = Published {
             generation: manifest.generation,
             changed: true,
-            cells_drawn: plan.changed.len(),
+            cells_drawn: difference.changed.len(),
             tiles_written,
             missing: missing.iter().copied().collect(),
             elapsed,
             ..Published::default()
         };
-        let mut drawn = plan.wanted;
+        let mut drawn = difference.wanted;
         drawn.without(|hash| missing.contains(hash));
         let state = State {
             generation: manifest.generation,
@@ -419,7 +423,7 @@ impl Publisher {
             mosaic,
             preview,
             mosaic_files: true,
-            settled: true,
+            finished: true,
             regions_age: Some(regions_age),
             manifest: Some(manifest),
             serialised: state.serialised,
@@ -428,10 +432,10 @@ impl Publisher {
     }
 
     /// Finishes the stable names of a generation that is published already.
-    fn settle(
+    fn finish(
         &self,
         state: &mut State,
-        plan: &Plan,
+        difference: &Difference,
         cells: &CellStore,
     ) -> Result<(), PublishError> {
         let Some(manifest) = &mut state.manifest else {
@@ -440,7 +444,7 @@ impl Publisher {
         let folder = &self.folder;
         let document = manifest.document(&state.serialised)?;
         let staged_pointers = pointers::stage_latest(folder, manifest)?;
-        let artist = Artist::new(&self.spec, cells, plan);
+        let artist = Artist::new(&self.spec, cells, difference);
         let staged_view = match &state.tiles {
             Some(tiles) if !state.view => {
                 let lowest = pyramid::lowest(&artist, &tiles.pyramid, &[], None);
@@ -462,7 +466,7 @@ impl Publisher {
             folder.commit(staged)?;
         }
         state.view = state.tiles.is_some();
-        state.settled = true;
+        state.finished = true;
         Ok(())
     }
 

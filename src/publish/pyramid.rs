@@ -124,7 +124,7 @@ pub(super) fn draw(
     old: Option<&Tiles>,
 ) -> Result<(Tiles, usize), PublishError> {
     let mut levels = Vec::new();
-    let mut jobs = Vec::new();
+    let mut stale = Vec::new();
     for (at, level) in pyramid.levels().enumerate() {
         let mut dirty = level.dirty(changed);
         let mut hashes = Vec::with_capacity(level.tiles());
@@ -137,9 +137,9 @@ pub(super) fn draw(
             };
             if kept.is_none() {
                 let changed = dirty.remove(&i).unwrap_or_default();
-                jobs.push((
+                stale.push((
                     (at, i),
-                    Job {
+                    StaleTile {
                         level,
                         col,
                         row,
@@ -152,12 +152,12 @@ pub(super) fn draw(
         }
         levels.push(hashes);
     }
-    let drawn = jobs
+    let drawn = stale
         .par_iter()
-        .map(|(at, job)| {
-            let bytes = job.draw(folder, artist)?;
+        .map(|(at, tile)| {
+            let bytes = tile.draw(folder, artist)?;
             let hash = names::hash(&bytes);
-            let name = names::tile(job.level.number, job.col, job.row, hash);
+            let name = names::tile(tile.level.number, tile.col, tile.row, hash);
             Ok((*at, hash, folder.write_new(&name, &bytes)?))
         })
         .collect::<Result<Vec<_>, PublishError>>()?;
@@ -174,7 +174,7 @@ pub(super) fn draw(
 }
 
 /// A tile to draw.
-struct Job {
+struct StaleTile {
     level: Level,
     col: u32,
     row: u32,
@@ -190,7 +190,7 @@ struct Standing {
     hash: u32,
 }
 
-impl Job {
+impl StaleTile {
     /// The tile's bytes: the old tile's with the changed blocks replaced, or all drawn again.
     fn draw(&self, folder: &Folder, artist: &Artist<'_>) -> Result<Vec<u8>, PublishError> {
         let spec = artist.spec.jpeg;

@@ -47,7 +47,7 @@ pub(super) struct State {
     /// Whether PNG and WebP are there as the manifest says.
     pub(super) mosaic_files: bool,
     /// Whether the stable names show the manifest.
-    pub(super) settled: bool,
+    pub(super) finished: bool,
     /// Cells changed since the manifest's regions were named; `None` if that is not known.
     pub(super) regions_age: Option<usize>,
     /// Whether the Deep Zoom view is known to be what `tiles` says.
@@ -118,8 +118,8 @@ pub(super) fn recover(
     }
     state.view = stable::dzi_generation(folder) == Some(manifest.generation)
         && view_complete(folder, state.tiles.as_ref())?;
-    state.settled =
-        stable::settled(folder, spec, &manifest) && (state.view || state.tiles.is_none());
+    state.finished =
+        stable::finished(folder, spec, &manifest) && (state.view || state.tiles.is_none());
     state.serialised = Serialised::of(&manifest.works)?;
     state.manifest = Some(manifest);
     Ok(state)

@@ -39,7 +39,7 @@ pub(super) enum Source {
 }
 
 /// A file to write.
-pub(super) struct Job<'a> {
+pub(super) struct NewFile<'a> {
     pub(super) kind: MosaicKind,
     pub(super) generation: u64,
     pub(super) frame: Frame,
@@ -124,47 +124,51 @@ impl From<JpegError> for Failure {
 /// Writes a spliced file under a name of its own, taking over pieces of `old` where the sources say so.
 pub(super) fn write(
     folder: &Folder,
-    job: &Job<'_>,
+    wanted: &NewFile<'_>,
     old: Option<&mut Spliced>,
 ) -> Result<Spliced, PublishError> {
-    let wanted = job.sources.iter().any(|s| matches!(s, Source::Old(..)));
-    if wanted
+    let splices = wanted.sources.iter().any(|s| matches!(s, Source::Old(..)));
+    if splices
         && let Some(old) = old
-        && old.load(folder, job.spec)
+        && old.load(folder, wanted.spec)
     {
-        match try_write(folder, job, Some(old)) {
+        match try_write(folder, wanted, Some(old)) {
             Ok(done) => return Ok(done),
             Err(Failure::Publish(error)) => return Err(error),
-            Err(Failure::Write(source)) => return Err(unwritable(folder, job, source)),
+            Err(Failure::Write(source)) => return Err(unwritable(folder, wanted, source)),
             Err(Failure::Damaged) => {
                 let path = folder.path(&old.name);
                 tracing::warn!(path = %path.display(), "damaged since it was written: encoding it again");
             }
         }
     }
-    let sources = vec![Source::Fresh; job.sources.len()];
-    let anew = Job {
+    let sources = vec![Source::Fresh; wanted.sources.len()];
+    let whole = NewFile {
         sources: &sources,
-        ..*job
+        ..*wanted
     };
-    match try_write(folder, &anew, None) {
+    match try_write(folder, &whole, None) {
         Ok(done) => Ok(done),
         Err(Failure::Publish(error)) => Err(error),
-        Err(Failure::Write(source)) => Err(unwritable(folder, job, source)),
+        Err(Failure::Write(source)) => Err(unwritable(folder, wanted, source)),
         Err(Failure::Damaged) => Err(JpegError::Structure("no pieces to take over").into()),
     }
 }
 
-fn unwritable(folder: &Folder, job: &Job<'_>, source: io::Error) -> PublishError {
+fn unwritable(folder: &Folder, wanted: &NewFile<'_>, source: io::Error) -> PublishError {
     PublishError::Io {
         action: Action::Write,
-        path: folder.path(&job.kind.stable()),
+        path: folder.path(&wanted.kind.stable()),
         source,
     }
 }
 
-fn try_write(folder: &Folder, job: &Job<'_>, old: Option<&Spliced>) -> Result<Spliced, Failure> {
-    let (frame, temporary_name) = (&job.frame, job.kind.stable());
+fn try_write(
+    folder: &Folder,
+    wanted: &NewFile<'_>,
+    old: Option<&Spliced>,
+) -> Result<Spliced, Failure> {
+    let (frame, temporary_name) = (&wanted.frame, wanted.kind.stable());
     let old = match old {
         Some(Spliced {
             name,
@@ -182,7 +186,7 @@ fn try_write(folder: &Folder, job: &Job<'_>, old: Option<&Spliced>) -> Result<Sp
         index: PieceIndex::new(frame.cols),
         crc: crc32fast::Hasher::new(),
         offset: 0,
-        out: header(frame, job.spec)?,
+        out: header(frame, wanted.spec)?,
         scratch: Vec::new(),
         interval: 0,
         intervals: frame.intervals(),
@@ -193,7 +197,7 @@ fn try_write(folder: &Folder, job: &Job<'_>, old: Option<&Spliced>) -> Result<Sp
         .and_then(|()| {
             write_rows(
                 &mut writer,
-                job,
+                wanted,
                 old.as_ref().map(|(file, index)| (file, *index)),
             )
         });
@@ -202,7 +206,7 @@ fn try_write(folder: &Folder, job: &Job<'_>, old: Option<&Spliced>) -> Result<Sp
         return Err(failure);
     }
     folder.count_bytes(writer.offset);
-    let name = job.kind.of(job.generation, writer.crc.finalize());
+    let name = wanted.kind.of(wanted.generation, writer.crc.finalize());
     folder.commit_as(staged, &name)?;
     Ok(Spliced {
         name,
@@ -270,20 +274,20 @@ impl Writer {
 /// Writes all rows, one row of blocks after another.
 fn write_rows(
     writer: &mut Writer,
-    job: &Job<'_>,
+    wanted: &NewFile<'_>,
     old: Option<(&File, &PieceIndex)>,
 ) -> Result<(), Failure> {
-    let frame = &job.frame;
+    let frame = &wanted.frame;
     let per_block = frame.pieces_per_block();
     writer.flush()?;
     for row in 0..frame.rows {
         let first = row as usize * frame.cols as usize;
-        let sources = &job.sources[first..first + frame.cols as usize];
+        let sources = &wanted.sources[first..first + frame.cols as usize];
         let segments = sources
             .par_iter()
             .enumerate()
             .map(|(col, source)| match source {
-                Source::Fresh => (job.encode)(col as u32, row).map(Some),
+                Source::Fresh => (wanted.encode)(col as u32, row).map(Some),
                 Source::Old(..) => Ok(None),
             })
             .collect::<Result<Vec<_>, _>>()?;

@@ -164,7 +164,7 @@ pub(super) fn stage_changed(
 }
 
 /// Whether every stable name shows `manifest`, as far as can be seen without reading pictures.
-pub(super) fn settled(folder: &Folder, spec: &OutputSpec, manifest: &Manifest) -> bool {
+pub(super) fn finished(folder: &Folder, spec: &OutputSpec, manifest: &Manifest) -> bool {
     let mosaic_files = mosaic_files(manifest)
         .into_iter()
         .all(|(kind, file)| match file {

@@ -110,13 +110,13 @@ fn subspace(c: &[f64], n: usize, k: usize, block: usize) -> Option<(Vec<f64>, Ve
         if top <= 0.0 {
             return None;
         }
-        let settled = (0..k).all(|i| {
+        let converged = (0..k).all(|i| {
             let residual: f64 = (i * n..(i + 1) * n)
                 .map(|at| (image[at] - values[i] * v[at]).powi(2))
                 .sum();
             residual.sqrt() <= RESIDUAL * top
         });
-        if settled {
+        if converged {
             v.truncate(k * n);
             return Some((values[..k].to_vec(), v));
         }

@@ -7,7 +7,7 @@
 
 use super::ReduceError;
 use super::distance::squares;
-use super::tile::{Field, Lists, NOBODY};
+use super::tile::{Lists, NOBODY, Rows};
 use crate::matrix::Matrix;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -54,13 +54,13 @@ impl Knn {
             distances: vec![f32::INFINITY; n * k],
             squares: squares(x, 0..n)?,
         };
-        let field = Field::with_sketch(x, &knn.squares)?;
+        let rows = Rows::with_sketch(x, &knn.squares)?;
         let blocks = blocks(0..n);
         let lists = locked(k, BLOCK, &mut knn.ids, &mut knn.distances);
         let visit = |(i, j): (usize, usize)| {
             let queries: Vec<u32> = blocks[i].clone().map(|q| q as u32).collect();
             let column_lists = (i != j).then(|| &lists[j]);
-            field.visit(&queries, blocks[j].clone(), Some(&lists[i]), column_lists);
+            rows.visit(&queries, blocks[j].clone(), Some(&lists[i]), column_lists);
         };
         // Lists that are full reject more, so each block meets itself before it meets others.
         (0..blocks.len())
@@ -230,7 +230,7 @@ impl Knn {
             return;
         }
         let k = self.k;
-        let field = Field::new(x, &self.squares);
+        let rows = Rows::new(x, &self.squares);
         let told = tell.unwrap_or(0..0);
         let told_blocks = blocks(told.clone());
         let told_lists = locked(
@@ -254,7 +254,7 @@ impl Knn {
             .into_par_iter()
             .for_each(|(query_block, block, told)| {
                 let end = ((query_block + 1) * BLOCK).min(queries.len());
-                field.visit(
+                rows.visit(
                     &queries[query_block * BLOCK..end],
                     block,
                     learners.as_ref().map(|lists| &lists[query_block]),

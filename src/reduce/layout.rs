@@ -2,7 +2,7 @@
 //!
 //! A known point moves as little as quality allows. Few arrivals: they are placed beside their neighbours, then 50
 //! epochs in which they move freely, their neighbours a fifth, the rest a fiftieth and rarely. Many: 200 epochs from
-//! where everything is, then a rigid alignment. A map that is mostly new is made anew and aligned. Never a re-run without
+//! where everything is, then a rigid alignment. A map that is mostly new is made from nothing and aligned. Never a re-run without
 //! one of these reasons.
 
 use super::align::Rigid;
@@ -28,13 +28,13 @@ const ARRIVAL_EPOCHS: usize = 50;
 const NEIGHBOUR_MOBILITY: f32 = 0.2;
 /// What share of a move everybody else makes, in the few epochs in which `sgd` moves slow points.
 const REST_MOBILITY: f32 = 0.02;
-/// Most points that one call of [`Layout::settle`] moves.
+/// Most points that one call of [`Layout::relax`] moves.
 const SETTLED: usize = 10_000;
 /// A batch is small up to one in so many points.
 const SMALL_BATCH: usize = 5;
 /// A map of fewer points has no shape worth keeping.
 const SHAPELESS: usize = 15;
-/// A map that grows by more than this factor is made anew.
+/// A map that grows by more than this factor is made from nothing.
 const ANEW: usize = 4;
 
 /// The map of `N` embeddings: for each its point and its nearest neighbours.
@@ -44,7 +44,7 @@ pub struct Layout {
     points: Vec<Point>,
     memberships: Memberships,
     /// How many points, the last of them, still have to follow arrivals.
-    unsettled: u32,
+    unrelaxed: u32,
 }
 
 /// Everything of a [`Layout`] that is worth storing.
@@ -58,8 +58,8 @@ pub struct LayoutParts {
     pub distances: Vec<f32>,
     /// `N` points.
     pub points: Vec<Point>,
-    /// How many points [`Layout::settle`] still has to move.
-    pub unsettled: u32,
+    /// How many points [`Layout::relax`] still has to move.
+    pub unrelaxed: u32,
 }
 
 impl Layout {
@@ -75,7 +75,7 @@ impl Layout {
             knn,
             points,
             memberships,
-            unsettled: 0,
+            unrelaxed: 0,
         })
     }
 
@@ -103,7 +103,7 @@ impl Layout {
     /// Takes in the rows `self.len() .. x.rows()`. The rows before are those the layout knows.
     ///
     /// Up to 20 % arrivals move almost nobody else; more let everybody move, from where they are; a map that was below
-    /// 15 points or grows more than fourfold is made anew; the last two end aligned onto the old points.
+    /// 15 points or grows more than fourfold is made from nothing; the last two end aligned onto the old points.
     pub fn insert(&mut self, x: &Matrix, p: &LayoutParams) -> Result<(), ReduceError> {
         p.check()?;
         let (old, n) = (self.len(), x.rows());
@@ -161,17 +161,17 @@ impl Layout {
     }
 
     /// Lets the rest of a large map follow the arrivals that [`Layout::insert`] has placed in it (above
-    /// `drift_limit`), up to 10,000 points a call; for idle time, call after call, until it says that there was nothing
-    /// left to do. An insertion meanwhile begins the round anew. Says whether points were moved.
-    pub fn settle(&mut self, p: &LayoutParams) -> bool {
+    /// `relax_limit`), up to 10,000 points a call; for idle time, call after call, until it says that there was nothing
+    /// left to do. An insertion meanwhile starts the round again. Says whether points were moved.
+    pub fn relax(&mut self, p: &LayoutParams) -> bool {
         let n = self.len();
-        let left = std::mem::take(&mut self.unsettled).min(n as u32) as usize;
+        let left = std::mem::take(&mut self.unrelaxed).min(n as u32) as usize;
         if left == 0 || p.method != Method::Umap || p.check().is_err() {
             return false;
         }
         let from = n - left;
         let to = n.min(from + SETTLED);
-        self.unsettled = (n - to) as u32;
+        self.unrelaxed = (n - to) as u32;
         let mut mobility = vec![0.0; n];
         mobility[from..to].fill(REST_MOBILITY);
         optimise(
@@ -209,7 +209,7 @@ impl Layout {
             ids,
             distances,
             points: self.points.clone(),
-            unsettled: self.unsettled,
+            unrelaxed: self.unrelaxed,
         }
     }
 
@@ -232,7 +232,7 @@ impl Layout {
             knn,
             points: parts.points,
             memberships: Memberships::default(),
-            unsettled: parts.unsettled,
+            unrelaxed: parts.unrelaxed,
         })
     }
 
@@ -243,7 +243,7 @@ impl Layout {
         if p.method == Method::Pca || old < SHAPELESS || new > ANEW * old {
             let fresh = cold_points(x, &knn, &mut self.memberships, p)?;
             self.realign(fresh);
-            self.unsettled = 0;
+            self.unrelaxed = 0;
         } else if new * SMALL_BATCH > n {
             let mut points = self.points.clone();
             place(&mut points, &knn, x, p.seed);
@@ -256,11 +256,11 @@ impl Layout {
                 None,
             );
             self.realign(points);
-            self.unsettled = 0;
+            self.unrelaxed = 0;
         } else {
             place(&mut self.points, &knn, x, p.seed);
-            let drifting = n <= p.drift_limit;
-            let rest = if drifting { REST_MOBILITY } else { 0.0 };
+            let moving = n <= p.relax_limit;
+            let rest = if moving { REST_MOBILITY } else { 0.0 };
             let mobility = mobility_around(&knn, old, rest);
             optimise(
                 &mut self.points,
@@ -270,8 +270,8 @@ impl Layout {
                 ARRIVAL_EPOCHS,
                 Some(&mobility),
             );
-            if !drifting {
-                self.unsettled = n as u32;
+            if !moving {
+                self.unrelaxed = n as u32;
             }
         }
         self.knn = knn;

@@ -1,7 +1,7 @@
 //! From embeddings (`N × D`) to a map (`N × 2`): nearest neighbours, UMAP, PCA, and keeping all of them current.
 //!
 //! The door is [`Layout`]: made once with [`Layout::cold`], then kept with [`Layout::insert`], [`Layout::remove`] and
-//! [`Layout::settle`], so that known points stay where readers have seen them. [`Pca`] also serves `grid`, which sorts
+//! [`Layout::relax`], so that known points stay where readers have seen them. [`Pca`] also serves `grid`, which sorts
 //! by 48 of its components. Where the points end up as cells is `grid`'s business.
 //!
 //! Invariants: no file, clock or global state; the same input gives the same bits at any number of threads; every
@@ -58,8 +58,8 @@ pub struct LayoutParams {
     /// Seed of all randomness.
     pub seed: u64,
     /// Above this many points an insertion moves only the new ones and their neighbours; the rest follows in
-    /// [`Layout::settle`].
-    pub drift_limit: usize,
+    /// [`Layout::relax`].
+    pub relax_limit: usize,
 }
 
 impl Default for LayoutParams {
@@ -69,7 +69,7 @@ impl Default for LayoutParams {
             n_neighbors: 15,
             min_dist: 0.1,
             seed: 42,
-            drift_limit: 20_000,
+            relax_limit: 20_000,
         }
     }
 }

@@ -66,7 +66,7 @@ impl Lists<'_> {
 }
 
 /// What the search knows of all rows.
-pub(super) struct Field<'a> {
+pub(super) struct Rows<'a> {
     x: &'a Matrix,
     full: Sieve<'a>,
     sketch: Option<Sieve<'a>>,
@@ -81,7 +81,7 @@ struct Sieve<'a> {
     slack: f32,
 }
 
-impl<'a> Field<'a> {
+impl<'a> Rows<'a> {
     /// `squares[i]` is the squared length of row `i`.
     pub(super) fn new(x: &'a Matrix, squares: &[f32]) -> Self {
         Self {
@@ -91,13 +91,13 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// As [`Field::new`], with a first sieve by the rows' leading components, which are quicker to multiply. Distances
+    /// As [`Rows::new`], with a first sieve by the rows' leading components, which are quicker to multiply. Distances
     /// along them are never larger, so the lists stay exact. It is made only where it can pay.
     pub(super) fn with_sketch(x: &'a Matrix, squares: &[f32]) -> Result<Self, ReduceError> {
-        let mut field = Self::new(x, squares);
+        let mut rows = Self::new(x, squares);
         let (n, d) = (x.rows(), x.dims());
         if n < SKETCH_ROWS || d < 4 * SKETCH {
-            return Ok(field);
+            return Ok(rows);
         }
         let mut sample = Matrix::new(d);
         // Drawn, not strided: collections come in series, and a stride can meet one of them only.
@@ -113,8 +113,8 @@ impl<'a> Field<'a> {
         let rounding = 4.0 * (SKETCH as f32).sqrt() * (d as f32 + 2.0) / (1u32 << 24) as f32;
         let slack = longest * (1.1 * rounding + 2e-5);
         let squares = distance::squares(&y, 0..n)?;
-        field.sketch = Some(Sieve::new(Cow::Owned(y), &squares, slack));
-        Ok(field)
+        rows.sketch = Some(Sieve::new(Cow::Owned(y), &squares, slack));
+        Ok(rows)
     }
 
     /// Visits queries × columns. `query_lists` (one list a query) learn of the columns, `column_lists` (one list a
@@ -383,9 +383,9 @@ mod tests {
                 ids: &mut ids,
                 distances: &mut distances,
             });
-            Field::new(&x, &squares).visit(&queries, 0..n, Some(&lists), None);
-            let field = Field::with_sketch(&x, &squares).expect("finite rows");
-            let sketch = field.sketch.expect("enough rows and dimensions");
+            Rows::new(&x, &squares).visit(&queries, 0..n, Some(&lists), None);
+            let rows = Rows::with_sketch(&x, &squares).expect("finite rows");
+            let sketch = rows.sketch.expect("enough rows and dimensions");
             let mut dots = vec![0.0; 200 * n];
             sketch.products(&queries, &(0..n), &mut dots);
             let passing = sketch.passing(&queries, &(0..n), &dots, Some(&lists), None);

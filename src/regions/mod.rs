@@ -99,7 +99,7 @@ pub fn name(
             age
         }
         _ => {
-            name_anew(manifest, &old);
+            rename_regions(manifest, &old);
             0
         }
     }
@@ -108,11 +108,11 @@ pub fn name(
 /// Leaves no name that only works bore which are not in the manifest any more; says whether that changed a region.
 pub fn erase(manifest: &mut Manifest) -> bool {
     let old = std::mem::take(&mut manifest.regions);
-    name_anew(manifest, &old);
+    rename_regions(manifest, &old);
     manifest.regions != old
 }
 
-fn name_anew(manifest: &mut Manifest, old: &[Region]) {
+fn rename_regions(manifest: &mut Manifest, old: &[Region]) {
     let grid = (manifest.grid.cols, manifest.grid.rows);
     manifest.regions = regions(&manifest.works, grid, old);
     worded::take_over(manifest, old);

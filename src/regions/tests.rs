@@ -125,13 +125,13 @@ fn words_stay_from_generation_to_generation_and_go_with_their_model() {
         after.regions
     };
     assert_eq!(after(Some("clip"), Some(0), 1), before.regions);
-    let anew = after(Some("clip"), None, 0);
+    let renamed = after(Some("clip"), None, 0);
     assert_eq!(
-        names(&anew)[2..],
+        names(&renamed)[2..],
         ["piano keys"],
         "named again, the rest taken over"
     );
-    assert!(anew.iter().all(|region| region.words.len() == 1));
+    assert!(renamed.iter().all(|region| region.words.len() == 1));
     for model in [Some("another"), None] {
         for age in [Some(0), None] {
             let left = after(model, age, 1);

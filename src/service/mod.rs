@@ -14,7 +14,7 @@
 //! | `metrics` | counters and the text of `metrics.prom` (pure); `site` adds a label to it |
 //! | `machine` | free disk space and memory, for the metrics |
 //! | `check` | the verdict of `mosaicd status --check` (pure) |
-//! | `progress` | whether work goes on, for the watchdog (pure) |
+//! | `stall` | whether work goes on, for the watchdog (pure) |
 //! | `escape` | making foreign names harmless in all of the above (pure) |
 //!
 //! Nothing here writes a file: `status.json` and `metrics.prom` are text that `publish` puts on disk.
@@ -29,9 +29,9 @@ pub mod limit;
 pub mod machine;
 pub mod metrics;
 mod panics;
-pub mod progress;
 pub mod signals;
 pub mod site;
+pub mod stall;
 pub mod status;
 pub mod systemd;
 pub mod telemetry;

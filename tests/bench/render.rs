@@ -163,7 +163,7 @@ fn updates(
          manifest {:.1} stable {:.1} | {} tiles, {:.2} MB, peak {} MB",
         step(|e| e.total_ms),
         median(&|r| r.1),
-        step(|e| e.plan_ms),
+        step(|e| e.compare_ms),
         step(|e| e.tiles_ms),
         step(|e| e.mosaic_ms),
         step(|e| e.stage_ms),

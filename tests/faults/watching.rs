@@ -300,7 +300,7 @@ fn upload(i: u64, bytes: &[u8], root: &Path, source: &Path, rsync: bool) {
     };
     match i % WAYS {
         0 => write_slowly(&target, bytes, 10, pause),
-        // Broken off, and begun anew later.
+        // Broken off, and begun again later.
         1 => {
             fs::write(&target, &bytes[..bytes.len() / 2]).unwrap();
             thread::sleep(10 * pause);

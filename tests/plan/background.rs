@@ -1,7 +1,7 @@
 //! What happens when nothing happens.
 
 use super::*;
-use Background::{Collect, Drift, Measure, Polish, Word};
+use Background::{Collect, Measure, Polish, Relax, Word};
 
 /// A world with a placed work and without background work; `now_ms` is when its generation was published.
 fn published(wants_polish: bool) -> World {
@@ -18,14 +18,14 @@ fn published(wants_polish: bool) -> World {
 fn background_work_comes_in_its_order_one_at_a_time_once_nothing_was_published_for_a_while() {
     let mut world = published(true);
     let begun: Vec<Background> = world.background.iter().copied().collect();
-    assert_eq!(begun, [Drift], "at once");
+    assert_eq!(begun, [Relax], "at once");
     let mut order = Vec::new();
     let from_ms = world.now_ms;
     while order.len() < 3 {
         world.wait(1_000);
         world.finish_scan();
         if let Some(work) = world.background.pop_front() {
-            if work != Drift && work != Collect {
+            if work != Relax && work != Collect {
                 assert!(world.now_ms >= from_ms + 10_000, "{work:?} is too early");
                 assert!(world.background.iter().all(|more| *more == Collect));
                 order.push(work);
@@ -60,18 +60,18 @@ fn a_polished_grid_is_published_by_one_task_unless_works_come_first() {
 }
 
 #[test]
-fn a_map_drifts_for_as_long_as_some_of_it_is_left() {
+fn a_map_is_relaxed_for_as_long_as_some_of_it_is_left() {
     let mut world = published(false);
     for _ in 0..3 {
-        assert_eq!(world.background.pop_front(), Some(Drift));
+        assert_eq!(world.background.pop_front(), Some(Relax));
         world.on(Input::Ended {
-            work: Drift,
+            work: Relax,
             found: true,
         });
     }
-    assert_eq!(world.background.pop_front(), Some(Drift));
+    assert_eq!(world.background.pop_front(), Some(Relax));
     world.on(Input::Ended {
-        work: Drift,
+        work: Relax,
         found: false,
     });
     assert!(world.background.is_empty());
@@ -82,12 +82,12 @@ fn nothing_is_begun_in_the_background_while_files_are_read_or_placed() {
     let mut world = published(true);
     world.background.clear();
     world.on(Input::Ended {
-        work: Drift,
+        work: Relax,
         found: true,
     });
     world.background.clear();
     world.on(Input::Ended {
-        work: Drift,
+        work: Relax,
         found: false,
     });
     world.make("c", Kind::Good);

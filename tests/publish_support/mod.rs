@@ -149,7 +149,7 @@ pub fn tiles(manifest: &Manifest) -> Vec<(u32, u32, u32, u32)> {
 }
 
 /// Checks that the stable names show the manifest and that nothing temporary is left.
-pub fn assert_settled(output: &Path) {
+pub fn assert_finished(output: &Path) {
     let manifest = read_all(output);
     let same = |a: &str, b: &str| {
         let read = |name: &str| fs::read(output.join(name)).expect("a stable file");

@@ -230,7 +230,7 @@ fn what_was_collected_gives_its_room_back_without_growing_first() {
         let batch = batch(0..20_000);
         store.put_embeddings(&model(), &batch).expect("put");
     }
-    store.erase(&|_, _| true).expect("written anew");
+    store.erase(&|_, _| true).expect("written again");
     let before = store.size_on_disk().expect("size");
     let few: Vec<_> = (0..10).map(hash).collect();
     let gone = store.collect(&|hash, _| few.contains(hash)).expect("done");

@@ -142,7 +142,7 @@ fn an_earlier_run_s_part_is_continued() {
 }
 
 #[test]
-fn a_server_without_ranges_begins_anew() {
+fn a_server_without_ranges_starts_again() {
     let file = file();
     let server = Server::new(vec![whole(&file, 200_000), whole(&file, file.len())]);
     fetch(&server, &pin(&file), None).assert_whole(&file);

@@ -60,9 +60,9 @@ fn clusters_keep_their_neighbours() {
 #[test]
 fn arrivals_find_their_place_and_the_others_stay() {
     let x = clustered(620, 32, 8, 2);
-    for drift_limit in [20_000, 100] {
+    for relax_limit in [20_000, 100] {
         let p = LayoutParams {
-            drift_limit,
+            relax_limit,
             ..LayoutParams::default()
         };
         let mut layout = Layout::cold(&head(&x, 600), &p).expect("finite rows");
@@ -71,9 +71,9 @@ fn arrivals_find_their_place_and_the_others_stay() {
         assert!(displacement(&before, layout.points()) < 0.03);
         assert!(trustworthiness(&x, layout.points(), 15, None, 0) > 0.95);
         let moved = layout.points().to_vec();
-        assert_eq!(layout.settle(&p), drift_limit == 100);
-        assert_eq!(moved != layout.points(), drift_limit == 100);
-        assert!(!layout.settle(&p));
+        assert_eq!(layout.relax(&p), relax_limit == 100);
+        assert_eq!(moved != layout.points(), relax_limit == 100);
+        assert!(!layout.relax(&p));
     }
 }
 
@@ -81,7 +81,7 @@ fn arrivals_find_their_place_and_the_others_stay() {
 fn a_round_of_settling_takes_bounded_calls_and_reaches_everybody() {
     let x = clustered(10_301, 4, 8, 5);
     let p = LayoutParams {
-        drift_limit: 100,
+        relax_limit: 100,
         ..LayoutParams::default()
     };
     // Two components stand for a map; only who moves matters here.
@@ -98,7 +98,7 @@ fn a_round_of_settling_takes_bounded_calls_and_reaches_everybody() {
     let mut calls = 0;
     loop {
         let before = layout.points().to_vec();
-        if !layout.settle(&p) {
+        if !layout.relax(&p) {
             assert_eq!(before, layout.points());
             break;
         }

@@ -8,7 +8,7 @@ use crate::cells::CellStore;
 use std::collections::BTreeSet;
 
 /// What a publish has to draw.
-pub(super) struct Plan {
+pub(super) struct Difference {
     pub(super) wanted: Placement,
     /// Cells that differ from what is drawn.
     pub(super) changed: Vec<(u32, u32)>,
@@ -16,7 +16,7 @@ pub(super) struct Plan {
     pub(super) missing: BTreeSet<ContentHash>,
 }
 
-impl Plan {
+impl Difference {
     /// Compares what is drawn with what is wanted.
     pub(super) fn of(drawn: &Placement, mut wanted: Placement, cells: &CellStore) -> Self {
         let differing = wanted.changed_since(drawn);
