@@ -31,7 +31,7 @@ open(work + "/m.toml", "w").write(
     'background = "#ffffff"\n[mosaic]\nquality = 95\nsubsampling = "4:4:4"\n')
 subprocess.run([binary, "--config", work + "/m.toml", "build"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 manifest = json.load(open(work + "/out/manifest.json"))
-status = json.load(open(work + "/out/status.json"))
+status = json.load(open(work + "/state/status.json"))
 mosaic = Image.open(work + "/out/mosaic.jpg").convert("RGB")
 px = manifest["mosaic"]["cell_px"]
 reasons = {f["path"]: f["reason"] for f in status["failures"]}
@@ -66,7 +66,7 @@ def by_pillow(path):
 
 def by_vips(path):
     to = work + "/vips.png"
-    command = ["vipsthumbnail", path, "--size", str(px), "--output-profile", "srgb", "-o", to + "[background=255,strip]"]
+    command = ["vipsthumbnail", path, "--size", str(px), "--export-profile", "srgb", "-o", to + "[background=255,strip]"]
     if subprocess.run(command, capture_output=True, timeout=60).returncode:
         return None
     image = Image.open(to).convert("RGBA")
@@ -83,6 +83,8 @@ for copy, path in files.items():
         wanted = by_pillow(path)
     except Exception:
         wanted = None
+    if wanted is None and vips and copy in shown:
+        wanted = by_vips(path)
     if copy not in shown:
         what = "refused" if wanted is not None else "refused by both"
         if wanted is not None:

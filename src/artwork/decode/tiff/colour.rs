@@ -14,8 +14,9 @@ impl<'a> Converter<'a> {
         Self { layout }
     }
 
-    /// Converts as many pixels as `to` has room for.
-    pub(super) fn convert(&self, samples: &[u8], to: &mut [u8]) {
+    /// Converts as many pixels as `to` has room for. `index` gives a pixel's index into the palette, which may need more
+    /// than the eight bits of a sample.
+    pub(super) fn convert(&self, samples: &[u8], index: impl Fn(usize) -> usize, to: &mut [u8]) {
         let layout = self.layout;
         let pixels = samples.chunks_exact(layout.samples);
         let targets = to.as_chunks_mut::<4>().0.iter_mut();
@@ -27,8 +28,9 @@ impl<'a> Converter<'a> {
             }
             Colour::Rgb => both.for_each(|(to, p)| *to = self.faded([p[0], p[1], p[2]], p)),
             Colour::Palette(colours) => {
-                let colour = |i: u8| colours.get(usize::from(i)).copied().unwrap_or_default();
-                both.for_each(|(to, p)| *to = self.faded(colour(p[0]), p));
+                let colour = |i: usize| colours.get(index(i)).copied().unwrap_or_default();
+                both.enumerate()
+                    .for_each(|(i, (to, p))| *to = self.faded(colour(i), p));
             }
             Colour::Cmyk => both.for_each(|(to, p)| *to = [p[0], p[1], p[2], p[3]]),
             Colour::Lab { offset } => {

@@ -138,7 +138,8 @@ impl Pixels<'_> {
             let from = 4 * (line.y * width + line.x);
             let shown = width - line.x;
             let to = &mut raster.rgba[from..from + 4 * shown.min(samples.len() / layout.samples)];
-            converter.convert(&samples, to);
+            let index = |i: usize| line.row.index(&line.planes[0], i * line.row.stride);
+            converter.convert(&samples, index, to);
         })
     }
 
@@ -178,7 +179,6 @@ impl Pixels<'_> {
             sample: layout.sample,
             predictor: layout.predictor,
             big_endian: self.tags.source.big_endian,
-            indices: matches!(layout.colour, Colour::Palette(_)),
         };
         if matches!(layout.compression, Compression::Jpeg | Compression::WebP) {
             (row.bits, row.sample, row.predictor) = (8, Sample::Unsigned, Predictor::None);
@@ -325,7 +325,7 @@ impl Pixels<'_> {
         let line = raw.width * raw.components;
         let rows = raw.samples.chunks_exact(line);
         for (to, from) in raster.rgba.chunks_exact_mut(4 * raw.width).zip(rows) {
-            converter.convert(from, to);
+            converter.convert(from, |i| usize::from(from[i * raw.components]), to);
         }
         Ok(())
     }
@@ -359,7 +359,7 @@ impl Pixels<'_> {
                         let luma = unit[(y - top) * h + x % h];
                         let at = 4 * ((y0 + y) * width + x0 + x);
                         let samples = [luma, unit[h * v], unit[h * v + 1]];
-                        converter.convert(&samples, &mut raster.rgba[at..at + 4]);
+                        converter.convert(&samples, |_| 0, &mut raster.rgba[at..at + 4]);
                     }
                 }
             }

@@ -25,8 +25,6 @@ pub(super) struct Row {
     pub(super) sample: Sample,
     pub(super) predictor: Predictor,
     pub(super) big_endian: bool,
-    /// The samples are indices, not light.
-    pub(super) indices: bool,
 }
 
 impl Row {
@@ -99,7 +97,6 @@ impl Row {
         }
         match self.bits {
             8 => to.extend_from_slice(&row[..self.len]),
-            16 if self.indices => to.extend(row.as_chunks::<2>().0.iter().map(|v| v[0])),
             16 => to.extend(
                 row.as_chunks::<2>()
                     .0
@@ -109,13 +106,17 @@ impl Row {
             bits => {
                 let white = (1_u64 << bits.min(32)) - 1;
                 let narrow = |value: u64| match bits {
-                    _ if self.indices => value as u8,
                     ..8 => ((value * 255 + white / 2) / white) as u8,
                     _ => (value >> (bits - 8)) as u8,
                 };
                 to.extend((0..self.len).map(|i| narrow(bits_at(row, i * bits, bits))));
             }
         }
+    }
+
+    /// Sample `i` as an index into a palette.
+    pub(super) fn index(&self, row: &[u8], i: usize) -> usize {
+        self.value(row, i) as usize
     }
 
     /// The least and the greatest of the row's samples that `shown` picks by their channel.
