@@ -62,6 +62,7 @@ pub mod embed;
 pub mod grid;
 pub mod history;
 pub mod ingest;
+pub mod markup;
 pub mod matrix;
 pub mod npy;
 pub mod parameters;

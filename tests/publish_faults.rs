@@ -2,11 +2,11 @@
 
 mod publish_support;
 
-use mosaicd::publish::{Failpoint, Generation, OutputSpec, PublishError, Publisher, Step};
+use mosaicd::publish::{Failpoint, Generation, PublishError, Step};
 use publish_support::*;
 use std::{
     io,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -40,48 +40,27 @@ fn strike(at: usize, fault: Fault) -> (Failpoint, Arc<AtomicUsize>) {
     (failpoint, taken)
 }
 
-struct Stage {
-    dir: tempfile::TempDir,
-    cells: mosaicd::cells::CellStore,
-    spec: OutputSpec,
+fn before() -> Generation {
+    rows_of(90, 10, 9)
 }
 
-impl Stage {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().expect("a folder");
-        let spec = spec();
-        let cells = cells(&dir.path().join("cells"), &spec, 130);
-        Self { dir, cells, spec }
-    }
+/// The generation whose publish is disturbed: an edit, a move, an arrival, a departure and growth.
+fn after() -> Generation {
+    let mut generation = before();
+    generation.works[3].hash = hash(120);
+    generation.works.remove(40);
+    generation.works.push(work(500, 121, 10, 2));
+    generation.cols = 11;
+    generation.works[50].col = 0;
+    generation.works[50].row = 4;
+    generation
+}
 
-    fn before(&self) -> Generation {
-        rows_of(90, 10, 9)
-    }
-
-    /// The generation whose publish is disturbed: an edit, a move, an arrival, a departure and growth.
-    fn after(&self) -> Generation {
-        let mut generation = self.before();
-        generation.works[3].hash = hash(120);
-        generation.works.remove(40);
-        generation.works.push(work(500, 121, 10, 2));
-        generation.cols = 11;
-        generation.works[50].col = 0;
-        generation.works[50].row = 4;
-        generation
-    }
-
-    /// An output folder that shows [`Stage::before`].
-    fn output(&self, name: &str) -> PathBuf {
-        let output = self.dir.path().join(name);
-        self.publish(&output, &self.before());
-        output
-    }
-
-    fn publish(&self, output: &Path, generation: &Generation) {
-        Publisher::open(output, self.spec.clone())
-            .and_then(|mut publisher| publisher.publish(generation, &self.cells, 10))
-            .expect("published");
-    }
+/// Another output folder that shows [`before`], and a publisher that has just started on it.
+fn start_at(stage: &mut Stage, name: &str) {
+    stage.use_output(name);
+    stage.publish(&before(), 10);
+    stage.restart();
 }
 
 /// What any reader may rely on at any time.
@@ -96,56 +75,49 @@ fn assert_old_or_new(output: &Path, at: usize) {
 }
 
 fn every_step(fault: Fault) {
-    let stage = Stage::new();
+    let mut stage = Stage::new(130);
     let (counting, steps) = strike(usize::MAX, fault);
-    let output = stage.output("count");
-    let mut publisher = Publisher::open(&output, stage.spec.clone()).expect("a publisher");
-    publisher.set_failpoint(Some(counting));
-    publisher
-        .publish(&stage.after(), &stage.cells, 20)
-        .expect("published");
+    start_at(&mut stage, "count");
+    stage.publisher().set_failpoint(Some(counting));
+    stage.publish(&after(), 20);
     let steps = steps.load(Ordering::SeqCst);
     assert!(steps > 30, "only {steps} steps");
-    let reference = files(&output);
+    let reference = files(&stage.output);
     for at in 0..steps {
-        let output = stage.output(&format!("at-{at}"));
-        let mut publisher = Publisher::open(&output, stage.spec.clone()).expect("a publisher");
-        publisher.set_failpoint(Some(strike(at, fault).0));
-        let struck = publisher.publish(&stage.after(), &stage.cells, 20);
+        start_at(&mut stage, &format!("at-{at}"));
+        let failpoint = strike(at, fault).0;
+        stage.publisher().set_failpoint(Some(failpoint));
+        let struck = stage.try_publish(&after(), 20);
         assert!(matches!(struck, Err(PublishError::Io { .. })), "step {at}");
-        assert_old_or_new(&output, at);
+        assert_old_or_new(&stage.output, at);
         if fault == Fault::Death {
-            drop(publisher);
-            publisher = Publisher::open(&output, stage.spec.clone()).expect("a publisher");
-            assert_old_or_new(&output, at);
+            stage.restart();
+            assert_old_or_new(&stage.output, at);
         }
-        publisher.set_failpoint(None);
-        let healed = publisher
-            .publish(&stage.after(), &stage.cells, 30)
-            .expect("the next publish heals");
+        stage.publisher().set_failpoint(None);
+        let healed = stage.publish(&after(), 30);
         assert_eq!(healed.generation, 2, "step {at}");
-        assert_finished(&output);
+        stage.assert_finished();
         // Nothing stays behind: after two more generations' grace the files are the undisturbed run's.
         for now in [40, 50] {
-            publisher.collect(now).expect("collected");
+            stage.publisher().collect(now).expect("collected");
         }
-        let mut again = stage.after();
+        let mut again = after();
         again.works[0].hash = hash(125);
-        for (generation, now) in [(&again, 60), (&stage.after(), 70), (&again, 80)] {
-            publisher
-                .publish(generation, &stage.cells, now)
-                .expect("published");
+        for (generation, now) in [(&again, 60), (&after(), 70), (&again, 80)] {
+            stage.publish(generation, now);
         }
-        publisher.collect(90).expect("collected");
-        publisher.collect(10_000_000).expect("collected");
-        assert_finished(&output);
-        let left = files(&output).len();
+        for now in [90, 10_000_000] {
+            stage.publisher().collect(now).expect("collected");
+        }
+        stage.assert_finished();
+        let left = files(&stage.output).len();
         // The last two generations differ in one cell: a tile a level, a mosaic and a preview.
         assert!(
             left <= reference.len() + 2,
             "step {at}: {left} files are left"
         );
-        std::fs::remove_dir_all(&output).expect("removed");
+        std::fs::remove_dir_all(&stage.output).expect("removed");
     }
 }
 
@@ -161,18 +133,18 @@ fn a_death_at_any_step_heals() {
 
 #[test]
 fn a_death_at_any_step_of_the_first_publish_heals() {
-    let stage = Stage::new();
+    let mut stage = Stage::new(130);
     for at in 0.. {
-        let output = stage.dir.path().join(format!("first-{at}"));
-        let mut publisher = Publisher::open(&output, stage.spec.clone()).expect("a publisher");
-        publisher.set_failpoint(Some(strike(at, Fault::Death).0));
-        let struck = publisher.publish(&stage.before(), &stage.cells, 20);
-        drop(publisher);
-        if output.join("manifest.json").exists() {
-            read_all(&output);
+        stage.use_output(&format!("first-{at}"));
+        let failpoint = strike(at, Fault::Death).0;
+        stage.publisher().set_failpoint(Some(failpoint));
+        let struck = stage.try_publish(&before(), 20);
+        if stage.output.join("manifest.json").exists() {
+            read_all(&stage.output);
         }
-        stage.publish(&output, &stage.before());
-        assert_finished(&output);
+        stage.restart();
+        stage.publish(&before(), 10);
+        stage.assert_finished();
         if struck.is_ok() {
             assert!(at > 30, "only {at} steps");
             break;
@@ -182,18 +154,19 @@ fn a_death_at_any_step_of_the_first_publish_heals() {
 
 #[test]
 fn scripts_that_a_crash_has_torn_are_healed_by_the_next_start() {
-    let stage = Stage::new();
-    let output = stage.output("torn");
-    let manifest = std::fs::read(output.join("manifest.json")).expect("a manifest");
+    let mut stage = Stage::new(130);
+    start_at(&mut stage, "torn");
+    let manifest = std::fs::read(stage.output.join("manifest.json")).expect("a manifest");
     for script in ["manifest.js", "latest.js"] {
-        let path = output.join(script);
+        let path = stage.output.join(script);
         let whole = std::fs::read(&path).expect("a script");
         for left in [&[][..], &whole[..whole.len() / 2]] {
             std::fs::write(&path, left).expect("torn");
-            stage.publish(&output, &stage.before());
-            assert_finished(&output);
+            stage.restart();
+            stage.publish(&before(), 10);
+            stage.assert_finished();
         }
     }
-    let now = std::fs::read(output.join("manifest.json")).expect("a manifest");
+    let now = std::fs::read(stage.output.join("manifest.json")).expect("a manifest");
     assert!(now == manifest, "an unchanged state is not published again");
 }

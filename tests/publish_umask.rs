@@ -3,30 +3,23 @@
 
 mod publish_support;
 
-use mosaicd::publish::{Notes, Publisher};
+use mosaicd::publish::Notes;
 use publish_support::*;
 use std::{fs, os::unix::fs::PermissionsExt};
 
 #[test]
 fn outputs_are_readable_by_all_under_any_umask() {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
-    let dir = tempfile::tempdir().expect("a folder");
-    let output = dir.path().join("out");
-    let cells = cells(&dir.path().join("cells"), &spec(), 30);
-    let mut publisher = Publisher::open(&output, spec()).expect("a publisher");
-    publisher
-        .publish(&rows_of(30, 6, 5), &cells, 1)
-        .expect("published");
-    publisher
-        .publish(&rows_of(29, 6, 5), &cells, 2)
-        .expect("published");
-    let notes = Notes::open(&output).expect("the folder");
+    let mut stage = Stage::new(30);
+    stage.publish(&rows_of(30, 6, 5), 1);
+    stage.publish(&rows_of(29, 6, 5), 2);
+    let notes = Notes::open(&stage.output).expect("the folder");
     notes.write("status.json", b"{}").expect("written");
     let mode = |name: &str| {
-        let meta = fs::metadata(output.join(name)).expect("there");
+        let meta = fs::metadata(stage.output.join(name)).expect("there");
         meta.permissions().mode() & 0o777
     };
-    for name in files(&output).keys() {
+    for name in files(&stage.output).keys() {
         // The lock is the daemon's alone.
         let wanted = if name == ".mosaicd.lock" {
             0o600

@@ -300,18 +300,7 @@ fn io_error(action: Action, path: &Path) -> impl FnOnce(io::Error) -> CellError 
 }
 
 fn list(folder: &Path) -> Result<Vec<fs::DirEntry>, CellError> {
-    match fs::read_dir(folder).and_then(Iterator::collect) {
-        Ok(entries) => Ok(entries),
-        Err(e)
-            if matches!(
-                e.kind(),
-                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-            ) =>
-        {
-            Ok(Vec::new())
-        }
-        Err(e) => Err(io_error(Action::Read, folder)(e)),
-    }
+    disk::list(folder).map_err(io_error(Action::Read, folder))
 }
 
 #[cfg(test)]

@@ -76,6 +76,21 @@ pub fn replace_durably(path: &Path, text: &str) -> io::Result<()> {
     keep(&file, &draft, path)
 }
 
+/// What a folder holds; nothing where there is no such folder.
+pub fn list(folder: &Path) -> io::Result<Vec<fs::DirEntry>> {
+    match fs::read_dir(folder).and_then(Iterator::collect) {
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            Ok(Vec::new())
+        }
+        listed => listed,
+    }
+}
+
 /// Name of a temporary file of this process; it lies in its target's folder.
 pub fn temporary(sequence: u64) -> String {
     format!(".mosaicd-{}-{sequence}.tmp", std::process::id())

@@ -2,9 +2,12 @@
 //!
 //! Each entry is a work with its neighbours. Equal manifests give equal bytes.
 
-use crate::domain::{
-    ArtworkId,
-    manifest::{Manifest, Work},
+use crate::{
+    domain::{
+        ArtworkId,
+        manifest::{Manifest, Work},
+    },
+    markup::escaped,
 };
 use serde_json::{Value, json};
 use std::{collections::HashMap, fmt::Write};
@@ -47,39 +50,39 @@ pub fn atom(manifest: &Manifest, url: &str) -> String {
     let updated = entries
         .first()
         .map_or(manifest.published_ms, |entry| entry.work.added_ms);
-    let _ = writeln!(out, "<id>{}</id>", xml(&feed_id(manifest, url)));
-    let _ = writeln!(out, "<title>{}</title>", xml(&manifest.title));
+    let _ = writeln!(out, "<id>{}</id>", escaped(&feed_id(manifest, url)));
+    let _ = writeln!(out, "<title>{}</title>", escaped(&manifest.title));
     let _ = writeln!(out, "<updated>{}</updated>", rfc3339(updated));
     let _ = writeln!(
         out,
         "<author><name>{}</name></author>",
-        xml(&manifest.title)
+        escaped(&manifest.title)
     );
     out.push_str("<generator>mosaicd</generator>\n");
     if !url.is_empty() {
-        let _ = writeln!(out, "<link rel=\"alternate\" href=\"{}\"/>", xml(url));
+        let _ = writeln!(out, "<link rel=\"alternate\" href=\"{}\"/>", escaped(url));
         let _ = writeln!(
             out,
             "<link rel=\"self\" href=\"{}\"/>",
-            xml(&join(url, "feed.atom"))
+            escaped(&join(url, "feed.atom"))
         );
     }
     for entry in &entries {
         out.push_str("<entry>\n");
         let _ = writeln!(out, "<id>{}</id>", entry.id);
-        let _ = writeln!(out, "<title>{}</title>", xml(&entry.title));
+        let _ = writeln!(out, "<title>{}</title>", escaped(&entry.title));
         let added = rfc3339(entry.work.added_ms);
         let _ = writeln!(
             out,
             "<published>{added}</published>\n<updated>{added}</updated>"
         );
         if let Some(artist) = &entry.work.artist {
-            let _ = writeln!(out, "<author><name>{}</name></author>", xml(artist));
+            let _ = writeln!(out, "<author><name>{}</name></author>", escaped(artist));
         }
         if let Some(link) = page_of(entry.work, url) {
-            let _ = writeln!(out, "<link rel=\"alternate\" href=\"{}\"/>", xml(&link));
+            let _ = writeln!(out, "<link rel=\"alternate\" href=\"{}\"/>", escaped(&link));
         }
-        let _ = writeln!(out, "<summary>{}</summary>", xml(&entry.summary()));
+        let _ = writeln!(out, "<summary>{}</summary>", escaped(&entry.summary()));
         out.push_str("</entry>\n");
     }
     out.push_str("</feed>\n");
@@ -195,23 +198,6 @@ fn join(url: &str, name: &str) -> String {
         "/"
     };
     format!("{url}{slash}{name}")
-}
-
-/// Text for an XML element or attribute; what XML 1.0 cannot hold is left out.
-fn xml(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\t' | '\n' | '\r' => out.push(' '),
-            c if (c as u32) < 0x20 || ('\u{fffe}'..='\u{ffff}').contains(&c) => {}
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 /// Milliseconds since the Unix epoch as RFC 3339 in UTC, to the second.

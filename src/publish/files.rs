@@ -410,25 +410,12 @@ impl Folder {
     /// Names in a folder; none if it does not exist.
     pub(super) fn list(&self, name: &str) -> Result<Vec<String>, PublishError> {
         let path = self.path(name);
-        let listed = || -> io::Result<Vec<String>> {
-            let mut all = Vec::new();
-            for entry in fs::read_dir(&path)? {
-                // A name that is not UTF-8 is none of ours.
-                all.extend(entry?.file_name().into_string());
-            }
-            Ok(all)
-        };
-        self.step(Action::Read, &path, || match listed() {
-            Err(e)
-                if matches!(
-                    e.kind(),
-                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-                ) =>
-            {
-                Ok(Vec::new())
-            }
-            other => other,
-        })
+        let entries = self.step(Action::Read, &path, || disk::list(&path))?;
+        // A name that is not UTF-8 is none of ours.
+        let names = entries
+            .into_iter()
+            .map(|entry| entry.file_name().into_string());
+        Ok(names.filter_map(Result::ok).collect())
     }
 
     pub(super) fn forget_folders(&self) {

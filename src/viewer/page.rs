@@ -5,6 +5,7 @@
 //! configuration says where the page is.
 
 use super::{LANGUAGES, SCRIPTS};
+use crate::markup::escaped;
 use serde_json::Value;
 
 /// What of the configuration is written into the page.
@@ -102,22 +103,6 @@ fn sharing(url: &str, title: &str, description: &str) -> String {
 
 fn property(name: &str, content: &str) -> String {
     format!("<meta property=\"{name}\" content=\"{content}\">")
-}
-
-/// Text for an attribute or an element. Control characters are no characters of a page.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            c if c.is_control() => out.push(' '),
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 /// A text of a language, or of English where the language lacks it.

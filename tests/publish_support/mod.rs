@@ -8,7 +8,7 @@ use mosaicd::{
     },
     cells::CellStore,
     publish::{
-        Generation, OutputSpec,
+        Generation, OutputSpec, PublishError, Published, Publisher,
         manifest::{Latest, Manifest, Moves, Work},
         names,
     },
@@ -100,10 +100,114 @@ pub fn cells(dir: &Path, spec: &OutputSpec, n: u64) -> CellStore {
     store
 }
 
+/// A folder with prepared cells and an output, and the publisher that writes it.
+pub struct Stage {
+    pub dir: tempfile::TempDir,
+    pub output: PathBuf,
+    pub cells: CellStore,
+    pub spec: OutputSpec,
+    publisher: Option<Publisher>,
+}
+
+impl Stage {
+    /// The usual specification and the cells of the first `n` seeds.
+    pub fn new(n: u64) -> Self {
+        Self::with(spec(), n)
+    }
+
+    pub fn with(spec: OutputSpec, n: u64) -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        Self {
+            output: dir.path().join("out"),
+            cells: cells(&dir.path().join("cells"), &spec, n),
+            dir,
+            spec,
+            publisher: None,
+        }
+    }
+
+    /// Another output folder from here on, with the same cells.
+    pub fn use_output(&mut self, name: &str) {
+        self.publisher = None;
+        self.output = self.dir.path().join(name);
+    }
+
+    /// Another specification from here on.
+    pub fn use_spec(&mut self, spec: OutputSpec) {
+        self.spec = spec;
+        self.restart();
+    }
+
+    /// A new publisher, as after a restart of the daemon.
+    pub fn restart(&mut self) {
+        self.publisher = None;
+        self.publisher();
+    }
+
+    pub fn open(&self) -> Result<Publisher, PublishError> {
+        Publisher::open(&self.output, self.spec.clone())
+    }
+
+    /// The publisher, which opens at its first use.
+    pub fn publisher(&mut self) -> &mut Publisher {
+        if self.publisher.is_none() {
+            self.publisher = Some(self.open().expect("a publisher"));
+        }
+        self.publisher.as_mut().expect("it was just opened")
+    }
+
+    pub fn try_publish(
+        &mut self,
+        generation: &Generation,
+        now_ms: u64,
+    ) -> Result<Published, PublishError> {
+        self.publisher();
+        let publisher = self.publisher.as_mut().expect("it was just opened");
+        publisher.publish(generation, &self.cells, now_ms)
+    }
+
+    pub fn publish(&mut self, generation: &Generation, now_ms: u64) -> Published {
+        self.try_publish(generation, now_ms).expect("published")
+    }
+
+    pub fn manifest(&self) -> Manifest {
+        manifest(&self.output)
+    }
+
+    /// The mosaic that the manifest names.
+    pub fn mosaic(&self) -> PathBuf {
+        mosaic_of(&self.output, &self.manifest())
+    }
+
+    pub fn assert_finished(&self) {
+        assert_finished(&self.output);
+    }
+
+    /// Checks that the output is finished and shows what a publish from scratch shows.
+    pub fn assert_equals_rebuild(&self, generation: &Generation) {
+        self.assert_finished();
+        let fresh = tempfile::tempdir_in(&self.dir).expect("a folder");
+        Publisher::open(fresh.path(), self.spec.clone())
+            .and_then(|mut publisher| publisher.publish(generation, &self.cells, 1))
+            .expect("published");
+        let (a, b) = (self.manifest(), manifest(fresh.path()));
+        assert_eq!(a.pyramid, b.pyramid, "tiles");
+        for name in ["mosaic.jpg", "preview.jpg"] {
+            let read = |folder: &Path| fs::read(folder.join(name)).expect("a file");
+            assert!(read(&self.output) == read(fresh.path()), "{name}");
+        }
+    }
+}
+
 /// Reads the manifest, which must be whole.
 pub fn manifest(output: &Path) -> Manifest {
     let bytes = fs::read(output.join(names::MANIFEST)).expect("a manifest");
     serde_json::from_slice(&bytes).expect("a whole manifest")
+}
+
+/// The mosaic that a manifest names.
+pub fn mosaic_of(output: &Path, manifest: &Manifest) -> PathBuf {
+    output.join(&manifest.mosaic.as_ref().expect("a mosaic").file)
 }
 
 /// Reads what a reader would, and checks every named file against the checksum in its name. Gives the manifest.

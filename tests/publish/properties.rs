@@ -1,0 +1,103 @@
+//! Any sequence of changes, published one by one, shows what one publish of the last state shows.
+
+use crate::publish_support::*;
+use mosaicd::publish::Generation;
+use proptest::prelude::*;
+
+/// What can happen to a collection between two generations.
+#[derive(Clone, Debug)]
+enum Change {
+    Add(u8),
+    Remove(u8),
+    Edit(u8, u8),
+    Swap(u8, u8),
+    GrowRight,
+    GrowDown,
+    InsertColumn(u8),
+    DropLastRow,
+    Restart,
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    prop_oneof![
+        any::<u8>().prop_map(Change::Add),
+        any::<u8>().prop_map(Change::Remove),
+        any::<(u8, u8)>().prop_map(|(a, b)| Change::Edit(a, b)),
+        any::<(u8, u8)>().prop_map(|(a, b)| Change::Swap(a, b)),
+        Just(Change::GrowRight),
+        Just(Change::GrowDown),
+        any::<u8>().prop_map(Change::InsertColumn),
+        Just(Change::DropLastRow),
+        Just(Change::Restart),
+    ]
+}
+
+fn apply(generation: &mut Generation, change: &Change, id: u64) {
+    let n = generation.works.len();
+    let pick = |at: u8| usize::from(at) % n.max(1);
+    match *change {
+        Change::Add(seed) => {
+            let taken: Vec<_> = generation.works.iter().map(|w| (w.col, w.row)).collect();
+            let (cols, rows) = (generation.cols, generation.rows);
+            let spare = (0..rows)
+                .flat_map(|row| (0..cols).map(move |col| (col, row)))
+                .find(|place| !taken.contains(place));
+            if let Some((col, row)) = spare {
+                generation
+                    .works
+                    .push(work(id, u64::from(seed) % 60, col, row));
+            }
+        }
+        Change::Remove(at) if n > 0 => {
+            generation.works.swap_remove(pick(at));
+        }
+        Change::Edit(at, seed) if n > 0 => {
+            generation.works[pick(at)].hash = hash(u64::from(seed) % 60);
+        }
+        Change::Swap(a, b) if n > 0 => {
+            let (a, b) = (pick(a), pick(b));
+            let place = (generation.works[a].col, generation.works[a].row);
+            generation.works[a].col = generation.works[b].col;
+            generation.works[a].row = generation.works[b].row;
+            (generation.works[b].col, generation.works[b].row) = place;
+        }
+        Change::GrowRight => generation.cols += 1,
+        Change::GrowDown => generation.rows += 1,
+        Change::InsertColumn(at) => {
+            let at = u32::from(at) % generation.cols;
+            let shifted = generation.works.iter_mut().filter(|w| w.col >= at);
+            shifted.for_each(|w| w.col += 1);
+            generation.cols += 1;
+        }
+        Change::DropLastRow if generation.rows > 1 => {
+            generation.rows -= 1;
+            generation.works.retain(|w| w.row < generation.rows);
+        }
+        _ => {}
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #[test]
+    fn incremental_generations_equal_a_rebuild(
+        n in 0u64..60, cols in 1u32..12, wide in any::<bool>(), changes in prop::collection::vec(change(), 1..8),
+    ) {
+        let mut spec = spec();
+        // A wide grid of small cells has previews below 16 px a cell and several levels.
+        let cols = if wide { 120 + cols } else { cols };
+        spec.cell.px = if wide { 16 } else { 64 };
+        let mut stage = Stage::with(spec, 60);
+        let mut generation = rows_of(n, cols, (n as u32).div_ceil(cols).max(1));
+        stage.publish(&generation, 1);
+        for (i, change) in changes.iter().enumerate() {
+            if let Change::Restart = change {
+                stage.restart();
+                continue;
+            }
+            apply(&mut generation, change, 1000 + i as u64);
+            stage.publish(&generation, 2 + i as u64);
+        }
+        stage.assert_equals_rebuild(&generation);
+    }
+}
