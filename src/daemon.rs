@@ -1,11 +1,11 @@
 //! The shell around everything: one select loop that owns all mutable state.
 //!
-//! It starts the threads (watcher, scanner, readers, pipeline, background work), turns what they say into
-//! [`Event`]s of one closed enum, hands each to `plan`, and carries the plan's commands out. It also writes the status,
-//! talks to systemd, and takes signals. A reload is a restart in place: the new configuration is proven first, then the
-//! rooms are opened again over the same store.
+//! It starts the threads (watcher, scanner, readers, pipeline, background work), receives what they report as
+//! [`Event`]s (one closed enum), hands each to `plan`, and carries the plan's commands out. It also writes the status,
+//! talks to systemd, and takes signals. A reload is a restart in place: the new configuration is checked first, then
+//! the rooms are opened again over the same store.
 //!
-//! Invariant: after `run` returns, no thread of it touches the store or the output any more.
+//! Invariant: after `run` has returned, none of its threads touches the store or the output.
 
 use crate::{
     cells::CellError,
@@ -83,7 +83,7 @@ pub enum Exit {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DaemonError {
-    /// A folder is missing or lies where it must not.
+    /// A folder is missing, or is in a place where it must not be.
     #[error("{what}: {}; {advice}", path.display())]
     Folder {
         /// What is wrong.
@@ -117,7 +117,7 @@ pub enum DaemonError {
     /// The placed works cannot be loaded.
     #[error(transparent)]
     Pipeline(#[from] PipelineError),
-    /// Something of the operating system.
+    /// A call to the operating system failed.
     #[error("{what}: {source}")]
     System {
         /// What was tried.
@@ -128,7 +128,8 @@ pub enum DaemonError {
 }
 
 impl DaemonError {
-    /// Whether it may pass by itself: a disk that is full or fails. A daemon waits for that instead of ending.
+    /// Whether the cause may pass without help: a disk that is full or fails. A daemon waits for that instead of
+    /// ending.
     fn may_pass(&self) -> bool {
         let store =
             |error: &StoreError| matches!(error, StoreError::Full { .. } | StoreError::Io { .. });
@@ -165,7 +166,7 @@ enum Event {
         rules: Option<Rules>,
         wall_ms: u64,
     },
-    /// The owner's table of titles, artists and links was read: it says something new.
+    /// The owner's table of titles, artists and links was read, and something in it is new.
     Described(Descriptions, Vec<Mistake>),
     /// A file was read, or refused.
     Ingested(Outcome),
@@ -342,7 +343,7 @@ fn passes(error: &io::Error) -> bool {
     errno.is_some_and(|errno| PASSING.contains(&errno))
 }
 
-/// Says, in the log and to systemd, that the start waits for something to pass.
+/// Reports in the log and to systemd that the start is waiting, and for what.
 fn report_wait(notifier: &Notifier, error: &DaemonError) {
     let error = chain(error);
     tracing::error!(%error, "cannot start yet; trying again");

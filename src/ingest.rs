@@ -1,9 +1,9 @@
 //! From a finished file to a durable embedding and a durable cell.
 //!
-//! It owns the threads: several that read, hash, decode and prepare, as many as the encoder serves at a time that embed,
-//! one that makes the results durable.
-//! The queues between them are bounded, so that memory is too; a picture that takes long to decode holds up no other.
-//! It decides nothing: which files, and when, is `plan`'s; what becomes of the results is `pipeline`'s.
+//! It owns the threads: several that read, hash, decode and prepare, as many as the encoder serves at a time that
+//! embed, one that makes the results durable. The queues between them are bounded, so that memory is too; a picture
+//! that takes long to decode does not delay any other. It decides nothing: `plan` chooses which files are read and
+//! when, `pipeline` uses the results.
 //!
 //! Invariants: an [`Outcome`] with a hash is sent only after its embedding and its cell are durable; each [`Job`] has
 //! exactly one outcome; hash and pixels come from the same bytes; a file that ended the process twice while it was
@@ -77,7 +77,7 @@ pub enum IngestError {
     /// It could not be read whole.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// It is no picture that can be decoded.
+    /// It is not a picture that can be decoded.
     #[error(transparent)]
     Decode(#[from] DecodeError),
     /// Decoding it ended the process before.
@@ -111,7 +111,8 @@ impl IngestError {
     }
 }
 
-/// Why the file of a job is not in the mosaic. What is no picture, and has no picture's name, is no failure.
+/// Why the file of a job is not in the mosaic. A file that is not a picture and does not have a picture's name is not a
+/// failure.
 fn refusal(job: &Job, error: &IngestError) -> Refusal {
     let no_picture = match error {
         IngestError::Decode(error) => matches!(
@@ -168,7 +169,7 @@ struct Encoded {
     took: Duration,
 }
 
-/// An embedding, or why there is none; `None` if none was wanted.
+/// An embedding, or why it could not be made; `None` if none was wanted.
 type Embedded = Option<Result<Vec<f32>, Arc<EncodeError>>>;
 
 impl Ingest {
@@ -271,7 +272,7 @@ impl Ingest {
         Ok((hash, inputs))
     }
 
-    /// Encodes whatever is there, in groups of at most a batch of new pictures.
+    /// Encodes what is waiting, in groups of at most one batch of new pictures.
     fn encode_all(&self, inbox: &Receiver<Decoded>, outbox: &Sender<Vec<Encoded>>) {
         let batch = self.encoder.max_batch().clamp(1, COMMIT);
         let is_fresh = |Decoded { inputs, .. }: &Decoded| {
@@ -316,7 +317,7 @@ impl Ingest {
         group.into_iter().zip(answers).map(encoded).collect()
     }
 
-    /// Makes durable whatever is there, all of it with one commit.
+    /// Makes everything that is waiting durable, with one commit.
     fn commit_all(&self, inbox: &Receiver<Vec<Encoded>>, deliver: &impl Fn(Outcome)) {
         while let Ok(mut group) = inbox.recv() {
             while group.len() < COMMIT
@@ -419,7 +420,7 @@ fn cell(error: CellError) -> IngestError {
     IngestError::Cell(Arc::new(error))
 }
 
-/// The threads a setting of 0 stands for: one a processor.
+/// The number of threads for a setting of 0: one per processor.
 pub fn threads_or_all(setting: usize) -> usize {
     match setting {
         0 => thread::available_parallelism().map_or(1, |n| n.get()),

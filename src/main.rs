@@ -85,7 +85,7 @@ enum Command {
         /// Where to write `index,x,y,col,row`.
         #[arg(long)]
         out: PathBuf,
-        /// How far the grid keeps to the map: 8 keeps to it, 2 hardly, 0 takes no notice of it.
+        /// How closely the grid follows the map: 8 closely, 2 hardly, 0 not at all.
         #[arg(long)]
         map_fidelity: Option<f32>,
     },

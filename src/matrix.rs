@@ -19,7 +19,7 @@ impl Matrix {
         }
     }
 
-    /// Takes row-major `data`; `None` if its length is no multiple of `dims`.
+    /// Takes row-major `data`; `None` if its length is not a multiple of `dims`.
     pub fn from_data(data: Vec<f32>, dims: usize) -> Option<Self> {
         let fits = if dims == 0 {
             data.is_empty()

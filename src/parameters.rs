@@ -1,4 +1,4 @@
-//! From the configuration to the parameters of each room: what the daemon and the commands both need.
+//! Turns the configuration into the parameters of each room, for the daemon and the commands.
 //!
 //! It opens nothing and decides nothing: every key becomes the field that it names, in the type of its room.
 
@@ -21,7 +21,7 @@ use crate::{
 };
 use std::{num::NonZero, path::PathBuf};
 
-/// Above this many works an arrival moves only its neighbours (notes: from ~20k).
+/// Above this many works an arrival moves only its neighbours on the map.
 const RELAX_LIMIT: usize = 20_000;
 
 /// The watched folders.

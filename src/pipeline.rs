@@ -1,11 +1,11 @@
 //! One rebuild after another: from acknowledged files to a published generation.
 //!
-//! It owns the [`Collection`], the publisher, and the order in which things become durable: store (before a task
-//! comes here) → assignment saved → files of the generation → manifest. It runs on a thread of its own and does one
-//! [`Task`] at a time; what to do when is `plan`'s to say.
+//! It owns the [`Collection`], the publisher, and the order in which things become durable: store (before a task comes
+//! here) → assignment saved → files of the generation → manifest. It runs on a thread of its own and does one [`Task`]
+//! at a time; `plan` decides what to do, and when.
 //!
-//! Invariants: nothing is published that was not saved; after any error the next task brings store and output back
-//! into step with the collection.
+//! Invariants: nothing is published that was not saved; after any error the next task makes store and output agree with
+//! the collection again.
 
 use crate::{
     cells::CellStore,
@@ -77,7 +77,7 @@ pub struct Pipeline {
     unpublished: Rebuilt,
     /// The generation whose cells were collected last.
     collected: u64,
-    /// Whether the store could not give room back when it was tried last.
+    /// Whether the last attempt to shrink the store failed.
     cramped: bool,
     forget: forget::Forget,
     /// What the owner says of the works.
@@ -92,7 +92,7 @@ pub struct Pipeline {
     shared: Option<VectorFile>,
     /// A polished grid that a task is to take over.
     polished: Option<Polished>,
-    /// What could not be done besides a task, and is tried again.
+    /// What could not be done after a task, and is tried again.
     complaints: Complaints,
 }
 
@@ -171,7 +171,7 @@ impl Pipeline {
         &self.cells
     }
 
-    /// Says how long works that left are waited for, milliseconds: they get number and cell back.
+    /// Sets how long the number and cell of a work that left are kept for it, milliseconds.
     pub fn wait_for_departed(&mut self, grace_ms: u64) {
         self.collection.grace_ms = grace_ms;
     }

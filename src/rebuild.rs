@@ -4,9 +4,10 @@
 //! takes it from one state to the next. Reading files, embedding them and making things durable come before;
 //! rendering and publishing come after.
 //!
-//! Invariants: works, embeddings, features, points and cells share one dense index order; a removal swaps the last
-//! work into the gap, an arrival is pushed at the end. A work keeps its id and cell through a rename, its id through
-//! an edit, both when it left and comes back within the grace and its cell is still spare. Same collection and same changes give the same bits.
+//! Invariants: works, embeddings, features, points and cells share one dense index order; a removal swaps the last work
+//! into the gap, an arrival is pushed at the end. A rename keeps a work's id and cell, an edit keeps its id. A work
+//! that comes back within the grace period gets its id back, and its cell if that is still spare. Same collection and
+//! same changes give the same bits.
 
 use crate::{
     domain::{Artwork, ArtworkId, ModelId, Rebuilt},
@@ -28,7 +29,7 @@ pub use collection::Collection;
 pub use departed::{Departed, departed_of};
 pub use features::features;
 
-/// Everything that [`apply`] needs to know besides the collection and the changes.
+/// What [`apply`] needs apart from the collection and the changes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Params {
     /// Layout.
@@ -256,7 +257,7 @@ fn ids(collection: &Collection, items: &[u32]) -> HashSet<ArtworkId> {
         .collect()
 }
 
-/// What a rearrangement did that took nothing in and nothing out.
+/// What a rearrangement did to the works; it added none and removed none.
 fn moves_alone(collection: &Collection, before: &HashMap<ArtworkId, (u32, u32)>) -> Rebuilt {
     let (none, mut rebuilt) = (HashSet::new(), Rebuilt::default());
     count_moves(collection, before, &none, &none, &mut rebuilt);

@@ -1,7 +1,7 @@
-//! The placed state as bytes: what a restart needs to go on exactly where the last generation stopped.
+//! The placed state as bytes: what a restart needs to continue exactly where the last generation ended.
 //!
-//! It owns the sections' names and codecs. Embeddings are not in it: they are in the store under their content's
-//! hash. Every section is decoded defensively; what does not fit together is an error, never a panic.
+//! It owns the sections' names and codecs. Embeddings are not in it: they are in the store under their content's hash.
+//! Every section is decoded defensively; sections that contradict each other are an error, never a panic.
 
 use crate::{
     domain::{Artwork, ArtworkId, ContentHash, FileIdentity, ModelId},
@@ -17,7 +17,7 @@ use std::{
     path::PathBuf,
 };
 
-/// Version of the sections; another one is not read.
+/// Version of the sections; no other version is read.
 const VERSION: u32 = 1;
 
 /// The sections do not fit together, or cannot be written.

@@ -1,4 +1,4 @@
-//! `embeddings.bin` in the state folder: the placed works' embeddings for readers beside a running daemon.
+//! `embeddings.bin` in the state folder: the placed works' embeddings, for readers while the daemon runs.
 //!
 //! The store is locked while the daemon runs; `export` and `similar` read this file instead, together with the
 //! manifest. It is derived data: written after every rebuild, only where it changed, and made again when it is missing
@@ -82,7 +82,7 @@ impl VectorFile {
         (&self.model, self.dims) == (model, dims)
     }
 
-    /// Brings the file into step with the placed works: `hashes[i]` belongs to row `i` of `vectors` (`N × D`).
+    /// Makes the file agree with the placed works: `hashes[i]` belongs to row `i` of `vectors` (`N × D`).
     pub fn update(&mut self, hashes: &[ContentHash], vectors: &Matrix) -> io::Result<()> {
         let wanted: HashSet<&ContentHash> = hashes.iter().collect();
         let gone: Vec<ContentHash> = self
@@ -119,7 +119,7 @@ impl VectorFile {
 /// Embeddings of `D` values by content.
 pub type Vectors = (usize, HashMap<ContentHash, Vec<f32>>);
 
-/// Reads every good row, whatever the model. `None` if there is no file or it is none of ours.
+/// Reads every good row, whatever the model. `None` if there is no file, or it is not one of ours.
 pub fn read(state: &Path) -> io::Result<Option<Vectors>> {
     let bytes = match fs::read(state.join(FILE)) {
         Ok(bytes) => bytes,

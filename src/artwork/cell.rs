@@ -1,7 +1,6 @@
-//! Preparing the square cell that the mosaic shows of a picture.
+//! Preparing the square cell with which the mosaic shows a picture.
 //!
-//! Pure: pixels in, pixels out. Any picture gives a cell, 1 × 1 and 100,000 × 1 included. How pixels are resized is
-//! `resize`'s business.
+//! Pure: pixels in, pixels out. Any picture gives a cell, 1 × 1 and 100,000 × 1 included. `resize` resizes the pixels.
 
 use super::{
     decode::Picture,

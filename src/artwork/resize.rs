@@ -1,12 +1,12 @@
 //! Resizing four-byte pixels to RGB, down or up, whatever the proportions.
 //!
-//! Alpha is composited on the background before, which equals resizing with premultiplied alpha, so no dark fringes appear.
-//! Halvings by averaging come first, along each axis while it shrinks much; then Catmull-Rom, which is Pillow's bicubic and so
-//! the 2022 post's. Lanczos3 cannot be told from it at a cell's size (`tests/bench/README.md`) and looks at half as many
-//! pixels again.
+//! Alpha is composited on the background before, which equals resizing with premultiplied alpha, so no dark fringes
+//! appear. Halvings by averaging come first, along each axis while it shrinks much; then Catmull-Rom, which is Pillow's
+//! bicubic and so the 2022 post's. Lanczos3 looks the same at a cell's size (`tests/bench/README.md`) and reads half as
+//! many pixels again.
 //!
-//! Pure. Invariant: of [`resized`], besides copies of what is seen, memory goes with the result, for there the filter never
-//! shrinks an axis by [`HALVED_FROM`] or more.
+//! Pure. Invariant: apart from copies of the part that is shown, [`resized`] takes memory in proportion to the result,
+//! because the filter never shrinks an axis by [`HALVED_FROM`] or more.
 
 use super::decode::Picture;
 use fast_image_resize::{
@@ -17,8 +17,8 @@ use fast_image_resize::{
 use std::ops::Range;
 
 /// Pictures are halved by averaging while they are this many times as large as they are shown, and left to the filter
-/// from there: at least twice the size, as in Pillow's `reducing_gap = 2`, where a halving cannot be told from the
-/// filter alone and costs a fraction of it.
+/// from there: at least twice the size, as in Pillow's `reducing_gap = 2`, where a halving gives the same picture as
+/// the filter alone at a fraction of the cost.
 const HALVED_FROM: f64 = 4.0;
 
 /// A rectangle of the picture, in its pixels; fractions are allowed.

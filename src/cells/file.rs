@@ -1,8 +1,8 @@
 //! The file of one prepared cell: a header with a CRC-32 per mip, then the mips from one pixel up to the cell's own side,
 //! so that any mip is one read at a known place.
 //!
-//! Where files lie, and which are cached, is the door's business. Invariant: pixels that do not match their checksum are
-//! never returned.
+//! The door of the room decides where files are, and which are cached. Invariant: pixels that do not match their
+//! checksum are never returned.
 
 use crate::{artwork::cell::Cell, render::mips::mips};
 use std::{fs::File, io, os::unix::fs::FileExt, path::Path};

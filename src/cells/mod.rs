@@ -1,10 +1,10 @@
 //! Prepared cells kept on disk, so that an original is read once.
 //!
-//! One file a cell, `<dir>/<spec key>/<first two digits>/<content hash>`, with the cell at every power of two (see
+//! One file per cell, `<dir>/<spec key>/<first two digits>/<content hash>`, with the cell at every power of two (see
 //! `file`). The smallest mips are cached within a budget; everything else is left to the page cache.
 //!
-//! It knows nothing of artworks' files or of the mosaic. Invariants: a damaged or foreign file reads as missing and
-//! is replaced by the next `put`; a cell under a hash is complete or absent (temporary file, then rename).
+//! It knows nothing of artworks' files or of the mosaic. Invariants: a damaged file, or one from elsewhere, reads as
+//! missing and is replaced by the next `put`; a cell under a hash is complete or absent (temporary file, then rename).
 
 mod file;
 
@@ -64,7 +64,7 @@ pub struct CellStore {
     cache: RwLock<Cache>,
     /// Held shared while a cell is put, alone while unused ones are collected.
     collecting: RwLock<()>,
-    /// Files and folders that came to be since the last [`CellStore::sync`].
+    /// Files and folders made since the last [`CellStore::sync`].
     unsynced: Mutex<HashSet<PathBuf>>,
     sequence: AtomicU64,
 }
@@ -77,8 +77,8 @@ struct Cache {
 }
 
 impl CellStore {
-    /// Opens (or makes) the cells of a spec below `dir`. Fails on a cell that is no power of two from 16 to 1024, and
-    /// when the folder cannot be made.
+    /// Opens (or makes) the cells of a spec below `dir`. Fails on a cell size that is not a power of two from 16 to
+    /// 1024, and when the folder cannot be made.
     pub fn open(dir: &Path, spec: &CellSpec) -> Result<Self, CellError> {
         check_px(spec.px)?;
         let key = spec_key(spec);
@@ -206,8 +206,8 @@ impl CellStore {
         synced.map_err(io_error(Action::Sync, &folder))
     }
 
-    /// Removes the cells that `keep` does not want, leftovers of a crash, and the folders of other specs. Says how
-    /// many cells went. Cells put meanwhile wait.
+    /// Removes the cells that `keep` does not want, leftovers of a crash, and the folders of other specs. Returns how
+    /// many cells it removed. A `put` waits meanwhile.
     pub fn retain(&self, keep: impl Fn(&ContentHash) -> bool) -> Result<usize, CellError> {
         let _alone = self
             .collecting

@@ -1,4 +1,4 @@
-//! What each command's `--help` teaches beyond its arguments: examples to copy, and what happens then.
+//! What each command's `--help` says besides its arguments: examples to copy, and what they do.
 //!
 //! Examples keep to 79 columns; a paragraph is one line, which is wrapped to the terminal it is read on.
 

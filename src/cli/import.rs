@@ -1,4 +1,4 @@
-//! `mosaicd import`: embeddings made on another machine, checked file by file before they are believed.
+//! `mosaicd import`: embeddings made on another machine; each is checked against its file before it is used.
 
 use super::progress;
 use anyhow::{Context, bail};

@@ -1,7 +1,7 @@
 //! Where a command's configuration comes from: `--config`, then `MOSAICD_CONFIG`, then `/etc/mosaicd/mosaicd.toml`, then the
 //! folders of this user's last `mosaicd build`, `run` or `demo` without a file, then the defaults.
 //!
-//! Options on the command line go over all of them. What was found is said, unless the command line named it.
+//! Options on the command line go over all of them. The source is printed, unless the command line named it.
 
 use mosaicd::config::{Config, ConfigError};
 use serde::{Deserialize, Serialize};
@@ -185,8 +185,8 @@ struct Last {
     state: PathBuf,
 }
 
-/// Notes the folders of a mosaic that was made without a file, so that `similar`, `export` and `status` find it; a user
-/// without a home does without.
+/// Notes the folders of a mosaic that was made without a file, so that `similar`, `export` and `status` find it;
+/// nothing is noted for a user without a home folder.
 pub(crate) fn remember(located: &Located) {
     if !matches!(located.source, Source::Defaults) {
         return;
@@ -216,7 +216,7 @@ fn recall(path: &Path) -> Option<Last> {
     toml::from_str(&fs::read_to_string(path).ok()?).ok()
 }
 
-/// The file that notes them: `$XDG_STATE_HOME/mosaicd-last.toml`.
+/// The file with these notes: `$XDG_STATE_HOME/mosaicd-last.toml`.
 fn record() -> Option<PathBuf> {
     let absolute = |name| {
         env::var_os(name)

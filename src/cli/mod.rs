@@ -68,7 +68,7 @@ pub(crate) fn explain(config: &Config, path: &Path) {
     println!("{}", escaped(&daemon::explain(config, path)));
 }
 
-/// `mosaicd confirm-removal`: speaks to a running daemon by a file, and to the next one if none runs.
+/// `mosaicd confirm-removal`: leaves a file for the running daemon, or for the next one if none runs.
 pub(crate) fn confirm_removal(config: &Config) -> anyhow::Result<()> {
     let path = config.folders.state.join(CONFIRMATION);
     let Some(removal) = daemon::held_removal(&config.folders.state) else {

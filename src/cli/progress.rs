@@ -1,4 +1,4 @@
-//! ProgressView: bars with rate and time left on a terminal, plain lines otherwise.
+//! Progress of a command: bars with rate and time left on a terminal, plain lines otherwise.
 
 use indicatif::{DecimalBytes, HumanDuration, ProgressBar, ProgressStyle};
 use mosaicd::{config::Config, daemon::Exit, demo, service::status::Status};
@@ -11,7 +11,7 @@ use std::{
 /// Plain lines come this often at most.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
-/// Shows how far a build is.
+/// Shows the progress of a build.
 pub(crate) struct ProgressView {
     bar: ProgressBar,
     terminal: bool,
@@ -20,7 +20,7 @@ pub(crate) struct ProgressView {
 }
 
 impl ProgressView {
-    /// ProgressView that has not begun.
+    /// A view before the first status.
     pub(crate) fn new() -> Self {
         let terminal = io::stderr().is_terminal();
         let bar = bar(0, "reading");
@@ -84,7 +84,7 @@ impl ProgressView {
     }
 }
 
-/// Shows how far a download or copy is.
+/// Shows the progress of a download or copy.
 pub(crate) struct Transfer {
     bar: ProgressBar,
     name: &'static str,
@@ -155,7 +155,7 @@ pub(crate) fn draw_samples(folder: &Path, count: usize, size: u32, seed: u64) ->
     Ok(())
 }
 
-/// A bar on a terminal, nothing elsewhere.
+/// A bar on a terminal, otherwise nothing.
 pub(super) fn bar(length: u64, message: &'static str) -> ProgressBar {
     if !io::stderr().is_terminal() {
         return ProgressBar::hidden();
@@ -170,7 +170,7 @@ pub(super) fn bar(length: u64, message: &'static str) -> ProgressBar {
     bar
 }
 
-/// Rate and time left, once there is something to reckon from.
+/// Rate and time left, once they can be estimated.
 fn pace(done: u64, total: u64, took: Duration) -> String {
     let rate = done as f64 / took.as_secs_f64().max(1e-3);
     if done == 0 || total <= done {

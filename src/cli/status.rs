@@ -23,10 +23,10 @@ pub(crate) struct Form {
     /// Print JSON, for scripts.
     #[arg(long)]
     json: bool,
-    /// Print one line a cause and say by the exit code: 0 fine, 1 needs attention, 2 not running or stale.
+    /// Print one line per cause and set the exit code: 0 fine, 1 needs attention, 2 not running or stale.
     #[arg(long, conflicts_with = "json")]
     pub(crate) check: bool,
-    /// With --check: files may wait so many minutes for the generation that shows them.
+    /// With --check: files may wait this many minutes for the generation that shows them.
     #[arg(long, value_name = "MINUTES", default_value_t = 30, requires = "check")]
     patience: u64,
 }
@@ -78,7 +78,7 @@ pub(crate) fn status(located: &Located, form: Form) -> anyhow::Result<ExitCode> 
     Ok(ExitCode::SUCCESS)
 }
 
-/// The answer to `--check` without a configuration that can be read: nobody can tell how the daemon is.
+/// The answer to `--check` when the configuration cannot be read: the daemon's state is unknown.
 pub(crate) fn unknown(error: &ConfigError) -> ExitCode {
     let text = error.to_string();
     let first = text.lines().next().unwrap_or_default();
@@ -122,7 +122,7 @@ fn read(config: &Config) -> anyhow::Result<(PathBuf, String)> {
     )
 }
 
-/// Whether a process is there; `None` where /proc does not tell.
+/// Whether a process exists; `None` where /proc does not say.
 fn is_there(pid: u32) -> Option<bool> {
     Path::new("/proc/self")
         .exists()

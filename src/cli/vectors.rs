@@ -34,7 +34,7 @@ const PATIENCE: usize = 25;
 
 /// `mosaicd arrange`: lays out any `N × D` float32 vectors and writes `index,x,y,col,row`.
 ///
-/// `fidelity` is the grid's map fidelity: 8 keeps to the map, 2 hardly, 0 takes no notice of it.
+/// `fidelity` is the grid's map fidelity: 8 keeps close to the map, 2 hardly follows it, 0 ignores it.
 pub(crate) fn arrange(
     config: &Config,
     vectors: &Path,

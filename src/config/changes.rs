@@ -37,7 +37,7 @@ impl fmt::Display for Change {
     }
 }
 
-/// Every key whose value differs, in the order of their names.
+/// Every key whose value differs, ordered by name.
 pub fn changes(before: &Config, now: &Config) -> Vec<Change> {
     let table = |config: &Config| toml::Table::try_from(config).unwrap_or_default();
     let mut found = Vec::new();

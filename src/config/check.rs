@@ -130,7 +130,7 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
     problems
 }
 
-/// Names become the first part of paths: they must be plain, and each must be one folder's alone.
+/// Names become the first part of paths: they must be plain, and no two folders may have the same one.
 fn folders(folders: &[Folder]) -> Vec<String> {
     let mut problems = Vec::new();
     let mut names = BTreeSet::new();

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Folders {
-    /// Watched, never written; stands alone, see [`Folder`] for several.
+    /// Watched, never written; the only watched folder, see [`Folder`] for several.
     pub artworks: PathBuf,
     /// Published: mosaic, manifest, viewer.
     pub output: PathBuf,
@@ -38,7 +38,7 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// The first part of its works' paths: `name`, or the last part of `path`; empty if that is no text.
+    /// The first part of its works' paths: `name`, or the last part of `path`; empty if that is not UTF-8.
     pub fn prefix(&self) -> &str {
         match self.name.as_str() {
             "" => self

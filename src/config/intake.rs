@@ -36,7 +36,7 @@ pub struct Watch {
     pub settle_ms: u64,
     /// Time a file must stay the same when nobody said that it is finished, milliseconds.
     pub stable_ms: u64,
-    /// Time a file that was written to and not closed must stay the same, seconds.
+    /// Time a file that was written to but not closed must stay the same, seconds.
     pub open_s: u64,
     /// A full scan at least this often, seconds.
     pub rescan_s: u64,
@@ -44,7 +44,7 @@ pub struct Watch {
     pub ignore: Vec<String>,
     /// More than half vanished at once.
     pub mass_removal: MassRemoval,
-    /// How long a held removal waits before it is believed, hours.
+    /// How long a removal is held before it takes effect, hours.
     pub removal_grace_h: u64,
 }
 

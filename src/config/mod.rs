@@ -1,7 +1,7 @@
 //! The configuration: TOML parsed and checked once into values that cannot be wrong.
 //!
 //! The door of the room. It owns every key, its default, its bounds and its error message; it does not open models,
-//! folders or stores: `validate` and the daemon do that with what it hands them.
+//! folders or stores: `validate` and the daemon do that with the values it gives them.
 //!
 //! | file | owns |
 //! | --- | --- |
@@ -10,8 +10,8 @@
 //! | `check` | the bounds of every value |
 //! | `changes` | what a reload changes, and what it cannot |
 //!
-//! Invariants: unknown keys are errors that name the key and the nearest known one; every problem of a file is
-//! reported at once; `config/mosaicd.toml` (embedded as [`COMMENTED`]) says exactly what [`Config::default`] says.
+//! Invariants: unknown keys are errors that name the key and the nearest known one; every problem of a file is reported
+//! at once; `config/mosaicd.toml` (embedded as [`COMMENTED`]) has exactly the values of [`Config::default`].
 
 mod arrange;
 mod changes;

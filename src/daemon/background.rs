@@ -1,4 +1,4 @@
-//! Background work on threads of its own: the loop hears of its end, whatever came of it.
+//! Background work on threads of its own: the loop is told when it ends, also after a failure.
 
 use super::Event;
 use crate::{
@@ -13,7 +13,7 @@ use tokio::sync::mpsc::UnboundedSender;
 /// What background work found; `None`: nothing, or it failed.
 #[derive(Debug)]
 pub(super) enum Found {
-    /// Whether some of the map may still have to move.
+    /// Whether part of the map may still have to move.
     Relax(bool),
     /// A better grid.
     Polish(Option<Polished>),
@@ -51,7 +51,7 @@ impl<T> Drop for Reply<T> {
 
 /// Starts `work` (called `name` in messages); the loop is told what it found.
 ///
-/// `None` where no thread can be had: the loop is told then too.
+/// `None` where no thread can be started: the loop is told then too.
 pub(super) fn start<T: Send + 'static>(
     name: &str,
     send: UnboundedSender<Event>,

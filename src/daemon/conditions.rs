@@ -3,7 +3,7 @@
 use crate::{pipeline::portable, plan::Plan};
 use std::path::Path;
 
-/// A folder as people know it.
+/// A folder's name in messages.
 fn named(folder: &Path) -> String {
     match folder.as_os_str().is_empty() {
         true => "the artwork folder".to_owned(),

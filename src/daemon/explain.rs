@@ -79,7 +79,7 @@ fn locate(config: &Config, path: &Path) -> Option<(PathBuf, PathBuf)> {
     })
 }
 
-/// What speaks against showing the file, as far as a scan can tell.
+/// Why a scan would leave the file out, if it would.
 fn why_not(config: &Config, work: &Path, file: &Path) -> Option<String> {
     let ignore = match Ignore::new(&config.watch.ignore) {
         Ok(ignore) => ignore,

@@ -1,8 +1,8 @@
 //! `publish.command`: what is started after each generation.
 //!
-//! One thread starts it, watches over it and logs how it ended; the loop only sends word. It never runs twice at the same
-//! time: generations that come meanwhile are told together, once, when it has ended. It is killed with everything in its
-//! process group when its time is over, and of its output the first lines are kept.
+//! One thread starts it, observes it and logs how it ended; the loop only sends a message. It never runs twice at the
+//! same time: generations that are published meanwhile are reported together, by one start after it has ended. When its
+//! time is over it is killed with its whole process group. The first lines of its output are kept for the log.
 
 use crate::{
     config::OnPublish,
@@ -29,10 +29,10 @@ use std::{
 
 /// A running command is looked at this often.
 const LOOK: Duration = Duration::from_millis(20);
-/// Bytes of its output that are kept for the log; the rest is read and thrown away.
+/// Bytes of its output that are kept for the log; the rest is read and discarded.
 const KEPT: usize = 2_000;
 
-/// What is told to the command.
+/// What the command is told.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct News {
     generation: u64,
@@ -75,7 +75,7 @@ pub(super) struct Hook {
 }
 
 impl Hook {
-    /// `None` where no command is configured, or no thread can be had.
+    /// `None` where no command is configured, or no thread can be started.
     pub(super) fn new(configured: &OnPublish, output: &Path) -> Option<Self> {
         if configured.command.is_empty() {
             return None;
@@ -111,7 +111,7 @@ impl Hook {
         }
     }
 
-    /// Waits until the command was started for every generation, and has ended: what a single pass does at its end.
+    /// Waits until the command was started for every generation and has ended; a single pass does this at its end.
     pub(super) fn finish(mut self) {
         self.join();
     }
@@ -234,7 +234,7 @@ fn drain(reader: &mut PipeReader, said: &mut Vec<u8>) {
     }
 }
 
-/// Kills the command's whole group, and takes note of its end.
+/// Kills the command's whole group, and waits for its end.
 fn kill(child: &mut Child, end: &End) {
     let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     if let Some(group) = group {

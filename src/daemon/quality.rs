@@ -1,5 +1,5 @@
-//! What is computed in the background once nothing was published for a while: how good the arrangement is, and which works
-//! are one picture.
+//! Computed in the background when nothing has been published for a while: how good the arrangement is, and which works
+//! are the same picture.
 
 use super::background::on_one_core;
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     reduce::trustworthiness,
 };
 
-/// Up to this many works quality is computed from all of them.
+/// Up to this many works, quality is computed from all of them.
 const QUALITY_SAMPLE: usize = 4_096;
 /// Rows that the grid's quality is computed from in larger collections; they err by .0003 at most.
 const QUALITY_ROWS: usize = 1_024;

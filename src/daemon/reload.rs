@@ -1,4 +1,4 @@
-//! Reading the configuration again: it is proven before anything of the old one is given up.
+//! Reading the configuration again: it is checked before anything of the old one is given up.
 
 use super::{Mode, chain, rooms};
 use crate::{
@@ -9,8 +9,8 @@ use crate::{
 };
 use std::sync::Arc;
 
-/// A new configuration that can be used as far as can be told beforehand, and its encoder; says in the log what it
-/// changes and what of that waits for a restart.
+/// A new configuration that passed all checks that are possible beforehand, and its encoder. Logs what it changes, and
+/// which changes wait for a restart.
 ///
 /// # Errors
 /// Why it is refused: the old one stays in force.

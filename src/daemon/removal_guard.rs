@@ -1,9 +1,10 @@
-//! How long an unexplained removal has been held, kept across reloads, restarts and the single passes of a cron job.
+//! How long an unexplained removal has been held; this is kept across reloads, restarts and the single passes of a cron
+//! job.
 //!
-//! A file in the state folder holds two numbers, for how long and when that was noted, and which removal it is. What passed since counts too,
-//! up to a limit: a machine that was off over the weekend must not come back without its mount and find the grace over,
-//! and a clock may jump. Another file holds which folders the works lie in, so that a mount that is lost between two runs
-//! is noticed. Whether a removal is held, and believed, is `plan`'s.
+//! A file in the state folder holds the duration so far, the time when it was written, and which removal it is. Time
+//! since then counts too, up to a limit: a machine that was off over the weekend must not start without its mount and
+//! find that the grace period is over, and a clock may jump. Another file holds the folders of the works, so that a
+//! mount that is lost between two runs is noticed. `plan` decides whether a removal is held and when it takes effect.
 
 use super::wall_ms;
 use crate::{
@@ -23,7 +24,7 @@ use std::{
 const FILE: &str = "removal-held";
 /// Name of the file with the folders of the works.
 const FOLDERS: &str = "folders";
-/// Of the time in which nobody looked, this much counts.
+/// At most this much of the time in which no daemon ran counts.
 const GAP_MS: u64 = 3_600_000;
 /// The file is written this often.
 const EVERY_MS: u64 = 60_000;
@@ -31,7 +32,7 @@ const EVERY_MS: u64 = 60_000;
 /// The file, and what it says.
 pub(super) struct RemovalGuard {
     path: PathBuf,
-    /// For how long, as it was noted last; `None` if there is nothing to note.
+    /// For how long, as it was written last; `None` if there is nothing to write.
     noted_ms: Option<u64>,
     /// Which removal that was.
     noted: Option<ContentHash>,
@@ -41,7 +42,7 @@ pub(super) struct RemovalGuard {
 }
 
 impl RemovalGuard {
-    /// Reads what an earlier run noted; the time is for [`Plan::go_on_holding`].
+    /// Reads what an earlier run wrote; the time is for [`Plan::go_on_holding`].
     pub(super) fn open(state: &Path) -> (Self, u64) {
         let path = state.join(FILE);
         let text = fs::read_to_string(&path).ok();
@@ -57,7 +58,7 @@ impl RemovalGuard {
         (guard, held_ms.unwrap_or(0))
     }
 
-    /// The folders of the placed works, as an earlier run noted them; for [`Plan::remember_folders`].
+    /// The folders of the placed works, as an earlier run wrote them; for [`Plan::remember_folders`].
     pub(super) fn folders(&self) -> &KnownFolders {
         &self.folders
     }
@@ -114,7 +115,7 @@ impl RemovalGuard {
     }
 }
 
-/// Which removal or mass opt-out is held, as the state folder says it to other commands; `None` if none is.
+/// Which removal or mass opt-out is held, read from the state folder by other commands; `None` if none is.
 pub fn held_removal(state: &Path) -> Option<String> {
     let held = fs::read_to_string(state.join(FILE)).ok();
     let held = held.and_then(|text| text.split_ascii_whitespace().nth(2).map(str::to_owned));
@@ -141,7 +142,7 @@ fn read_folders(path: &Path) -> KnownFolders {
     KnownFolders::new(text.lines().filter_map(line))
 }
 
-/// For how long, by what was noted and the time since; a damaged text counts as now.
+/// For how long: the duration in the file and the time since; a damaged text counts as now.
 fn held_ms(text: &str, wall_ms: u64) -> u64 {
     let mut numbers = text.split_ascii_whitespace().map(str::parse::<u64>);
     match (numbers.next(), numbers.next()) {

@@ -1,4 +1,5 @@
-//! The daemon's status: collected here, written to `status.json` and `metrics.prom`, shown to whoever observes.
+//! The daemon's status: collected here, written to `status.json` and `metrics.prom`, and passed to the caller that
+//! observes it.
 
 use super::{Event, background::Found, on_publish::Hook, serving::Encoders, wall_ms};
 use crate::{
@@ -52,13 +53,13 @@ pub(super) struct Reporter<'a> {
     mistakes: Vec<Mistake>,
     /// When each failure was first reported, by path and reason.
     failed: HashMap<(String, String), u64>,
-    /// Files that are no pictures and not named like any.
+    /// Files that are not pictures and whose names do not claim it.
     other: HashSet<PathBuf>,
     /// Where the status is written.
     folder: PathBuf,
     /// Why the output folder cannot be written, as of the last look.
     unwritable: Option<String>,
-    /// Files that were said to be left out, as they were then; a reload reads them again.
+    /// Files that were logged as left out, as they were then; a reload reads them again.
     warned: Said,
     /// What is started after each generation.
     hook: Option<Hook>,
@@ -117,8 +118,8 @@ impl<'a> Reporter<'a> {
         });
     }
 
-    /// Opens the folder of status and metrics. What an earlier version published of them is taken out of the output, unless
-    /// that is the folder.
+    /// Opens the folder of status and metrics. Copies that an earlier version published are removed from the output
+    /// folder, unless they belong there now.
     fn open_notes(&self, config: &Config) -> Option<Notes> {
         let (folder, output) = (config.status_folder(), &config.folders.output);
         let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
@@ -345,7 +346,7 @@ impl<'a> Reporter<'a> {
         self.status.clone()
     }
 
-    /// The last word: a command that runs after a generation is killed, or waited for after a single pass.
+    /// Ends the reporting: a running `publish.command` is killed, or waited for after a single pass.
     pub(super) fn finish(&mut self, wait: bool) {
         match self.hook.take() {
             Some(hook) if wait => hook.finish(),
@@ -389,7 +390,7 @@ impl<'a> Reporter<'a> {
         }
     }
 
-    /// Looks whether the output folder can be written; to be asked about once a second.
+    /// Checks whether the output folder can be written; call it about once a second.
     pub(super) fn look_at_output(&mut self) {
         let [(_, output), _] = &self.measured;
         let looked = rustix::fs::access(output, rustix::fs::Access::WRITE_OK);

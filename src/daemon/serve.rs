@@ -26,16 +26,16 @@ use std::{
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
-/// Name of the file in the state folder by which `mosaicd confirm-removal` speaks to a running daemon.
+/// Name of the file in the state folder with which `mosaicd confirm-removal` tells a running daemon of a confirmation.
 pub const CONFIRMATION: &str = "confirm-removal";
 
 /// The loop wakes at least this often: confirmations, the root's identity, the watchdog, the status.
 const BEAT: Duration = Duration::from_secs(1);
 /// In a single pass, files still being written are waited for this long.
 const LINGER_MS: u64 = 30_000;
-/// A task that runs longer than this is taken for stuck, and the watchdog is not fed any more.
+/// A task that runs longer than this counts as stuck, and systemd's watchdog gets no more messages.
 const STUCK_MS: u64 = 3 * 3_600_000;
-/// Likewise when files are being read and none of them gets done: the largest takes seconds.
+/// The same holds when files are being read and none of them is finished for this long: the largest takes seconds.
 const READING_STUCK_MS: u64 = 600_000;
 /// One run of the loop, from opening the rooms to closing them.
 pub(super) struct Loop<'a, 'b> {
@@ -60,7 +60,8 @@ pub(super) struct Loop<'a, 'b> {
     blocked: bool,
     /// A mass opt-out that is not erased yet.
     held_opt_out: Option<(String, usize)>,
-    /// Which folder the output was a second ago; `None` within the first one, and none if it was gone.
+    /// Which folder the output was a second ago; the outer `None` within the first second, the inner one if it was
+    /// gone.
     output: Option<Option<RootId>>,
 }
 
@@ -360,7 +361,7 @@ impl Loop<'_, '_> {
         }
     }
 
-    /// Hears a confirmation. It is meant for one removal, and has no effect on any other.
+    /// Takes in a confirmation. It is meant for one removal, and has no effect on any other.
     fn confirm(&mut self) {
         let confirmation = self.config.folders.state.join(CONFIRMATION);
         if !self.plan.has_scanned() {
@@ -391,7 +392,7 @@ impl Loop<'_, '_> {
         }
     }
 
-    /// Everything that no event tells.
+    /// Checks everything that no event reports.
     fn beat(&mut self) {
         self.blocked = self.plan.is_blocked();
         self.complaints.tell_held_back();
@@ -426,7 +427,8 @@ impl Loop<'_, '_> {
         }
     }
 
-    /// Whether the output folder is another one than a second ago, or its manifest is gone: publishing makes it again.
+    /// Whether the output folder was replaced since the last second, or its manifest is gone: publishing makes it
+    /// again.
     fn is_output_lost(&mut self) -> bool {
         let output = &self.config.folders.output;
         let now = root_id(output).ok();
@@ -436,7 +438,7 @@ impl Loop<'_, '_> {
         self.plan.has_published() && (replaced || emptied)
     }
 
-    /// Says that a file is left out, once as it is: the first ones by name, the rest by their number.
+    /// Logs that a file is left out, once for each version of it: the first files by name, the rest as a number.
     fn refused(&mut self, job: &Job, refusal: &Refusal) {
         let error = &refusal.reason;
         let news = match refusal.retry {

@@ -1,9 +1,9 @@
-//! Which encoder the mosaic is made with, and which one is to take over.
+//! Which encoder the mosaic is made with, and which one is to replace it.
 //!
-//! After a change of model the old encoder goes on serving: arrivals get their place under it, while the next one
-//! embeds everything in shadow. Once it has, it takes over, and the mosaic changes once. So that a restart in between
-//! goes on the same way, `encoder.toml` in the state folder names the serving encoder. Without it, or when that
-//! encoder cannot be opened any more, the mosaic stays as it is until everything is embedded again.
+//! After a change of model the old encoder stays in use: it places arrivals, while the next one embeds everything in
+//! shadow. When that is done, the next one takes over, and the mosaic changes once. `encoder.toml` in the state folder
+//! names the encoder in use, so that a restart in between continues in the same way. Without it, or when that encoder
+//! cannot be opened any more, the mosaic stays as it is until everything is embedded again.
 
 use super::{DaemonError, Mode, rooms};
 use crate::{
@@ -17,7 +17,7 @@ use std::{fs, io, path::Path, sync::Arc};
 /// Name of the file in the state folder.
 const FILE: &str = "encoder.toml";
 
-/// The encoders of one round.
+/// The encoders in use.
 #[derive(Clone)]
 pub(super) struct Encoders {
     /// The one that the mosaic is made with.

@@ -1,4 +1,4 @@
-//! `mosaicd validate`: would it run, and with what?
+//! `mosaicd validate`: whether the daemon would run, and with which settings.
 
 use super::{chain, rooms};
 use crate::{
@@ -30,7 +30,7 @@ pub struct Invalid(
     pub usize,
 );
 
-/// Looks at folders, permissions, encoder and limits, without changing anything but making missing folders.
+/// Checks folders, permissions, encoder and limits. It makes missing folders, and changes nothing else.
 pub fn validate(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut add = |what, found| findings.push(Finding { what, found });
@@ -78,7 +78,7 @@ pub fn validate(config: &Config) -> Vec<Finding> {
 /// Folders named in one finding at most.
 const NAMED: usize = 5;
 
-/// What a scan meets: folders that cannot be read, ignore files and tables that are not understood.
+/// What a scan finds wrong: folders that cannot be read, ignore files and tables that are not understood.
 fn scanned(config: &Config, add: &mut impl FnMut(&'static str, Result<String, String>)) {
     let ignore = match Ignore::new(&config.watch.ignore) {
         Ok(ignore) => ignore,
@@ -160,7 +160,7 @@ fn words(config: &Config) -> Result<String, String> {
     })
 }
 
-/// Whether status and metrics can be written, and whether the world sees them.
+/// Whether status and metrics can be written, and whether they are public.
 fn reported(config: &Config) -> Result<String, String> {
     let folder = writable(config.status_folder())?;
     let public = config.status_folder().starts_with(&config.folders.output);

@@ -1,7 +1,7 @@
 //! How changes are noticed: kernel events where they can be trusted, scans alone otherwise.
 //!
-//! It owns the watchers, the patterns in force, and what is known of the artwork folders themselves. What is done
-//! about a change is `plan`'s.
+//! It owns the watchers, the patterns in force, and what is known of the artwork folders themselves. `plan` decides
+//! what is done about a change.
 
 use super::{Event, chain, wall_ms};
 use crate::{
@@ -21,11 +21,11 @@ use tokio::sync::mpsc::UnboundedSender;
 
 /// Without events, scans come this often, and at most a tenth of the time is spent scanning.
 const POLL: Duration = Duration::from_secs(3);
-/// An owner's file that was never seen to be closed is not waited for any longer.
+/// How long to wait at most for the close of one of the owner's files.
 const WRITING: Duration = Duration::from_secs(600);
 /// Ignore files and own folders named in the status at most.
 const NAMED: usize = 5;
-/// A watcher that failed is started again this often, and any other asked whether it still answers.
+/// A watcher that failed is restarted this often; all others are asked whether they still answer.
 const WATCH_AGAIN: Duration = Duration::from_secs(60);
 
 /// The watchers of the artwork folders.
@@ -48,20 +48,20 @@ pub(super) struct Watching {
     writing: BTreeMap<PathBuf, Instant>,
     /// The mounts that concern the artwork folders.
     mounts: String,
-    /// Whether some lines in `artworks.csv` files name no work yet.
+    /// Whether some lines in `artworks.csv` files do not name an existing work yet.
     unmatched: bool,
     /// mosaicd's own folders that the last scan met.
     own: Vec<PathBuf>,
 }
 
-/// What the watchers say of themselves once in a while.
+/// What a regular check of the watchers found.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Check {
-    /// All is as it was.
+    /// Nothing changed.
     Same,
     /// A scan is due.
     Scan,
-    /// An artwork folder is another one now, or gone; a scan is due.
+    /// An artwork folder was replaced or is gone; a scan is due.
     OtherRoot,
 }
 
@@ -125,8 +125,8 @@ impl Watching {
         self.scan_asked = Instant::now();
     }
 
-    /// A scan ended that took so long; says whether the patterns that were in force are other ones than before. Folders
-    /// that nothing watches yet are watched from now on.
+    /// A scan ended; `took` is its duration. Returns whether the patterns in force have changed. Folders that nothing
+    /// watches yet are watched from now on.
     pub(super) fn scanned(
         &mut self,
         took: Duration,
@@ -146,14 +146,14 @@ impl Watching {
         changed
     }
 
-    /// What else a scan met.
+    /// What else a scan found.
     pub(super) fn found(&mut self, scan: &Scan) {
         let own = scan.skipped.iter();
         let own = own.filter(|(_, reason)| *reason == SkipReason::Own);
         self.own = own.map(|(path, _)| path.clone()).collect();
     }
 
-    /// A file of the owner changed; whether it is being written.
+    /// One of the owner's files changed; `writing` says whether it is being written.
     pub(super) fn instructed(&mut self, path: PathBuf, writing: bool) {
         match writing {
             true => drop(self.writing.entry(path).or_insert_with(Instant::now)),
@@ -255,7 +255,7 @@ impl Watching {
         }
     }
 
-    /// Everything that no event tells; to be asked about once a second.
+    /// Checks everything that no event reports; call it about once a second.
     pub(super) fn beat(&mut self, events: &UnboundedSender<Event>) -> Check {
         if self.roots.ids() != self.root_ids {
             self.watch(events);

@@ -1,4 +1,5 @@
-//! The daemon's threads: scanner, readers, pipeline, and those of background work. Each says what happened as an [`Event`].
+//! The daemon's threads: scanner, readers, pipeline, and those of background work. Each reports what happened as an
+//! [`Event`].
 
 use super::{
     DaemonError, Event,
@@ -29,11 +30,11 @@ use std::{
 };
 use tokio::sync::mpsc::UnboundedSender;
 
-/// How long the threads may take to end; systemd's TimeoutStopSec is 30 s. What runs longer, a large collection's first
-/// layout, is left behind: nothing of it was acknowledged.
+/// How long the threads may take to end; systemd's TimeoutStopSec is 30 s. What runs longer (a large collection's first
+/// layout) is abandoned: nothing of it was acknowledged.
 pub(super) const STOP: Duration = Duration::from_secs(15);
 
-/// How often the service manager hears meanwhile that all is well. Its socket holds few messages, and a full one blocks.
+/// How often the service manager is notified meanwhile. Its socket holds few messages, and a full one blocks.
 const ALIVE: Duration = Duration::from_secs(1);
 
 /// What the pipeline's thread is asked.
@@ -122,33 +123,33 @@ impl Workers {
         drop(self.orders.send(Order::Background(work)));
     }
 
-    /// Workers what background work found to the pipeline.
+    /// Passes what background work found to the pipeline.
     pub(super) fn take(&self, found: Found) {
         drop(self.orders.send(Order::Take(found)));
     }
 
-    /// Says what the owner's table says of the works; the next generation shows it.
+    /// Passes the owner's titles, artists and links to the pipeline; the next generation shows them.
     pub(super) fn describe(&self, described: Descriptions) {
         drop(self.orders.send(Order::Describe(described)));
     }
 
-    /// Says which names the owner does not want anywhere: what is left of them is erased.
+    /// Passes the owner's patterns to the pipeline: whatever is left of works that they name is erased.
     pub(super) fn rules(&self, rules: Rules) {
         drop(self.orders.send(Order::Rules(rules)));
     }
 
-    /// Says that a mass opt-out is to be erased.
+    /// Tells the pipeline that a mass opt-out is to be erased.
     pub(super) fn confirm_erasing(&self, digest: ContentHash) {
         drop(self.orders.send(Order::ConfirmErasing(digest)));
     }
 
-    /// Whether a thread has ended though nobody told it to: it panicked.
+    /// Whether a thread has ended without being asked to: it panicked.
     pub(super) fn any_died(&self) -> bool {
         self.handles.iter().any(JoinHandle::is_finished)
     }
 
-    /// Lets every thread finish what it is at, drops what is left, and waits, calling `alive` meanwhile; for ever without
-    /// a `limit`.
+    /// Lets every thread finish its current work, drops the rest, and waits, calling `alive` meanwhile; without a
+    /// `limit` it waits until all have ended.
     pub(super) fn end(self, limit: Option<Duration>, alive: impl Fn()) {
         let Self {
             scans,
@@ -228,7 +229,7 @@ fn run_pipeline(
     }
 }
 
-/// Publishes what background work found, or keeps it for the task that does.
+/// Publishes what background work found, or keeps it for the task that will.
 fn take(pipeline: &mut Pipeline, found: Found) {
     let published = match found {
         Found::Measure(Some((quality, twins))) => pipeline.publish_quality(quality, twins),
@@ -304,7 +305,7 @@ fn run_scans(
     }
 }
 
-/// The lines in `artworks.csv` files that name no file, where the scan can tell.
+/// The lines in `artworks.csv` files that do not name an existing file, where the scan can tell.
 fn unmatched(descriptions: &Descriptions, scan: &Scan, rules: &Rules) -> Vec<Mistake> {
     if descriptions.is_empty() {
         return Vec::new();

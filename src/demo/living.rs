@@ -1,4 +1,4 @@
-//! Families of little creatures and of flowers.
+//! Families of small creatures and of flowers.
 
 use super::look::Look;
 use super::random::Draws;

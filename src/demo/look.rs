@@ -1,4 +1,4 @@
-//! The decorator: palette, way of colouring, light and background of an image, drawn apart from its family.
+//! Palette, way of colouring, light and background of an image, chosen independently of its family.
 
 use super::palette::{Palette, luminance};
 use super::random::{Draws, hash, noise};

@@ -1,7 +1,7 @@
 //! Sample artworks: shader scenes drawn from signed distance fields and formulas, in labelled families.
 //!
-//! The door of the room: [`draw`] makes one picture, [`write_samples`] a folder full. A picture depends on its index,
-//! its size and the seed alone, bit for bit on one platform (other platforms' `sin` may differ in the last bit).
+//! The door of the room: [`draw`] makes one picture, [`write_samples`] a folder of them. A picture depends on its
+//! index, its size and the seed alone, bit for bit on one platform (other platforms' `sin` may differ in the last bit).
 //! Families share palettes, backgrounds, lights and ways of colouring, so that only their form distinguishes them.
 //!
 //! Nothing here knows of mosaics; the family in a file's name lets a test ask whether a mosaic keeps families

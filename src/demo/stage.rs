@@ -1,4 +1,4 @@
-//! The photographer: the camera and the sphere tracer that all solid families share.
+//! The camera and the sphere tracer that all solid families share.
 //!
 //! Source: Hart 1996 (sphere tracing); Quilez' articles on soft shadows, ambient occlusion and normals of distance
 //! fields.

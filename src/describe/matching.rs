@@ -29,7 +29,7 @@ pub fn unmatched<'a>(
         for key in keys(path) {
             let is_new = !alike.contains_key(&key);
             let one = alike.entry(key).or_insert(Some(path));
-            // What several files may have been meant by is no help.
+            // A hint that fits several files is no help.
             *one = one.filter(|_| is_new);
         }
     }

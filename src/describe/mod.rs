@@ -1,11 +1,12 @@
-//! What the owner says of the works: title, artist and link, from a table `artworks.csv` in the watched folder.
+//! What the owner says about the works: title, artist and link, from a table `artworks.csv` in the watched folder.
 //!
 //! The door of the room, and pure: bytes come in from `watch`, descriptions go out with the generation. The table has
 //! a header line; the column `path` is a work's path below the folder, `title`, `artist` and `link` are optional, and
 //! other columns are left to the owner. `csv` reads what spreadsheets write, `text` their encodings, and `matching` says
 //! which lines name no work. Paths are compared in Unicode's composed form.
 //!
-//! Invariants: a link is `http(s)` or relative, never a script; a mistake costs its own line alone, and is named with it.
+//! Invariants: a link is `http(s)` or relative, never a script; a mistake affects its own line only, and is reported
+//! with the line's number.
 
 pub mod csv;
 mod matching;
@@ -79,7 +80,7 @@ impl Descriptions {
         self.0.extend(other.0);
     }
 
-    /// A digest: another one means that something is said differently.
+    /// A digest: it differs when the descriptions have changed.
     pub fn digest(&self) -> ContentHash {
         let rows = self.0.iter();
         let said: Vec<_> = rows.map(|(path, row)| (path, &row.description)).collect();

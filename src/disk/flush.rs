@@ -1,7 +1,7 @@
 //! Making written files durable: a few of them one by one and all at the same time, many by one `syncfs`.
 //!
-//! It knows nothing of names or generations. A `syncfs` waits for everything that any process has written to the file
-//! system; flushes of single files wait for these, but each asks the disk to flush its cache. In parallel the file
+//! It knows nothing about names or generations. A `syncfs` waits for everything that any process has written to the
+//! file system; flushes of single files wait for these, but each asks the disk to flush its cache. In parallel the file
 //! system answers them together. Measured on ext4, nine tiles and a manifest: one by one 63 ms, in parallel 6.5,
 //! `syncfs` 6; while another process wrote 64 MB files, in parallel 45 ms, `syncfs` 124.
 
@@ -16,8 +16,8 @@ use std::{
 /// At most this many files are flushed one by one where `syncfs` can be trusted with them: a thread each.
 const FEW: usize = 32;
 
-/// Makes the content of files durable, then the names in folders. A file that is gone is no error. `root` is a folder
-/// on the same file system; `trusted` says whether a `syncfs` of it suffices.
+/// Makes the content of files durable, then the names in folders. A file that is gone is not an error. `root` is a
+/// folder on the same file system; `trusted` says whether a `syncfs` of it suffices.
 pub fn flush(
     root: &File,
     trusted: bool,

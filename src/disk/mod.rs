@@ -1,8 +1,8 @@
-//! How files come to be: written under another name, flushed, renamed into place.
+//! How files are made: written under another name, flushed, renamed into place.
 //!
 //! The only room that renames. A file that others may read is never written under its own name, because a crash or a
-//! full disk would leave a torn one. Which files there are, and in which order they appear, is the other rooms'
-//! business; deleting is too.
+//! full disk would leave a torn one. The other rooms decide which files there are and in which order they appear; they
+//! also delete files.
 //!
 //! | file | owns |
 //! | --- | --- |
@@ -11,7 +11,7 @@
 //!
 //! Invariants: a reader at any moment, a crash included, finds the old file or the new one. After [`replace_durably`]
 //! and [`keep`] a power cut changes nothing; after [`replace`] it may leave the old file, or an empty or torn new one
-//! on some file systems, so that its content must be checked or worthless.
+//! on some file systems, so use it only for content that is checked when it is read, or that nobody misses.
 #![allow(
     clippy::disallowed_methods,
     reason = "this is the room that may rename"

@@ -1,4 +1,4 @@
-//! An artwork that has its place in the mosaic.
+//! An artwork that has a place in the mosaic.
 
 use super::{ArtworkId, ContentHash, FileIdentity};
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! One file on its way into the mosaic: its identity, what happens to it, and what came of reading it.
+//! One file on its way into the mosaic: its identity, what happens to it, and the result of reading it.
 
 use super::ContentHash;
 use serde::{Deserialize, Serialize};
@@ -70,13 +70,13 @@ pub struct Refusal {
 pub enum Retry {
     /// Look at the path again now: it changed or vanished while it was read.
     Look,
-    /// After a back-off: it may get better by itself.
+    /// After a back-off: the cause may pass without a change of the file.
     Later,
     /// Soon: the file is not to blame.
     Wait,
     /// When the file changes.
     WhenChanged,
-    /// When the file changes; it is no picture and does not claim to be one, so this is no failure.
+    /// When the file changes; it is not a picture and does not claim to be one, so this is not a failure.
     NoPicture,
 }
 

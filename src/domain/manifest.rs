@@ -1,4 +1,4 @@
-//! `manifest.json` as types: what a reader (the viewer, a site, a script) learns of a generation.
+//! `manifest.json` as types: what a reader (the viewer, a site, a script) learns about a generation.
 //!
 //! This file owns the schema alone; writing it is [`crate::publish`]'s.
 
@@ -54,7 +54,7 @@ pub struct Manifest {
     /// Parts of the mosaic that a word names, those with most works first; for readers to show, not to rely on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub regions: Vec<Region>,
-    /// Id of the model whose words regions may bear; absent where no words are wanted or there is no text encoder.
+    /// Id of the model whose words regions may have; absent where no words are wanted or there is no text encoder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub words_by: Option<ModelId>,
     /// Everything besides the artworks that decides the pixels; a difference redraws all.
@@ -165,13 +165,13 @@ pub struct Folder {
     pub title: String,
 }
 
-/// A part of the mosaic where most works bear a word in their names, or which a word of the vocabulary tells apart.
+/// A part of the mosaic where most works have a word in their names, or which a word of the vocabulary distinguishes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Region {
-    /// The word: lower case if it is from names, as the vocabulary writes it if not. Each region of a manifest has
-    /// another one.
+    /// The word: in lower case if it is from names, otherwise as the vocabulary writes it. No two regions of a manifest
+    /// have the same one.
     pub name: String,
-    /// Words of the vocabulary that tell what the works there show and others do not, the best first, without the name;
+    /// Words of the vocabulary for what the works there show and others do not, the best first, without the name;
     /// absent where nothing is known but names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub words: Vec<String>,
@@ -181,7 +181,7 @@ pub struct Region {
     pub row: f32,
     /// About how far the region reaches from its middle, cells.
     pub radius: f32,
-    /// Works there that bear the word in their names; all works there if the name is of the vocabulary.
+    /// Works there that have the word in their names; all works there if the name is of the vocabulary.
     pub works: u32,
     /// Whether the name is of the vocabulary, found by looking at the works; absent if it is from their names.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -195,7 +195,7 @@ pub struct Moves {
     pub added: u32,
     /// Works that are gone.
     pub removed: u32,
-    /// Works placed before that changed their cell, growth apart.
+    /// Works placed before that were moved to another cell, not counting growth.
     pub moved: u32,
     /// Works that were pushed along by one cell because a row or column was inserted.
     pub grown: u32,

@@ -1,7 +1,8 @@
-//! The nouns that the rooms exchange, as plain data.
+//! The types that the rooms exchange, as plain data.
 //!
-//! The bottom room: it imports no other room, and holds no file, clock, thread or database. A decision about these
-//! nouns is pure too, and lives in `plan` (what to do next), `rebuild` (who moves where) and `history` (what is told).
+//! The bottom room: it imports no other room, and holds no file, clock, thread or database. Decisions about them are
+//! pure too, and are made in `plan` (what to do next), `rebuild` (which work moves where) and `history` (what is
+//! recorded).
 //!
 //! | file | owns |
 //! | --- | --- |

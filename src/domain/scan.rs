@@ -15,7 +15,7 @@ pub struct Scan {
     pub start: PathBuf,
     /// Every regular file that is not ignored.
     pub files: BTreeMap<PathBuf, FileIdentity>,
-    /// What could have been an artwork and why it is none.
+    /// What could have been an artwork, and why it is not one.
     pub skipped: Vec<(PathBuf, SkipReason)>,
     /// Every folder that was read, and which one it is.
     pub folders: BTreeMap<PathBuf, RootId>,
@@ -23,8 +23,8 @@ pub struct Scan {
     pub opted_out: OptedOut,
 }
 
-/// Which folder a path leads to; another value means that it was replaced, mounted over or unmounted, and that a watch
-/// which was started before watches something else.
+/// Which folder a path leads to; a different value means that it was replaced, mounted over or unmounted, and that a
+/// watch from before watches something else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RootId {
     /// Device number.

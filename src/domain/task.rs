@@ -1,4 +1,4 @@
-//! A change of the mosaic: what is asked for, and what came of it.
+//! A change of the mosaic: what is asked for, and the result.
 
 use super::{ContentHash, Job, manifest::Moves};
 use std::{path::PathBuf, time::Duration};
@@ -10,7 +10,7 @@ pub enum Task {
     Apply {
         /// New and changed files with their content's hash.
         arrivals: Vec<(Job, ContentHash)>,
-        /// Paths that are no more.
+        /// Paths that are gone.
         gone: Vec<PathBuf>,
     },
     /// Take over the grid that was polished in the background, unless works came or went meanwhile, and publish.
@@ -70,7 +70,7 @@ pub struct Rebuilt {
     pub changed: u32,
     /// Works that have another path now.
     pub renamed: u32,
-    /// Works placed before and untouched that changed their cell, growth apart.
+    /// Unchanged works that were moved to another cell, not counting growth.
     pub moved: u32,
     /// Works pushed along because a row or column was inserted.
     pub grown: u32,

@@ -1,6 +1,6 @@
 //! Finding a model's files: the ONNX file, its `model.toml`, its identity.
 //!
-//! `model.toml` lies beside the ONNX file and says what the file itself cannot; every key is optional:
+//! `model.toml` is next to the ONNX file and says what the file itself cannot; every key is optional:
 //! ```toml
 //! file = "onnx/vision_model.onnx"     # which file of the folder
 //! size = 224                          # side of the input, where the model leaves it open

@@ -1,8 +1,9 @@
 //! CLIP and any other ONNX image encoder, through onnxruntime.
 //!
-//! Names, sizes and the batch are read from the session; what it cannot say comes from `model.toml`. A model that is
-//! no image encoder is refused with what was found. One trial run at the start finds the embedding's length and shows
-//! that the model runs at all. On the CPU it may hold several sessions of the model, for as many callers at a time.
+//! Names, sizes and the batch are read from the session; what it does not contain comes from `model.toml`. A model that
+//! is not an image encoder is refused with a list of what was found. One trial run at the start finds the embedding's
+//! length and shows that the model runs at all. On the CPU it may hold several sessions of the model, for as many
+//! callers at a time.
 //!
 //! Invariants: embeddings have length 1 and no value that is not finite; the same picture gives the same bits whatever
 //! else is in its batch, which is why quantised models run one picture at a time.

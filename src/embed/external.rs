@@ -1,11 +1,11 @@
 //! The files that an ONNX model names for its weights, read from the protobuf itself.
 //!
 //! A tensor of the data location EXTERNAL has a list of keys and values; `location` is a path below the model's folder
-//! (onnx.proto3, `TensorProto.external_data`). Tensors stand in the graph's initialisers, in the attributes of its nodes, in
-//! sparse tensors, in training graphs, and in functions; all of them are looked through. The parser keeps nothing in
-//! memory but the names: weights inside the file are skipped, so a model of any size is cheap to look at.
+//! (onnx.proto3, `TensorProto.external_data`). Tensors stand in the graph's initialisers, in the attributes of its
+//! nodes, in sparse tensors, in training graphs, and in functions; all of them are looked through. The parser keeps
+//! nothing in memory but the names: weights inside the file are skipped, so a model of any size is cheap to read.
 //!
-//! What is no protobuf names no files: onnxruntime refuses it later, and says so better.
+//! A file that is not a protobuf names no files: onnxruntime refuses it later, with a better message.
 
 use std::{
     collections::BTreeSet,

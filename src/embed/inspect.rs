@@ -1,4 +1,4 @@
-//! Looking at a model for people: what it takes, what it gives, and how mosaicd would use it.
+//! Describing a model to people: its inputs and outputs, and how mosaicd would use it.
 
 use super::{
     EncodeError, Encoder,

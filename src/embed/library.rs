@@ -1,11 +1,11 @@
-//! Finding and loading the native onnxruntime library, once a process.
+//! Finding and loading the native onnxruntime library, once per process.
 //!
-//! The library is the one thing mosaicd cannot bring in Rust, so it is looked for in a fixed order and a failure says
-//! where. A place the user names (configuration, `ORT_DYLIB_PATH`) is the only one tried: a wrong path must not be
-//! covered up by some other library.
+//! The library is the one part that is not written in Rust, so it is searched for in a fixed order, and a failure says
+//! where. If the user names a place (configuration, `ORT_DYLIB_PATH`), only that one is tried: another library must not
+//! hide a wrong path.
 //!
 //! Invariant: no other `ort` function is called before [`environment`] succeeds; without a library they panic.
-//! onnxruntime allows one environment a process, so the first library that loads stays for its life.
+//! onnxruntime allows one environment per process, so the first library that loads stays until the process ends.
 
 use super::EncodeError;
 use ort::{environment::Environment, logging::LogLevel};
@@ -92,7 +92,7 @@ fn in_folder(folder: &Path) -> Vec<PathBuf> {
     names.into_iter().map(|name| folder.join(name)).collect()
 }
 
-/// Leaves out providers (`libonnxruntime_providers_cuda.so`), which are no library of their own.
+/// Leaves out providers (`libonnxruntime_providers_cuda.so`), which do not work alone.
 fn is_library(name: &str) -> bool {
     name == NAME
         || name.starts_with("libonnxruntime.so.")
@@ -153,7 +153,7 @@ impl std::fmt::Display for AllTried {
     }
 }
 
-/// onnxruntime's log goes where ours goes; its warnings are chatter about graph rewriting.
+/// onnxruntime's log goes where ours goes; its warnings are only about graph rewriting.
 fn log(level: LogLevel, category: &str, _id: &str, place: &str, message: &str) {
     match level {
         LogLevel::Fatal | LogLevel::Error => {

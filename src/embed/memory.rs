@@ -1,6 +1,6 @@
 //! How much memory the process may use: the machine's, or less where a control group above it says so.
 //!
-//! Source: the kernel's `Documentation/admin-guide/cgroup-v2.rst`; version 1 is not asked.
+//! Source: the kernel's `Documentation/admin-guide/cgroup-v2.rst`; version 1 is not read.
 
 #[cfg(any(target_os = "linux", test))]
 use std::{fs, path::Path};

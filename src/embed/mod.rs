@@ -2,9 +2,9 @@
 //!
 //! The door of the room. [`builtin`] is a descriptor in plain Rust that needs no files; [`clip`] runs any ONNX image
 //! encoder through the native onnxruntime library, which [`library`] finds and [`card`] configures; [`preprocess`]
-//! prepares pictures for it as Pillow does; [`session`] runs it, [`inspect`] looks at it. [`text`] is the text encoder that
-//! a CLIP model may bring, [`vocabulary`] a list of words with their embeddings, [`words`] finds words for places. [`open`]
-//! chooses.
+//! prepares pictures for it as Pillow does; [`session`] runs it, [`inspect`] describes it. [`text`] is the text encoder
+//! that a CLIP model may bring, [`vocabulary`] a list of words with their embeddings, [`words`] finds words for places.
+//! [`open`] chooses.
 //!
 //! Invariants: embeddings have length 1 and finite values only; embeddings of different models are never compared.
 

@@ -1,6 +1,7 @@
 //! Recognising a model by its inputs and outputs: which takes pictures, which takes words, which gives embeddings.
 //!
-//! Names are hints, shapes and types decide; what cannot be used is refused with what was found. Pure.
+//! Names are hints; shapes and types decide. A model that cannot be used is refused with a list of what was found.
+//! Pure.
 
 use ort::value::{Outlet, TensorElementType, ValueType};
 

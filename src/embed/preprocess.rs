@@ -5,7 +5,7 @@
 //! levels on sharp pictures. Here the passes are Pillow's, restricted to the part that the crop keeps, so that a
 //! picture of 1 × 60,000 pixels costs no more than another. Alpha is dropped, not composited, as `convert("RGB")` does.
 //!
-//! Not as Pillow: 16-bit grey keeps its high byte, where Pillow clips everything above 255 to white.
+//! Different from Pillow: 16-bit grey keeps its high byte, where Pillow clips everything above 255 to white.
 //!
 //! Pure. Source: Pillow 13, `src/libImaging/Resample.c`; openai/CLIP `clip.py`, `_transform`.
 

@@ -1,7 +1,8 @@
 //! Opening onnxruntime sessions: threads, copies of the model, and the device that inference runs on.
 //!
 //! Threads of one session wait for each other hundreds of times a run; two sessions side by side, each with half of the
-//! threads, do not. A session is for one caller at a time: onnxruntime's `Run` is not safe beside itself everywhere.
+//! threads, do not. A session is for one caller at a time: concurrent calls of onnxruntime's `Run` are not safe on
+//! every device.
 //!
 //! CUDA is used where the loaded library offers it and the machine has it; anything else runs on the CPU, with one line
 //! in the log if CUDA was asked for or failed. Nothing of CUDA is needed to build mosaicd or to run it.
@@ -66,7 +67,7 @@ impl Runtime {
         threads.map_or(1, NonZero::get)
     }
 
-    /// How many sessions to open of a model of `bytes`, weights beside it included.
+    /// How many sessions to open of a model of `bytes`, including separate files of weights.
     pub(super) fn sessions(&self, bytes: u64) -> usize {
         let fitting = || fitting(memory::allowed_bytes(), bytes);
         self.sessions
@@ -88,8 +89,8 @@ pub(super) struct Sessions {
 }
 
 impl Sessions {
-    /// Opens `count` sessions, at least one, by `open`, which is given the threads of each; all have `threads` together.
-    /// One is enough: that there is no memory for another is no error.
+    /// Opens `count` sessions, at least one, by `open`, which is given the threads of each; all have `threads`
+    /// together. One is enough: if there is no memory for another, that is not an error.
     fn open(
         count: usize,
         threads: usize,

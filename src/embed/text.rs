@@ -2,10 +2,10 @@
 //!
 //! It is there where the model's folder has a text encoder and a tokenizer, and absent otherwise. The tokenizer is the
 //! model's own `tokenizer.json`; ids are cut to the model's length with the end kept, padded after the end, and masked
-//! where the model takes a mask. That both encoders belong together cannot be seen from the files beyond the length of
-//! their embeddings; `mosaicd model fetch --words` brings such that do.
+//! where the model takes a mask. Only the length of their embeddings shows whether both encoders belong together;
+//! `mosaicd model fetch --words` fetches a matching pair.
 //!
-//! Invariants: embeddings have length 1; the same words give the same bits, since they are run one at a time.
+//! Invariants: embeddings have length 1; the same words give the same bits, because they are run one at a time.
 
 use super::{
     EncodeError,

@@ -1,9 +1,9 @@
-//! A vocabulary file with its embeddings: which words the mosaic's regions may bear.
+//! A vocabulary file with its embeddings: the words that the mosaic's regions may have.
 //!
-//! The file is read and checked at once, so that a mistake is told at the start; the words are embedded when they are
-//! first needed, which takes some 20 ms a word, and kept in the state folder as `vocabulary.bin`. That file is derived
-//! data: a missing, damaged or foreign one is made again. It is bound to the text encoder, its tokenizer and its prompt;
-//! of an edited list only the new words are embedded.
+//! The file is read and checked at once, so that a mistake is reported at the start; the words are embedded when they
+//! are first needed, which takes some 20 ms a word, and kept in the state folder as `vocabulary.bin`. That file is
+//! derived data: a file that is missing, damaged or from elsewhere is made again. It is bound to the text encoder, its
+//! tokenizer and its prompt; of an edited list only the new words are embedded.
 //!
 //! Format: postcard of [`Kept`], then its CRC-32, little-endian.
 
@@ -94,7 +94,7 @@ impl WordList {
 
     /// The words with their embeddings of `dims` values, from the state folder as far as they are there.
     ///
-    /// Asks `stop` before each word that has to be embedded; `None` if it said so.
+    /// Asks `stop` before each word that has to be embedded; `None` if `stop` returned true.
     ///
     /// # Errors
     /// The text encoder cannot be used, or does not belong to the pictures' encoder.

@@ -1,9 +1,9 @@
-//! Words for places of the mosaic: which words of a list say what sets a place apart.
+//! Words for places of the mosaic: the words of a list that say how a place differs from the rest.
 //!
-//! A place is known by the mean of its works' embeddings, a word by its own from the same model's text encoder. Pictures
-//! and words of CLIP lie in two cones of the same space, so that plain similarity favours the same few words everywhere.
-//! The mean of the whole collection is therefore taken away from the place's, which asks what is *here and not
-//! elsewhere*: a word that fits everything fits nothing in particular.
+//! A place is known by the mean of its works' embeddings, a word by its own from the same model's text encoder. CLIP's
+//! pictures and words are in two separate cones of the same space, so plain similarity prefers the same few words
+//! everywhere. The mean of the whole collection is therefore subtracted from the place's mean: a word must fit *this
+//! place more than others*.
 //!
 //! Pure.
 
@@ -12,7 +12,7 @@ use std::collections::HashSet;
 
 /// A word is left out if it says the same as a better one: cosine of their embeddings above this.
 const SAME: f32 = 0.95;
-/// A word that stands at a place already counts this much more there, so that words do not flicker.
+/// A word that a place already has counts this much more there, so that words are stable.
 const HELD: f32 = 1.2;
 
 /// A word is left out if it fits less than this much as well as the best one.
@@ -103,7 +103,7 @@ pub struct Fit {
 }
 
 /// The best words for a place, best first, at most `count`: none that the place does not lean towards more than the
-/// collection does, none that fits less than half as well as the best, none that repeats a better one.
+/// collection does, none that fits less than half as well as the best, and none that repeats a better one.
 ///
 /// `apart` is the mean of the place's embeddings less that of the collection's, `D` values; `held` are the words that
 /// stand there already. Ties go to the word that comes first in the list.

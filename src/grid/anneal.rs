@@ -1,12 +1,12 @@
-//! Annealed swaps: the last touch of a batch arrangement, and the polish after arrivals.
+//! Annealed swaps: the last step of a batch arrangement, and the polish after arrivals.
 //!
-//! Two occupants a few cells apart swap when that lowers the energy of their twelve neighbours (see `board`), and now
-//! and then when it does not, ever more rarely. FLAS compares with blurred neighbourhoods and leaves much to gain
+//! Two occupants a few cells apart swap when that lowers the energy of their twelve neighbours (see `board`), and
+//! sometimes when it does not, less and less often. FLAS compares with blurred neighbourhoods and leaves much to gain
 //! between single neighbours: +.005 to +.02 DPQ16 measured. In a polish an item may also step into a spare cell, and
-//! every item taken off its place has to be paid for.
+//! every item that leaves its place adds a price.
 //!
-//! Large boards are annealed in blocks that lie apart, at other places in every phase: blocks neither see nor touch each
-//! other's sites, so that the result does not depend on who anneals which.
+//! Large boards are annealed in separate blocks, at other places in every phase: blocks neither see nor change each
+//! other's sites, so that the result does not depend on which thread anneals which block.
 
 use super::area::{Area, FROZEN, Span, spans};
 use super::blur::SHARED_FROM;
@@ -49,7 +49,7 @@ struct Draws<'a> {
     temperature: (f32, f32),
 }
 
-/// Anneals the whole board with so many proposals an item.
+/// Anneals the whole board with `proposals_per_item`.
 pub(super) fn anneal<const D: usize>(
     features: &[[f32; D]],
     board: &mut Board,
@@ -102,7 +102,7 @@ pub(super) fn anneal<const D: usize>(
     }
 }
 
-/// Polishes around `path` (sites), with proposals that begin so far from it at most, and so many of them, without heat.
+/// Polishes around `path` (sites) at temperature 0, with `proposals` that begin at most `around` cells from it.
 /// Returns every site whose occupant should change, and its new one.
 pub(super) fn polish_near<const D: usize>(
     features: &[[f32; D]],

@@ -1,4 +1,5 @@
-//! Parts of a board that are annealed apart: rectangles with a border of context, and how a board is cut into them.
+//! Parts of a board that are annealed separately: rectangles with a border of context, and how a board is cut into
+//! them.
 
 use super::SPARE;
 use super::board::{BORDER, Board};
@@ -137,7 +138,7 @@ mod tests {
         });
         let want: Vec<_> = (1..7).flat_map(|r| (2..6).map(move |c| (c, r))).collect();
         assert_eq!(seen, want);
-        // Context: what lies beside the rectangle is seen, but not handed out.
+        // Context: the sites around the rectangle are seen, but not returned.
         assert_eq!(area.sites[area.site(0, 0) - 1], 10);
     }
 }

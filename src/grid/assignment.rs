@@ -88,7 +88,7 @@ impl Grid {
         }
     }
 
-    /// What became of the first `before.len()` items, given their cells then as (column, row) in today's coordinates:
+    /// What happened to the first `before.len()` items, given their cells then as (column, row) in today's coordinates:
     /// with growth already applied to them, and `pushed` naming those that growth moved.
     pub(super) fn outcome(&self, expected: &[(u32, u32)], mut pushed: Vec<u32>) -> Outcome {
         let moved: Vec<u32> = self

@@ -1,7 +1,7 @@
-//! The grid's features under a box filter, mirrored at the edges: what a neighbourhood of radius `r` looks like.
+//! The grid's features under a box filter, mirrored at the edges: the mean features of a neighbourhood of radius `r`.
 //!
-//! Two passes of running sums, O(cells) at any radius. Spare cells weigh nothing. Bands of rows that share a running sum
-//! have a fixed height, so that rounding does not depend on who computes them.
+//! Two passes of running sums, O(cells) at any radius. Spare cells weigh nothing. Bands of rows that share a running
+//! sum have a fixed height, so that rounding does not depend on which thread computes them.
 
 use super::SPARE;
 use rayon::prelude::*;

@@ -1,6 +1,6 @@
-//! The grid as the swapping steps see it: padded, so that neighbours need no edge tests.
+//! The grid as the swapping steps use it: padded, so that neighbours need no edge tests.
 //!
-//! Twelve neighbours count: the four beside a cell (weight 1), the four at its corners (1/2) and the four at distance
+//! Twelve neighbours count: the four next to a cell (weight 1), the four at its corners (1/2) and the four at distance
 //! two (1/4). The energy `Σ w·‖x_i − x_j‖` over them resembles DPQ16's small `k`.
 
 use super::SPARE;

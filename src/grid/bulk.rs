@@ -1,7 +1,7 @@
 //! Many arrivals at once, and a new arrangement on request: everything is arranged again, starting from the homes.
 //!
 //! Placed items start where their homes are, new ones among those that lie nearest on the map. From there the grid is
-//! sorted and annealed as a new one is, from a smaller radius where less has arrived: the picture stays recognisable,
+//! sorted and annealed as a new one is, from a smaller radius where less has arrived: the mosaic stays recognisable,
 //! and costs and quality are those of an arrangement from nothing.
 
 use super::features::{self, Features};
@@ -13,9 +13,9 @@ use rayon::prelude::*;
 const EACH_MS: (f64, f64) = (12.0, 0.003);
 /// CPU milliseconds an item of an arrangement.
 const AFRESH_MS: f64 = 0.5;
-/// One by one moves fewer items, and may cost so many times as much.
+/// Placing one by one moves fewer items, and may cost this many times as much.
 const WORTH: f64 = 4.0;
-/// Up to so many arrivals, or one in so many placed items, come one by one, whatever they cost.
+/// Up to this many arrivals (or one in this many placed items) are placed one by one, whatever the cost.
 const FEW: usize = 20;
 /// Placed items whose places a new one starts between.
 const NEAREST: usize = 3;
@@ -30,7 +30,7 @@ pub(super) fn is_better_together(new: usize, placed: usize) -> bool {
 }
 
 impl Grid {
-    /// Arranges everything again, starting from where the items are at home; where they end is their new home.
+    /// Arranges everything again, starting from the items' homes; where they end is their new home.
     ///
     /// `z` and `points` as in [`Grid::arrange`], for exactly the items placed. Errors as there.
     pub fn rearrange(

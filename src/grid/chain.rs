@@ -1,11 +1,11 @@
-//! The shortest insertion chain: room for one arrival with the least harm to those already placed.
+//! The shortest insertion chain: makes room for one arrival with the least harm to the items already placed.
 //!
 //! A cell's neighbourhood is the mean of the features in its 3 × 3 cells; an item suits a cell by its squared distance
 //! to that mean. Dijkstra's algorithm runs from the cells that suit the arrival best, over occupants that would step at
 //! most three cells, to the first spare cell: each occupant on the way takes the next one's place.
 //!
-//! Neighbourhoods are summed when first looked at, so that one arrival does not pay for the whole grid. The cells an
-//! arrival may start from are sought around the items most like it.
+//! Neighbourhoods are summed when first looked at, so that one arrival does not pay for the whole grid. The search for
+//! the cells that an arrival may start from begins around the items most like it.
 
 use super::SPARE;
 use super::board::{Board, OUTSIDE};
@@ -23,7 +23,7 @@ const HOP: isize = 3;
 /// Price of a step over the mean misfit of placed items, at `lambda = 1`.
 const STEP_PRICE: f32 = 0.025;
 
-/// Items most like an arrival; the cells in and beside theirs are looked at for a start.
+/// Items most like an arrival; their cells and those next to them are candidates for the start.
 const ALIKE: usize = 64;
 /// Placed items that stand for all in [`Neighbourhoods::mean_misfit`].
 const SAMPLE: usize = 256;
@@ -236,7 +236,7 @@ impl<'a, const D: usize> Neighbourhoods<'a, D> {
         path
     }
 
-    /// Queues the sites that suit `item` best, of those in and beside the sites of the items most like it.
+    /// Queues the sites that suit `item` best, among the sites of the items most like it and those next to them.
     #[inline(always)]
     fn start(&mut self, item: u32, typical: f32) {
         let mut keys = std::mem::take(&mut self.keys);

@@ -1,7 +1,7 @@
-//! Homes: the cell that each item keeps to, however many arrivals and polishes there are.
+//! Homes: the cell that each item stays close to, however many arrivals and polishes there are.
 //!
-//! An item's home is the cell that it had after the first polish that it saw (or was arranged to); seams push homes
-//! along as they push items. Everything that moves items prices or bounds their distance from it.
+//! An item's home is the cell that it had after its first polish (or arrangement); seams push homes along as they push
+//! items. Everything that moves items puts a price or a limit on their distance from home.
 
 use super::ties::{NOWHERE, Place, Ties, apart};
 use super::{Damage, Grid, GridError, GridParams, Method, SPARE};
@@ -56,10 +56,10 @@ impl Grid {
         &self.homes
     }
 
-    /// Takes stored homes over; without any (version 0.1 had none) items are at home where they are.
+    /// Takes stored homes; without any (version 0.1 had none) every item's home is its present cell.
     ///
     /// # Errors
-    /// [`GridError::Damaged`] where there is not one home an item, or one is no cell of this grid.
+    /// [`GridError::Damaged`] if the number of homes is not that of the items, or a home is not a cell of this grid.
     pub fn with_homes(mut self, homes: Option<Vec<u32>>) -> Result<Self, GridError> {
         self.homes = match homes {
             None => self.places.clone(),
@@ -99,7 +99,7 @@ impl Grid {
         }
     }
 
-    /// Whether polishes come to this grid at all.
+    /// Whether this grid is ever polished.
     pub(super) fn polishes(&self, p: &GridParams) -> bool {
         p.method == Method::Incremental && p.lambda.is_finite() && p.lambda > 0.0
     }

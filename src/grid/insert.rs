@@ -26,10 +26,10 @@ impl Grid {
     /// [`Grid::arrange`].
     ///
     /// Each arrival takes a cell that suits it by the shortest chain into a spare cell. When less than 0.7 of the
-    /// reserve is spare, a seam adds a column or row. Call [`Grid::polish`] when [`Grid::wants_polish`] says so; where
-    /// nobody does for twice as long, arrivals polish the whole grid themselves. So many arrivals that this would cost
-    /// much more than a new arrangement (or that they outnumber half of the placed items) are taken in together with
-    /// one, which starts from the homes.
+    /// reserve is spare, a seam adds a column or row. Call [`Grid::polish`] when [`Grid::wants_polish`] says so; if it
+    /// is not called for twice as long, arrivals polish the whole grid themselves. So many arrivals that this would
+    /// cost much more than a new arrangement (or that they outnumber half of the placed items) are taken in together
+    /// with one, which starts from the homes.
     ///
     /// With [`Method::Rows`] every call recomputes the strips, also without arrivals: call it after every removal.
     /// Errors as [`Grid::arrange`]; the grid is then as before.
@@ -52,7 +52,7 @@ impl Grid {
         Ok(self.insert_one_by_one(z, points, p))
     }
 
-    /// Places new items as [`Grid::insert`] does, but never arranges everything afresh because they are many: the cells
+    /// Places new items as [`Grid::insert`] does, but never makes a new arrangement because there are many: the cells
     /// around them are kept for items that may come back.
     ///
     /// # Errors
@@ -110,7 +110,7 @@ impl Grid {
         spare
     }
 
-    /// Everything from scratch, with what that does to those placed before.
+    /// A new arrangement of everything, and what it changes for the items placed before.
     pub(super) fn afresh(
         &mut self,
         z: &Matrix,
@@ -181,7 +181,7 @@ impl Grid {
         }
     }
 
-    /// Grows by one seam on the side the aspect asks for, and takes `expected` cells along.
+    /// Grows by one seam on the side that the aspect ratio asks for, and moves `expected` cells along.
     fn grow<const D: usize>(
         &mut self,
         features: &[[f32; D]],
@@ -215,7 +215,7 @@ impl Grid {
     ///
     /// If the grid has that shape within one line and has spare cells enough, nothing changes. Otherwise items keep
     /// their places relative to each other as far as the new shape allows, and are sorted from there. `z` and `points`
-    /// as in [`Grid::arrange`], for exactly the items placed. To change the method, arrange afresh.
+    /// as in [`Grid::arrange`], for exactly the items placed. To change the method, make a new arrangement.
     pub fn reshape(
         &mut self,
         z: &Matrix,
@@ -253,7 +253,7 @@ impl Grid {
         })
     }
 
-    /// Whether the grid's shape is one that arrivals and removals under `p` could have led to.
+    /// Whether arrivals and removals under `p` could have led to the grid's shape.
     fn fits(&self, p: &GridParams) -> bool {
         let (cols, rows) = shape::size(self.len(), p);
         let size = (self.cols, self.rows);

@@ -3,18 +3,19 @@
 //! # What this room owns
 //! The assignment `item → cell` and everything that decides it: the batch arrangement (map → bisection → FLAS →
 //! annealed swaps), the incremental one (insertion chains, anchored polish, seams), the strips of the original post and
-//! the score of an arrangement. It is a pure core: no file system, clock or threads of its own; randomness is a seed.
+//! the score of an arrangement. It is pure: it has no file system, clock or threads of its own, and randomness comes
+//! from a seed.
 //!
 //! # Invariants
 //! - Every item has exactly one cell and every cell holds at most one item ([`Grid::check`]).
 //! - The same calls with the same arguments give the same bits at any number of rayon threads.
-//! - A removal moves nobody (but see [`Grid::remove`] for the shrinking after mass removal); growth moves each item by at
-//!   most one cell a seam; every other move is listed in the [`Outcome`].
+//! - A removal moves no item (but see [`Grid::remove`] for the shrinking after a mass removal); growth moves each item
+//!   by at most one cell per seam; every other move is listed in the [`Outcome`].
 //!
 //! # Sources
 //! FLAS: Barthel, Hezel, Jung, Schall, "Improved Evaluation and Generation of Grid Layouts using Distance Preservation
 //! Quality and Linear Assignment Sorting", Computer Graphics Forum 2023, arXiv 2205.04255. The linear assignments are
-//! solved with Jonker and Volgenant's algorithm (Computing 38, 1987). The incremental side is our own.
+//! solved with Jonker and Volgenant's algorithm (Computing 38, 1987). The incremental part is our own.
 
 /// Runs a body with `$d` as the padded number of features: 4, 16, 48 or 128.
 macro_rules! by_dimensions {
@@ -119,15 +120,15 @@ pub struct GridParams {
     pub aspect: f32,
     /// Spare cells as a share of the items, kept so that arrivals need not push others along; 0 fills the grid.
     pub reserve: f32,
-    /// The dial between change and rest. Every price of leaving a home or a place is multiplied by it, and an item goes
-    /// at most `3/lambda` cells (rounded, at least 1) from its home; a polish moves at most a share of `0.15/lambda` of
-    /// the items. 0 sorts again after every arrival, from where the items are, without homes; infinity moves nothing
-    /// (the grid then grows by whole columns or rows at its edge). Beyond 1,000 items leaving a place costs `N/1000` as
-    /// much around an arrival.
+    /// The balance between change and rest. Every price of leaving a home or a place is multiplied by it, and an item
+    /// goes at most `3/lambda` cells (rounded, at least 1) from its home; a polish moves at most a share of
+    /// `0.15/lambda` of the items. 0 sorts again after every arrival, from where the items are, without homes; infinity
+    /// moves nothing (the grid then grows by whole columns or rows at its edge). Beyond 1,000 items leaving a place
+    /// costs `N/1000` as much around an arrival.
     pub lambda: f32,
-    /// How far a batch arrangement keeps to the map: the radius it starts to sort at is the longer side divided by
-    /// this. 8 keeps items within a few cells of the map's place, 2 lets it go nearly. 0 takes no notice of the map:
-    /// right for vectors that have none, like colours.
+    /// How closely a batch arrangement follows the map: sorting starts at a radius of the longer side divided by this.
+    /// 8 keeps items within a few cells of the map's place, 2 hardly follows the map, 0 ignores it: right for vectors
+    /// without a map, such as colours.
     pub map_fidelity: f32,
     /// Seed of every random choice.
     pub seed: u64,
@@ -179,7 +180,7 @@ pub enum GridError {
         /// The range it must be in, in words.
         range: &'static str,
     },
-    /// A stored grid that is no assignment.
+    /// A stored grid that is not an assignment.
     #[error("the stored grid is damaged: {0}")]
     Damaged(Damage),
 }
@@ -193,7 +194,7 @@ pub enum Damage {
     /// This item's cell does not exist or holds another item.
     #[error("item {0} is not in its own cell")]
     Item(u32),
-    /// The home of this item is no cell.
+    /// The home of this item is not a cell of the grid.
     #[error("the home of item {0} is not in the grid")]
     Home(u32),
     /// This cell holds an item that lies elsewhere or does not exist.

@@ -1,6 +1,7 @@
-//! The polish of the whole grid, which mends what arrivals have left: each was placed in milliseconds.
+//! Refines the whole grid after many quick placements.
 //!
-//! It takes longer and moves some items a little, so the caller chooses the moment: when nothing arrives.
+//! It takes longer than a placement and moves some items a little, so the caller chooses the moment: when nothing
+//! arrives.
 
 use super::anneal::{self, Rules};
 use super::board::Board;
@@ -15,11 +16,11 @@ const PROPOSALS: usize = 800;
 const HEAT: f32 = 0.1;
 /// Largest share of the items that one polish moves, at `lambda = 1`.
 const MOST: f32 = 0.15;
-/// A small grid may move so many items all the same.
+/// A small grid may always move this many items.
 const FEWEST: f32 = 8.0;
 /// Fewest arrivals between two polishes.
 const EVERY: usize = 25;
-/// Larger grids wait for one arrival in so many items.
+/// Larger grids wait for one arrival per this many items.
 const SHARE: usize = 80;
 
 impl Grid {
@@ -29,9 +30,9 @@ impl Grid {
     }
 
     /// Polishes the whole grid: neighbours swap, and step into spare cells, where that makes the arrangement better by
-    /// more than `lambda` asks for each item that leaves its place or its home. What arrived since the last time leaves
-    /// its place for nothing, and has its home where the polish takes it. At `lambda = 1` at most 15 % of the items
-    /// move, none by more than 3 cells.
+    /// more than `lambda` asks for each item that leaves its place or its home. Items that arrived since the last
+    /// polish may leave their place without a price, and get their home where the polish puts them. At `lambda = 1` at
+    /// most 15 % of the items move, none by more than 3 cells.
     ///
     /// `z` holds the features of exactly the items placed, as in [`Grid::arrange`]. Does nothing where
     /// [`Grid::wants_polish`] is false.
@@ -54,7 +55,7 @@ impl Grid {
         Ok(self.outcome(&before, Vec::new()))
     }
 
-    /// Whether so many times the arrivals that a polish of `items` waits for have come since the last one.
+    /// Whether `times` as many items as a polish of `items` waits for have arrived since the last one.
     pub(super) fn polish_is_due(&self, times: usize, items: usize, p: &GridParams) -> bool {
         let due = times * EVERY.max(items / SHARE);
         self.polishes(p) && self.unpolished as usize >= due

@@ -18,11 +18,11 @@ const P: f64 = 16.0;
 const ALL_UP_TO: usize = 4096;
 /// Items that stand for all in a larger collection.
 const SAMPLE: usize = 1024;
-/// Parts of the items whose sums are taken apart; fixed, so that the order of additions is.
+/// Number of parts that are summed separately; it is fixed, so that the order of additions is fixed.
 const PARTS: usize = 32;
 
-/// How far items are from the cells that the map alone gives them (`points` by bisection), on average, as a share of the
-/// longer side. 0 for a grid that follows the map, about 0.4 for one that forgot it.
+/// How far items are from the cells that the map alone gives them (`points` by bisection), on average, as a share of
+/// the longer side. 0 for a grid that follows the map, about 0.4 for one that ignores it.
 pub fn off_map(points: &[[f32; 2]], grid: &Grid, p: &GridParams) -> f64 {
     let (cols, rows) = (grid.cols(), grid.rows());
     if points.len() != grid.len() || points.is_empty() {

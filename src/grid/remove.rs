@@ -1,4 +1,4 @@
-//! Departures: each leaves a spare cell; a grid that has become mostly blank shrinks.
+//! Departures: each leaves a spare cell; a grid that has become mostly empty shrinks.
 
 use super::{Grid, GridParams, Method, Outcome, SPARE, bisect, shape};
 

@@ -1,7 +1,8 @@
 //! A small seeded generator, so that arrangements do not depend on a crate's choice of algorithm.
 //!
 //! xoshiro128++ (Blackman and Vigna, 2019), seeded by SplitMix64. Streams of one seed are independent for our purposes:
-//! each operation, each FLAS round and each block of cells draws from a stream of its own, whatever thread runs it.
+//! each operation, each FLAS round and each block of cells draws from a stream of its own, no matter which thread runs
+//! it.
 
 /// A stream of random numbers.
 #[derive(Clone, Debug)]

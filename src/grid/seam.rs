@@ -1,9 +1,9 @@
 //! Growth by a seam: one spare cell in every row (or column), each item pushed along by at most one cell.
 //!
-//! A column seam picks a cut in every row; what lies right of it moves one column to the right. Carved seams part
-//! neighbours that differ: over 500 arrivals on 1,000 they cost .001 and .009 DPQ16 (random colours, 512-d mixture), cuts
-//! within 8 cells of each other .006 and .02, independent ones .01 and .03. At the edge, a seam is a blank column or row
-//! and nobody moves.
+//! A column seam picks a cut in every row; what lies right of it moves one column to the right. Carved seams separate
+//! neighbours that differ: over 500 arrivals to 1,000 items they cost .001 and .009 DPQ16 (random colours, 512-d
+//! mixture), cuts within 8 cells of each other .006 and .02, independent ones .01 and .03. At the edge, a seam is a
+//! blank column or row and nobody moves.
 
 use super::SPARE;
 use super::features::distance;
@@ -11,7 +11,7 @@ use super::rng::Rng;
 
 /// How far the cuts of adjacent lines may lie apart.
 const DRIFT: usize = 8;
-/// How strongly a seam is drawn to its random place: so many mean neighbour distances a cell at the far side of a line.
+/// How strongly a seam is drawn to its random place: mean neighbour distances per cell at the far side of a line.
 const PULL: f32 = 0.3;
 
 /// Cells being grown, and cells of items to be kept in step with them.
@@ -63,7 +63,7 @@ pub(super) fn edge(cols: u32, rows: u32, column: bool) -> Vec<u32> {
     vec![length; lines as usize]
 }
 
-/// The cuts that part neighbours least: between items that differ, without shearing lines that agree.
+/// The cuts that separate similar neighbours least: between items that differ, without shearing lines that agree.
 ///
 /// A dynamic programme over lines and cuts, as seam carving does it (Avidan and Shamir 2007). A random place draws the
 /// seam, so that spare cells spread over the grid in the long run.

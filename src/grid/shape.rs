@@ -1,7 +1,7 @@
 //! How many columns and rows a number of items needs.
 //!
 //! `W = ⌈√(a·M)⌉`, `H = ⌈M/W⌉` with aspect `a`, `M = N + ⌊ρ·N⌋` cells and reserve `ρ`; a fixed number of columns
-//! replaces `W`. Rounding the reserve down keeps tiny collections free of blanks.
+//! replaces `W`. Rounding the reserve down keeps tiny collections free of spare cells.
 
 use super::{GridError, GridParams};
 
@@ -70,7 +70,7 @@ pub(super) fn capacity(n: usize, (cols, rows): (u32, u32), p: &GridParams) -> us
     }
 }
 
-/// Whether so many cells are spare that the grid should shrink: half as many again as wanted, and a line's worth more.
+/// Whether the grid has so many spare cells that it should shrink: half as many again as wanted, and one line more.
 pub(super) fn is_loose(n: usize, (cols, rows): (u32, u32), p: &GridParams) -> bool {
     let slack = match p.columns {
         Some(_) => cols,

@@ -1,9 +1,9 @@
-//! Linear assignment sorting: FLAS (arXiv 2205.04255) with windows that cover the grid once a round.
+//! Linear assignment sorting: FLAS (arXiv 2205.04255) with windows that cover the grid once per round.
 //!
 //! Each round blurs the grid's features with a box of radius `r` (mirrored at the edges), then swaps items within
-//! windows so that each sits where the blur is most like it, and shrinks `r`. FLAS draws windows at random; here a round
-//! cuts the grid into blocks of side `2r + 1` at a random offset and deals each block's cells into groups, so groups are
-//! disjoint: they are solved in parallel, and the result does not depend on who solves which.
+//! windows so that each sits where the blur is most like it, and shrinks `r`. FLAS draws windows at random; here a
+//! round cuts the grid into blocks of side `2r + 1` at a random offset and deals each block's cells into groups, so
+//! groups are disjoint: they are solved in parallel, and the result does not depend on which thread solves which group.
 //!
 //! What is not in the paper: every cell keeps its price in the assignments (the dual variable) from one round to the
 //! next. Targets change little between rounds, so a window's prices are nearly right from the start and its assignment

@@ -1,5 +1,5 @@
-//! What binds items to places while a grid is polished: a spring to the home, a price for leaving the present place,
-//! and limits to both.
+//! What keeps items near their places while a grid is polished: a price for the distance from home, a price for leaving
+//! the present place, and limits to both.
 //!
 //! Prices are in mean distances of direct neighbours, as the energies that they are weighed against. Distances between
 //! cells are the larger of the column and row difference.
@@ -12,8 +12,8 @@ pub(super) const NOWHERE: Place = [i32::MIN; 2];
 
 /// The ties of all items, in item order.
 ///
-/// The price of the distance is linear: it is paid in the mean distance, which is what is to be small; the limit keeps
-/// single items from paying for all. A quadratic price was no better.
+/// The price of the distance is linear, because the mean distance is to be small; the limit keeps single items from
+/// going too far. A quadratic price was not better.
 pub(super) struct Ties {
     /// Home of each item, or [`NOWHERE`].
     pub(super) homes: Vec<Place>,
@@ -23,7 +23,8 @@ pub(super) struct Ties {
     pub(super) spring: f32,
     /// Price of leaving the place before the operation.
     pub(super) stay: f32,
-    /// Share of that price which items without a home pay: they have just arrived, and nobody knows them there yet.
+    /// Share of that price which items without a home pay: they have just arrived, and no visitor has seen them there
+    /// yet.
     pub(super) homeless: f32,
     /// Farthest that an item may go from its home, cells; one that is farther may only come closer.
     pub(super) from_home: u32,

@@ -1,14 +1,14 @@
-//! Takes moves of a polish back until few enough items have moved.
+//! Undoes moves of a polish until few enough items have moved.
 //!
-//! What a polish did is a permutation of cells. Each of its cycles, and each path that ends in a spare cell, can be taken
-//! back by itself, whatever becomes of the others; those that gained least for each item go first.
+//! What a polish did is a permutation of cells. Each of its cycles, and each path that ends in a spare cell, can be
+//! undone independently of the others; those that gained least per item are undone first.
 
 use super::SPARE;
 use super::anneal::energy_at;
 use super::board::Board;
 use super::ties::{NOWHERE, Ties};
 
-/// Takes moves back until at most `most` items are off the places that `ties` say they came from.
+/// Undoes moves until at most `most` items are off the places that they had before, according to `ties`.
 pub(super) fn all_but<const D: usize>(
     features: &[[f32; D]],
     board: &mut Board,

@@ -1,9 +1,9 @@
-//! The journal: what each generation moved, one line a generation.
+//! The journal: what each generation moved, one line per generation.
 //!
-//! A line is `mosaicd.past("<CRC-32 of the JSON>",<JSON>);`, so that the page can read the file line by line, or, opened
-//! straight from disk where it may not fetch files, run it as a script. The JSON: `g` generation, `t` milliseconds since
-//! the Unix epoch, `c` columns and rows, `p` works placed or moved as `id,col,row` triples, `r` ids that left; a base
-//! (`"b":true`) starts from nothing: `p` is then everything.
+//! A line is `mosaicd.past("<CRC-32 of the JSON>",<JSON>);`, so that the page can read the file line by line, or,
+//! opened straight from disk where it may not fetch files, run it as a script. The JSON: `g` generation, `t`
+//! milliseconds since the Unix epoch, `c` columns and rows, `p` works placed or moved as `id,col,row` triples, `r` ids
+//! that left; a base (`"b":true`) starts from an empty mosaic: its `p` lists every work.
 //!
 //! The file is bounded: when it has grown too long, its older half becomes one base.
 
@@ -304,8 +304,8 @@ pub(crate) mod tests {
         }
     }
 
-    /// Prints what scale.md tells: 10,000 works, 1,000 generations of an arrival and two moves each, every hundredth of
-    /// which moves 500 works, as a polish or a growth does.
+    /// Prints the figures of scale.md: 10,000 works, 1,000 generations of one arrival and two moves each; every
+    /// hundredth moves 500 works, as a polish or a growth does.
     #[test]
     #[ignore = "a measurement: cargo test --release --lib history::journal -- --ignored --nocapture"]
     fn size_and_time_of_ten_thousand_works() {

@@ -1,7 +1,7 @@
 //! The same picture twice: under another name, in another encoding, or at another size.
 //!
-//! Candidates are nearest neighbours by embedding; what decides is the pictures themselves, small. Re-encoding and
-//! resizing change a small picture by a few levels of 255; different works differ by tens.
+//! Candidates are nearest neighbours by embedding; the decision is made by comparing small versions of the pictures
+//! themselves. Re-encoding and resizing change a small picture by a few levels of 255; different works differ by tens.
 
 use crate::domain::{ArtworkId, ContentHash, manifest::Manifest};
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 pub const SIDE_PX: u32 = 16;
 /// Mean difference of two twins' pixels at most, levels of 255 (JPEG at quality 60: 1 to 3).
 const MEAN: u32 = 6;
-/// Mean difference of a quarter-sized block at most: a changed detail is no re-encoding.
+/// Mean difference of a quarter-sized block at most: a changed detail is more than a re-encoding.
 const BLOCK: u32 = 14;
 
 /// Works that are one picture, two at least in a group; groups and works ordered by number.
@@ -92,7 +92,7 @@ fn join(root: &mut [usize], a: usize, b: usize) {
 
 #[derive(Serialize, Deserialize)]
 struct Document {
-    /// The generation whose works it tells of.
+    /// The generation whose works it lists.
     generation: u64,
     groups: Vec<Vec<Twin>>,
 }

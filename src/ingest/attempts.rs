@@ -1,7 +1,7 @@
 //! The crash-loop guard: a mark on disk while a file is being decoded.
 //!
 //! A decoder that aborts, or a picture that gets the process killed for its memory, leaves its mark behind; the next
-//! start finds it. Marks need no fsync: they guard against the end of the process, not of the machine.
+//! start finds it. Marks need no fsync: they guard against a crash of the process, not of the machine.
 //!
 //! A mark is an empty file `<hash>-<n>` where `n` counts the decodings begun and not ended.
 

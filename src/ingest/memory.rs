@@ -8,7 +8,7 @@ const FILES: u64 = 256 << 20;
 /// Bytes of decoders and pixels held at once: one picture of the largest that is decoded.
 const PIXELS: u64 = 512 << 20;
 
-/// The two budgets. A file's bytes are taken first, its pixels second; who has both waits for nothing.
+/// The two budgets. A file's bytes are taken first, its pixels second; a thread that has both waits for nothing more.
 #[derive(Debug)]
 pub struct Memory {
     pub(super) files: Budget,

@@ -1,8 +1,8 @@
-//! Leaving no trace: when the owner's patterns name a work, it goes not only out of the mosaic but off the disk.
+//! Leaving no trace: a work that the owner's patterns name is removed from the mosaic and also from the disk.
 //!
 //! Ordinary removals keep the embedding (the work may come back) and the old tiles (readers may hold an old manifest).
 //! Here nothing is kept: tiles, whole-image files and cells that no placed work needs are deleted, and the store is
-//! rewritten. It is due whenever the patterns are others than at the last erasing; their digest is kept in the state
+//! rewritten. It is due whenever the patterns have changed since the last erasing; their digest is kept in the state
 //! folder and written last, so that an erasing that was cut short is done again.
 
 use crate::{
@@ -34,7 +34,7 @@ pub(super) enum EraseError {
     /// In the store.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// It is done and cannot be noted.
+    /// It is done, but that could not be written down.
     #[error("cannot write {}: {source}", path.display())]
     Note {
         /// The file.

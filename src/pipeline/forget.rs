@@ -6,18 +6,18 @@ use crate::{
 };
 use std::{cell::RefCell, collections::HashSet};
 
-/// Embeddings that may be kept beyond one and a half for each work.
+/// Embeddings that may be kept beyond one and a half per work.
 const SPARE: usize = 1_000;
-/// Arrivals between two looks into the store, which read all of it.
+/// Arrivals between two checks of the store; each reads all of it.
 const LOOK_EVERY: usize = 1_000;
 
-/// Decides when to look, and forgets.
+/// Decides when to check the store, and drops what is not needed.
 pub(super) struct Forget {
     arrived: usize,
 }
 
 impl Default for Forget {
-    /// The first look comes soon after the start.
+    /// The first check comes soon after the start.
     fn default() -> Self {
         Self {
             arrived: LOOK_EVERY,
@@ -31,7 +31,7 @@ impl Forget {
         self.arrived += works;
     }
 
-    /// Drops what is not `used` by any model, if it is time to look and there is too much of it; returns how many.
+    /// Drops what is not `used` by any model, if a check is due and there is too much of it; returns how many.
     pub(super) fn collect(
         &mut self,
         store: &dyn Store,

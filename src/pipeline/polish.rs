@@ -1,4 +1,5 @@
-//! The polish of the whole grid: done on a thread of its own, and taken over by a task if nothing has changed meanwhile.
+//! The polish of the whole grid: it runs on its own thread, and a task takes over its result if nothing has changed
+//! meanwhile.
 
 use super::Pipeline;
 use crate::{

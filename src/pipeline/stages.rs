@@ -24,7 +24,7 @@ impl Stages {
         self.since = Instant::now();
     }
 
-    /// Ends two stages at once: the `first` took so many milliseconds of the time since the one before.
+    /// Ends two stages at once: `first` took this many milliseconds of the time since the one before.
     pub(super) fn split(&mut self, first: &'static str, first_ms: f64, then: &'static str) {
         let first_took = Duration::try_from_secs_f64(first_ms / 1e3).unwrap_or_default();
         let rest = self.since.elapsed().saturating_sub(first_took);

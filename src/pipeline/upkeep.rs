@@ -1,4 +1,5 @@
-//! Clearing up between tasks: files that nobody needs any more are removed, and works that must leave no trace are erased.
+//! Cleaning up between tasks: files that nobody needs any more are removed, and works that must leave no trace are
+//! erased.
 
 use super::{Pipeline, erase};
 use crate::rebuild::Departed;
@@ -7,8 +8,8 @@ use std::fs;
 
 /// Name of the file in the state folder that says which mass opt-out is not erased yet, and how many works it has.
 pub const OPT_OUT_HELD: &str = "opt-out-held";
-/// An opt-out of at least so many works, and of more than half of all, may be a slip: it is erased when the grace is over,
-/// or when it is confirmed.
+/// An opt-out of at least so many works, and of more than half of all, may be a mistake: it is erased when the grace
+/// period is over, or when it is confirmed.
 const MASS: usize = 10;
 /// The store's files may be this much larger than they need to be.
 const SPARE_BYTES: u64 = 4 << 20;
@@ -16,7 +17,8 @@ const SPARE_BYTES: u64 = 4 << 20;
 impl Pipeline {
     /// Removes files of old generations, cells that no work needs, and embeddings beyond those that may come back.
     ///
-    /// Called when nothing is being read; what was made meanwhile is found missing and made again.
+    /// Call it when nothing is being read: a cell or embedding that was made meanwhile may be removed, and is then made
+    /// again.
     pub fn collect(&mut self, now_ms: u64) {
         self.cramped = false;
         self.unsaved |= self.collection.expire(now_ms);
@@ -90,7 +92,7 @@ impl Pipeline {
         }
     }
 
-    /// Erases what the patterns took out, once no placed work bears such a name. A failure is tried again.
+    /// Erases what the patterns took out, once they name no placed work any more. A failure is tried again.
     pub(super) fn erase(&mut self) {
         let works = &self.collection.works;
         if !self

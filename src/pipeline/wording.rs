@@ -86,7 +86,7 @@ impl Pipeline {
         self.wording = wording;
     }
 
-    /// What the published regions' words are to be found from, if they are; takes away words that are not wanted.
+    /// What the words of the published regions are found from, where words are wanted; otherwise removes them.
     ///
     /// # Errors
     /// The manifest could not be rewritten without words.
@@ -121,7 +121,7 @@ impl Pipeline {
         }
     }
 
-    /// Whose words the next generation's regions may keep.
+    /// The model whose words the next generation's regions may keep.
     pub(super) fn words_by(&self) -> Option<ModelId> {
         match self.wording {
             Wording::Off => None,

@@ -22,7 +22,7 @@ pub(super) struct Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Placed {
     pub(super) identity: FileIdentity,
-    /// Whether it must be read again though unchanged: another model, another tile, a damaged record.
+    /// Whether it must be read again although unchanged: another model, another cell size, a damaged record.
     pub(super) stale: bool,
 }
 
@@ -41,7 +41,7 @@ pub(super) enum Stage {
     /// There is nothing to do about it: it is the placed one, or no file was finished yet.
     #[default]
     Rest,
-    /// It is being read and embedded; it could not be used so many times before.
+    /// It is being read and embedded; this many attempts before could not use it.
     Reading(FileIdentity, u32),
     /// It is durable, and waits for the next task.
     Ready(FileIdentity, ContentHash),
@@ -58,7 +58,7 @@ pub struct Refused {
     pub identity: FileIdentity,
     /// Why.
     pub reason: String,
-    /// Whether it is tried again by itself; otherwise when it changes.
+    /// Whether it is tried again without a change; otherwise it is tried again when it changes.
     pub again: bool,
     /// Whether the file is not to blame: the store or the cells could not be written.
     pub ours: bool,
@@ -66,7 +66,7 @@ pub struct Refused {
     pub(super) tries: u32,
 }
 
-/// How many entries stand where.
+/// How many entries are at which stage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {
     /// Placed works.

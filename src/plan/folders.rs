@@ -1,8 +1,9 @@
-//! Which folders the placed works lie in, by device and inode: what vanished together with its folder was not deleted.
+//! Which folders the placed works are in, by device and inode: a work that vanished together with its folder was not
+//! deleted.
 //!
 //! A lost mount leaves another folder in its place (the empty mount point), or none. A deletion leaves the folder as it
-//! was, or takes a folder away that lay on the same device as the one above it. Device numbers may change with a restart
-//! of the machine: as long as some placed work of a folder is there, the folder is believed to be itself.
+//! was, or takes a folder away that lay on the same device as the one above it. Device numbers may change with a
+//! restart of the machine: as long as some placed work of a folder is there, the folder counts as the same one.
 
 use crate::domain::{RootId, Scan};
 use std::{
@@ -42,8 +43,8 @@ impl KnownFolders {
         })
     }
 
-    /// Whether a look at a part of the folders shows another device where `path` was: too little to believe that it is
-    /// gone, and a reason to scan.
+    /// Whether a look at a part of the folders shows another device where `path` was: not enough to conclude that it is
+    /// gone, but a reason to scan.
     pub(super) fn is_elsewhere(&self, path: &Path, look: &Scan) -> bool {
         let Some(known) = path.parent().and_then(|folder| self.0.get(folder)) else {
             return false;
@@ -56,7 +57,7 @@ impl KnownFolders {
         })
     }
 
-    /// Takes over what a scan saw, apart from the folders of works that are `held`.
+    /// Takes in what a scan saw, except for the folders of works that are `held`.
     pub(super) fn follow(&mut self, scan: &Scan, held: &[PathBuf]) {
         let holds: HashSet<&Path> = held.iter().flat_map(|path| path.ancestors()).collect();
         self.0.retain(|folder, _| {

@@ -5,7 +5,7 @@
 //! | file | owns |
 //! | --- | --- |
 //! | `table` | all that is known of each path, as one entry (`entry`); how a file settles (`settling`) |
-//! | `scans` | what a scan or a look teaches, and whether a mass removal is believed |
+//! | `scans` | what follows from a scan or a look, and whether a mass removal is held |
 //! | `next` | what to do when nothing happens: scans, tasks and background work, in one order |
 //! | `tasks` | when a task may begin, and what its end means |
 //! | `folders` | which folders the works lie in, to tell a lost mount from a deletion |
@@ -13,9 +13,9 @@
 //! | `view` | what the plan tells of itself |
 //!
 //! Invariants: the scan is the truth and events only schedule; one scan, one task at a time, and each version of a file
-//! is read once ([`Shadow`]'s reads apart) unless there is a reason; a change that comes while a task runs makes the next
-//! one; works that vanished together with their folder or its device, and more than half of a watched folder's works at
-//! once, are not taken out until that is confirmed or has lasted out the grace.
+//! is read once (reads for [`Shadow`] not counted) unless there is a reason; a change that comes while a task runs goes
+//! into the next one; works that vanished together with their folder or its device, and more than half of a watched
+//! folder's works at once, are not taken out until that is confirmed or the grace period is over.
 
 use crate::domain::{
     ContentHash, Job, Known, Outcome, Report, Retry, Scan, SkipReason, Task, Touch,
@@ -89,7 +89,7 @@ pub enum Input {
         /// Start of the scan, milliseconds since the Unix epoch.
         wall_ms: u64,
     },
-    /// Something is due to be published that no file tells: what the owner says of the works.
+    /// Something other than a file's content is to be published: the owner's titles, artists and links.
     Due,
     /// A file was read.
     Ingested(Outcome),
@@ -102,7 +102,7 @@ pub enum Input {
         /// Whether it found anything, see [`Background`].
         found: bool,
     },
-    /// The owner asks for a fresh layout.
+    /// The owner asks for a new layout.
     Relayout,
     /// The owner confirms a held removal.
     Confirm,
@@ -121,11 +121,11 @@ pub enum Command {
     Ingest(Job),
     /// Rebuild and publish.
     Run(Task),
-    /// Work that can wait and that readers do not wait for.
+    /// Work that can wait: no reader waits for it.
     Background(Background),
 }
 
-/// An unexplained mass removal that is not believed yet.
+/// An unexplained mass removal that has not taken effect yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
     /// When this plan noticed it.
@@ -163,7 +163,7 @@ pub struct Plan {
     scans: u64,
     /// Time of the last input.
     now_ms: u64,
-    /// Inputs so far, ticks apart.
+    /// Inputs so far, without ticks.
     inputs: u64,
     shadow: Option<Shadow>,
     pending: Pending,
@@ -196,7 +196,8 @@ impl Plan {
         }
     }
 
-    /// A removal had been held for so long when the last plan ended: if it still is, its grace goes on from there.
+    /// How long a removal had been held when the last plan ended: if it still is, its grace period continues from
+    /// there.
     pub fn go_on_holding(&mut self, held_ms: u64) {
         self.held_before_ms = held_ms;
     }

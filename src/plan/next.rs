@@ -8,8 +8,8 @@ use super::{Command, Plan};
 use crate::domain::Report;
 use std::collections::BTreeSet;
 
-/// While files wait because of us (the state folder is full, say), one of them is tried this often; when one gets
-/// through, all the others follow at once.
+/// While files wait because of a fault on our side (a full state folder, for instance), one of them is tried this
+/// often; when one succeeds, all the others follow at once.
 pub(super) const PROBE_MS: u64 = 10_000;
 /// The grid is polished and measured when nothing was published for this long: both take seconds in large collections.
 const CALM_MS: u64 = 10_000;
@@ -17,10 +17,10 @@ const CALM_MS: u64 = 10_000;
 /// put it off for good.
 const COLLECT_MS: (u64, u64) = (10_000, 60_000);
 
-/// Work that nobody waits for, on a thread of its own or between two tasks.
+/// Work that nobody waits for; it runs on its own thread or between two tasks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Background {
-    /// A large map follows its arrivals a bit further. Found: some of it may be left.
+    /// A large map adapts further to its arrivals. Found: more of this work may be left.
     Relax,
     /// The whole grid is refined after many quick placements. Found: a better grid, to be published by a task.
     Polish,
@@ -32,16 +32,16 @@ pub enum Background {
     Collect,
 }
 
-/// What is still to be done that no file tells, and what is being done in the background.
+/// What is to be done apart from files, and what is being done in the background.
 #[derive(Debug)]
 pub(super) struct Pending {
     /// A publication is due even without a change: at the start, or for what the owner says of the works.
     pub(super) due: bool,
-    /// The owner asked for a fresh layout.
+    /// The owner asked for a new layout.
     pub(super) relayout: bool,
     /// A polished grid is to be published.
     pub(super) polished: bool,
-    /// Whether works come or go while the grid is polished: what is found is void.
+    /// Whether works have come or gone while the grid is polished: its result cannot be used.
     void: bool,
     /// Background work that is to be done.
     wanted: BTreeSet<Background>,
@@ -92,7 +92,7 @@ impl Pending {
         }
     }
 
-    /// Works come or go: a polish of the grid as it was has no use any more.
+    /// Works come or go: a polish of the grid as it was cannot be used any more.
     pub(super) fn void_polish(&mut self) {
         self.polished = false;
         self.void = self.working.contains(&Background::Polish);
@@ -115,8 +115,8 @@ impl Plan {
     /// 1. a scan, if one is due, and none is going on;
     /// 2. a look at every file whose wait is over, and at one of those that wait for room;
     /// 3. reading placed works for another model, a few at a time;
-    /// 4. a task, if none runs (see [`Plan::next_task`] for when): works that came or are gone and what the owner says of
-    ///    them; then a polished grid; then a fresh layout;
+    /// 4. a task, if none runs (see [`Plan::next_task`] for when): works that came or are gone and what the owner says
+    ///    of them; then a polished grid; then a new layout;
     /// 5. background work, if nothing is being read or placed (see [`Plan::next_background`]): relax, polish, measure,
     ///    word, collect.
     pub(super) fn next(&mut self, commands: &mut Vec<Command>) {

@@ -1,5 +1,5 @@
-//! What a scan of the whole folder, or a look at a part of it, teaches: files that are new or changed, works that are not
-//! there any more, and whether their disappearance is to be believed.
+//! What follows from a scan of the whole folder, or from a look at a part of it: which files are new or changed, which
+//! works are gone, and whether their disappearance is accepted or held.
 
 use super::{
     Command, Held, Plan,
@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Removals that are looked at before they are believed start at this many works.
+/// Fewer works than this are never held for being more than half of a folder.
 const GUARD_FROM: usize = 10;
 /// Folders of a held removal that are named at most.
 const NAMED: usize = 3;
@@ -50,8 +50,8 @@ impl Plan {
         jobs.map(Command::Ingest).collect()
     }
 
-    /// The whole folder was scanned: what was there is already past. What it says against what is known is looked at
-    /// again before it is believed.
+    /// The whole folder was scanned: the result may be out of date already. Where it contradicts what is known, the
+    /// path is looked at again first.
     pub(super) fn scanned(&mut self, scan: Result<Scan, String>, wall_ms: u64) -> Vec<Command> {
         self.scanning = false;
         self.scans += 1;
@@ -86,7 +86,7 @@ impl Plan {
         doubtful.into_iter().map(Command::Look).collect()
     }
 
-    /// Which placed works are not there any more, and is that to be believed?
+    /// Which placed works are gone, and whether that is accepted or held.
     ///
     /// Held are works whose folder or device vanished with them, however few, and, where more than half of a watched
     /// folder's works (and [`GUARD_FROM`] of them) vanished without a reason, these.

@@ -1,21 +1,22 @@
-//! When is a file finished? How one file settles: what is known of it while it is waited for, and when to look again.
+//! When is a file finished? How one file settles: what is known of it meanwhile, and when to look again.
 //!
-//! Pure steps from one state to the next; the [`table`](super::table) holds a state for each file that settles. Times are
-//! milliseconds of any monotonic clock. Rules, from what good watchers learnt (syncthing, paperless-ngx, immich):
+//! Pure steps from one state to the next; the [`table`](super::table) holds a state for each file that settles. Times
+//! are milliseconds of any monotonic clock. The rules follow the experience of other watchers (syncthing,
+//! paperless-ngx, immich):
 //! - After a close or a rename, a file is looked at once it has been quiet for [`Quiet::closed_ms`]. Devices open and
 //!   close repeatedly, so anything that happens starts the wait again.
 //! - Without a close (links, files found by a scan, network file systems) its identity must stay the same for
 //!   [`Quiet::stable_ms`].
 //! - A file that was seen to be written is open until it is closed: a copy that stalls must not be shown half old, half
 //!   new. If no close ever comes (it was missed), the file must stay the same for [`Quiet::open_ms`].
-//! - Nothing is given up: a file that could not be used is looked at again after 5 s, 10 s, … 1 h, and at once when its
+//! - No file is given up: one that could not be used is looked at again after 5 s, 10 s, … 1 h, and at once when its
 //!   identity changes.
 //!
 //! A file that changes all the time is never finished, and delays no other.
 
 use crate::domain::{FileIdentity, Touch};
 
-/// How long is quiet.
+/// How long a file must be quiet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quiet {
     /// After the last event of a file that was closed or renamed.
@@ -42,7 +43,7 @@ impl Default for Quiet {
     }
 }
 
-/// A file that is waited for.
+/// A file that settles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Settling {
     /// When to look at it.

@@ -1,8 +1,8 @@
 //! Embedding in shadow: another model embeds the placed works while the mosaic goes on under the old one.
 //!
 //! It owns which placed works are still to be read for the other model and which are being read. Arrivals go first:
-//! only a few works are read in shadow at a time. What comes in meanwhile is embedded by both models as it is read
-//! (`ingest`), so it never enters here. Which model takes over, and when, is `daemon`'s.
+//! only a few works are read in shadow at a time. New files are embedded by both models when they are read (`ingest`),
+//! so they never come here. `daemon` decides which model takes over, and when.
 
 use super::{entry::Placed, table::Table};
 use crate::domain::{FileIdentity, Job, Outcome, Retry};
@@ -15,7 +15,7 @@ use std::{
 const AT_ONCE: usize = 16;
 /// How long to wait when the state folder cannot be written.
 const RETRY_MS: u64 = 5_000;
-/// The other model does not take over when it fails on more than one work in so many.
+/// The other model does not take over when it fails on more than one work in this many.
 const TOLERATED: usize = 10;
 
 /// How far the other model is.
@@ -74,7 +74,7 @@ impl Shadow {
         self.reason.as_deref().map(|reason| (self.failed, reason))
     }
 
-    /// Before when there is nothing to read.
+    /// Until when nothing is to be read.
     pub(super) fn not_before(&self) -> Option<u64> {
         (!self.todo.is_empty()).then_some(self.not_before)
     }
@@ -94,7 +94,7 @@ impl Shadow {
         jobs
     }
 
-    /// Takes an outcome that may be one of its own.
+    /// Takes an outcome that may belong to a shadow read.
     pub(super) fn ingested(&mut self, outcome: &Outcome, now_ms: u64) -> Verdict {
         let Job { path, identity } = &outcome.job;
         if self.reading.get(path) != Some(identity) {

@@ -1,9 +1,9 @@
 //! Everything known of each path, in one table.
 //!
-//! An [`Entry`] has two axes: what is *placed* at a path (and what the running task makes of it), and at which *stage* the
-//! file that is there now stands. Each thing that happens to a path is one step here, whatever the entry says:
-//! a file that is deleted while it is placed, say, becomes [`Stage::Gone`] at once; when the task that placed it ends, the
-//! entry says "placed and gone", and the next task takes it out.
+//! An [`Entry`] has two axes: what is *placed* at a path (and what the running task makes of it), and at which *stage*
+//! the file that is there now is. Each thing that happens to a path is one step here, for every state of the entry: a
+//! file that is deleted while it is placed, say, becomes [`Stage::Gone`] at once; when the task that placed it ends,
+//! the entry says "placed and gone", and the next task takes it out.
 //!
 //! Invariants: an entry of which nothing is known is not kept; [`Counts`] and the index of deadlines follow every change,
 //! because every change goes through [`Table::change`].
@@ -50,7 +50,7 @@ impl Table {
         table
     }
 
-    /// How many entries stand where.
+    /// How many entries are at which stage.
     pub(super) fn counts(&self) -> &Counts {
         &self.counts
     }
@@ -114,7 +114,7 @@ impl Table {
         due
     }
 
-    /// Looks at every refused file that is not to blame (or at the `first` alone) now.
+    /// Has every refused file that is not to blame (or only the `first`) looked at now.
     pub(super) fn try_ours(&mut self, first: bool, now_ms: u64) {
         let ours = self.refused().filter(|(_, refused)| refused.ours);
         let ours: Vec<PathBuf> = ours
@@ -289,7 +289,8 @@ impl Table {
         }
     }
 
-    /// Takes the next task's works out of the table: what is ready, and what is gone and no file on its way in may be.
+    /// Takes the next task's works out of the table: those that are ready, and those that are gone and are not the old
+    /// name of a file on its way in.
     pub(super) fn begin_task(&mut self) -> (Vec<(Job, ContentHash)>, Vec<PathBuf>) {
         let arriving = match self.counts.gone {
             0 => HashSet::new(),

@@ -1,6 +1,6 @@
-//! When a task may begin, with what, and what its end means.
+//! When a task may begin, what it contains, and what follows from its end.
 //!
-//! It owns the waiting: for company, for the other half of a rename, for the end of an import, and for a disk that
+//! It owns the waiting: for more files, for the other half of a rename, for the end of an import, and for a disk that
 //! failed.
 
 use super::{Command, Plan};
@@ -8,9 +8,9 @@ use crate::domain::{Report, Task};
 
 /// How long a work that is gone waits for its new name to be noticed: the halves of a rename may come apart.
 pub(super) const RENAME_MS: u64 = 150;
-/// How long ready files wait for company while an import is going on; doubles with every generation of the import.
+/// How long ready files wait for more files while an import is going on; doubles with every generation of the import.
 pub(super) const BURST_MS: (u64, u64) = (15_000, 120_000);
-/// Back-off after the store or the output failed (disk full, say).
+/// Back-off after the store or the output failed (because of a full disk, for instance).
 const HEAL_MS: (u64, u64) = (2_000, 30_000);
 
 impl Plan {
@@ -53,7 +53,7 @@ impl Plan {
         self.table.counts().ready + self.table.counts().gone > 0
     }
 
-    /// How long ready changes wait for company.
+    /// How long ready changes wait for more.
     pub(super) fn patience_ms(&self) -> u64 {
         match self.pending() > 20.max(self.table.counts().placed / 5) {
             true => self.burst_ms,
@@ -61,7 +61,8 @@ impl Plan {
         }
     }
 
-    /// The task to begin now, if any may begin: none runs, the folder was scanned, and what failed has had time to heal.
+    /// The task to begin now, if any may begin: none runs, the folder was scanned, and the back-off after a failure is
+    /// over.
     ///
     /// - Works that came or are gone wait for files that are nearly ready, but not for long ([`Plan::patience_ms`]).
     /// - A work that is gone waits [`RENAME_MS`], and then as long as its file is on its way in under another name.

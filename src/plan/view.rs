@@ -1,4 +1,4 @@
-//! What the plan tells of itself: whether anything is left to do, what is going on, and what is wrong.
+//! What the plan reports about itself: whether anything is left to do, what is going on, and what is wrong.
 
 use super::{Held, KnownFolders, Plan, Refused, Shadow};
 use crate::domain::SkipReason;
@@ -17,8 +17,8 @@ impl Plan {
             && self.shadow.as_ref().is_none_or(Shadow::is_over)
     }
 
-    /// Whether a single pass has nothing left to do. What cannot be done does not keep it, nor, after `linger_ms`, files
-    /// that are still being written.
+    /// Whether a single pass has nothing left to do. It does not wait for what cannot be done, nor, after `linger_ms`,
+    /// for files that are still being written.
     pub fn is_over(&self, linger_ms: u64) -> bool {
         let counts = self.table.counts();
         let writing =
@@ -57,7 +57,7 @@ impl Plan {
         self.unread() + self.table.counts().ready
     }
 
-    /// Inputs so far, ticks apart: while it stays the same, nothing that the plan tells has changed.
+    /// Inputs so far, without ticks: while it stays the same, nothing that the plan reports has changed.
     pub fn inputs(&self) -> u64 {
         self.inputs
     }
@@ -105,7 +105,7 @@ impl Plan {
         Some(self.held_before_ms.saturating_add(here_ms))
     }
 
-    /// How long until a held removal is believed, milliseconds.
+    /// How long until a held removal takes effect, milliseconds.
     pub fn held_left_ms(&self) -> Option<u64> {
         let held_ms = self.held_ms()?;
         Some(self.settings.grace_ms.saturating_sub(held_ms))

@@ -1,4 +1,4 @@
-//! The stop watch of a publish.
+//! Measures how long the steps of a publish take.
 
 use std::time::Instant;
 
@@ -14,7 +14,7 @@ impl Clock {
         }
     }
 
-    /// Milliseconds since the last lap.
+    /// Milliseconds since the step before.
     pub(super) fn lap(&mut self) -> f64 {
         let ms = self.last.elapsed().as_secs_f64() * 1e3;
         self.last = Instant::now();

@@ -4,7 +4,7 @@
 //! holds an old manifest can still fetch everything in it. Whole-image files are large and opened at once, so they
 //! stay for a minute at most, and for less when together they exceed a budget.
 //!
-//! Invariant: only names that parse as ours are ever listed here.
+//! Invariant: only names that parse as ours are listed here.
 
 use super::{
     PublishError,
@@ -63,7 +63,7 @@ impl Retired {
         self.files.len()
     }
 
-    /// Names whose time has come. Files found at a start begin their grace with the first call.
+    /// Names of files whose grace period is over. For files found at a start it begins with the first call.
     fn due(
         &mut self,
         now_ms: u64,
@@ -76,7 +76,7 @@ impl Retired {
         let mut due = Vec::new();
         for (name, since) in &mut self.files {
             let at_ms = *since.at_ms.get_or_insert(now_ms);
-            // A clock set back must not keep files for ever.
+            // A clock set back must not keep files forever.
             let age_ms = match now_ms.checked_sub(at_ms) {
                 Some(age_ms) => age_ms,
                 None => {

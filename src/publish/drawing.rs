@@ -2,7 +2,7 @@
 //!
 //! It knows where pixels come from and notes which cells are missing; files are its callers' business.
 //!
-//! Invariant: a missing cell never stops a publish: it is background until a later publish finds it.
+//! Invariant: a missing cell never stops a publish: its place shows background until a later publish finds the cell.
 
 use super::{
     CellStore, OutputSpec, PublishError,
@@ -38,7 +38,7 @@ pub(super) struct Artist<'a> {
     missing: Mutex<BTreeSet<ContentHash>>,
 }
 
-/// What the last generation left to take over.
+/// What can be taken over from the last generation.
 pub(super) struct Drawn<'a> {
     pub(super) placement: &'a Placement,
     pub(super) mosaic: Option<Spliced>,

@@ -1,9 +1,9 @@
 //! Every durable step in the output folder: create, write, rename, link, remove, sync.
 //!
-//! It owns how a file comes to be; which files, and in which order, is `generation`'s business. Each step can be
-//! stopped by a [`Failpoint`], so that tests can plan a fault at every one of them.
+//! It owns how a file is made; `publisher` decides which files, and in which order. Each step can be stopped by a
+//! [`Failpoint`], so that tests can plan a fault at every one of them.
 //!
-//! Invariants: a reader never sees a file in the making under a name it may know; files are 0644 and folders 0755
+//! Invariants: a reader never sees an unfinished file under a name that it may know; files are 0644 and folders 0755
 //! whatever the umask, an existing folder's mode is left alone.
 
 use super::PublishError;
@@ -45,7 +45,7 @@ pub(super) struct Folder {
     failpoint: Option<Failpoint>,
     /// Whether one `syncfs` suffices.
     syncfs: bool,
-    /// Files and folders that came to be since the last [`Folder::sync`].
+    /// Files and folders made since the last [`Folder::sync`].
     unsynced: Mutex<HashSet<PathBuf>>,
     folders: Mutex<HashSet<PathBuf>>,
     attempt: Mutex<Attempt>,
@@ -170,8 +170,8 @@ impl Folder {
         Ok(file)
     }
 
-    /// Writes a file under a name that no reader knows yet, without a detour. Says whether it was written: a file
-    /// that is already there with the same bytes stays, one with other bytes (a crash's leftover) is replaced.
+    /// Writes a file directly under a name that no reader knows yet. Returns whether it was written: a file that is
+    /// already there with the same bytes stays, one with other bytes (a crash's leftover) is replaced.
     pub(super) fn write_new(&self, name: &str, bytes: &[u8]) -> Result<bool, PublishError> {
         let path = self.path(name);
         self.make_parent(&path)?;
@@ -295,7 +295,7 @@ impl Folder {
         self.attempt().fresh.clear();
     }
 
-    /// Gives back what a failed attempt has written; what cannot be removed is left for the next start.
+    /// Removes what a failed attempt has written; what cannot be removed is left for the next start.
     pub(super) fn discard(&self) {
         let Attempt { temporaries, fresh } = std::mem::take(&mut *self.attempt());
         for path in temporaries.into_iter().chain(fresh) {
@@ -365,7 +365,7 @@ impl Folder {
         self.commit(staged)
     }
 
-    /// Removes a file; one that is gone already is no error. Says how many bytes it had.
+    /// Removes a file; a file that is gone already is not an error. Returns how many bytes it had.
     pub(super) fn remove(&self, name: &str) -> Result<u64, PublishError> {
         let path = self.path(name);
         self.step(Action::Remove, &path, || {
@@ -424,10 +424,10 @@ impl Folder {
     }
 }
 
-/// `O_NOFOLLOW`: a symbolic link under one of our names is never written through.
+/// `O_NOFOLLOW`: nothing is written through a symbolic link that has one of our names.
 pub(super) const NO_FOLLOW: i32 = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
 
-/// Whether two names are one file.
+/// Whether two names belong to the same file.
 pub(super) fn same_file(one: &Path, other: &Path) -> bool {
     match (fs::metadata(one), fs::symlink_metadata(other)) {
         (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),

@@ -1,7 +1,7 @@
 //! The files about the past: the journal `history.js`, the feeds, and `twins.json`.
 //!
-//! They follow the manifest: written after it, made durable by nobody, and brought back into step by the next
-//! generation whatever happened to them. What they say is `history`'s.
+//! They follow the manifest: they are written after it and not made durable, and the next generation corrects them
+//! whatever happened. `history` owns their content.
 //!
 //! Invariant: a `history.js` that holds no line of ours is left alone.
 

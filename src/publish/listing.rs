@@ -1,5 +1,5 @@
 //! The works of a generation as its manifest lists them, taken over from the generation before where they are the same:
-//! neither cloned nor serialised again, since one change leaves all others as they were.
+//! these are neither cloned nor serialised again, since one change leaves all other works as they were.
 //!
 //! Pure. Invariant: [`Serialised`] is what `serde_json` writes of the works.
 
@@ -49,7 +49,7 @@ impl Listing {
     }
 }
 
-/// Works as JSON, one after another, each but the first after a comma.
+/// Works as JSON, separated by commas.
 #[derive(Default)]
 pub(super) struct Serialised {
     json: Vec<u8>,
@@ -68,7 +68,7 @@ impl Serialised {
         &self.json
     }
 
-    /// Serialises works, on all cores, but those that stood here before: they are copied.
+    /// Serialises works, on all cores, except those that were here before: they are copied.
     fn updated(&self, works: &[Work], stood: &[Option<usize>]) -> serde_json::Result<Self> {
         let piece = |(works, stood): (&[Work], &[Option<usize>])| {
             let mut piece = Self::default();

@@ -1,7 +1,7 @@
-//! One mosaicd at a time publishes to an output folder: a lock file in it says so, and who holds it.
+//! One mosaicd at a time publishes to an output folder: it holds a lock file there, which names the holder.
 //!
-//! The lock is flock(2)'s: it ends with the process, whatever ends it. Where the file system knows no locks there is
-//! none, and nothing is refused. Within one process several publishers may open a folder.
+//! The lock is a flock(2): it ends with the process, however the process ends. Where the file system has no locks,
+//! nothing is locked and nothing refused. Within one process several publishers may open a folder.
 
 use super::PublishError;
 use rustix::{
@@ -18,7 +18,7 @@ use std::{
 
 /// Name of the lock file.
 const FILE: &str = ".mosaicd.lock";
-/// Tells this process from every other one, also from those of other hosts and containers.
+/// Identifies this process among all others, including those of other hosts and containers.
 static SELF: LazyLock<String> = LazyLock::new(|| {
     let random = fs::read_to_string("/proc/sys/kernel/random/uuid").unwrap_or_default();
     format!("{} {}", std::process::id(), random.trim())

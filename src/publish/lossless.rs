@@ -1,7 +1,7 @@
-//! The whole mosaic as PNG or lossless WebP, for those who ask for it.
+//! The whole mosaic as PNG or lossless WebP, where the configuration asks for it.
 //!
-//! Neither format can take over unchanged parts, so every change of pixels writes the whole file again: PNG in rows (memory
-//! for one row of cells), WebP from the whole picture in memory, because its encoder wants that.
+//! Neither format can take over unchanged parts, so every change of pixels writes the whole file again: PNG in rows
+//! (memory for one row of cells), WebP from the whole picture in memory, because its encoder needs that.
 
 use super::{
     Action, PublishError, drawing::Artist, files::Folder, manifest::MosaicFile, names::MosaicKind,

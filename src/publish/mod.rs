@@ -1,11 +1,11 @@
 //! Publishing generations to the output folder.
 //!
 //! The door of the only room that writes, syncs, renames and deletes outputs. [`Publisher`] turns the works of a
-//! generation and their prepared cells ([`CellStore`]) into files; drawing itself is `render`'s.
+//! generation and their prepared cells ([`CellStore`]) into files; `render` does the drawing.
 //!
 //! # Order of a generation
 //! 1. tiles under names that carry their content's hash, the single-file mosaic and its preview likewise, everything
-//!    else as temporary files in its target's folder;
+//!    else as temporary files in the target's folder;
 //! 2. all of it made durable: a few files one by one, many by one `syncfs`;
 //! 3. `manifest.json` renamed into place, the folder synced: from here on the generation is the published one;
 //! 4. `manifest.js`, `latest.json`, then the stable names (`mosaic.jpg`, `preview.jpg`, `mosaic_files/`, `mosaic.dzi`, the viewer),
@@ -15,14 +15,14 @@
 //! # Invariants
 //! - Whatever a manifest names exists, complete and synced, before the manifest does, and is never changed.
 //! - A stop between any two steps leaves the old or the new generation published; the next publish heals the rest.
-//! - No file is deleted or replaced that does not have a name of ours ([`names`]); a folder whose stable names belong
-//!   to another program is refused.
-//! - `manifest.js`, for pages opened straight from disk, is not flushed: where a crash tears it, the next start sees that
+//! - Only files with one of our names ([`names`]) are deleted or replaced; a folder whose stable names belong to
+//!   another program is refused.
+//! - `manifest.js`, for pages opened straight from disk, is not flushed: if a crash tears it, the next start notices
 //!   and writes it again.
 //! - One process at a time publishes to a folder; a folder that was removed or replaced is made and filled again, and
 //!   its numbers go on.
-//! - Memory grows with the number of works (tens of bytes each, plus the manifest twice), not with the number of pixels,
-//!   but for caches with a budget and the opt-in WebP file.
+//! - Memory grows with the number of works (tens of bytes each, plus the manifest twice), not with the number of
+//!   pixels, except for caches with a budget and the opt-in WebP file.
 
 mod clock;
 mod collect;
@@ -129,7 +129,7 @@ pub struct Generation {
     pub moves: manifest::Moves,
     /// Name of the encoder whose embeddings sorted the works.
     pub model: String,
-    /// Its id, if its regions may have words; words that another model found are dropped.
+    /// Id of that encoder, if regions may have words; words that another model found are dropped.
     pub words_by: Option<ModelId>,
 }
 
@@ -176,7 +176,7 @@ pub struct Elapsed {
     pub total_ms: f64,
 }
 
-/// Why nothing (or not everything) was published. The last good generation stays served in every case.
+/// Why nothing (or not everything) was published. The last good generation stays published in every case.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
     /// The file system refused: full, read-only, failing.
@@ -189,7 +189,7 @@ pub enum PublishError {
         /// Why not.
         source: io::Error,
     },
-    /// A file with one of our names that something else wrote, in a folder that we never published to.
+    /// A file that another program wrote under one of our names, in a folder that we never published to.
     #[error("{} exists and was not written by mosaicd: choose another output folder, or move it away", path.display())]
     Foreign {
         /// The file.
@@ -214,7 +214,7 @@ pub enum PublishError {
     /// A cell size that the pyramid or the splice cannot have.
     #[error(transparent)]
     Cell(#[from] CellError),
-    /// A viewer file whose name is no plain file name, or one of the names that a generation uses.
+    /// A viewer file whose name is not a plain file name, or is one that a generation uses.
     #[error("not a name for a viewer file: {name:?}")]
     ViewerName {
         /// The name.

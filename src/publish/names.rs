@@ -1,7 +1,7 @@
-//! The names of everything mosaicd writes to an output folder, and the patterns that distinguish ours from other files.
+//! The names of everything mosaicd writes to an output folder, and the patterns that distinguish our files from others.
 //!
 //! Invariant: a name that a generation owns carries a checksum of its content, so it is never written twice with
-//! different bytes; nothing is collected unless its name parses here.
+//! different bytes; only a file whose name parses here is ever collected.
 
 /// The manifest: the one file whose rename publishes a generation.
 pub const MANIFEST: &str = "manifest.json";

@@ -30,7 +30,7 @@ impl Notes {
     }
 }
 
-/// A name for a file of the caller's in the output folder: plain, and none that a generation uses.
+/// A name for the caller's own file in the output folder: a plain one that no generation uses.
 pub(super) fn plain(name: &str) -> bool {
     let reserved = [
         names::MANIFEST,

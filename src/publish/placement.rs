@@ -5,7 +5,7 @@
 use super::{PublishError, manifest::Work};
 use crate::artwork::{ArtworkId, ContentHash};
 
-/// What a cell shows.
+/// What is in a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Shown {
     /// No artwork is placed here.

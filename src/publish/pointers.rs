@@ -40,7 +40,7 @@ fn script<'a>(call: &'a str, document: &[&'a [u8]]) -> Vec<&'a [u8]> {
     [&[call.as_bytes(), b"("], document, &[b");\n"]].concat()
 }
 
-/// Whether both scripts hold the documents of the same folder.
+/// Whether both scripts hold the documents that are in the folder.
 pub(super) fn stand(folder: &Folder) -> bool {
     let stands = |name: &str, document: &str, call: &str| -> io::Result<bool> {
         let document = fs::read(folder.path(document))?;

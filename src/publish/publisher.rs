@@ -1,7 +1,7 @@
 //! The publisher: from works and cells to a published generation, in the order that the room's door states.
 //!
-//! It decides what is new and in which order things become visible; drawing, writing and collecting are its
-//! neighbours'. After any failure it forgets what it knew and reads the folder again, as a start does.
+//! It decides what is new and in which order things become visible; the files next to it draw, write and collect. After
+//! any failure it discards what it knew and reads the folder again, as a start does.
 
 use super::{
     Collected, Elapsed, Failpoint, Generation, OutputSpec, PublishError, Published,
@@ -32,11 +32,11 @@ use crate::{
 };
 use std::path::Path;
 
-/// Writes generations to one output folder. It is the only one that does, see [`Lock`].
+/// Writes generations to one output folder. No other process does, see [`Lock`].
 pub struct Publisher {
     folder: Folder,
     lock: Lock,
-    /// The highest generation published, whatever became of the folder since.
+    /// The highest generation published, whatever happened to the folder since.
     highest: u64,
     /// Whether the folder was found removed, replaced or emptied since [`Publisher::take_lost`] was asked.
     lost: bool,
@@ -89,11 +89,11 @@ impl Publisher {
         self.state.as_ref()?.manifest.as_ref()
     }
 
-    /// Publishes a generation; `now_ms` is its time, milliseconds since the Unix epoch. A state equal to
-    /// the published one (moves apart) writes nothing.
+    /// Publishes a generation; `now_ms` is its time, milliseconds since the Unix epoch. A state equal to the published
+    /// one (except for moves) writes nothing.
     ///
-    /// On any error the last good generation stays served, and the next call heals. An error after the manifest was
-    /// renamed leaves the new generation published; the next call finishes its stable names.
+    /// On any error the last good generation stays published, and the next call repairs the rest. An error after the
+    /// manifest was renamed leaves the new generation published; the next call finishes its stable names.
     pub fn publish(
         &mut self,
         generation: &Generation,
@@ -129,7 +129,7 @@ impl Publisher {
         })
     }
 
-    /// Rewrites the manifest with regions that got the words of a model, `None`: without any words; nothing else
+    /// Rewrites the manifest with regions that have words from a model, or with `None` without any words; nothing else
     /// changes. Does nothing before the first publish.
     pub fn publish_words(
         &mut self,
@@ -173,7 +173,7 @@ impl Publisher {
     }
 
     /// Removes every file that the published generation does not name, without any grace, and every region's name that
-    /// no work gives any more: what left the mosaic is to be seen nowhere any more.
+    /// no work gives any more: what left the mosaic must not be visible anywhere.
     pub fn erase(&mut self) -> Result<Collected, PublishError> {
         self.amend(regions::erase)?;
         let state = self.take_state()?;
@@ -223,7 +223,7 @@ impl Publisher {
         Ok((state, published))
     }
 
-    /// The manifest of the state to publish, but for the files it will name.
+    /// The manifest of the state to publish, without the files it will name.
     fn manifest_of(
         &self,
         state: &State,

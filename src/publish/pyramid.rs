@@ -1,8 +1,8 @@
 //! Drawing the tiles of a generation and writing those that changed.
 //!
 //! A tile is drawn from its cells' mips and written under a name that carries its hash. Where some of its cells
-//! changed, those are drawn and the rest is copied from the published file, which its hash proves sound; a tile none
-//! of whose cells changed keeps its file. Where tiles lie is `render::pyramid`'s business.
+//! changed, those are drawn and the rest is copied from the published file, which its hash proves sound; a tile none of
+//! whose cells changed keeps its file. `render::pyramid` decides where tiles are.
 //!
 //! Invariant: the tiles of a changed generation are those of one drawn from scratch.
 
@@ -115,7 +115,7 @@ impl Tiles {
     }
 }
 
-/// Draws the tiles that differ from `old` and writes them. Says how many were written.
+/// Draws the tiles that differ from `old` and writes them. Returns how many were written.
 pub(super) fn draw(
     folder: &Folder,
     artist: &Artist<'_>,
@@ -185,7 +185,7 @@ struct StaleTile {
 
 /// A published tile of the same place, size and scale.
 struct Standing {
-    /// Number of its level, which is another one when the pyramid has grown.
+    /// Number of its level, which changes when the pyramid grows.
     number: u32,
     hash: u32,
 }
@@ -235,7 +235,7 @@ impl StaleTile {
         blocks
     }
 
-    /// The standing tile's bytes, if they are what its name promises.
+    /// The published tile's bytes, if they match the hash in its name.
     fn read(&self, folder: &Folder) -> Option<Vec<u8>> {
         let Standing { number, hash } = *self.before.as_ref()?;
         let name = names::tile(number, self.col, self.row, hash);
@@ -256,7 +256,7 @@ fn standing(old: &Tiles, level: &Level, col: u32, row: u32) -> Option<Standing> 
     Some(Standing { number, hash })
 }
 
-/// The hash of a standing tile with the same pixels, if its file can stand for the new one: where the level has
+/// The hash of a published tile with the same pixels, if its file can be used for the new one: where the level has
 /// another number, the file gets a second name.
 fn keep(
     folder: &Folder,

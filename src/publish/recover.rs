@@ -1,7 +1,7 @@
 //! What an output folder holds: read at every start, and again after every failed publish.
 //!
-//! The manifest is believed as far as the files it names are there. Recovery is the ordinary start, so that a crash
-//! between any two steps is no special case.
+//! The manifest is trusted as far as the files it names exist. Recovery is the ordinary start, so that a crash between
+//! any two steps is no special case.
 
 use super::{
     OutputSpec, PublishError,
@@ -29,7 +29,7 @@ use std::{collections::BTreeSet, fs, io};
 /// The published generation.
 #[derive(Default)]
 pub(super) struct State {
-    /// The highest generation number seen.
+    /// The highest generation number found.
     pub(super) generation: u64,
     /// The published manifest.
     pub(super) manifest: Option<Manifest>,
@@ -194,7 +194,7 @@ fn refuse_foreign(folder: &Folder, spec: &OutputSpec, root: &[String]) -> Result
     }
 }
 
-/// The manifest's number; without one the highest that any file gives away, so that numbers do not start again.
+/// The manifest's number; without one the highest number in any file's name, so that numbers do not start again.
 fn highest_generation(folder: &Folder, root: &[String], manifest: Option<&Manifest>) -> u64 {
     if let Some(manifest) = manifest {
         return manifest.generation;

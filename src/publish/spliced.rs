@@ -1,7 +1,7 @@
 //! Spliced JPEG files: a new one takes over the old one's unchanged pieces.
 //!
-//! The previous file is the store of encoded cells, so a change costs the encode of what changed and one streamed
-//! copy; memory holds the index (8 bytes a piece) and one row. What to take over is the caller's decision.
+//! The previous file is the store of encoded cells, so a change costs the encode of what changed and one streamed copy;
+//! memory holds the index (8 bytes per piece) and one row. The caller decides what to take over.
 //!
 //! Invariant: a piece whose checksum does not match is never copied; the caller then encodes everything again.
 
@@ -60,7 +60,7 @@ impl Spliced {
         }
     }
 
-    /// Reads the index if it is not at hand. False if the file is not what its name promises.
+    /// Reads the index if it is not in memory. False if the file does not match the checksum in its name.
     fn load(&mut self, folder: &Folder, spec: JpegSpec) -> bool {
         if self.index.is_none() {
             self.index = self.scan(folder, spec).unwrap_or_else(|error| {
@@ -221,7 +221,7 @@ struct Writer {
     crc: crc32fast::Hasher,
     /// Bytes written so far.
     offset: u64,
-    /// Bytes of the row in the making.
+    /// Bytes of the row that is being written.
     out: Vec<u8>,
     scratch: Vec<u8>,
     interval: u64,

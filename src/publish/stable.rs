@@ -1,6 +1,6 @@
-//! The stable names: what shows the newest generation under a name that never changes.
+//! The stable names: names that never change and always show the newest generation.
 //!
-//! `mosaic.jpg` and its kin are further names (hard links) of the generation's own files, renamed into place after the
+//! `mosaic.jpg` and the like are further names (hard links) of the generation's own files, renamed into place after the
 //! manifest. `mosaic_files/` is the Deep Zoom view of `t/` for third-party viewers, again hard links. Each file is
 //! whole and of one generation; a third-party viewer that loads many while they are re-pointed may mix two for some
 //! milliseconds, which the format cannot avoid: mosaicd's own viewer reads the manifest's names instead.
@@ -77,7 +77,7 @@ pub(super) fn point_mosaic_files(
     Ok(())
 }
 
-/// Brings the Deep Zoom view from what `before` was to `now`; with `whole`, whatever is there.
+/// Changes the Deep Zoom view from `before` to `now`; with `whole`, from whatever is there.
 fn point_tiles(
     folder: &Folder,
     before: Option<&Tiles>,
@@ -119,7 +119,7 @@ fn point_tiles(
     Ok(())
 }
 
-/// Re-points the Deep Zoom view, its staged parts and last its descriptor; takes it away when there are no tiles.
+/// Re-points the Deep Zoom view, its staged parts and last its descriptor; removes it when there are no tiles.
 pub(super) fn show_view(
     folder: &Folder,
     before: Option<&Tiles>,

@@ -1,4 +1,4 @@
-//! What changed in the folder, and telling renames, edits, removals and news apart.
+//! What changed in the folder: which changes are renames, edits, removals or new works.
 
 use crate::domain::{Artwork, ArtworkId, ContentHash, FileIdentity};
 use std::{
@@ -24,11 +24,11 @@ pub struct Arrival {
 pub struct ChangeSet {
     /// New and changed files.
     pub arrivals: Vec<Arrival>,
-    /// Paths that are no more.
+    /// Paths that are gone.
     pub gone: Vec<PathBuf>,
 }
 
-/// The changes told apart; a work is named by its index.
+/// The changes by kind; a work is named by its index.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Matched {
     pub(super) removed: Vec<usize>,
@@ -37,7 +37,8 @@ pub(super) struct Matched {
     pub(super) renamed: u32,
 }
 
-/// Tells renames, edits, removals and news apart; gives renamed works their path, and touched ones their identity.
+/// Distinguishes renames, edits, removals and new works; gives renamed works their path, and touched ones their
+/// identity.
 ///
 /// A work whose path is gone or holds other content now is *displaced*; an arrival with a displaced work's content
 /// is that work under a new path. Works in `stale` have no embedding: they are read again at their own path.

@@ -1,7 +1,7 @@
-//! Works that left the mosaic a short while ago: when their content comes back, they get number, date and cell back.
+//! Works that left the mosaic recently: when their content comes back, they get their number, date and cell back.
 //!
-//! A folder that is moved out and in, a sync that empties and fills it again, a mount that was lost for longer than the
-//! guard waits, a pattern that is taken back: for readers it is the same work, and links to it must lead to it.
+//! This happens when a folder is moved out and in, a sync empties and fills it again, a mount was lost for longer than
+//! the guard waits, or a pattern is taken back. For readers it is still the same work, and links to it must work.
 
 use super::{Arrival, Collection};
 use crate::domain::{Artwork, ArtworkId, ContentHash, manifest::Manifest};
@@ -29,8 +29,8 @@ pub struct Departed {
     pub by_path: bool,
 }
 
-/// Works of a published manifest, as if they had left just now: where to start from when the state is lost. `None` if the
-/// manifest is no assignment of works to cells.
+/// Works of a published manifest, as if they had left just now: where to start from when the state is lost. `None` if
+/// the manifest is not an assignment of works to cells.
 pub fn departed_of(manifest: &Manifest, now_ms: u64) -> Option<Vec<Departed>> {
     let (mut ids, mut cells) = (HashSet::new(), HashSet::new());
     let grid = manifest.grid;

@@ -1,4 +1,4 @@
-//! What the grid sorts by: the leading principal components of the embeddings, kept in step with them.
+//! What the grid sorts by: the leading principal components of the embeddings, kept up to date with them.
 
 use super::{Collection, RebuildError};
 use crate::{
@@ -39,7 +39,7 @@ impl Collection {
     }
 }
 
-/// Brings the features into step with the embeddings: projects the new rows, or fits the basis again when the
+/// Brings the features up to date with the embeddings: projects the new rows, or fits the basis again when the
 /// collection has outgrown it.
 pub(super) fn follow_features(collection: &mut Collection) -> Result<(), RebuildError> {
     let n = collection.works.len() as f64;

@@ -1,7 +1,7 @@
 //! The one definition of distance between embeddings, and the check that an embedding can be used.
 //!
 //! Distances are computed by difference (no cancellation between near-duplicates) in a fixed order of additions, so
-//! that `distance(a, b)` has the same bits whoever asks, whichever comes first.
+//! that `distance(a, b)` always has the same bits, in either order of its arguments.
 
 use super::ReduceError;
 use crate::matrix::Matrix;

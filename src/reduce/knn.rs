@@ -74,7 +74,7 @@ impl Knn {
         Ok(knn)
     }
 
-    /// Takes stored lists of `width = min(k, rows − 1)` each, or the first row that cannot be right.
+    /// Takes stored lists of `width = min(k, rows − 1)` each; the error is the first row that cannot be right.
     pub(super) fn from_lists(
         k: usize,
         rows: usize,

@@ -1,9 +1,9 @@
-//! [`Layout`]: the neighbour graph and the points, and the policy of who moves when.
+//! [`Layout`]: the neighbour graph and the points, and the rules for which points move when.
 //!
-//! A known point moves as little as quality allows. Few arrivals: they are placed beside their neighbours, then 50
-//! epochs in which they move freely, their neighbours a fifth, the rest a fiftieth and rarely. Many: 200 epochs from
-//! where everything is, then a rigid alignment. A map that is mostly new is made from nothing and aligned. Never a re-run without
-//! one of these reasons.
+//! A known point moves as little as quality allows. A few arrivals are placed near their neighbours; then come 50
+//! epochs in which they move freely, their neighbours by a fifth, and the rest by a fiftieth and rarely. For many
+//! arrivals, 200 epochs follow from where everything is, then a rigid alignment. A map that is mostly new is made from
+//! nothing and aligned. It is never made again without one of these reasons.
 
 use super::align::Rigid;
 use super::curve::{Curve, Gradients};
@@ -26,11 +26,11 @@ const BATCH_EPOCHS: usize = 200;
 const ARRIVAL_EPOCHS: usize = 50;
 /// What share of a move a neighbour of an arrival makes.
 const NEIGHBOUR_MOBILITY: f32 = 0.2;
-/// What share of a move everybody else makes, in the few epochs in which `sgd` moves slow points.
+/// What share of a move all other points make, in the few epochs in which `sgd` moves slow points.
 const REST_MOBILITY: f32 = 0.02;
 /// Most points that one call of [`Layout::relax`] moves.
 const SETTLED: usize = 10_000;
-/// A batch is small up to one in so many points.
+/// A batch is small up to one arrival in this many points.
 const SMALL_BATCH: usize = 5;
 /// A map of fewer points has no shape worth keeping.
 const SHAPELESS: usize = 15;
@@ -102,8 +102,8 @@ impl Layout {
 
     /// Takes in the rows `self.len() .. x.rows()`. The rows before are those the layout knows.
     ///
-    /// Up to 20 % arrivals move almost nobody else; more let everybody move, from where they are; a map that was below
-    /// 15 points or grows more than fourfold is made from nothing; the last two end aligned onto the old points.
+    /// Up to 20 % arrivals move almost no other point; with more, all points move, from where they are; a map that was
+    /// below 15 points or grows more than fourfold is made from nothing; the last two end aligned onto the old points.
     pub fn insert(&mut self, x: &Matrix, p: &LayoutParams) -> Result<(), ReduceError> {
         p.check()?;
         let (old, n) = (self.len(), x.rows());

@@ -1,9 +1,9 @@
 //! The 2022 post's PCA, linfa-reduction, behind guards.
 //!
 //! linfa-reduction 0.8.1 panics on degenerate input and returns unconverged components as `Ok`. So it is asked only
-//! where its method (LOBPCG) can work, and believed only if its components are unit, orthogonal, eigenvectors of the
-//! covariance and the leading ones. `None` sends the caller to [`Pca::fit`]. linfa's own explained variance is wrong
-//! and not used.
+//! where its method (LOBPCG) can work, and its components are used only if they have unit length, are orthogonal, and
+//! are the leading eigenvectors of the covariance. `None` sends the caller to [`Pca::fit`]. linfa's own explained
+//! variance is wrong and not used.
 
 use super::pca::{Pca, mean};
 use super::random::Random;

@@ -1,8 +1,8 @@
 //! Principal components of embeddings: fitting and projecting.
 //!
 //! The covariance (or, for fewer rows than columns, the Gram matrix) is formed block by block in a fixed order and
-//! decomposed by [`super::eigen`]. Right for every shape: 0 rows, 1 row, identical rows, `k` beyond the rank. The
-//! 2022 post's own solver is kept in `linfa_pca`.
+//! decomposed by [`super::eigen`]. It is correct for every shape: 0 rows, 1 row, identical rows, `k` beyond the rank.
+//! The 2022 post's own solver is kept in `linfa_pca`.
 
 use super::ReduceError;
 use super::distance::squares;

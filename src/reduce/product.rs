@@ -1,7 +1,8 @@
 //! Matrix products, on one thread, through the `gemm` crate.
 //!
-//! This file is the room's one place with `unsafe`: `gemm` takes raw pointers. [`product`] checks every extent against
-//! its slice first. Callers parallelise over blocks of fixed shape, so that bits never depend on the thread count.
+//! This file is the only place in the room with `unsafe`: `gemm` takes raw pointers. [`product`] checks every extent
+//! against its slice first. Callers parallelise over blocks of fixed shape, so that bits never depend on the thread
+//! count.
 
 use gemm::Parallelism;
 

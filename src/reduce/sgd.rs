@@ -158,7 +158,7 @@ impl Chunk {
         chunk
     }
 
-    /// Computes where the heads go in one epoch. Reads `points`, does not move them.
+    /// Computes where the heads go in one epoch. Reads `points` and does not change them.
     fn advance(&mut self, points: &[Point], gradients: &Gradients, rate: f32, seed: u64) {
         let mut start = 0;
         for (head, moved) in self.heads.iter().zip(&mut self.moved) {

@@ -1,4 +1,4 @@
-//! Where points are before they are optimised: all of them at a cold start, arrivals beside their neighbours.
+//! Where points are before they are optimised: all of them at a cold start, arrivals near their neighbours.
 //!
 //! The cold start is by principal components, which copes with disconnected graphs and was measured to end as well as
 //! the spectral start. Everything here is seeded.
@@ -15,7 +15,7 @@ use crate::matrix::Matrix;
 /// Half the extent of a cold start's longer axis, as in umap-learn.
 const EXTENT: f32 = 10.0;
 
-/// Keeps duplicates from sharing one point for ever (they would never be pushed apart).
+/// Keeps duplicates from sharing one point forever (they would never be pushed apart).
 const JITTER: f64 = 0.01;
 
 /// Variance below this share of a row's squared length is rounding, not difference.

@@ -1,9 +1,9 @@
 //! One block of the nearest-neighbour search: every query against a range of columns, in both directions.
 //!
-//! A matrix product gives approximate squared distances that only *filter*: the error bound below never lets a true
-//! neighbour slip, and what passes is measured by [`distance`](mod@super::distance). So the lists are exact and independent
-//! of the order in which blocks are visited. Large searches filter by the leading components first, where that rejects
-//! enough, at an eighth of the arithmetic: exact search for 100,000 rows without an index.
+//! A matrix product gives approximate squared distances that only *filter*: the error bound below never rejects a true
+//! neighbour, and pairs that pass are measured by [`distance`](mod@super::distance). So the lists are exact and
+//! independent of the order in which blocks are visited. Large searches filter by the leading components first, where
+//! that rejects enough, which takes an eighth of the arithmetic: exact search for 100,000 rows without an index.
 
 use super::ReduceError;
 use super::distance::{self, distance};
@@ -24,7 +24,7 @@ const SKETCH: usize = 64;
 const SKETCH_SAMPLE: usize = 2048;
 /// Fewer rows are searched before the components are found.
 const SKETCH_ROWS: usize = 8192;
-/// If more than one in so many pairs pass the first sieve, measuring those costs more than the whole product.
+/// If more than one in this many pairs pass the first sieve, measuring those costs more than the whole product.
 const SKETCH_PAYS: usize = 8;
 
 /// The `k` nearest of each row of a block, sorted by distance, then id; unused slots hold `(∞, NOBODY)`.

@@ -3,8 +3,9 @@
 //! Their names come from folder and file names, so they cost no encoder and mean what the artists wrote; where there is
 //! a vocabulary and a text encoder, [`worded()`] adds its words, in the background. Pure and deterministic.
 //!
-//! Invariants: a region's centre lies within the grid; a name appears once. Names do not flicker: a region that stood
-//! before stays under milder conditions than a new one needs, at its old place unless it moved noticeably.
+//! Invariants: a region's centre lies within the grid; a name appears once. Names are stable: a region of the
+//! generation before stays under milder conditions than a new one needs, and keeps its place unless it moved
+//! noticeably.
 
 use crate::domain::manifest::{Manifest, Region, Work};
 use std::collections::BTreeMap;
@@ -60,7 +61,7 @@ struct Needs {
     purity: f32,
     /// Part of the word's works that lie there.
     share: f32,
-    /// Part of the usual least number of works.
+    /// Share of the least number of works that a new region needs.
     works: f32,
 }
 
@@ -77,9 +78,9 @@ const TO_STAY: Needs = Needs {
 
 /// Names the regions of a manifest, or takes those of `before` over while the grid is the same and no more than one
 /// work in a hundred has changed since they were found, `age` cells ago (`None` if that is not known): names cost as
-/// much as a small publish. Says how old they are now.
+/// much as a small publish. Returns how old they are now.
 ///
-/// Words that another model found, or that are not wanted any more, are left behind.
+/// Words that another model found, or that are not wanted any more, are dropped.
 pub fn name(
     manifest: &mut Manifest,
     before: Option<&Manifest>,
@@ -105,7 +106,7 @@ pub fn name(
     }
 }
 
-/// Leaves no name that only works bore which are not in the manifest any more; says whether that changed a region.
+/// Removes names that only works outside the manifest have; returns whether that changed a region.
 pub fn erase(manifest: &mut Manifest) -> bool {
     let old = std::mem::take(&mut manifest.regions);
     rename_regions(manifest, &old);

@@ -1,8 +1,9 @@
 //! Words of a vocabulary for the regions of the mosaic, found by looking at the works.
 //!
-//! Every region that names gave gets the words that distinguish its works from the others. Where no name stands, a lattice of
-//! discs that together cover the grid is looked over, and those that differ most from the collection as a whole become
-//! regions of their own, named by their best word. A disc like any other gets none: its best word would be chance.
+//! Every region that names gave gets the words that distinguish its works from the others. Where there is no name, a
+//! lattice of discs that together cover the grid is examined, and those that differ most from the collection as a whole
+//! become regions of their own, named by their best word. A disc that does not differ from the others gets no word: its
+//! best word would be chance.
 //!
 //! Pure and deterministic. Invariants: those of the door; a region found here stays at its place, and its words stay,
 //! while others are hardly better.
@@ -22,7 +23,7 @@ const FURTHER: usize = 3;
 const LEAST_DIFFERENCE: f32 = 0.05;
 /// and this many times as much as a random choice of as many works would.
 const CHANCE: f32 = 3.0;
-/// A region that stood before counts this much more.
+/// A region of the generation before counts this much more.
 const STOOD: f32 = 1.5;
 /// Middles of two regions found here lie at least this many radii apart.
 const APART: f32 = 1.5;
@@ -206,7 +207,7 @@ impl<'a> Ground<'a> {
         })
     }
 
-    /// What sets the works within a region apart, and how many they are; `None` if that may be chance.
+    /// How the works within a region differ from the others, and their number; `None` if that may be chance.
     fn apart(&self, region: &Region) -> Option<(Vec<f32>, u32)> {
         let there = self.within(region);
         if there.len() < LEAST_WORKS {

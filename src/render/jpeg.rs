@@ -1,11 +1,10 @@
 //! JPEGs made of independently encoded cells (ITU-T T.81, restart intervals).
 //!
 //! A restart marker resets the decoder's only state, the DC predictors. With a restart interval of one *cell-row of
-//! MCUs* (a cell's width in MCUs), a cell encoded alone is a run of such intervals, one per MCU row: its *pieces*.
-//! A mosaic's MCU row is then the cells' pieces in order, with the markers between them renumbered; nothing is
-//! decoded or encoded again. All cells share the header, so the Huffman tables are the standard ones
-//! (optimised tables would differ per cell, and make jpeg-encoder write non-interleaved scans that zune-jpeg 0.5.15
-//! misreads).
+//! MCUs* (a cell's width in MCUs), a cell encoded alone is a run of such intervals, one per MCU row: its *pieces*. A
+//! mosaic's MCU row is then the cells' pieces in order, with the markers between them renumbered; nothing is decoded or
+//! encoded again. All cells share the header, so the Huffman tables are the standard ones. (Optimised tables would
+//! differ per cell, and jpeg-encoder would then write non-interleaved scans, which zune-jpeg 0.5.15 misreads.)
 //!
 //! Invariant: the spliced file's pixels equal those of a whole encode, bit for bit.
 
@@ -107,8 +106,8 @@ pub struct Frame {
 impl Frame {
     /// A frame of blocks that covers `width × height` pixels.
     ///
-    /// Fails if a side is 0 or above [`JPEG_MAX_SIDE`], if a block is no multiple of the MCU, or if the last block of
-    /// a row would be cut at an MCU border (then the intervals would not line up; blocks of one MCU never are).
+    /// Fails if a side is 0 or above [`JPEG_MAX_SIDE`], if a block is not a multiple of the MCU, or if the last block
+    /// of a row would be cut at an MCU border (then the intervals would not line up; blocks of one MCU never are).
     pub fn new(
         width: u32,
         height: u32,

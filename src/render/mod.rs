@@ -1,7 +1,7 @@
 //! Drawing a mosaic: JPEG splicing, mips, Deep Zoom arithmetic, composition of tiles.
 //!
-//! The door of a pure room: pixels and bytes go in, bytes come out. Which cells exist, where they are kept and where
-//! the bytes go is `publish`'s business; nothing here touches a file, a clock or a thread.
+//! The door of a pure room: pixels and bytes go in, bytes come out. `publish` knows which cells exist, where they are
+//! kept, and where the bytes go; nothing here touches a file, a clock or a thread.
 //!
 //! Invariants: a spliced JPEG decodes to the same pixels as one whole encode of the same picture; a tile drawn after
 //! a change equals the tile of a pyramid drawn from scratch.

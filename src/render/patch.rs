@@ -1,9 +1,9 @@
 //! Tiles as spliced JPEGs: a tile is encoded with restart intervals, so that a change of some of its blocks is an
 //! encode of those blocks and a copy of the rest.
 //!
-//! It owns the shape of such tiles, their encode and their patch; where the old tile's bytes come from is `publish`'s
-//! business. Blocks are whole cells, or squares of several where cells are smaller (`BLOCK_PX`): a restart
-//! interval costs 4 to 6 bytes, so much smaller blocks would make tiles larger, and much larger ones slower to patch.
+//! It owns the shape of such tiles, their encode and their patch; `publish` provides the old tile's bytes. Blocks are
+//! whole cells, or squares of several where cells are smaller (`BLOCK_PX`): a restart interval costs 4 to 6 bytes, so
+//! much smaller blocks would make tiles larger, and much larger ones slower to patch.
 //!
 //! Invariant: a patched tile has the very bytes of a tile encoded whole from the same pixels.
 

@@ -1,8 +1,8 @@
 //! Where each restart interval of a spliced JPEG lies, so that the next file can take over unchanged ones.
 //!
-//! It owns the index and the streaming reader that rebuilds it from bytes; reading files is left to `publish`.
-//! Invariant: an index exists only for bytes whose header, markers and length are exactly those of the frame; every
-//! piece carries its CRC-32, so damage between two generations is noticed before it is copied on.
+//! It owns the index and the streaming reader that rebuilds it from bytes; `publish` reads the files. Invariant: an
+//! index exists only for bytes whose header, markers and length are exactly those of the frame; every piece carries its
+//! CRC-32, so damage between two generations is noticed before it is copied on.
 
 use super::jpeg::{Frame, JpegError, JpegSpec, header};
 use std::ops::Range;

@@ -2,7 +2,8 @@
 //!
 //! Source: the Deep Zoom format (`.dzi`): level `ceil(log2(max side))` is the full picture, each level below has half
 //! the side, rounded up. Cells are powers of two, so every level but the smallest has whole cells of `px >> depth`.
-//! Levels are kept down to the deepest one that fits a single tile; the ones below exist for third parties only.
+//! Levels are kept down to the deepest one that fits a single tile; the levels below it exist for third-party viewers
+//! only.
 //!
 //! Invariant: a tile's pixels depend only on the cells that [`Level::cells_of`] names.
 
@@ -72,7 +73,7 @@ pub struct Rect {
 }
 
 impl Pyramid {
-    /// The pyramid of `cols × rows` cells; `None` if there are none, `cell_px` is no power of two, or the picture's
+    /// The pyramid of `cols × rows` cells; `None` if there are none, `cell_px` is not a power of two, or the picture's
     /// side does not fit 31 bits.
     pub fn new(cols: u32, rows: u32, cell_px: u32) -> Option<Self> {
         let side = |cells: u32| {

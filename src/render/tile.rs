@@ -1,6 +1,7 @@
 //! Composing a tile's pixels from the mips of the cells it shows.
 //!
-//! The caller says what a cell looks like at a size; this file knows where its pixels go. Spare cells are background.
+//! The caller says what a cell looks like at a size; this file puts its pixels in their place. Spare cells are
+//! background.
 
 use super::pyramid::{Level, Rect, Scale};
 

@@ -1,7 +1,8 @@
-//! The verdict of `mosaicd status --check`, for cron, Nagios and containers: is everything fine, and if not, why?
+//! The verdict of `mosaicd status --check`, for cron, Nagios and containers: whether everything is fine, and if not,
+//! why.
 //!
-//! Pure: the time is an argument. A picture that cannot be used is no cause: uploads break every day, and `status` names
-//! them.
+//! Pure: the time is an argument. A picture that cannot be used does not count: broken uploads happen every day, and
+//! `status` names them.
 
 use super::{
     escape::escaped,
@@ -16,7 +17,7 @@ const NAMED: usize = 5;
 pub enum Verdict {
     /// Nothing needs a human.
     Fine(String),
-    /// The daemon runs, and something needs a human: one line a cause.
+    /// The daemon runs, and something needs a human: one line per cause.
     Attention(Vec<String>),
     /// It does not run, or its status is too old to say so.
     Down(String),
@@ -32,7 +33,7 @@ impl Verdict {
         }
     }
 
-    /// What to print, a line each.
+    /// What to print, one line each.
     pub fn lines(&self) -> Vec<String> {
         match self {
             Self::Fine(text) => vec![format!("ok: {text}")],

@@ -1,8 +1,8 @@
 //! Log events in the journal's native protocol.
 //!
 //! Unlike the `tracing-journald` crate this puts an event's fields into `MESSAGE` as well, because `journalctl` shows
-//! nothing else: "skipped an artwork" without its name helps nobody. Fields are also sent apart as `MOSAICD_<NAME>`,
-//! those of the enclosing spans too. Values are escaped.
+//! nothing else, and "skipped an artwork" is useless without its name. Fields are also sent separately as
+//! `MOSAICD_<NAME>`, those of the enclosing spans too. Values are escaped.
 //!
 //! Source: <https://systemd.io/JOURNAL_NATIVE_PROTOCOL/>. An entry that cannot be sent (journal restarting, entry
 //! larger than a datagram) goes to stderr as a line, which systemd reads as well.

@@ -1,9 +1,9 @@
 //! A rate limit for repeated warnings, so that 100,000 bad files do not become 100,000 log lines.
 //!
-//! Pure: time is an argument (milliseconds of any clock that does not go back). A kind of warning may be said
-//! `burst` times, then once per `every_ms`; what was held back is counted, and the next line says how many. Memory is
-//! bounded by [`MAX_KINDS`]. [`Complaints`] is the shell around it that looks at a clock and says the lines. [`Said`] is
-//! for what must be said once and not again.
+//! Pure: time is an argument (milliseconds of any clock that does not go back). A kind of warning may be logged `burst`
+//! times, then once per `every_ms`; warnings in between are counted, and the next line says how many there were. Memory
+//! is bounded by [`MAX_KINDS`]. [`Complaints`] is the shell around it that reads a clock and logs the lines. [`Said`]
+//! is for messages that are logged once only.
 
 use std::{
     collections::{BTreeMap, HashSet},

@@ -1,9 +1,9 @@
 //! `metrics.prom`: the daemon's numbers in Prometheus' text format, for node_exporter's textfile collector.
 //!
 //! Pure. Counters and histograms count since the process started ([`Metrics`]); gauges are read off [`Status`].
-//! Conventions: base units (seconds, bytes, ratios), `_total` for counters, `_timestamp_seconds` for moments, no time
-//! stamps on samples (the collector refuses them), no file names as labels (their number has no bound).
-//! Source: <https://prometheus.io/docs/instrumenting/exposition_formats/>, checked with `promtool check metrics`.
+//! Conventions: base units (seconds, bytes, ratios), `_total` for counters, `_timestamp_seconds` for moments, no
+//! timestamps on samples (the collector refuses them), no file names as labels (their number has no bound). Source:
+//! <https://prometheus.io/docs/instrumenting/exposition_formats/>, checked with `promtool check metrics`.
 
 use super::machine::Machine;
 use super::status::{State, Status};

@@ -1,6 +1,6 @@
 //! The daemon as a service: signals, systemd, logs, `status.json`, `metrics.prom`.
 //!
-//! The door of the room. Each file stands alone and is called by `main` and `daemon`:
+//! The door of the room. The files do not depend on each other; `main` and `daemon` call them:
 //!
 //! | file | owns |
 //! | --- | --- |

@@ -1,4 +1,4 @@
-//! Panics as log lines: escaped and rate-limited like all others, and whole objects where lines are JSON.
+//! Panics as log lines: escaped and rate-limited like all other lines, and complete objects where lines are JSON.
 //!
 //! Most are caught (a decoder's, the database's) and reported by whoever caught them; one that is not ends its thread,
 //! which the daemon notices.

@@ -12,8 +12,8 @@
 //! number, as a shell reports it: 143 for TERM, 130 for INT. Nothing is flushed then; the crash order of `publish`
 //! and `store` makes that safe.
 //!
-//! A second signal counts once [`SECOND_AFTER`] has passed since the first: `timeout(1)` and some supervisors send
-//! the same signal to the process and to its group within microseconds, which is one wish, not two.
+//! A second signal counts once [`SECOND_AFTER`] has passed since the first: `timeout(1)` and some supervisors send the
+//! same signal to the process and to its group within microseconds, and that is one request, not two.
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::{Handle, Signals};
@@ -30,11 +30,11 @@ pub const SECOND_AFTER: Duration = Duration::from_millis(100);
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
-    /// TERM or INT: finish what is durable and leave. Delivered once.
+    /// TERM or INT: finish the step that makes work durable, and stop. Delivered once.
     Stop,
     /// HUP: read the configuration again.
     Reload,
-    /// USR1: lay everything out again from scratch.
+    /// USR1: lay everything out again.
     Relayout,
     /// USR2: write the status to the log.
     Dump,

@@ -1,4 +1,5 @@
-//! The label `site` on every metric: two mosaics on one host have the same metrics, which a label must tell apart. Pure.
+//! The label `site` on every metric: two mosaics on one host have the same metrics, and this label distinguishes them.
+//! Pure.
 
 use super::metrics::label;
 use std::fmt::Write;

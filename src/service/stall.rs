@@ -8,7 +8,7 @@ pub struct StallTimer {
 }
 
 impl StallTimer {
-    /// Takes in whether work is under way and how much of it has been done so far (any number that grows); whether
+    /// Takes whether work is under way and how much of it has been done so far (any number that grows). Returns whether
     /// nothing was done for `limit_ms`.
     pub fn is_stuck(&mut self, under_way: bool, done: u64, now_ms: u64, limit_ms: u64) -> bool {
         let (seen, since_ms) = match self.last {

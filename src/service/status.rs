@@ -2,8 +2,7 @@
 //!
 //! This file owns the schema alone; `human` turns it into text, `metrics` into numbers, `publish` puts it on disk.
 //! Times are milliseconds since the Unix epoch. Equal values give equal bytes. A reader of an older or newer version
-//! survives: missing fields take their default, unknown ones are ignored, unknown states read as
-//! [`State::Unknown`].
+//! can read it: missing fields take their default, unknown ones are ignored, unknown states read as [`State::Unknown`].
 
 use crate::domain::manifest::{GridSize, Moves};
 use serde::{Deserialize, Serialize};
@@ -63,7 +62,7 @@ pub enum Life {
     Running,
     /// It ended in good order.
     Stopped,
-    /// It was killed, or hangs: nothing was heard of it since its status was written.
+    /// It was killed, or hangs: there is no sign of life since its status was written.
     Silent,
 }
 

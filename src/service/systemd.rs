@@ -33,7 +33,7 @@ impl Notifier {
         self.send(&[NotifyState::Ready, NotifyState::Status(&text)]);
     }
 
-    /// The start takes longer, for the reason `status`: the next word comes within `limit`.
+    /// The start takes longer, for the reason `status`; the next message comes within `limit`.
     pub fn waiting(&self, status: &str, limit: Duration) {
         let text = one_line(status);
         self.remember(&text);
@@ -54,7 +54,7 @@ impl Notifier {
         }
     }
 
-    /// The daemon is leaving.
+    /// The daemon is stopping.
     pub fn stopping(&self) {
         self.send(&[NotifyState::Stopping]);
     }

@@ -1,7 +1,7 @@
 //! The one place that decides what an error of the database means: damage, lack of space, a held lock, or plain I/O.
 //!
-//! Being wrong costs differently. Damage taken for an I/O error is reported again and again until a person looks; an
-//! I/O error taken for damage throws a good store away. So only what cannot come from a healthy disk counts as damage.
+//! The two mistakes have different costs. Damage mistaken for an I/O error is reported until a person looks; an I/O
+//! error mistaken for damage discards a good store. So only what cannot come from a healthy disk counts as damage.
 
 use super::{StateDamage, StoreError, record::RecordDamage};
 use std::any::Any;
@@ -19,7 +19,7 @@ pub enum Damage {
     /// The database panicked over what it read.
     #[error("the database panicked: {0}")]
     Panicked(String),
-    /// The database did not come to an end.
+    /// The database did not return in time.
     #[error("the database did not open within {} s", .0.as_secs())]
     Hung(Duration),
     /// A record of an embedding is not what was stored.

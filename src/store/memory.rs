@@ -1,4 +1,4 @@
-//! A [`Store`] without a disk, for tests and one-off commands: same answers, nothing survives it.
+//! A [`Store`] without a disk, for tests and one-off commands: it answers like the one on disk, and keeps nothing.
 
 use super::{Store, StoreError, record, state};
 use crate::{artwork::ContentHash, embed::ModelId};

@@ -1,4 +1,4 @@
-//! What must not be lost: embeddings by content and model, and the placed state.
+//! Durable data: embeddings by content and model, and the placed state.
 //!
 //! The door of the room. [`record`] and `state` are pure codecs; [`SledStore`] keeps them in sled 0.34.7, heals a
 //! damaged database (`open`, `fault`, `salvage`), rewrites it where bytes must go (`rewrite`), and makes every write
@@ -10,7 +10,7 @@
 //! - The state is loaded whole, as one save left it, or not at all.
 //! - Lack of space, I/O errors, missing permission and a held lock are never taken for damage.
 //!
-//! What the sections of the state mean is left to the caller; what is worth keeping too ([`Store::collect`]).
+//! The caller knows what the sections of the state mean, and decides what is worth keeping ([`Store::collect`]).
 
 mod engine;
 mod fault;
@@ -31,7 +31,7 @@ use crate::{artwork::ContentHash, embed::ModelId};
 use record::NotStorable;
 use std::{collections::BTreeMap, io, path::PathBuf};
 
-/// Durable memory. All methods may be called from any thread; writes take turns.
+/// The store. All methods may be called from any thread; writes take turns.
 pub trait Store: Send + Sync {
     /// The embedding of `hash` by `model`. A damaged one reads as `None` (logged), to be embedded again.
     fn embedding(

@@ -1,4 +1,5 @@
-//! Opening the database in spite of what may lie there: verify under a time limit, set a damaged one aside, salvage.
+//! Opening the database although it may be damaged: verify it under a time limit, set a damaged one aside, salvage what
+//! is good.
 
 use super::{
     Damage, Quarantine,
@@ -90,7 +91,7 @@ fn open_limit(folder: &Path) -> Duration {
     OPEN_LIMIT + Duration::from_secs(bytes / SLOWEST_BYTES_PER_S)
 }
 
-/// Opens and verifies on a thread of its own, which is left behind if it does not come back.
+/// Opens and verifies on its own thread, which is abandoned if it does not return.
 fn open_within(folder: &Path, limit: Duration) -> Result<Engine, Fault> {
     let started = Instant::now();
     loop {

@@ -1,4 +1,4 @@
-//! The embedding's record: how one vector lies in the database as bytes. Pure.
+//! The embedding's record: one vector as bytes in the database. Pure.
 //!
 //! A record says by itself which content and which model it belongs to and carries a checksum, so that
 //! - a vector is served only if every bit of it is the one that was stored, under the key that it was stored for;

@@ -1,8 +1,8 @@
-//! Rewriting the database without what is not wanted any more; the copy takes the old one's place.
+//! Rewriting the database without data that is not needed any more; the copy replaces the old one.
 //!
-//! sled appends: a removed or overwritten value stays in its file until something else is written there. What must
-//! leave no byte, or free its room, is therefore left behind: everything else is copied into a new database next to
-//! the old one, the two folders are exchanged in one step, and the old one is deleted.
+//! sled appends: a removed or overwritten value stays in its file until something else is written there. So to remove
+//! data without a trace, or to free its space, everything else is copied into a new database next to the old one, the
+//! two folders are exchanged in one step, and the old one is deleted.
 //!
 //! Invariant: a stop at any moment leaves a whole database at its place; the leftover is removed at the next opening.
 

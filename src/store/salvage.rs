@@ -1,9 +1,9 @@
 //! Finding what is still good in the raw bytes of a damaged database file.
 //!
-//! sled writes values uncompressed and in one piece, and every value of ours begins with a magic and proves itself: a
-//! record by its checksum, a chunk by the digest that the head names, the head by its checksum. So nothing needs to
-//! be known about the damaged index, and nothing wrong can be found. Not everything is: sled, before it gives up, may
-//! zero what follows the damage in its segment of 512 KiB.
+//! sled writes values uncompressed and in one piece, and every value of ours begins with a magic number and can be
+//! verified by itself: a record by its checksum, a chunk by the digest that the head names, the head by its checksum.
+//! So the damaged index is not needed, and nothing wrong can be found. Some good data may be missed: before sled gives
+//! up, it may zero what follows the damage in its segment of 512 KiB.
 
 use super::{
     record::{self, Record},

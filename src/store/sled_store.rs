@@ -231,7 +231,7 @@ impl Store for SledStore {
 
 /// The held lock file.
 ///
-/// It is unlocked by word, not by closing: a process that is being forked holds a copy of the file until it execs.
+/// It is unlocked explicitly, not by closing: a process that is being forked holds a copy of the file until it execs.
 struct Lock(File);
 
 impl Drop for Lock {

@@ -1,9 +1,9 @@
 //! The viewer: the page a visitor explores the mosaic with, embedded in the binary.
 //!
-//! [`files`] is everything `publish` writes beside `manifest.json`: no build step, no third-party code, no request
-//! outside the output folder. Sources under `js/` are classic scripts that share one object, `window.mosaicd`; they are
-//! joined into one `viewer.js`, because ES modules do not load from `file:` URLs. Lines that are only comment, and
-//! indentation, stay in the sources: without them the compressed file is a quarter smaller.
+//! [`files`] lists everything that `publish` writes next to `manifest.json`: no build step, no third-party code, no
+//! request outside the output folder. Sources under `js/` are classic scripts that share one object, `window.mosaicd`;
+//! they are joined into one `viewer.js`, because ES modules do not load from `file:` URLs. Comment lines and
+//! indentation are left out of it: without them the compressed file is a quarter smaller.
 //!
 //! # What the page reads
 //! - `latest.json` (`{"schema", "generation", "published_ms"}`), every five seconds; `manifest.json` when it changed.
@@ -15,9 +15,9 @@
 //! - An original through the manifest's `link`, only when a visitor opens a work.
 //!
 //! # Languages
-//! `texts/<language>.json` holds all that the page says, one file a language, each with the same keys; another language
-//! is another file and a line in [`LANGUAGES`]. The page takes the first of the visitor's languages that it has, unless
-//! `page.language` fixes one. The names of works, folders and regions are the owner's and are never translated.
+//! `texts/<language>.json` holds all texts of the page, one file per language, each with the same keys; a further
+//! language needs a file and a line in [`LANGUAGES`]. The page takes the first of the visitor's languages that it has,
+//! unless `page.language` fixes one. Names of works, folders and regions come from the owner and are never translated.
 //!
 //! # Why its own canvas code
 //! The page draws tiles on a 2D canvas, which any of three libraries could do. Their minified builds (npm tarballs of
@@ -31,9 +31,9 @@
 //! | deck.gl 9.4.0 | 2,073,497 | 575,137 | layers over WebGL; no cuts of tiles by cell, and needs WebGL |
 //!
 //! The camera, the tile cache and the painter, all that a library would take over, are 650 of the page's lines; search,
-//! card, keyboard, time-lapse, languages and the change between generations would remain. A page that is read on phones
-//! and from disk is better without two to fifteen times its own bytes. Frames are compared by `tests/viewer/frames.mjs`
-//! for this page alone; frames of the three libraries were not measured.
+//! card, keyboard, time-lapse, languages and the change between generations would remain. A page for phones and for use
+//! from disk should not grow to two to fifteen times its size. Frames are compared by `tests/viewer/frames.mjs` for
+//! this page alone; frames of the three libraries were not measured.
 //!
 //! # Invariants
 //! - Works on http(s) and straight from disk, under the content security policy in `index.html`.

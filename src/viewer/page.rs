@@ -8,10 +8,10 @@ use super::{LANGUAGES, SCRIPTS};
 use crate::markup::escaped;
 use serde_json::Value;
 
-/// What of the configuration is written into the page.
+/// The settings that are written into the page.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Page<'a> {
-    /// The mosaic's title; empty: the page's own word for a mosaic.
+    /// The mosaic's title; empty: the page's own title.
     pub title: &'a str,
     /// Where visitors find the page; empty: unknown.
     pub url: &'a str,

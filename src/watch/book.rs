@@ -1,15 +1,15 @@
-//! The owner's ignore files as they are believed: opting out fails closed.
+//! Which patterns of the owner's ignore files are in force: opting out fails closed.
 //!
-//! An ignore file may be unreadable, in another encoding, half written, empty or away for a moment while it is saved. If
-//! the daemon believed what it sees at each moment, what the file opts out would be published. So:
+//! An ignore file may be unreadable, in another encoding, half written, or empty or missing for a moment while it is
+//! saved. If the daemon took each of these states at face value, it would publish works that the file opts out. So:
 //! - a file that is understood replaces its last good patterns once it has stayed the same for a while; the wait is longer
 //!   when it takes patterns back ([`STABLE`]), and longest when it is empty or gone ([`AWAY`]);
-//! - until then, and as long as a file cannot be read or understood, the last good patterns hold; what a doubtful line
-//!   may mean is left out as well;
-//! - a file that was never understood holds its folder: works in it stay as they are, and nothing new is shown.
+//! - until then, and as long as a file cannot be read or understood, its last good patterns stay in force; whatever a
+//!   doubtful line may mean is left out as well;
+//! - a file that was never understood blocks its folder: the works in it stay as they are, and nothing new is shown.
 //!
 //! The last good patterns are kept in the state folder, so that this is true across restarts. They are written there in
-//! hexadecimal digits: they name what is to be found nowhere.
+//! hexadecimal digits, because they name works that must leave no trace.
 
 use super::{
     ignore::{IGNORE_FILE, Ignore, NOMEDIA_FILE},
@@ -27,11 +27,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use std::{fs, io};
 
-/// The files that speak for their folder.
+/// The files with rules for their folder.
 pub(super) const RULE_FILES: [&str; 2] = [IGNORE_FILE, NOMEDIA_FILE];
 /// Name of the file in the state folder.
 const FILE: &str = "rules";
-/// More than anybody writes by hand.
+/// Largest ignore file, bytes: more than anybody writes by hand.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 /// How long a file that takes patterns back must stay the same.
 const STABLE: Duration = Duration::from_secs(2);
@@ -42,7 +42,7 @@ const WRITING: Duration = Duration::from_secs(1);
 /// Lines named for one file at most.
 const NAMED: usize = 3;
 
-/// What is believed of the ignore files of all watched folders.
+/// What is in force of the ignore files of all watched folders.
 #[derive(Debug)]
 pub struct Book {
     base: Ignore,
@@ -73,7 +73,7 @@ pub struct Trouble {
 struct Entry {
     /// The last good patterns; `None` if the file was never understood.
     good: Option<Vec<String>>,
-    /// What was seen last and since when; no identity: it was away.
+    /// What was seen last and since when; no identity: the file was missing.
     seen: Option<(Option<FileIdentity>, Instant)>,
 }
 
@@ -357,7 +357,7 @@ fn changed_at(seen: &FileIdentity) -> SystemTime {
     UNIX_EPOCH + Duration::from_nanos(ns)
 }
 
-/// How long ago that was; a time in the future tells nothing.
+/// How long ago that was; a time in the future says nothing.
 fn age_of(then: SystemTime) -> Duration {
     SystemTime::now().duration_since(then).unwrap_or_default()
 }

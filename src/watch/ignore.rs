@@ -1,11 +1,11 @@
 //! Which files are left out: names that are never artworks, the patterns of the configuration, and the owner's files in
 //! the folders themselves.
 //!
-//! Patterns are those of gitignore(5). A file [`IGNORE_FILE`] counts for its folder and everything below; the deepest one
-//! that says something of a path wins, and the patterns of the configuration come last. A file [`NOMEDIA_FILE`] leaves its
+//! Patterns are those of gitignore(5). A file [`IGNORE_FILE`] counts for its folder and everything below; the deepest
+//! one that mentions a path wins, and the patterns of the configuration come last. A file [`NOMEDIA_FILE`] leaves its
 //! folder out with everything below, as on Android. Names are compared in Unicode's composed form.
 //!
-//! Reading these files, and what to do when one cannot be read, is `book`'s.
+//! `book` reads these files, and decides what holds when one cannot be read.
 
 use super::{
     level::{Level, Said, compilable},
@@ -88,7 +88,8 @@ impl Ignore {
             || self.is_named(path, is_dir)
     }
 
-    /// Whether a pattern names the file at `path` or a folder it is in; litter is named by nobody.
+    /// Whether a pattern names the file at `path` or a folder it is in; the names that are never artworks do not count
+    /// here.
     pub(super) fn names(&self, path: &Path) -> bool {
         let mut within = path.ancestors().take_while(|p| !p.as_os_str().is_empty());
         within.next().is_some_and(|file| self.is_named(file, false))
@@ -105,7 +106,7 @@ impl Ignore {
         matches!(self.says(path, is_dir), (Said::Out(_), _))
     }
 
-    /// What the patterns say of a path, and whose they are: a folder's, or `None` for the configuration's.
+    /// What the patterns say about a path, and where they are from: a folder's, or `None` for the configuration's.
     fn says<'a>(&self, path: &'a Path, is_dir: bool) -> (Said, Option<&'a Path>) {
         if !self.levels.is_empty() {
             for folder in path.ancestors().skip(1) {
@@ -170,7 +171,7 @@ impl Ignore {
     }
 }
 
-/// What a level says of a path in the composed form, which is the form of the patterns.
+/// What a level says about a path in the composed form, which is the form of the patterns.
 fn says(level: &Level, path: &Path, is_dir: bool) -> Said {
     let bytes = path.as_os_str().as_bytes();
     match bytes.is_ascii() {

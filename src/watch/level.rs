@@ -1,8 +1,8 @@
 //! The patterns of one folder: lines of an ignore file, checked one by one and compiled together. Pure.
 //!
-//! A line that may mean something else than what its author meant is a [`Doubt`]: a malformed pattern, another program's
-//! separator, an encoding that had to be guessed. What a doubtful line may mean is left out as well, because leaving out
-//! too much can be mended and publishing too much cannot.
+//! A line whose author may have meant something else is a [`Doubt`]: a malformed pattern, another program's separator,
+//! an encoding that had to be guessed. What a doubtful line may mean is left out as well, because leaving out too much
+//! can be corrected and publishing too much cannot.
 
 use crate::{describe::text, domain::FileIdentity};
 use ::ignore::{
@@ -39,7 +39,7 @@ pub(super) struct Level {
     pub(super) seen: [Option<FileIdentity>; 2],
 }
 
-/// What a level says of a path.
+/// What a level says about a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Said {
     Nothing,

@@ -1,9 +1,9 @@
-//! Names that are never artworks: hidden files, files that are still being copied, what systems and programs leave
-//! behind. One table, with the program that gives each name; `mosaicd validate --explain` quotes it.
+//! Names that are never artworks: hidden files, files that are still being copied, and files that systems and programs
+//! leave behind. One table, with the program that gives each name; `mosaicd validate --explain` quotes it.
 //!
 //! The names are from the programs' own documentation or source, named in each line. A name belongs here only if no
 //! artist would give it to a work. Names that a person may well choose (`image.png.1` of wget, `image-LAPTOP.png` of
-//! OneDrive) are not in the table: a pattern in [`IGNORE_FILE`](super::IGNORE_FILE) takes those out.
+//! OneDrive) are not in the table: a pattern in [`IGNORE_FILE`](super::IGNORE_FILE) leaves those out.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -93,7 +93,7 @@ const LITTER: &[(&str, &str)] = &[
     ("@recently-snapshot", "snapshots (QNAP)"),
     ("~snapshot", "snapshots (NetApp)"),
     ("@gmt-*", "a snapshot (Samba, shadow_copy2)"),
-    // What systems keep beside the files.
+    // What systems keep next to the files.
     ("@eadir", "thumbnails and indexes (Synology)"),
     ("@tmp", "temporary files (Synology)"),
     ("@sharebin", "a folder of the system (Synology)"),
@@ -116,7 +116,7 @@ const LITTER: &[(&str, &str)] = &[
     ("*.lrdata", "previews (Lightroom)"),
 ];
 
-/// Why a file or folder of this name is never an artwork; `None` if nothing speaks against it.
+/// Why a file or folder of this name is never an artwork; `None` if it may be one.
 pub(super) fn litter(name: &OsStr) -> Option<&'static str> {
     let name = name.as_bytes();
     if name.starts_with(b".") {

@@ -5,7 +5,7 @@
 //! [`read_finished`] reads it only if it still is what the scan saw. [`Roots`] does the same for several folders at once.
 //!
 //! Invariants:
-//! - No file is ever opened but in `read`, and nothing below the artwork folder is ever written.
+//! - Only `read` opens artworks, and nothing below the artwork folder is ever written.
 //! - Opting out fails closed: an ignore file that cannot be read or has just changed leaves the last good one in force.
 //! - Symbolic links are not followed, neither to folders nor to files.
 //! - A folder that cannot be read is reported; its files are unknown, not gone.

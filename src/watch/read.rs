@@ -9,11 +9,11 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-/// A file's bytes could not be had.
+/// A file's bytes could not be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
-    /// It is not there any more: no news to anybody.
+    /// It is gone: nothing to report.
     #[error("it is not there any more")]
     Vanished,
     /// It is not the file that was expected, or changed while it was read: settle it again.
@@ -27,7 +27,7 @@ pub enum ReadError {
         /// The limit.
         max_bytes: u64,
     },
-    /// It is no regular file, or a symbolic link is on the way.
+    /// It is not a regular file, or its path leads through a symbolic link.
     #[error("it is not a regular file, or behind a symbolic link")]
     NotAFile,
     /// Permission is missing; a change of it shows in the file's identity.
@@ -40,7 +40,7 @@ pub enum ReadError {
 
 /// Reads the file at `path`, relative to the artwork folder `root`, if it is `expected` before and after.
 ///
-/// Never blocks on a FIFO, never opens a device, never passes a symbolic link.
+/// Never blocks on a FIFO, never opens a device, never follows a symbolic link.
 pub fn read_finished(
     root: &Path,
     path: &Path,
@@ -80,7 +80,7 @@ pub fn read_finished(
 /// Reads a small file of the owner that lies directly in the artwork folder `root`; `None` if there is none.
 ///
 /// # Errors
-/// The system's; `InvalidInput` for what is no regular file, `FileTooLarge` for one of more than `max_bytes`.
+/// The system's; `InvalidInput` for anything but a regular file, `FileTooLarge` for one of more than `max_bytes`.
 pub(super) fn read_small(root: &Path, name: &str, max_bytes: u64) -> io::Result<Option<Vec<u8>>> {
     let found = read_small_at(&root::open_root(root)?, name, max_bytes)?;
     Ok(found.map(|(bytes, _)| bytes))

@@ -1,4 +1,5 @@
-//! The artwork folder itself: whether it is still the same one, what file system it is on, and opening below it.
+//! The artwork folder itself: whether it is still the same one, which file system it is on, and how files below it are
+//! opened.
 
 use crate::domain::{FileIdentity, RootId};
 use rustix::fd::{AsFd, OwnedFd};
@@ -70,7 +71,7 @@ pub(super) fn open_root(root: &Path) -> Result<OwnedFd, Errno> {
     rustix::fs::open(root, flags, Mode::empty())
 }
 
-/// Opens `path` below `root` without passing any symbolic link; `ELOOP`, `EXDEV` or `ENOTDIR` if there is one.
+/// Opens `path` below `root` without following any symbolic link; `ELOOP`, `EXDEV` or `ENOTDIR` if there is one.
 pub(super) fn open_beneath(root: impl AsFd, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
     let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
@@ -110,7 +111,7 @@ fn open_by_steps(root: impl AsFd, path: &Path, flags: OFlags) -> Result<OwnedFd,
     Ok(here)
 }
 
-/// What of a stat makes a file's identity.
+/// The fields of a stat that make up a file's identity.
 pub(super) fn identity(stat: &Stat) -> FileIdentity {
     let ns = |s: i64, ns: i64| s.saturating_mul(1_000_000_000).saturating_add(ns);
     FileIdentity {

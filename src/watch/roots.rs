@@ -1,7 +1,7 @@
 //! The watched folders as one: a single folder, or several whose works' paths begin with their folder's name.
 //!
-//! Everything that needs to know where a path really is comes through here: scanning, looking, reading, watching, and
-//! the owner's table in a folder ([`DESCRIPTIONS_FILE`]).
+//! Every access that needs a path's real place goes through here: scanning, looking, reading, watching, and the owner's
+//! table in a folder ([`DESCRIPTIONS_FILE`]).
 //!
 //! Invariants: with several folders, one that cannot be read makes its own works unknown, not gone; mosaicd's own folders
 //! are never looked into, whatever mount leads there.
@@ -32,7 +32,7 @@ use std::{
 pub const DESCRIPTIONS_FILE: &str = "artworks.csv";
 /// A million works, with room for their titles.
 const MAX_DESCRIPTIONS_BYTES: u64 = 256 << 20;
-/// A file of descriptions that is still being written is waited for this long.
+/// How long to wait for a file of descriptions that is still being written.
 const WRITING: Duration = Duration::from_secs(3);
 
 /// The watched folders. Cheap to clone.
@@ -60,7 +60,7 @@ impl Roots {
         }
     }
 
-    /// The same folders, without those that mosaicd writes to, wherever they are reached.
+    /// The same folders, but the ones that mosaicd writes to are left out, wherever they appear.
     pub fn without(mut self, own: impl IntoIterator<Item = PathBuf>) -> Self {
         self.own = own.into_iter().collect();
         self
@@ -79,7 +79,7 @@ impl Roots {
             .collect()
     }
 
-    /// Scans everything, and reads the owner's ignore files by the `book`; says what is in force.
+    /// Scans everything, and reads the owner's ignore files through the `book`; also returns the patterns in force.
     ///
     /// # Errors
     /// When no folder at all can be scanned.
@@ -100,7 +100,7 @@ impl Roots {
                 Err(_) => book.base().with_levels(BTreeMap::new()),
             };
             let scan = found.map(|(scan, _)| scan);
-            // Of folders that were not reached the last good patterns count; of those that are no more, none.
+            // A folder that was not reached keeps its last good patterns; one that is gone has none.
             let is_gone = |folder: &Path| {
                 let covers = |scan: &Scan| scan.covers(folder);
                 scan.as_ref().is_ok_and(covers)
@@ -176,8 +176,8 @@ impl Roots {
         self.folders().map(|folder| root_id(folder).ok()).collect()
     }
 
-    /// The mounts at and below the watched folders, and those that these lie in: another text means that something was
-    /// mounted or unmounted. Empty where the system does not tell.
+    /// The mounts at and below the watched folders, and those that these lie in: a different text means that something
+    /// was mounted or unmounted. Empty where the system does not report mounts.
     pub fn mounts(&self) -> String {
         let text = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
         let real: Vec<PathBuf> = self.folders().filter_map(nearest).collect();
@@ -230,8 +230,8 @@ impl Roots {
             .map(Watchers)
     }
 
-    /// The files that [`Roots::descriptions`] reads, as the file system has them; `None` where there is none, or it cannot
-    /// be looked at.
+    /// The files that [`Roots::descriptions`] reads, as the file system has them; `None` where there is none, or its
+    /// metadata cannot be read.
     pub fn tables(&self) -> Vec<Option<FileIdentity>> {
         let table = |folder: &Path| rustix::fs::lstat(folder.join(DESCRIPTIONS_FILE)).ok();
         self.folders()

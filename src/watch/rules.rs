@@ -45,7 +45,8 @@ impl Rules {
         self.any(path, |ignore, path| ignore.names(path))
     }
 
-    /// Whether the file at `path`, or a folder it is in, is left out: by a pattern, or because its name is no artwork's.
+    /// Whether the file at `path`, or a folder it is in, is left out: by a pattern, or because its name is never an
+    /// artwork's.
     pub fn leave_out(&self, path: &Path) -> bool {
         self.any(path, |ignore, path| ignore.leaves_out_any(path, false))
     }
@@ -70,13 +71,13 @@ impl Rules {
         folders.all(|(_, ignore)| ignore.patterns().next().is_none())
     }
 
-    /// A digest of the patterns: another one means that they changed.
+    /// A digest of the patterns: it differs when they have changed.
     pub fn digest(&self) -> String {
         let mut hasher = blake3::Hasher::new();
         for (name, ignore) in &self.0.folders {
             hasher.update(name.as_os_str().as_encoded_bytes());
             for (folder, pattern) in ignore.patterns() {
-                // A folder's own patterns are told apart from the watched folder's by where they count.
+                // A folder's own patterns differ from the watched folder's in where they count.
                 if !folder.as_os_str().is_empty() {
                     hasher
                         .update(b"\n/")

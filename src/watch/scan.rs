@@ -1,7 +1,7 @@
 //! The scan: what is in the artwork folder, by stat alone. It opens folders and the owner's ignore files, but no artwork.
 //!
-//! A scan of everything reads the ignore files through the [`Book`] and hands on what is in force. A look at a part
-//! works with what the last scan found in force; where an ignore file is another one since, it finds nothing new.
+//! A scan of everything reads the ignore files through the [`Book`] and returns the patterns in force. A look at a part
+//! uses the patterns of the last scan; where an ignore file has changed since then, it finds nothing new.
 
 use super::{
     Ignore,
@@ -19,7 +19,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// The folder could not be scanned at all; nothing is known about its files.
+/// The folder could not be scanned at all; nothing is known about the files in it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ScanError {
@@ -41,7 +41,7 @@ pub enum ScanError {
 
 /// Where the patterns of a scan come from.
 pub(super) enum Source<'a> {
-    /// The ignore files, as far as they are believed; folders are known there by their paths after `name`.
+    /// The ignore files, as far as they are in force; there a folder's path begins with `name`.
     Book { book: &'a mut Book, name: &'a Path },
     /// Those that the last scan found in force.
     Known,
@@ -49,13 +49,13 @@ pub(super) enum Source<'a> {
 
 /// Scans what is at `start`, relative to `root`: a folder with everything in it (the whole one if it is empty), one
 /// file, or nothing (any more). 60,000 files take well under a second. Nothing is found at a path with `..` in it or
-/// beyond a symbolic link, nor in a folder whose ignore files are others than those that `ignore` was made from.
+/// beyond a symbolic link, nor in a folder whose ignore files have changed since `ignore` was made.
 pub fn scan_subtree(root: &Path, start: &Path, ignore: &Ignore) -> Result<Scan, ScanError> {
     let (own, known) = (HashSet::new(), Source::Known);
     walk(root, start, ignore.clone(), known, &own).map(|(scan, _)| scan)
 }
 
-/// Scans with patterns from a source; folders that are mosaicd's `own` are left alone. The patterns in force come too.
+/// Scans with patterns from a source; mosaicd's `own` folders are skipped. Also returns the patterns in force.
 pub(super) fn walk(
     root: &Path,
     start: &Path,

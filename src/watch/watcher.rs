@@ -1,9 +1,10 @@
-//! Events of the file system, as hints where to look. notify's handler only takes notes; what it noted is coalesced by
-//! path and bounded, and turned into [`WatchEvent`]s when the daemon asks.
+//! Events of the file system, as hints where to look. notify's handler only records them. The records are bounded and
+//! merged by path, and become [`WatchEvent`]s when the daemon asks.
 //!
-//! inotify watches folders one by one, so a new folder is blind until its watch is in place: of files made right after
-//! `mkdir -p`, 98 % were never reported. A thread here therefore asks notify to watch each new folder and waits until
-//! it does; only then the folder is handed out as [`WatchEvent::Subtree`], so that a scan of it misses nothing.
+//! inotify watches folders one by one, and reports nothing about a new folder until its watch is in place: of files
+//! made right after `mkdir -p`, 98 % were never reported. A thread here therefore asks notify to watch each new folder
+//! and waits until it does; only then the folder is reported as [`WatchEvent::Subtree`], so that a scan of it misses
+//! nothing.
 //!
 //! A folder that a scan finds and nothing watches (mounted since, moved in where events were lost) is watched from then
 //! on: see [`Watcher::cover`]. What no event tells (a replaced or unmounted root, other machines' writes, writes through a
@@ -49,15 +50,15 @@ pub enum WatchEvent {
     Subtree(PathBuf),
     /// Events were lost: scan everything.
     Lost,
-    /// A file of the owner changed that speaks of other files, an ignore file or [`DESCRIPTIONS_FILE`]: scan everything.
+    /// One of the owner's files about other files changed (an ignore file or [`DESCRIPTIONS_FILE`]): scan everything.
     Instructed {
         /// Which.
         path: PathBuf,
         /// Whether somebody is writing to it: it was not closed since.
         writing: bool,
     },
-    /// The watcher sees not everything, or nothing any more: scan every few seconds, say so, and start another one
-    /// when the cause may be gone.
+    /// The watcher misses events, or has stopped: scan every few seconds, report it, and start another one when the
+    /// cause may be gone.
     Failed(WatchError),
 }
 
@@ -71,7 +72,7 @@ pub enum WatchError {
     /// The system's limit on watchers is reached.
     #[error("too many programs of this user watch folders: raise fs.inotify.max_user_instances")]
     TooManyWatchers,
-    /// The system took the folder and watches nothing.
+    /// The system accepted the folder but watches nothing.
     #[error("the system does not watch {}", .0.display())]
     Unwatched(PathBuf),
     /// The artwork folder itself was removed or renamed.
@@ -90,9 +91,9 @@ pub struct Watcher {
     notes: Arc<Mutex<Notes>>,
     /// `None` only while being dropped.
     inner: Option<Arc<Mutex<RecommendedWatcher>>>,
-    /// Hands folders to the thread that watches them.
+    /// Passes folders to the thread that watches them.
     new_folder: Sender<PathBuf>,
-    /// Folders that were handed out by [`Watcher::cover`] before: each is tried once.
+    /// Folders that [`Watcher::cover`] has passed on before: each is tried once.
     tried: Mutex<HashSet<(PathBuf, RootId)>>,
 }
 
@@ -225,7 +226,7 @@ impl Drop for Watcher {
     }
 }
 
-/// notify's handler: takes a note and returns.
+/// notify's handler: records the event and returns.
 fn take_note(
     root: &Path,
     event: notify::Result<Event>,
@@ -285,7 +286,7 @@ fn take_note(
     }
 }
 
-/// Watches what appeared and hands it out: folders once they are watched, files at once.
+/// Watches what appeared and reports it: folders once they are watched, files at once.
 fn watch_folders(
     root: &Path,
     appeared: &Receiver<PathBuf>,
@@ -360,7 +361,7 @@ impl Notes {
     }
 }
 
-/// Changes the notes, and wakes the daemon if there were none.
+/// Changes the records, and wakes the daemon if there were none.
 fn note(notes: &Mutex<Notes>, wake: &dyn Fn(), change: impl FnOnce(&mut Notes)) {
     let mut notes = lock(notes);
     let first = notes.is_empty();

@@ -1,4 +1,4 @@
-//! What this process watches, as the kernel tells it: the inotify lines of `/proc/self/fdinfo` (proc(5)).
+//! What this process watches, according to the kernel: the inotify lines of `/proc/self/fdinfo` (proc(5)).
 
 use super::RootId;
 use std::collections::HashSet;
@@ -25,14 +25,14 @@ impl Watches {
     }
 }
 
-/// The watches of this process; `None` where the kernel does not tell.
+/// The watches of this process; `None` where the kernel does not report them.
 pub(super) fn watches() -> Option<Watches> {
     let mut found = Watches {
         folders: HashSet::new(),
         count: 0,
     };
     for file in fs::read_dir("/proc/self/fdinfo").ok()?.flatten() {
-        // A file that was closed meanwhile is no watch.
+        // A file that was closed meanwhile does not count.
         let text = fs::read_to_string(file.path()).unwrap_or_default();
         for line in text.lines().filter(|line| line.starts_with("inotify ")) {
             let field = |name: &str| {

@@ -1,7 +1,8 @@
 //! Converting pixels from code points of primaries and transfer function to sRGB.
 //!
-//! PNG's cICP chunk, AVIF and JPEG XL state colours so. What is brighter than a screen's white is cut off: in PQ above 203
-//! cd/m², in HLG above three quarters of the signal, the white of ITU-R BT.2408. Sources: ITU-T H.273; ITU-R BT.2100.
+//! PNG's cICP chunk, AVIF and JPEG XL describe colours in this way. Values brighter than a screen's white are cut off:
+//! in PQ above 203 cd/m², in HLG above three quarters of the signal, the white of ITU-R BT.2408. Sources: ITU-T H.273;
+//! ITU-R BT.2100.
 
 /// Converts `rgba` in place. Unknown code points are taken for those of sRGB, as browsers do.
 pub(super) fn convert_to_srgb(rgba: &mut [u8], primaries: u8, transfer: u8) {

@@ -1,7 +1,7 @@
 //! Converting pixels from an embedded ICC profile to sRGB.
 //!
-//! A profile that cannot be read, or that describes other channels than the picture has, leaves the pixels as they are: wrong
-//! colours by a shade are better than no picture. Inks without a usable profile are multiplied. Source: ICC.1:2022.
+//! A profile that cannot be read, or that describes other channels than the picture has, leaves the pixels as they are:
+//! slightly wrong colours are better than no picture. Inks without a usable profile are multiplied. Source: ICC.1:2022.
 
 use moxcms::{ColorProfile, DataColorSpace, Layout, Transform8BitExecutor, TransformOptions};
 use std::sync::Arc;
@@ -98,8 +98,8 @@ fn options() -> TransformOptions {
     TransformOptions::default()
 }
 
-/// Whether the profile is sRGB under whatever name: no probe colour moves by more than a level, so that the many
-/// spellings of sRGB leave every pixel untouched.
+/// Whether the profile is sRGB under any name: no test colour changes by more than one level. Then the pixels stay
+/// untouched.
 fn changes_nothing(transform: &Transform8BitExecutor) -> bool {
     const STEPS: [u8; 6] = [0, 51, 102, 153, 204, 255];
     let mut probes = Vec::with_capacity(4 * STEPS.len().pow(3));

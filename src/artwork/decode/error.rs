@@ -1,11 +1,11 @@
-//! Why bytes are no picture, in words for the owner.
+//! Why a file is not a usable picture, in words for the owner.
 
 use std::borrow::Cow;
 
-/// What a refusal ends with where another file would help.
+/// The end of a refusal where another file would help.
 const ADVICE: &str = "save it as PNG or JPEG";
 
-/// Why bytes are no picture. The texts are short because the status shows them next to the file's name.
+/// Why a file is not a usable picture. The texts are short because the status shows them next to the file's name.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
@@ -103,7 +103,7 @@ pub enum DecodeError {
 }
 
 impl DecodeError {
-    /// Whether the file may simply not be complete yet, so that the caller does well to look again soon.
+    /// Whether the file may simply not be complete yet, so that the caller should look again soon.
     pub fn is_truncated(&self) -> bool {
         matches!(self, Self::Empty | Self::Truncated { .. })
     }

@@ -4,11 +4,12 @@
 //! anything is allocated for it. A decoder's panic becomes [`DecodeError::Panicked`].
 //!
 //! Invariants: [`decode`] depends on its arguments alone and never panics; it allocates at most about
-//! [`DecodeLimits::max_alloc_bytes`] besides its input; a file that was cut short is never taken for a whole picture, except
-//! where the missing bytes carry no pixels. Animated files give their first frame. Pixels come out upright and in sRGB.
+//! [`DecodeLimits::max_alloc_bytes`] besides its input; a file that was cut short never counts as a whole picture,
+//! except where the missing bytes hold no pixels. Animated files give their first frame. Pixels come out upright and in
+//! sRGB.
 //!
-//! Which way is up is EXIF's to say (in a TIFF its own tag, in AVIF and JPEG XL their own headers). An orientation that only
-//! XMP states is ignored, as browsers ignore it.
+//! The orientation comes from EXIF (in a TIFF from its own tag, in AVIF and JPEG XL from their own headers). An
+//! orientation that only XMP states is ignored, as in browsers.
 //!
 //! Left to others: reading the file and capping its size (`watch`), retrying later ([`DecodeError::is_truncated`]).
 
@@ -172,14 +173,15 @@ impl FromIterator<Format> for Formats {
 pub struct DecodeLimits {
     /// Most pixels, width × height.
     pub max_pixels: u64,
-    /// Most bytes decoding may hold at once: the decoder's own buffers (a progressive JPEG's coefficients) and the RGBA.
+    /// Most bytes that decoding may hold at once: the decoder's own buffers (a progressive JPEG's coefficients) and the
+    /// RGBA.
     pub max_alloc_bytes: u64,
     /// The formats that are decoded.
     pub formats: Formats,
 }
 
 impl DecodeLimits {
-    /// The limits for pictures of up to so many pixels.
+    /// The limits for pictures of up to `max_pixels`.
     ///
     /// 13 bytes a pixel are enough for nearly every kind: 4 of RGBA, and 8 of a CMYK JPEG's coefficients or of 16-bit RGBA.
     /// JPEG XL needs more (`jxl`). Small limits get 64 MiB, for what does not grow with the picture.
@@ -299,7 +301,7 @@ pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Picture, DecodeErro
     })
 }
 
-/// About how many bytes [`decode`] will hold at once, by the header; 0 for what it will refuse at once.
+/// About how many bytes [`decode`] will hold at once, by the header; 0 for a file that it will refuse by its header.
 pub fn footprint(bytes: &[u8]) -> u64 {
     /// RGBA, and what most decoders hold besides it.
     const BYTES_PER_PX: u64 = 4 + 8;
@@ -322,7 +324,7 @@ pub fn footprint(bytes: &[u8]) -> u64 {
     })
 }
 
-/// Holds a header's size, and what the decoder will allocate for it, against the limits.
+/// Checks a header's size, and what the decoder will allocate for it, against the limits.
 fn check_size(
     width: u32,
     height: u32,

@@ -1,6 +1,6 @@
-//! GIF, WebP and BMP, by the decoders of the `image` family, with what those leave out.
+//! GIF, WebP and BMP, by the decoders of the `image` family, with additions for what those leave out.
 //!
-//! GIF: a first frame that is larger than the screen makes the screen as large, as browsers have it. WebP: the orientation
+//! GIF: a first frame that is larger than the screen makes the screen as large, as in browsers. WebP: the orientation
 //! is read with or without the six bytes that some programs put before it.
 
 use super::{DecodeError, DecodeLimits, Raster, check_size, spread};
@@ -149,7 +149,7 @@ fn wrong(format: &'static str) -> DecodeError {
     }
 }
 
-/// Tells a file that ends too early from one that is wrong, and both from one of a kind that is not decoded.
+/// Distinguishes a file that ends too early, one that is damaged, and one of a kind that is not decoded.
 fn refused(format: &'static str, source: &ImageError) -> DecodeError {
     match source {
         ImageError::Limits(_) => return DecodeError::LimitReached { format },

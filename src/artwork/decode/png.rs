@@ -1,7 +1,8 @@
 //! PNG, row by row, so that no row leaves the processor's cache before it is RGBA.
 //!
-//! A file whose pixels are all there is whole, whether or not its end chunk is. Of sixteen bits the high byte is kept, as
-//! libpng's `strip_16` and Pillow do, so that an encoder sees the pixels of its reference. Source: W3C, PNG, third edition.
+//! A file with all of its pixels is complete, with or without its end chunk. Of sixteen bits the high byte is kept, as
+//! libpng's `strip_16` and Pillow do, so that an encoder sees the pixels of its reference. Source: W3C, PNG, third
+//! edition.
 
 use super::{DecodeError, DecodeLimits, Raster, check_size, spread};
 use image::metadata::Orientation;
@@ -10,7 +11,7 @@ use std::io::Cursor;
 
 const FORMAT: &str = "PNG";
 
-/// The size in IHDR, which must come first; the decoder would call a huge one a lack of memory.
+/// The size in IHDR, which must come first; for a huge one the decoder would report a lack of memory.
 pub(super) fn size(bytes: &[u8]) -> Option<(u32, u32)> {
     let field = |at: usize| {
         let b = bytes.get(at..at + 4)?;

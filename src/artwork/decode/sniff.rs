@@ -1,4 +1,4 @@
-//! Telling a file's format from its first bytes, and naming those that mosaicd does not decode.
+//! Recognising a file's format by its first bytes, and naming those that mosaicd does not decode.
 //!
 //! Source: the formats' signatures; ISO 14496-12 for the `ftyp` brands of AVIF, HEIC and video.
 

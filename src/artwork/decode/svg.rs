@@ -1,9 +1,9 @@
 //! SVG, drawn by `resvg` at a fixed size.
 //!
-//! What an owner can rely on: nothing outside the file is opened (neither files nor addresses), scripts do not exist here,
-//! pictures within the file pass the same limits as files, and a drawing has limits of its own on its size, its elements and
-//! its depth. Text is not drawn, because it would look different with the fonts of every machine; a drawing with text is
-//! refused with advice. Source: SVG 1.1; resvg's documentation.
+//! An owner can rely on this: nothing outside the file is opened (neither files nor addresses), scripts never run,
+//! pictures within the file have the same limits as files, and a drawing has limits of its own on its size, its
+//! elements and its depth. Text is not drawn, because it would look different with the fonts of every machine; a
+//! drawing with text is refused with advice. Source: SVG 1.1; resvg's documentation.
 
 use super::{DecodeError, DecodeLimits, Raster, check_size};
 use resvg::{

@@ -1,7 +1,7 @@
 //! What `mosaicd model fetch` knows: where each file lies, its length and its sha256.
 //!
-//! Revisions are commits, not branches, so an address always means the same bytes; the sum is what is trusted, so any
-//! mirror will do. Sums and lengths of the models: those that several independent projects pin for
+//! Revisions are commits, not branches, so an address always means the same bytes; only the sum is trusted, so any
+//! mirror can be used. Sums and lengths of the models: those that several independent projects pin for
 //! `Xenova/clip-vit-base-patch32` at this commit. Those of onnxruntime: PyPI's index.
 
 /// Something that can be fetched.

@@ -1,9 +1,9 @@
 //! Fetching one pinned file over HTTP.
 //!
-//! Bytes gather in `<name>.part` next to the target, which takes its name only after its sha256 is right: whoever finds
-//! the target may use it. A cut, a stall or a kill leaves the part, and the next attempt asks for the rest (`Range`);
-//! servers that cannot do that begin again. The file's length and sum are known beforehand, so that a login page, a
-//! mirror's other version or an endless body is noticed at once.
+//! Bytes gather in `<name>.part` next to the target, which takes its name only after its sha256 is right: a target that
+//! exists may be used. An interrupted download leaves the part, and the next attempt asks for the rest (`Range`); a
+//! server that does not support this sends everything again. The file's length and sum are known beforehand, so that a
+//! login page, a mirror's other version or an endless body is noticed at once.
 //!
 //! This is the only code of mosaicd that opens a connection; it is part of the command line's binary, not of the
 //! library, so the daemon cannot call it.
@@ -24,11 +24,11 @@ use ureq::{
     tls::{RootCerts, TlsConfig},
 };
 
-/// Failures in a row, none of them with a byte more than before, after which it is given up.
+/// After this many failures in a row without a new byte, the download is given up.
 const TRIES: u32 = 5;
 /// The longest time a server may ask to wait before it is given up.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
-/// A connection without a byte for this long is taken for dead.
+/// A connection without a byte for this long counts as dead.
 const IDLE: Duration = Duration::from_secs(30);
 
 /// A file could not be fetched.
@@ -106,7 +106,7 @@ pub(crate) enum FetchError {
     },
 }
 
-/// What happens meanwhile, for those who show it.
+/// Progress, for callers that show it.
 #[derive(Debug)]
 pub(crate) enum News<'a> {
     /// So many bytes of the file are there.
@@ -133,7 +133,7 @@ impl Net {
         Self::with(IDLE, std::thread::sleep)
     }
 
-    /// The same with another patience.
+    /// The same with other timeouts.
     pub(super) fn with(idle: Duration, sleep: fn(Duration)) -> Self {
         let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier);
         let agent = Agent::config_builder()

@@ -8,7 +8,7 @@ use std::{
 };
 use zip::{ZipArchive, result::ZipError};
 
-/// The largest library that is believed, bytes: thirty times the one of 2026.
+/// The largest library that is accepted, bytes: thirty times the one of 2026.
 const LARGEST: u64 = 1 << 30;
 
 /// The library could not be taken out.
@@ -34,7 +34,7 @@ pub(crate) enum WheelError {
     },
 }
 
-/// Writes `member` of the archive to `target`, which takes its name when it is whole.
+/// Writes `member` of the archive to `target`, which gets its name when it is complete.
 pub(crate) fn take_out(wheel: &Path, member: &str, target: &Path) -> Result<(), WheelError> {
     let failed = |path: &Path| {
         let path = path.to_path_buf();

@@ -17,7 +17,7 @@
 //! | rings | angular harmonics of edges and orientations in 4 rings | 92 | .17 |
 //!
 //! Shares are those of the mean squared distance between two pictures. Most blocks are square roots of shares of a
-//! whole, so that distances between them are Hellinger's. Four fifths of the weight lie on blocks that turning, moving,
+//! whole, so that distances between them are Hellinger's. Four fifths of the weight are on blocks that turning, moving,
 //! scaling, dimming and tinting change little; colour has an eighth, because a mosaic should be ordered by colour too,
 //! though that costs agreement where form alone counts: see "Built-in descriptor" in `tests/bench/README.md`.
 //!

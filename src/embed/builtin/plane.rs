@@ -136,7 +136,8 @@ fn spans(len: usize, offset: usize) -> Vec<Span> {
     (0..SIDE).map(span).collect()
 }
 
-/// Appends a line of sRGB pixels in 0..=255 to the planes. Cone by cone, so that roots are taken several at a time.
+/// Appends a line of sRGB pixels in 0..=255 to the planes. One colour cone after the other, so that roots are taken
+/// several at a time.
 fn oklab(line: &[[f32; 3]], planes: &mut [Vec<f32>; 3]) {
     static LINEAR: LazyLock<Vec<f32>> = LazyLock::new(|| (0..256).map(linear).collect());
     let level = |v: f32| LINEAR[((v + 0.5) as usize).min(255)];

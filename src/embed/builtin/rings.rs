@@ -1,4 +1,4 @@
-//! How edges lie around the picture's middle.
+//! How edges are arranged around the picture's centre.
 //!
 //! Edges are weighed against those of their surroundings, as in HOG (Dalal & Triggs 2005), so that faint parts count
 //! too. In each of four rings the edges, and their orientations against the direction to the middle, are functions of

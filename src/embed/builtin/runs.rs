@@ -1,7 +1,7 @@
-//! How edges go on: the orientation of an edge against what lies on both sides of it.
+//! How edges continue: the orientation of an edge against the edges on both sides of it.
 //!
-//! From a pixel, two opposite steps lead along its edge or across it, by one of three reaches. Each side shows an edge
-//! that is parallel, oblique or crossing, or none; counted are the pairs of sides. A line, a bend, a corner, parallel
+//! From a pixel, two opposite steps of one of three lengths lead along its edge or across it. Each side shows a
+//! parallel, an oblique or a crossing edge, or none; the pairs of sides are counted. A line, a bend, a corner, parallel
 //! stripes and rings of some width, a lone edge and a grain each have their own mixture. Steps follow the edge itself,
 //! so that a turn, a mirror image, another place, light or tint of the picture change nothing. In the manner of the
 //! co-occurrences of oriented gradients (Watanabe, Ito & Yokoi 2009; Kobayashi & Otsu 2008). Pure.
@@ -94,7 +94,7 @@ fn stepped(side: usize, x: usize, y: usize, dx: f32, dy: f32) -> Option<usize> {
     both.then(|| (y - ABOVE) * side + x - ABOVE)
 }
 
-/// How much a pixel counts as each kind, beside one of strength 1 / `inverse` and direction `doubled`.
+/// How much a pixel counts as each kind, next to one of strength 1 / `inverse` and direction `doubled`.
 #[inline]
 fn shown(scale: &Scale, inverse: f32, doubled: (f32, f32), at: Option<usize>) -> [f32; KINDS] {
     let Some(at) = at else {

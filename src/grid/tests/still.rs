@@ -1,4 +1,4 @@
-//! Tests of what keeps items still: polishes, homes, and arrangements that start from them.
+//! Tests of what keeps items in place: polishes, homes, and arrangements that start from them.
 use super::*;
 
 #[test]

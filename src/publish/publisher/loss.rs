@@ -1,4 +1,5 @@
-//! An output folder that somebody removed, replaced or emptied while it was published to: it is made and read again.
+//! What to do when somebody removed, replaced or emptied the output folder while the publisher was using it: it is made
+//! and read again.
 
 use super::{
     super::{
@@ -23,13 +24,13 @@ impl Publisher {
         manifest.map_or(0, |manifest| manifest.generation)
     }
 
-    /// Whether the folder was removed, replaced or emptied since this was asked last: what lay in it beside the
-    /// generations is gone, too.
+    /// Whether the folder was removed, replaced or emptied since this was asked last: its other files are gone then,
+    /// too.
     pub fn take_lost(&mut self) -> bool {
         std::mem::take(&mut self.lost)
     }
 
-    /// Says that somebody removed, replaced or emptied the folder, so that it is read again.
+    /// Notes that somebody removed, replaced or emptied the folder, so that it is read again.
     fn notice_loss(&mut self) -> Result<(), PublishError> {
         let manifest = self.manifest().is_some();
         let emptied = manifest && !self.folder.path(names::MANIFEST).exists();

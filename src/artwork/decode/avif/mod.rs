@@ -1,7 +1,7 @@
 //! AVIF, by `avif-parse` and `re_rav1d` (rav1d with a safe interface; without its assembly, so that nothing but Rust is
 //! needed to build).
 //!
-//! One thread, no look-ahead; the size is known and checked before the decoder starts, which is told the limit too. Of an
+//! One thread, no look-ahead; the size is checked before the decoder starts, and the decoder gets the limit too. Of an
 //! animation the still picture is shown. Sources: AVIF 1.1; AV1 bitstream specification, 6.4.2; ITU-T H.273.
 
 mod properties;

@@ -1,4 +1,4 @@
-//! What an AVIF's boxes say about its main picture besides its pixels: colours, profile, which way is up.
+//! What an AVIF's boxes say about its main picture besides its pixels: colours, profile, orientation.
 //!
 //! `avif-parse` finds the pixels and leaves these out. Boxes that make no sense are passed over. Source: ISO 23008-12
 //! (HEIF), 6.5; ISO 14496-12.

@@ -1,7 +1,7 @@
-//! A decoder for the JPEGs that the fast one cannot be trusted with, and the judge of those that it refuses.
+//! A decoder for the JPEGs that the fast one does not support, and for those that it refuses.
 //!
-//! Any sampling, scans of any components, up to four channels, 12 bits, lossless coding, a height behind the scan, tables
-//! that a TIFF keeps apart. It gives the samples as they are coded; what colours they are is `colour`'s.
+//! Any sampling, scans of any components, up to four channels, 12 bits, lossless coding, a height behind the scan,
+//! tables that a TIFF keeps apart. It returns the samples as they are coded; `colour` converts them.
 //!
 //! Invariant: a picture is given only if every block of it was read from bits that the file has. A wrong code or a scan
 //! that ends before the picture is an error, never a grey area. Source: ITU-T T.81, annexes A, F, G and H.

@@ -1,7 +1,8 @@
-//! Plain JPEGs, straight into the RGBA that a picture holds.
+//! Plain JPEGs, decoded directly to the RGBA of a picture.
 //!
-//! Wrong bits within a scan often end it early or late. Early, the decoder says so. Late, it passes over what is left without
-//! a word, byte by byte; so its reader counts how many single bytes are read one after the other.
+//! Wrong bits within a scan often make it end early or late. If it ends early, the decoder reports it. If it ends late,
+//! the decoder silently skips the rest byte by byte; therefore its reader counts how many single bytes are read one
+//! after the other.
 
 use super::{careful, colour::is_transformed, markers::Markers};
 use crate::artwork::decode::{Raster, spread};

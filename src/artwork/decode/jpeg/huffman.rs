@@ -18,7 +18,7 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// The table that `counts` codes of each length and their values make; `None` if they are no code.
+    /// The table that `counts` codes of each length and their values make; `None` if they do not form a code.
     pub(super) fn new(counts: &[u8; 16], values: &[u8]) -> Option<Self> {
         let mut table = Self {
             short: vec![(0, 0); 1 << SHORT],

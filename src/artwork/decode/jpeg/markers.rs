@@ -50,7 +50,7 @@ pub(super) struct Markers<'a> {
 }
 
 impl<'a> Markers<'a> {
-    /// Walks the markers from the first to the end of the picture. A missing end is no error here.
+    /// Walks the markers from the first to the end of the picture. A missing end is not an error here.
     pub(super) fn read(bytes: &'a [u8]) -> Result<Self, DecodeError> {
         let mut found = Self {
             width: 0,

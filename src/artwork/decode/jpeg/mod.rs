@@ -1,8 +1,8 @@
 //! JPEG.
 //!
-//! Two decoders: `fast` for plain files, which nearly all are, and `careful` for the others. The fast one is told to refuse
-//! whatever looks wrong, and what it refuses the careful one judges: a picture that lacks a part is never shown with a grey
-//! area in its place. `markers` reads what surrounds the pixels, `colour` makes them RGB or inks.
+//! Two decoders: `fast` for plain files, which nearly all are, and `careful` for the others. The fast one refuses
+//! whatever looks wrong, and the careful one then decides: a picture is never shown with a grey area in place of a
+//! missing part. `markers` reads the segments around the pixels, `colour` converts them to RGB or inks.
 
 mod careful;
 mod colour;

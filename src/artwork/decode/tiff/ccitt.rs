@@ -3,7 +3,7 @@
 //! The tables of codes are those of the `fax` crate; the rows are put together here, because its decoder knows neither
 //! rows without end-of-line codes nor Group 3 in two dimensions. Source: ITU-T T.4 and T.6; TIFF 6.0, sections 10 and 11.
 //!
-//! A row that ends in a wrong code is white from there on, as libtiff has it, and the next row begins at the next
+//! A row that ends in a wrong code is white from there on, as in libtiff, and the next row begins at the next
 //! end-of-line code where there is one.
 
 use fax::{

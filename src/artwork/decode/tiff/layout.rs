@@ -1,6 +1,6 @@
 //! What a TIFF's directory says about its pixels, checked once into values that cannot be wrong.
 //!
-//! A file that says something that is not decoded is refused here, in the owner's words. Source: TIFF 6.0; the
+//! A file that asks for something that is not decoded is refused here, in words for the owner. Source: TIFF 6.0; the
 //! compressions of Adobe's and libtiff's later notes.
 
 use super::{
@@ -185,7 +185,7 @@ impl Layout {
         Ok(self)
     }
 
-    /// Strips or tiles beside and below each other, of one plane.
+    /// Strips or tiles of one plane, across and down.
     pub(super) fn grid(&self) -> (usize, usize) {
         let across = (self.width as usize).div_ceil(self.chunk.0);
         (across, (self.height as usize).div_ceil(self.chunk.1))

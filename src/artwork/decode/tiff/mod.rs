@@ -1,9 +1,9 @@
 //! TIFF, as other programs write it.
 //!
-//! The door of the room: [`decode`] gives upright-to-be RGBA or inks. `directory` reads the tags, `layout` checks them,
-//! `chunks` and `ccitt` decompress strips and tiles, `rows` makes samples eight bits, `colour` makes them RGBA. The `tiff`
-//! crate is not used: it drops further samples before it undoes the predictor, reads integers as floats, and refuses much
-//! of what is common (palettes, signed integers, Group 3, tiles of separate planes).
+//! The door of the room: [`decode`] gives RGBA or inks, not yet upright. `directory` reads the tags, `layout` checks
+//! them, `chunks` and `ccitt` decompress strips and tiles, `rows` makes samples eight bits, `colour` makes them RGBA.
+//! The `tiff` crate is not used: it drops further samples before it undoes the predictor, reads integers as floats, and
+//! refuses many common kinds (palettes, signed integers, Group 3, tiles of separate planes).
 //!
 //! Invariants: only the first picture of a file is read; memory is one RGBA picture and, at most, one strip.
 

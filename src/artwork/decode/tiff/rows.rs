@@ -1,8 +1,8 @@
 //! Rows of samples, as they are stored, to eight bits a sample.
 //!
-//! The order is the file's: the bytes of a sample are put right first, then the predictor is undone over all samples of
-//! the row, those that are not shown included, and only then are samples made eight bits. Source: TIFF 6.0, section 14;
-//! Adobe's technical note 3 for floats.
+//! The order of steps matters: the bytes of a sample are swapped first, then the predictor is undone over all samples
+//! of the row, those that are not shown included, and only then are samples made eight bits. Source: TIFF 6.0, section
+//! 14; Adobe's technical note 3 for floats.
 
 use super::layout::{Predictor, Sample};
 use half::f16;
