@@ -246,7 +246,7 @@ pub fn run(
             (Ok(opened), _) => opened,
             (Err(error), Some(old)) => {
                 let error = chain(&error);
-                tracing::error!(%error, "the new configuration cannot be used; the old one comes back");
+                tracing::error!(%error, "the new configuration cannot be used; the old one is used again");
                 reporter.reload_failed();
                 (config, encoders) = old;
                 continue;

@@ -208,7 +208,7 @@ pub(crate) fn remember(located: &Located) {
         .map_or(Ok(()), fs::create_dir_all)
         .and_then(|()| fs::write(&path, text));
     if let Err(error) = written {
-        tracing::debug!(path = %path.display(), %error, "the folders are not noted");
+        tracing::debug!(path = %path.display(), %error, "the folders could not be remembered for other commands");
     }
 }
 

@@ -67,7 +67,7 @@ pub(super) fn start<T: Send + 'static>(
     match spawn(name, work) {
         Ok(handle) => Some(handle),
         Err(error) => {
-            tracing::warn!(%error, "no thread for the {name}");
+            tracing::warn!(%error, "no thread can be started for the {name}");
             None
         }
     }
@@ -78,7 +78,7 @@ pub(super) fn on_one_core<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T>
     match rayon::ThreadPoolBuilder::new().num_threads(1).build() {
         Ok(pool) => Some(pool.install(work)),
         Err(error) => {
-            tracing::warn!(%error, "no thread for background work");
+            tracing::warn!(%error, "no thread can be started for background work");
             None
         }
     }

@@ -88,7 +88,7 @@ impl Hook {
         let thread = thread::Builder::new().name("on-publish".into()).spawn(work);
         let thread = thread
             .inspect_err(
-                |error| tracing::warn!(%error, "publish.command is not started: no thread"),
+                |error| tracing::warn!(%error, "publish.command is not started: no thread can be started"),
             )
             .ok()?;
         Some(Self {

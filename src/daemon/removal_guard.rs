@@ -110,7 +110,7 @@ impl RemovalGuard {
             (None, _) => return,
         };
         if let Err(error) = kept {
-            tracing::debug!(%error, path = FILE, "cannot be written; a restart starts the grace again");
+            tracing::debug!(%error, path = FILE, "cannot be written; a restart starts the grace period again");
         }
     }
 }

@@ -386,9 +386,7 @@ impl Loop<'_, '_> {
             tracing::info!("the mass opt-out was confirmed");
             self.workers.confirm_erasing(digest);
         } else {
-            tracing::warn!(
-                "a removal was confirmed that is not held any more; nothing is taken out"
-            );
+            tracing::warn!("the confirmed removal is not held any more; nothing is removed");
         }
     }
 

@@ -64,8 +64,8 @@ impl Encoders {
                 let error = opened.err().map(|error| error.to_string());
                 tracing::warn!(
                     model = old.embed.model,
-                    error = error.unwrap_or_else(|| "it is another model now".into()),
-                    "the mosaic's encoder is no more; the mosaic stays until all is embedded again"
+                    error = error.unwrap_or_else(|| "the model has changed".into()),
+                    "the mosaic's encoder is gone; the mosaic stays until everything is embedded again"
                 );
                 Ok(alone(configured))
             }
@@ -98,7 +98,7 @@ impl Encoders {
             id: self.serving.model().clone(),
         };
         if let Err(error) = write(&config.folders.state, &remembered) {
-            tracing::warn!(%error, path = FILE, "cannot be written; only a restart amid a change of model needs it");
+            tracing::warn!(%error, path = FILE, "cannot be written; only a restart during a change of model needs it");
         }
     }
 }

@@ -277,7 +277,7 @@ impl Watching {
                 if watcher.are_alive() {
                     return Check::Same;
                 }
-                tracing::warn!("the watcher does not answer; watching again, and scanning");
+                tracing::warn!("the watcher does not answer; starting another one, and scanning");
                 self.watch(events);
                 return Check::Scan;
             }

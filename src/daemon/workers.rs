@@ -213,7 +213,7 @@ fn run_pipeline(
             }
             Order::Background(Background::Word) => {
                 let unworded = pipeline.unworded().unwrap_or_else(|error| {
-                    tracing::warn!(%error, "words could not be taken away");
+                    tracing::warn!(%error, "words could not be removed");
                     None
                 });
                 let stop = stop.clone();

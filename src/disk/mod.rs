@@ -111,7 +111,7 @@ fn put_in_place(draft: &Path, path: &Path, written: io::Result<()>) -> io::Resul
         .inspect_err(|_| {
             // The disk may be full: what can be given back is. The draft may not exist; the first error matters.
             if let Err(error) = fs::remove_file(draft) {
-                tracing::debug!(%error, path = %draft.display(), "left a temporary file");
+                tracing::debug!(%error, path = %draft.display(), "could not remove a temporary file");
             }
         })
 }

@@ -20,7 +20,7 @@ pub(super) fn load(store: &dyn Store) -> Result<Option<(Collection, String)>, Pi
     let snapshot = match snapshot::decode(&sections) {
         Ok(snapshot) => snapshot,
         Err(error) => {
-            tracing::error!(%error, "the placed works cannot be restored; they are placed again from nothing");
+            tracing::error!(%error, "the placed works cannot be restored; all works are placed again");
             return Ok(None);
         }
     };
@@ -69,7 +69,7 @@ pub(super) fn start_from(
             collection.departed = departed;
         }
         None => tracing::error!(
-            "the state is lost, and the published manifest does not fit together: works get new numbers"
+            "the state is lost, and the published manifest is inconsistent: works get new numbers"
         ),
     }
     Ok(collection)

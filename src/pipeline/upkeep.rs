@@ -38,7 +38,7 @@ impl Pipeline {
         }
         match self.forget.collect(&*self.store, &used) {
             Ok(0) => {}
-            Ok(gone) => tracing::info!(gone, "forgot embeddings of works that are gone"),
+            Ok(gone) => tracing::info!(gone, "removed embeddings of works that are gone"),
             Err(error) => self
                 .complaints
                 .warn("unneeded embeddings could not be removed", &error),
@@ -55,11 +55,11 @@ impl Pipeline {
         }
         match self.store.compact(SPARE_BYTES) {
             Ok(false) => {}
-            Ok(true) => tracing::info!("the store gave room back"),
+            Ok(true) => tracing::info!("the store was shrunk"),
             Err(error) => {
                 self.cramped = true;
                 self.complaints
-                    .warn("the store could not give room back", &error);
+                    .warn("the store could not be shrunk", &error);
             }
         }
     }

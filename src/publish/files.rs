@@ -301,7 +301,7 @@ impl Folder {
         for path in temporaries.into_iter().chain(fresh) {
             let removed = self.step(Action::Remove, &path, || fs::remove_file(&path));
             if let Err(error) = removed {
-                tracing::debug!(%error, "left a file of a failed attempt");
+                tracing::debug!(%error, "could not remove a file of a failed attempt");
             }
         }
     }
@@ -319,7 +319,7 @@ impl Folder {
             Ok(()) => {
                 self.attempt().temporaries.remove(&staged.temporary);
             }
-            Err(error) => tracing::debug!(%error, "left a temporary file"),
+            Err(error) => tracing::debug!(%error, "could not remove a temporary file"),
         }
     }
 

@@ -63,7 +63,7 @@ impl HistoryFiles {
         let text = history_files.journal()?;
         match Past::read(&text) {
             None => {
-                tracing::warn!(path = %history_files.folder.path(JOURNAL).display(), "is not ours: no history is kept");
+                tracing::warn!(path = %history_files.folder.path(JOURNAL).display(), "was not written by mosaicd: no history is kept");
                 history_files.past = None;
             }
             Some((past, good)) => {

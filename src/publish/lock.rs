@@ -28,7 +28,7 @@ static SELF: LazyLock<String> = LazyLock::new(|| {
 #[derive(Debug)]
 pub(super) struct Lock {
     path: PathBuf,
-    /// `None` where the file system knows no locks.
+    /// `None` where the file system does not support locks.
     file: Option<File>,
 }
 
@@ -46,7 +46,7 @@ impl Lock {
             Ok(file) => file,
             // What is wrong with the folder is told when it is written to.
             Err(error) => {
-                tracing::debug!(path = %path.display(), %error, "no lock could be made");
+                tracing::debug!(path = %path.display(), %error, "the lock file could not be made");
                 return Ok(Self { path, file: None });
             }
         };
@@ -84,7 +84,7 @@ impl Lock {
                 })
             }
             Err(error) => {
-                tracing::debug!(path = %path.display(), %error, "the file system knows no locks");
+                tracing::debug!(path = %path.display(), %error, "the file system does not support locks");
                 Ok(Self { path, file: None })
             }
         }

@@ -138,7 +138,7 @@ pub(super) fn write(
             Err(Failure::Write(source)) => return Err(unwritable(folder, wanted, source)),
             Err(Failure::Damaged) => {
                 let path = folder.path(&old.name);
-                tracing::warn!(path = %path.display(), "damaged since it was written: encoding it again");
+                tracing::warn!(path = %path.display(), "the published file is damaged: encoding it again");
             }
         }
     }

@@ -154,7 +154,10 @@ impl Complaints {
     /// Says how many warnings were held back since the last of their kind, once it is long ago. Call it now and then.
     pub fn tell_held_back(&mut self) {
         for (kind, suppressed) in self.limited.overdue(self.now_ms()) {
-            tracing::warn!(suppressed, "more of the same were held back: {kind}");
+            tracing::warn!(
+                suppressed,
+                "more warnings of this kind were held back: {kind}"
+            );
         }
     }
 

@@ -140,7 +140,7 @@ impl SledStore {
             .take();
         // Closing flushes, and sled panics where that fails.
         if catch_unwind(AssertUnwindSafe(|| drop(engine))).is_err() {
-            tracing::debug!("the database panicked while closing");
+            tracing::debug!("the database panicked while it was closed");
         }
     }
 }
@@ -237,7 +237,7 @@ struct Lock(File);
 impl Drop for Lock {
     fn drop(&mut self) {
         if let Err(error) = rustix::fs::flock(&self.0, FlockOperation::Unlock) {
-            tracing::debug!(error = %io::Error::from(error), "the store was not unlocked");
+            tracing::debug!(error = %io::Error::from(error), "the store could not be unlocked");
         }
     }
 }
