@@ -235,7 +235,7 @@ pub fn rearrange(collection: &mut Collection, grid: Grid) -> Rebuilt {
 
 /// Replaces every embedding by another model's and makes the whole layout again, aligned onto the old map.
 ///
-/// `vectors` has one row a work, in index order; works in `stale` have a zero row.
+/// `vectors` has one row per work, in index order; works in `stale` have a zero row.
 pub fn change_model(
     collection: &mut Collection,
     model: ModelId,

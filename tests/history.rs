@@ -40,7 +40,7 @@ fn replayed(site: &Site) -> (u64, BTreeMap<u64, (u64, u64)>) {
 }
 
 #[test]
-fn the_journal_adds_up_to_the_manifest_and_the_feeds_tell_who_arrived_beside_whom() {
+fn the_journal_adds_up_to_the_manifest_and_the_feeds_tell_which_works_arrivals_are_next_to() {
     let site = Site::new();
     site.configure("[page]\nurl = \"https://example.org/mosaic/\"\n");
     site.draw(0, 20);
@@ -73,7 +73,7 @@ fn the_journal_adds_up_to_the_manifest_and_the_feeds_tell_who_arrived_beside_who
     let stem = beside.path.rsplit_once('.').unwrap().0;
     let said = feed["items"][0]["content_text"].as_str().unwrap();
     assert!(
-        said.contains(&format!("arrived beside {stem} and ")),
+        said.contains(&format!("arrived next to {stem} and ")),
         "{said}"
     );
     let atom = fs::read_to_string(site.output().join("feed.atom")).unwrap();

@@ -120,7 +120,7 @@ pub struct Embed {
     pub library: PathBuf,
     /// Threads of inference in all; 0: as many as there are processors.
     pub threads: usize,
-    /// Copies of the model that share the threads, on the CPU, at most one a thread; 0: up to 4 where there is memory.
+    /// Copies of the model that share the threads, on the CPU, at most one per thread; 0: up to 4 where there is memory.
     pub sessions: usize,
     /// What inference runs on.
     pub device: Device,

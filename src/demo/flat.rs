@@ -223,7 +223,7 @@ pub(super) fn cells(draws: &mut Draws, size_px: u32) -> RgbImage {
         let (u, v) = sheet.place(x, y);
         let (u, v) = (u * frequency + sheet.at.0, v * frequency + sheet.at.1);
         let colour = if kind == 2 {
-            // Truchet tiles: two quarter circles a tile, turned by chance.
+            // Truchet tiles: two quarter circles per tile, turned by chance.
             let (i, j) = (u.floor() as i32, v.floor() as i32);
             let (mut a, b) = (fract(u), fract(v));
             if hash(i, j, sheet.layer) < 0.5 {

@@ -117,7 +117,7 @@ pub struct Pyramid {
     pub min_level: u32,
     /// Deepest level, `ceil(log2(max(width, height)))`.
     pub max_level: u32,
-    /// Tile hashes per level from `min_level` to `max_level`, each row-major, 8 hexadecimal digits a tile, joined.
+    /// Tile hashes per level from `min_level` to `max_level`, each row-major, 8 hexadecimal digits per tile, joined.
     pub levels: Vec<String>,
 }
 

@@ -1,6 +1,6 @@
 //! Opening onnxruntime sessions: threads, copies of the model, and the device that inference runs on.
 //!
-//! Threads of one session wait for each other hundreds of times a run; two sessions side by side, each with half of the
+//! Threads of one session wait for each other hundreds of times per run; two sessions side by side, each with half of the
 //! threads, do not. A session is for one caller at a time: concurrent calls of onnxruntime's `Run` are not safe on
 //! every device.
 //!
@@ -49,7 +49,7 @@ pub enum Device {
 pub struct Runtime {
     /// Where to look for onnxruntime.
     pub library: LibrarySearch,
-    /// Threads of inference in all; `None` means one a core.
+    /// Threads of inference in all; `None` means one per core.
     pub threads: Option<NonZero<usize>>,
     /// Sessions of a picture encoder, which share the threads; `None` means up to four where there are threads and memory
     /// for them.

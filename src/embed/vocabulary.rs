@@ -1,7 +1,7 @@
 //! A vocabulary file with its embeddings: the words that the mosaic's regions may have.
 //!
 //! The file is read and checked at once, so that a mistake is reported at the start; the words are embedded when they
-//! are first needed, which takes some 20 ms a word, and kept in the state folder as `vocabulary.bin`. That file is
+//! are first needed, which takes some 20 ms per word, and kept in the state folder as `vocabulary.bin`. That file is
 //! derived data: a file that is missing, damaged or from elsewhere is made again. It is bound to the text encoder, its
 //! tokenizer and its prompt; of an edited list only the new words are embedded.
 //!

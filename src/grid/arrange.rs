@@ -17,7 +17,7 @@ const SHUFFLE: u64 = 1 << 63;
 
 /// How long to work, by the number of values of a feature.
 ///
-/// Where there are many, single neighbours leave much to gain: beyond 400 proposals an item each doubling gives less
+/// Where there are many, single neighbours leave much to gain: beyond 400 proposals per item each doubling gives less
 /// than .003 DPQ16, and a slower sort gives nothing. Colours and the like have few local optima: the sort does it, the
 /// slower the better at large radii, and more than 100 proposals gave nothing (random RGB).
 struct Effort {
@@ -45,7 +45,7 @@ impl Grid {
     /// Arranges all items from scratch.
     ///
     /// `z`: `N × ≤128` features, the leading principal components of the embeddings; `points`: `N` layout points. Takes
-    /// about 0.3 ms an item. Spare cells (`reserve`) are spread evenly; with `reserve = 0` those of an
+    /// about 0.3 ms per item. Spare cells (`reserve`) are spread evenly; with `reserve = 0` those of an
     /// incomplete last row stay at its end. Errors: counts that differ, values that are not finite, parameters out of
     /// range.
     pub fn arrange(z: &Matrix, points: &[[f32; 2]], p: &GridParams) -> Result<Self, GridError> {

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 /// CPU milliseconds of one arrival with its share of the polishes, and what each placed item adds to it.
 const EACH_MS: (f64, f64) = (12.0, 0.003);
-/// CPU milliseconds an item of an arrangement.
+/// CPU milliseconds per item of an arrangement.
 const AFRESH_MS: f64 = 0.5;
 /// Placing one by one moves fewer items, and may cost this many times as much.
 const WORTH: f64 = 4.0;

@@ -10,7 +10,7 @@ use crate::matrix::Matrix;
 /// Rows that the centre is taken from.
 const CENTRE: usize = 1024;
 
-/// `N × D` features, one array an item.
+/// `N × D` features, one array per item.
 pub(super) struct Features<const D: usize> {
     /// The rows, in item order.
     pub(super) rows: Vec<[f32; D]>,

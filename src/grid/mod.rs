@@ -161,7 +161,7 @@ pub enum GridError {
         /// Items already on the grid.
         placed: usize,
     },
-    /// More features an item than [`MAX_FEATURES`].
+    /// More features per item than [`MAX_FEATURES`].
     #[error("{0} features an item; at most 128 are sorted by")]
     TooManyFeatures(usize),
     /// More items than a grid can index.

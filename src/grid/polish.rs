@@ -10,7 +10,7 @@ use super::insert::REACH;
 use super::{Grid, GridError, GridParams, Outcome, shape, undo};
 use crate::matrix::Matrix;
 
-/// Proposals an item.
+/// Proposals per item.
 const PROPOSALS: usize = 800;
 /// First temperature, in mean neighbour distances. Half as much found less (.004 DPQ16), twice as much moved more.
 const HEAT: f32 = 0.1;

@@ -38,7 +38,7 @@ impl Seam {
     }
 }
 
-/// Grows the canvas by a column or a row, along `cuts` (one a line, 0 to the line's length).
+/// Grows the canvas by a column or a row, along `cuts` (one per line, 0 to the line's length).
 pub(super) fn grow(canvas: &mut Canvas, column: bool, cuts: Vec<u32>) -> Seam {
     let (cols, rows) = (*canvas.cols, *canvas.rows);
     let seam = Seam { column, cuts };

@@ -7,7 +7,7 @@ use super::{GridError, GridParams};
 
 /// Aspect ratios beyond this (or below its inverse) are refused.
 const MAX_ASPECT: f32 = 1000.0;
-/// A reserve beyond this many spare cells an item is refused.
+/// A reserve beyond this many spare cells per item is refused.
 const MAX_RESERVE: f32 = 4.0;
 /// Most columns that can be fixed.
 const MAX_COLUMNS: u32 = 1 << 20;

@@ -35,7 +35,7 @@ impl Entry<'_> {
             .map_or(String::new(), |artist| format!(" by {artist}"));
         let beside = match self.beside.as_slice() {
             [] => String::new(),
-            names => format!(" beside {}", names.join(" and ")),
+            names => format!(" next to {}", names.join(" and ")),
         };
         format!("{}{by} arrived{beside}.", self.title)
     }
@@ -244,7 +244,7 @@ mod tests {
         let first = atom.split("<entry>").nth(1).expect("an entry");
         for part in [
             "<title>A &lt;b&gt; &amp; &quot;c&quot; </title>",
-            "by N. N. arrived beside 1 and 2.</summary>",
+            "by N. N. arrived next to 1 and 2.</summary>",
             "<published>1970-01-01T00:00:03Z</published>",
             "href=\"https://x.org/m/#work=3\"",
         ] {

@@ -27,7 +27,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-/// The largest preview, pixels a side.
+/// The largest preview, pixels per side.
 const PREVIEW_MAX_SIDE: u32 = 2048;
 
 /// Draws a placement.

@@ -12,9 +12,9 @@ use std::{
     io::{self, BufWriter, Write},
 };
 
-/// The largest PNG written, pixels a side: at 16,384² it has some 540 MB.
+/// The largest PNG written, pixels per side: at 16,384² it has some 540 MB.
 const PNG_MAX_SIDE: u32 = 16_384;
-/// The format's limit, pixels a side.
+/// The format's limit, pixels per side.
 const WEBP_MAX_SIDE: u32 = 16_383;
 
 /// Counts and checksums what passes through.

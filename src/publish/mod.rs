@@ -75,7 +75,7 @@ pub struct OutputSpec {
     pub png: bool,
     /// Whether to write a lossless `mosaic.webp` as well (up to 16,383 px; held in memory while encoded).
     pub webp: bool,
-    /// Whether to write `preview.jpg`, at most 2,048 px a side.
+    /// Whether to write `preview.jpg`, at most 2,048 px per side.
     pub preview: bool,
     /// Largest side of the single-file mosaic, pixels; its cell shrinks in steps of 16 px to stay within.
     pub max_side: u32,

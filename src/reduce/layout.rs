@@ -89,7 +89,7 @@ impl Layout {
         self.points.is_empty()
     }
 
-    /// The points, one an embedding.
+    /// The points, one per embedding.
     pub fn points(&self) -> &[Point] {
         &self.points
     }
@@ -161,7 +161,7 @@ impl Layout {
     }
 
     /// Lets the rest of a large map follow the arrivals that [`Layout::insert`] has placed in it (above
-    /// `relax_limit`), up to 10,000 points a call; for idle time, call after call, until it says that there was nothing
+    /// `relax_limit`), up to 10,000 points per call; for idle time, call after call, until it says that there was nothing
     /// left to do. An insertion meanwhile starts the round again. Says whether points were moved.
     pub fn relax(&mut self, p: &LayoutParams) -> bool {
         let n = self.len();

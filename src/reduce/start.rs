@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn arrivals_land_between_their_neighbours_and_lost_groups_at_the_nearest() {
-        // Two known rows; one arrival beside the second, and a pair of arrivals far away that know only each other.
+        // Two known rows; one arrival near the second, and a pair of arrivals far away that know only each other.
         let x = Matrix::from_data(vec![0., 1., 1.1, 50., 50.1], 1).expect("five rows");
         let knn = Knn::build(&x, 1).expect("finite rows");
         let mut points = vec![[0.0, 0.0], [4.0, 4.0]];

@@ -342,7 +342,7 @@ mod tests {
     use super::super::knn::Knn;
     use super::*;
 
-    /// Rows of rank 20 with a common direction, each third beside the row before it.
+    /// Rows of rank 20 with a common direction, each third close to the row before it.
     fn low_rank(n: usize, d: usize) -> Matrix {
         let mut random = Random::new(3, 1);
         let directions: Vec<f32> = (0..20 * d).map(|_| random.signed() as f32).collect();

@@ -53,9 +53,9 @@ pub struct Level {
 /// The relation of cells and pixels in a level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scale {
-    /// A cell has this many pixels a side.
+    /// A cell has this many pixels per side.
     CellPx(u32),
-    /// A pixel has `2^n` cells a side, `n ≥ 1`.
+    /// A pixel has `2^n` cells per side, `n ≥ 1`.
     CellsPerPixel(u32),
 }
 

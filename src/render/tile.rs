@@ -30,7 +30,7 @@ impl Raster {
         }
     }
 
-    /// Copies a square of `px` pixels a side to (`x`, `y`), which may lie partly outside.
+    /// Copies a square of `px` pixels per side to (`x`, `y`), which may lie partly outside.
     pub fn blit(&mut self, square: &[u8], px: u32, x: i64, y: i64) {
         let clip = |at: i64, limit: u32| {
             let from = (-at).clamp(0, i64::from(px));
@@ -59,7 +59,7 @@ pub fn compose(
     match level.scale {
         Scale::CellPx(px) => compose_cells(px, rect, grid, background, mip),
         Scale::CellsPerPixel(log) => {
-            // Below one pixel a cell: draw the cells as single pixels, then halve.
+            // Below one pixel per cell: draw the cells as single pixels, then halve.
             let (x, y) = (rect.x << log, rect.y << log);
             let mut wide = Rect {
                 x,
@@ -82,7 +82,7 @@ pub fn compose(
     }
 }
 
-/// Composes the pixels `rect` of the grid drawn with `px` pixels a cell.
+/// Composes the pixels `rect` of the grid drawn with `px` pixels per cell.
 pub fn compose_cells(
     px: u32,
     rect: Rect,

@@ -215,7 +215,7 @@ impl<'a, M: MakeWriter<'a>> MakeWriter<'a> for JsonEscaping<M> {
 struct JsonEscapingWriter<W>(W);
 
 impl<W: Write> Write for JsonEscapingWriter<W> {
-    /// The formatting layer hands over one whole line a call, so one call is one write.
+    /// The formatting layer hands over one whole line per call, so one call is one write.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let Ok(text) = std::str::from_utf8(line) else {
             return self.0.write(line);

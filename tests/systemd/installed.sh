@@ -47,7 +47,7 @@ until_true 10 'mosaicd status --config /etc/mosaicd/mosaicd.toml | grep -q "$((c
 mosaicd status --config /etc/mosaicd/mosaicd.toml | head -n 3
 is "validate as the service's user" 0 "$(sudo -u mosaicd mosaicd validate --config /etc/mosaicd/mosaicd.toml >/dev/null 2>&1; echo $?)"
 
-# Debian's own site comes back, and the mosaic goes beside it.
+# Debian's own site comes back, and the mosaic goes next to it.
 ln -sf /etc/nginx/sites-available/default /etc/nginx/sites-enabled/default
 while read -r line; do echo "\$ $line"; eval "$line" </dev/null >/tmp/said 2>&1; is "its exit code" 0 $?; done </beside
 until_true 10 'get /mosaic/ | grep -aq "<title"'

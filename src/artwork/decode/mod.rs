@@ -30,7 +30,7 @@ pub use error::DecodeError;
 use image::{ImageFormat, metadata::Orientation};
 use std::{any::Any, fmt, panic, str::FromStr};
 
-/// A decoded picture: sRGB, upright, 8 bits a channel, straight alpha.
+/// A decoded picture: sRGB, upright, 8 bits per channel, straight alpha.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Picture {
     /// Width in pixels, > 0.
@@ -183,7 +183,7 @@ pub struct DecodeLimits {
 impl DecodeLimits {
     /// The limits for pictures of up to `max_pixels`.
     ///
-    /// 13 bytes a pixel are enough for nearly every kind: 4 of RGBA, and 8 of a CMYK JPEG's coefficients or of 16-bit RGBA.
+    /// 13 bytes per pixel are enough for nearly every kind: 4 of RGBA, and 8 of a CMYK JPEG's coefficients or of 16-bit RGBA.
     /// JPEG XL needs more (`jxl`). Small limits get 64 MiB, for what does not grow with the picture.
     pub fn of_pixels(max_pixels: u64) -> Self {
         const BYTES_PER_PX: u64 = 13;
@@ -207,7 +207,7 @@ impl Default for DecodeLimits {
 struct Raster {
     width: u32,
     height: u32,
-    /// Four bytes a pixel: RGBA, or CMYK (0: no ink) if `inks`.
+    /// Four bytes per pixel: RGBA, or CMYK (0: no ink) if `inks`.
     rgba: Vec<u8>,
     inks: bool,
     /// There was one channel of light.

@@ -72,7 +72,7 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Raster, Deco
     let meta = file.primary_item_metadata().map_err(|_| damaged())?;
     let (width, height) = (meta.max_frame_width.get(), meta.max_frame_height.get());
     let pixels = u64::from(width) * u64::from(height);
-    // The planes, 16 bits a sample above 8, and what the decoder notes about blocks.
+    // The planes, 16 bits per sample above 8, and what the decoder notes about blocks.
     let sample = if meta.bit_depth > 8 { 2 } else { 1 };
     let planes = if meta.monochrome { 1 } else { 3 };
     check_size(width, height, pixels * (sample * planes + 1), limits)?;
@@ -116,11 +116,11 @@ fn frame(data: Vec<u8>, limits: &DecodeLimits) -> Result<Picture, DecodeError> {
     Err(damaged())
 }
 
-/// Rows of one plane, eight bits a sample.
+/// Rows of one plane, eight bits per sample.
 struct Samples<'a> {
     bytes: &'a [u8],
     stride: usize,
-    /// Bits above eight; `None`: one byte a sample.
+    /// Bits above eight; `None`: one byte per sample.
     shift: Option<u32>,
 }
 

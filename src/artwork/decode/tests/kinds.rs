@@ -106,7 +106,7 @@ fn every_kind_of_file_shows_the_scene() {
                 .map(|(a, b)| a.abs_diff(b))
                 .max()
                 .unwrap_or(0);
-            // One bit a pixel is black or white.
+            // One bit per pixel is black or white.
             let allowed = if name.contains("grey") { 120 } else { 14 };
             assert!(
                 off <= allowed,

@@ -100,7 +100,7 @@ fn memory_is_limited_beside_pixels() {
 
 #[test]
 fn what_the_limit_on_pixels_allows_the_limit_on_bytes_allows() {
-    // Besides RGBA: eight bytes a pixel of a CMYK JPEG's coefficients or of 16-bit RGBA.
+    // Besides RGBA: eight bytes per pixel of a CMYK JPEG's coefficients or of 16-bit RGBA.
     for megapixels in [1, 40, 100, 300] {
         let limits = DecodeLimits::of_pixels(megapixels * 1_000_000);
         let side = megapixels as u32 * 1000;

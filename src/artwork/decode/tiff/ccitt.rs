@@ -26,7 +26,7 @@ pub(super) enum Scheme {
     Four,
 }
 
-/// Rows of one bit a pixel, 0 white, each padded to whole bytes; `None` if nothing could be read or the width is none
+/// Rows of one bit per pixel, 0 white, each padded to whole bytes; `None` if nothing could be read or the width is none
 /// that fax has.
 pub(super) fn decode(
     bytes: &[u8],

@@ -1,4 +1,4 @@
-//! Rows of samples, as they are stored, to eight bits a sample.
+//! Rows of samples, as they are stored, to eight bits per sample.
 //!
 //! The order of steps matters: the bytes of a sample are swapped first, then the predictor is undone over all samples
 //! of the row, those that are not shown included, and only then are samples made eight bits. Source: TIFF 6.0, section
@@ -87,7 +87,7 @@ impl Row {
         }
     }
 
-    /// Eight bits a sample, appended to `to`.
+    /// Eight bits per sample, appended to `to`.
     pub(super) fn narrow(&self, row: &[u8], range: Option<Range>, to: &mut Vec<u8>) {
         if let Some(range) = range {
             let scale = 255.0 / (range.white - range.black).max(f64::MIN_POSITIVE);
