@@ -478,7 +478,9 @@ fn a_reload_that_fails_late_brings_the_old_configuration_back() {
     site.configure("[folders]\noutput = \"website\"\n");
     daemon.signal("HUP");
     site.wait("the refusal", || {
-        site.log().contains("the old one is used again").then_some(())
+        site.log()
+            .contains("the old one is used again")
+            .then_some(())
     });
     site.draw(6, 1);
     site.until("the daemon going on", |m| m.works.len() == 7);
