@@ -25,7 +25,7 @@ fn several_folders_are_one_mosaic_and_each_is_watched() {
     }
     site.configure(TWO);
     let daemon = site.start();
-    let both = site.until("12 works", |m| m.works.len() == 12);
+    let both = site.until_works(12);
     mosaic(&site, &both);
     let folders: Vec<_> = both
         .folders
@@ -37,23 +37,17 @@ fn several_folders_are_one_mosaic_and_each_is_watched() {
     assert!(placed(&both).keys().all(prefixed));
 
     put(&site.path("scans/2024/new.png"), &png(50));
-    site.until("an arrival in the second", |m| {
-        m.works.iter().any(|w| w.path == "ink/new.png")
-    });
+    site.until_shown("ink/new.png");
     let before = placed(&site.manifest());
     fs::rename(site.path("oil/3.png"), site.path("scans/2024/from-oil.png")).unwrap();
-    let moved = site.until("a move between folders", |m| {
-        m.works.iter().any(|w| w.path == "ink/from-oil.png")
-    });
+    let moved = site.until_shown("ink/from-oil.png");
     assert_eq!(placed(&moved)["ink/from-oil.png"], before["oil/3.png"]);
     assert_eq!(moved.works.len(), 13);
 
     // A folder that is unmounted makes its works unknown, and the others' are served on.
     fs::rename(site.path("oil"), site.path("away")).unwrap();
     put(&site.path("scans/2024/later.png"), &png(51));
-    let rest = site.until("an arrival meanwhile", |m| {
-        m.works.iter().any(|w| w.path == "ink/later.png")
-    });
+    let rest = site.until_shown("ink/later.png");
     assert_eq!(rest.works.len(), 14, "the unmounted folder's works stay");
     site.wait("the missing folder in the status", || {
         site.status()
@@ -100,9 +94,7 @@ fn folders_that_contain_each_other_are_refused() {
 #[test]
 fn a_reload_says_what_changed_and_what_needs_a_restart() {
     let site = Site::new();
-    site.draw(0, 4);
-    let daemon = site.start();
-    site.until("4 works", |m| m.works.len() == 4);
+    let (daemon, _) = site.run_with(4);
     site.configure(
         "[page]\ntitle = \"Second\"\n[log]\nformat = \"human\"\n[folders]\nstate = \"other\"\n",
     );
@@ -131,7 +123,7 @@ fn status_knows_a_dead_daemon() {
     site.draw(0, 3);
     let human = || String::from_utf8_lossy(&site.mosaicd(&["status"]).stdout).into_owned();
     let daemon = site.start();
-    site.until("3 works", |m| m.works.len() == 3);
+    site.until_works(3);
     site.wait("idle", || human().contains("state    idle").then_some(()));
     assert_eq!(daemon.stop(), 0);
     let ended = human();

@@ -43,15 +43,13 @@ fn replayed(site: &Site) -> (u64, BTreeMap<u64, (u64, u64)>) {
 fn the_journal_adds_up_to_the_manifest_and_the_feeds_tell_which_works_arrivals_are_next_to() {
     let site = Site::new();
     site.configure("[page]\nurl = \"https://example.org/mosaic/\"\n");
-    site.draw(0, 20);
-    let daemon = site.start();
-    site.until("20 works", |m| m.works.len() == 20);
+    let (daemon, _) = site.run_with(20);
     let name = site.draw(20, 1).remove(0);
-    site.until("an arrival", |m| m.works.len() == 21);
+    site.until_works(21);
     fs::remove_file(site.art(&name)).unwrap();
-    site.until("its departure", |m| m.works.len() == 20);
+    site.until_works(20);
     let name = site.draw(30, 1).remove(0);
-    let last = site.until("another", |m| m.works.iter().any(|w| w.path == name));
+    let last = site.until_shown(&name);
     site.wait("the journal", || {
         (replayed(&site).0 == last.generation).then_some(())
     });

@@ -23,7 +23,7 @@ fn titles_artists_and_links_reach_the_manifest_and_follow_the_table() {
         .as_bytes(),
     );
     let daemon = site.start();
-    let first = site.until("6 works", |m| m.works.len() == 6);
+    let first = site.until_works(6);
     let about = |m: &Manifest| {
         let work = m.works.iter().find(|w| w.path == names[2]).unwrap();
         (work.title.clone(), work.artist.clone(), work.link.clone())
@@ -142,7 +142,7 @@ fn start_with_telling(site: &Site) -> (Daemon<'_>, Vec<Vec<u8>>, [u8; 3]) {
     fs::create_dir(site.art("deep")).unwrap();
     let (needles, colour) = telling(site);
     let daemon = site.start();
-    site.until("31 works", |m| m.works.len() == 31);
+    site.until_works(31);
     let needles = with_embedding(site, needles);
     for needle in &needles {
         assert!(
@@ -163,9 +163,9 @@ fn a_name_in_the_ignore_file_leaves_no_byte_behind() {
     let (daemon, needles, colour) = start_with_telling(&site);
     // More generations that show it, whose tiles are in their grace.
     site.draw(30, 3);
-    let before = site.until("34 works", |m| m.works.len() == 34);
+    let before = site.until_works(34);
     put(&site.art(".mosaicignore"), b"/deep/unmist*\n");
-    let after = site.until("33 works", |m| m.works.len() == 33);
+    let after = site.until_works(33);
     mosaic(&site, &after);
     assert!(after.generation > before.generation);
     erased(&site, &needles, colour);
@@ -180,7 +180,7 @@ fn a_work_that_was_deleted_before_it_was_named_is_erased_too() {
     let site = Site::new();
     let (daemon, needles, colour) = start_with_telling(&site);
     fs::remove_file(site.art("deep/unmistakable.png")).unwrap();
-    site.until("30 works", |m| m.works.len() == 30);
+    site.until_works(30);
     assert!(
         !traces(&site, &needles, colour).is_empty(),
         "kept for its return"
@@ -199,9 +199,9 @@ fn ignoring_most_works_is_no_lost_mount() {
     }
     site.draw(40, 6);
     let daemon = site.start();
-    site.until("36 works", |m| m.works.len() == 36);
+    site.until_works(36);
     put(&site.art(".mosaicignore"), b"drafts/\n");
-    site.until("6 works", |m| m.works.len() == 6);
+    site.until_works(6);
     assert!(site.status().degraded.is_empty());
     assert_eq!(daemon.stop(), 0);
 }

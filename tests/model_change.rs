@@ -22,7 +22,7 @@ fn the_mosaic_stays_current_until_the_next_model_has_embedded_all_and_a_kill_los
     let site = Site::new();
     site.draw(0, WORKS);
     let daemon = site.start();
-    let first = site.until("the first mosaic", |m| m.works.len() == WORKS);
+    let first = site.until_works(WORKS);
     site.configure(&slow);
     daemon.signal("HUP");
     let next = || site.status().next_model;

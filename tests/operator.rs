@@ -134,7 +134,7 @@ fn a_check_tells_fine_from_attention_from_down() {
     site.draw(0, 24);
     fs::write(site.art("broken.png"), "no picture").unwrap();
     let daemon = site.start();
-    site.until("24 works", |m| m.works.len() == 24);
+    site.until_works(24);
     site.wait("all is fine though an upload is broken", || {
         let (code, text) = check();
         (code == 0 && text.starts_with("ok: ") && text.contains("1 failed")).then_some(())
@@ -271,9 +271,9 @@ fn a_command_runs_after_each_generation_and_never_holds_the_daemon_up() {
     command("command = [\"/bin/sh\", \"-c\", \"sleep 100000\"]\ntimeout_s = 3600");
     let daemon = site.start();
     site.draw(3, 1);
-    site.until("an arrival", |m| m.works.len() == 4);
+    site.until_works(4);
     site.draw(4, 1);
-    site.until("another, while the command hangs", |m| m.works.len() == 5);
+    site.until_works(5);
     command("command = [\"/bin/sh\", \"-c\", \"echo no; exit 9\"]");
     daemon.signal("HUP");
     site.wait("the end of the first", || {
@@ -294,7 +294,7 @@ fn a_command_runs_after_each_generation_and_never_holds_the_daemon_up() {
             .contains("publish.command cannot be started")
             .then_some(())
     });
-    site.until("the last", |m| m.works.len() == 7);
+    site.until_works(7);
     assert_eq!(daemon.stop(), 0);
 }
 

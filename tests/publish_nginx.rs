@@ -235,7 +235,7 @@ fn a_reader_behind_nginx_sees_whole_generations_only() {
     let nginx = nginx.expect("nginx is installed (Debian: nginx-light)");
     site.draw(0, 60);
     let daemon = site.start();
-    let first = site.until("60 works", |m| m.works.len() == 60).generation;
+    let first = site.until_works(60).generation;
     // The stable names follow the first manifest ever, a flush of the folder later; the page is the last of them.
     site.wait("the page", || {
         site.output().join("index.html").exists().then_some(())

@@ -67,11 +67,10 @@ fn the_mosaic_shows_each_work_in_its_cell() {
 #[test]
 fn an_arrival_leaves_nearly_every_other_work_where_it_was() {
     let site = Site::new();
-    site.draw(0, 60);
-    let daemon = site.start();
-    let before = placed(&site.until("60 works", |m| m.works.len() == 60));
+    let (daemon, _) = site.run_with(60);
+    let before = placed(&site.manifest());
     let names = site.draw(60, 1);
-    let after = placed(&site.until("61 works", |m| m.works.len() == 61));
+    let after = placed(&site.until_works(61));
     assert!(after.contains_key(&names[0]));
     let moved = before
         .iter()
@@ -103,9 +102,8 @@ fn many_arrivals_are_shown_first_and_polished_after() {
 #[test]
 fn edit_rename_move_delete_and_readd_each_end_in_the_right_mosaic() {
     let site = Site::new();
-    let names = site.draw(0, 30);
-    let daemon = site.start();
-    let first = placed(&site.until("30 works", |m| m.works.len() == 30));
+    let (daemon, names) = site.run_with(30);
+    let first = placed(&site.manifest());
 
     put(&site.art(&names[3]), &png(103));
     let hash = mosaicd::artwork::ContentHash::of(&png(103));
@@ -123,9 +121,7 @@ fn edit_rename_move_delete_and_readd_each_end_in_the_right_mosaic() {
         (site.metric("mosaicd_embedded_total") == embedded).then_some(())
     });
     fs::rename(site.art(&names[5]), site.art("renamed.png")).unwrap();
-    let renamed = site.until("the rename", |m| {
-        m.works.iter().any(|w| w.path == "renamed.png")
-    });
+    let renamed = site.until_shown("renamed.png");
     let after = placed(&renamed);
     assert_eq!(after.len(), 30);
     assert_eq!(
@@ -139,7 +135,7 @@ fn edit_rename_move_delete_and_readd_each_end_in_the_right_mosaic() {
     );
 
     fs::remove_file(site.art(&names[7])).unwrap();
-    let removed = placed(&site.until("the removal", |m| m.works.len() == 29));
+    let removed = placed(&site.until_works(29));
     for (path, place) in &removed {
         assert_eq!(after[path], *place, "a removal moves nobody");
     }
@@ -150,9 +146,9 @@ fn edit_rename_move_delete_and_readd_each_end_in_the_right_mosaic() {
         fs::write(outside.join(format!("deep/{i}.png")), png(200 + i)).unwrap();
     }
     fs::rename(&outside, site.art("folder")).unwrap();
-    site.until("a folder moved in", |m| m.works.len() == 34);
+    site.until_works(34);
     fs::rename(site.art("folder"), &outside).unwrap();
-    let back = placed(&site.until("the folder moved out", |m| m.works.len() == 29));
+    let back = placed(&site.until_works(29));
     assert!(back.keys().all(|path| !path.starts_with("folder/")));
 
     for entry in fs::read_dir(site.artworks()).unwrap() {
@@ -162,7 +158,7 @@ fn edit_rename_move_delete_and_readd_each_end_in_the_right_mosaic() {
     mosaic(&site, &empty);
 
     site.draw(0, 12);
-    let again = site.until("re-added", |m| m.works.len() == 12);
+    let again = site.until_works(12);
     placed(&again);
     assert_eq!(daemon.stop(), 0);
 }
@@ -170,15 +166,14 @@ fn edit_rename_move_delete_and_readd_each_end_in_the_right_mosaic() {
 #[test]
 fn a_burst_is_a_few_generations() {
     let site = Site::new();
-    site.draw(0, 20);
-    let daemon = site.start();
-    let before = site.until("20 works", |m| m.works.len() == 20);
+    let (daemon, _) = site.run_with(20);
+    let before = site.manifest();
     // Drawn before, so that a slow machine's pencil does not make many imports of one.
     let pictures: Vec<_> = (20..120).map(png).collect();
     for (i, picture) in pictures.iter().enumerate() {
         put(&site.art(&format!("burst-{i}.png")), picture);
     }
-    let after = site.until("120 works", |m| m.works.len() == 120);
+    let after = site.until_works(120);
     assert!(
         after.generation - before.generation <= 4,
         "{} generations",
@@ -190,13 +185,12 @@ fn a_burst_is_a_few_generations() {
 #[test]
 fn a_restart_embeds_nothing_and_moves_nothing() {
     let site = Site::new();
-    site.draw(0, 25);
-    let daemon = site.start();
-    let before = site.until("25 works", |m| m.works.len() == 25);
+    let (daemon, _) = site.run_with(25);
+    let before = site.manifest();
     assert_eq!(daemon.stop(), 0);
     let daemon = site.start();
     site.draw(25, 1);
-    let after = site.until("26 works", |m| m.works.len() == 26);
+    let after = site.until_works(26);
     let (before, after) = (placed(&before), placed(&after));
     assert!(
         before
@@ -237,7 +231,7 @@ fn bad_input_is_named_and_the_daemon_goes_on() {
     fs::write(site.artworks().join(strange), png(51)).unwrap();
 
     let daemon = site.start();
-    let manifest = site.until("the good works", |m| m.works.len() == 11);
+    let manifest = site.until_works(11);
     assert!(
         manifest.works.iter().any(|w| w.path.contains("%E9")),
         "{:?}",
@@ -266,9 +260,7 @@ fn bad_input_is_named_and_the_daemon_goes_on() {
     assert!(named("huge.png").contains("65535"), "{}", named("huge.png"));
 
     put(&site.art("corrupt.png"), &whole);
-    site.until("the mended file", |m| {
-        m.works.iter().any(|w| w.path == "corrupt.png")
-    });
+    site.until_shown("corrupt.png");
     let human = site.mosaicd(&["status"]);
     assert!(String::from_utf8_lossy(&human.stdout).contains("huge.png"));
     assert_eq!(daemon.stop(), 0);
@@ -277,9 +269,8 @@ fn bad_input_is_named_and_the_daemon_goes_on() {
 #[test]
 fn a_reload_takes_a_good_file_and_refuses_a_bad_one() {
     let site = Site::new();
-    site.draw(0, 9);
-    let daemon = site.start();
-    let first = site.until("9 works", |m| m.works.len() == 9);
+    let (daemon, _) = site.run_with(9);
+    let first = site.manifest();
 
     site.configure("[grid]\nreserv = 0.2\n");
     daemon.signal("HUP");
@@ -392,9 +383,7 @@ fn exit_codes_tell_configuration_usage_and_failure_apart() {
     );
 
     site.configure("");
-    site.draw(0, 3);
-    let daemon = site.start();
-    site.until("3 works", |m| m.works.len() == 3);
+    let (daemon, _) = site.run_with(3);
     let second = site.mosaicd(&["build"]);
     assert_eq!(second.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&second.stderr).contains("another mosaicd"));
@@ -469,9 +458,7 @@ fn another_model_embeds_again_and_the_way_back_is_free() {
 #[test]
 fn a_reload_that_fails_late_brings_the_old_configuration_back() {
     let site = Site::new();
-    site.draw(0, 6);
-    let daemon = site.start();
-    site.until("6 works", |m| m.works.len() == 6);
+    let (daemon, _) = site.run_with(6);
     let foreign = site.path("website");
     fs::create_dir(&foreign).unwrap();
     fs::write(foreign.join("index.html"), "somebody else's").unwrap();
@@ -483,7 +470,7 @@ fn a_reload_that_fails_late_brings_the_old_configuration_back() {
             .then_some(())
     });
     site.draw(6, 1);
-    site.until("the daemon going on", |m| m.works.len() == 7);
+    site.until_works(7);
     assert_eq!(
         fs::read_to_string(foreign.join("index.html")).unwrap(),
         "somebody else's"

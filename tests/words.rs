@@ -106,7 +106,7 @@ fn regions_bear_the_words_of_their_works_and_a_restart_keeps_them() {
     // An arrival takes the words along in its generation, before they are looked for again.
     let daemon = site.start();
     draw(&site, 120);
-    let grown = site.until("the arrival", |m| m.works.len() == 121);
+    let grown = site.until_works(121);
     assert_eq!(words(&grown), ["blue", "green", "red"]);
 
     let found = site.mosaicd(&["similar", "--text", "green", "-n", "5"]);

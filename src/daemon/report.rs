@@ -14,9 +14,7 @@ use crate::{
         machine::Machine,
         metrics::{self, Metrics},
         site,
-        status::{
-            Condition, Counts, Failure, Kind, LIFE_MS, NextModel, Progress, Quality, State, Status,
-        },
+        status::{Condition, Counts, Failure, Kind, LIFE_MS, NextModel, Progress, State, Status},
     },
 };
 use std::{
@@ -170,11 +168,7 @@ impl<'a> Reporter<'a> {
             Event::Done(Ok(report)) => self.published(report),
             Event::Done(Err(_)) => self.metrics.rebuild_failures += 1,
             Event::Ended(Found::Measure(Some((quality, twins)))) => {
-                self.status.quality = Some(Quality {
-                    generation: quality.generation,
-                    dpq16: quality.dpq16,
-                    trustworthiness: quality.trustworthiness,
-                });
+                self.status.quality = Some(*quality);
                 self.status.counts.twins = twins.iter().map(|group| group.len() as u64 - 1).sum();
             }
             Event::Ended(_) | Event::Woken => {}

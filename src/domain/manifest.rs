@@ -201,8 +201,9 @@ pub struct Moves {
     pub grown: u32,
 }
 
-/// Quality of an arrangement.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+/// Quality of an arrangement; a figure is absent where it is not defined (fewer than two works, for instance).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Quality {
     /// The generation it was computed for.
     pub generation: u64,

@@ -29,7 +29,7 @@ const NEIGHBOUR_MOBILITY: f32 = 0.2;
 /// What share of a move all other points make, in the few epochs in which `sgd` moves slow points.
 const REST_MOBILITY: f32 = 0.02;
 /// Most points that one call of [`Layout::relax`] moves.
-const SETTLED: usize = 10_000;
+const RELAXED: usize = 10_000;
 /// A batch is small up to one arrival in this many points.
 const SMALL_BATCH: usize = 5;
 /// A map of fewer points has no shape worth keeping.
@@ -170,7 +170,7 @@ impl Layout {
             return false;
         }
         let from = n - left;
-        let to = n.min(from + SETTLED);
+        let to = n.min(from + RELAXED);
         self.unrelaxed = (n - to) as u32;
         let mut mobility = vec![0.0; n];
         mobility[from..to].fill(REST_MOBILITY);

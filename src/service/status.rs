@@ -4,7 +4,7 @@
 //! Times are milliseconds since the Unix epoch. Equal values give equal bytes. A reader of an older or newer version
 //! can read it: missing fields take their default, unknown ones are ignored, unknown states read as [`State::Unknown`].
 
-use crate::domain::manifest::{GridSize, Moves};
+use crate::domain::manifest::{GridSize, Moves, Quality};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -194,18 +194,6 @@ pub struct Failure {
     pub failed_ms: u64,
     /// When it is tried again; absent: when the file changes.
     pub next_try_ms: Option<u64>,
-}
-
-/// Quality of the arrangement; a figure is absent where it is not defined (fewer than two works, say).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Quality {
-    /// The generation it was computed for.
-    pub generation: u64,
-    /// Distance preservation quality of the grid, p = 16; 1 is perfect.
-    pub dpq16: Option<f64>,
-    /// Trustworthiness of the layout, k = 15; 1 is perfect.
-    pub trustworthiness: Option<f64>,
 }
 
 impl Status {

@@ -87,7 +87,7 @@ fn steps(x: Matrix, count: usize) -> Result<(), Box<dyn Error>> {
     let mut rounds = Vec::new();
     loop {
         let clock = Clock::start();
-        if !layout.settle(&p) {
+        if !layout.relax(&p) {
             break;
         }
         rounds.push(clock.stop());

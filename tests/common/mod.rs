@@ -152,6 +152,44 @@ impl Site {
         self.wait(what, || self.try_manifest().filter(&good))
     }
 
+    /// Waits until this many works are shown.
+    pub fn until_works(&self, count: usize) -> Manifest {
+        self.until(&format!("{count} works"), |m| m.works.len() == count)
+    }
+
+    /// Waits until the work at this path is shown.
+    pub fn until_shown(&self, path: &str) -> Manifest {
+        self.until(path, |m| m.works.iter().any(|work| work.path == path))
+    }
+
+    /// Draws `count` samples and starts a daemon; gives it and the samples' names once they are shown.
+    pub fn run_with(&self, count: usize) -> (Daemon<'_>, Vec<String>) {
+        let names = self.draw(0, count);
+        let daemon = self.start();
+        self.until_works(count);
+        (daemon, names)
+    }
+
+    /// Whether the status tells a condition with this in it.
+    pub fn told(&self, what: &str) -> Option<()> {
+        let text = fs::read_to_string(self.state().join("status.json")).ok()?;
+        let status = Status::from_json(&text).ok()?;
+        let found = status.degraded.iter().any(|c| c.what.contains(what));
+        found.then_some(())
+    }
+
+    /// Waits until the status tells a condition with this in it.
+    pub fn until_told(&self, what: &str) {
+        self.wait(what, || self.told(what));
+    }
+
+    /// Waits until no condition with this in it is told any more.
+    pub fn until_untold(&self, what: &str) {
+        self.wait(&format!("the end of: {what}"), || {
+            self.told(what).is_none().then_some(())
+        });
+    }
+
     /// Waits until `look` finds something.
     pub fn wait<T>(&self, what: &str, look: impl Fn() -> Option<T>) -> T {
         let deadline = Instant::now() + patience();

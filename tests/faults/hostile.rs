@@ -52,7 +52,7 @@ fn names_are_shown_as_they_are_and_escaped_everywhere() {
     }
     let (daemon, _) = start_ready(&site, &[]);
     let wanted = names().len();
-    let manifest = site.until("all works", |m| m.works.len() == wanted);
+    let manifest = site.until_works(wanted);
     let shown = placed(&manifest);
     for name in names() {
         assert!(shown.contains_key(&name), "{name:?} is not in the manifest");
@@ -174,7 +174,7 @@ fn only_regular_files_below_the_folder_are_shown() {
         skip("making a device node needs root");
     }
     let (daemon, _) = start_ready(&site, &[]);
-    let manifest = site.until("the works", |m| m.works.len() == 3);
+    let manifest = site.until_works(3);
     let shown: Vec<_> = placed(&manifest).into_keys().collect();
     assert_eq!(shown, ["deep/two.png", "linked.png", "one.png"]);
     site.wait("the metrics", || {
@@ -188,9 +188,9 @@ fn only_regular_files_below_the_folder_are_shown() {
         site.art("later-fifo.png").display()
     )));
     fs::hard_link(site.art("one.png"), site.art("three.png")).unwrap();
-    site.until("the third link", |m| m.works.len() == 4);
+    site.until_works(4);
     fs::write(site.art("last.png"), editor.album.hand_out(3)).unwrap();
-    let manifest = site.until("the last work", |m| m.works.len() == 5);
+    let manifest = site.until_works(5);
     assert!(!placed(&manifest).contains_key("later.png"));
     site.wait("the count", || {
         (site.metric("mosaicd_embedded_total") == embedded + 1.0).then_some(())

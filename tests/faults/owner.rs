@@ -6,21 +6,13 @@ use crate::{
     common::{Daemon, Site, placed, png, put},
     disk::Mounted,
 };
-use mosaicd::{domain::manifest::Manifest, service::status::Status};
+use mosaicd::domain::manifest::Manifest;
 use std::{
     fs::{self, File},
     io::Write,
     os::unix::fs::symlink,
     process::{Command, Stdio},
 };
-
-/// Whether the status tells a condition with this in it.
-fn told(site: &Site, what: &str) -> Option<()> {
-    let text = fs::read_to_string(site.state().join("status.json")).ok()?;
-    let status = Status::from_json(&text).ok()?;
-    let found = status.degraded.iter().any(|c| c.what.contains(what));
-    found.then_some(())
-}
 
 fn shows(manifest: &Manifest, path: &str) -> bool {
     manifest.works.iter().any(|work| work.path == path)
@@ -29,7 +21,7 @@ fn shows(manifest: &Manifest, path: &str) -> bool {
 /// Waits until a work that was just put there is shown: everything that was noticed before it is done.
 fn marked(site: &Site, name: &str, picture: usize) -> Manifest {
     put(&site.art(name), &png(picture));
-    site.until(name, |m| shows(m, name))
+    site.until_shown(name)
 }
 
 fn private(manifest: &Manifest) -> usize {
@@ -45,7 +37,7 @@ fn with_private(site: &Site) -> Daemon<'_> {
     }
     fs::write(site.art(".mosaicignore"), "private/\n").unwrap();
     let daemon = site.start();
-    site.until("8 works", |m| m.works.len() == 8);
+    site.until_works(8);
     daemon
 }
 
@@ -69,7 +61,7 @@ fn opting_out_fails_closed() {
     for (i, (text, wrong)) in bad.into_iter().enumerate() {
         fs::write(&ignore, text).unwrap();
         if let Some(wrong) = wrong {
-            site.wait(wrong, || told(&site, wrong));
+            site.until_told(wrong);
             let validate = site.mosaicd(&["validate"]);
             let said = String::from_utf8_lossy(&validate.stdout).into_owned();
             assert!(said.contains(wrong), "{said}");
@@ -79,18 +71,18 @@ fn opting_out_fails_closed() {
         assert_eq!(private(&manifest), 0, "{}", String::from_utf8_lossy(text));
     }
     fs::remove_file(&ignore).unwrap();
-    site.wait("the missing file", || told(&site, "is not there any more"));
+    site.until_told("is not there any more");
     assert_eq!(private(&marked(&site, "mark-gone.png", 210)), 0);
     fs::create_dir(&ignore).unwrap();
-    site.wait("the folder", || told(&site, "is a folder"));
+    site.until_told("is a folder");
     assert_eq!(private(&marked(&site, "mark-folder.png", 211)), 0);
     fs::remove_dir(&ignore).unwrap();
     symlink("nowhere", &ignore).unwrap();
-    site.wait("the link", || told(&site, "symbolic link"));
+    site.until_told("symbolic link");
     assert_eq!(daemon.stop(), 0);
     // Across a restart, too.
     let daemon = site.start();
-    site.wait("the link again", || told(&site, "symbolic link"));
+    site.until_told("symbolic link");
     assert_eq!(private(&marked(&site, "mark-restart.png", 212)), 0);
     // Taken back for good.
     fs::remove_file(&ignore).unwrap();
@@ -104,9 +96,9 @@ fn rules_that_were_never_understood_show_nothing_new() {
     site.draw(0, 3);
     fs::write(site.art(".mosaicignore"), b"Entw\xfcrfe/\n").unwrap();
     let daemon = site.start();
-    site.wait("the trouble", || told(&site, "is not understood"));
+    site.until_told("is not understood");
     fs::write(site.art(".mosaicignore"), "Entw\u{fc}rfe/\n").unwrap();
-    let manifest = site.until("3 works", |m| m.works.len() == 3);
+    let manifest = site.until_works(3);
     assert_eq!(manifest.generation, 2, "nothing was shown before");
     assert_eq!(daemon.stop(), 0);
 }
@@ -125,7 +117,7 @@ fn subfolders_have_ignore_files_of_their_own() {
     fs::write(site.art("b/.nomedia"), "").unwrap();
     fs::write(site.art(".mosaicignore"), "M\u{fc}ller/\n").unwrap();
     let daemon = site.start();
-    let manifest = site.until("5 works", |m| m.works.len() == 5);
+    let manifest = site.until_works(5);
     assert!(shows(&manifest, "a/1.png"));
     // A folder that is moved in with its rules.
     fs::create_dir(site.path("c")).unwrap();
@@ -133,7 +125,7 @@ fn subfolders_have_ignore_files_of_their_own() {
     fs::write(site.path("c/open.png"), png(41)).unwrap();
     fs::write(site.path("c/.mosaicignore"), "secret*\n").unwrap();
     fs::rename(site.path("c"), site.art("c")).unwrap();
-    let manifest = site.until("the open one", |m| shows(m, "c/open.png"));
+    let manifest = site.until_shown("c/open.png");
     assert!(!shows(&manifest, "c/secret.png"));
     put(&site.art("a/.nomedia"), b"");
     site.until("a is left out", |m| !shows(m, "a/1.png"));
@@ -152,15 +144,15 @@ fn a_folder_that_is_a_link_is_watched_and_followed() {
     fs::remove_dir(site.artworks()).unwrap();
     symlink("real", site.artworks()).unwrap();
     let daemon = site.start();
-    site.until("4 works", |m| m.works.len() == 4);
+    site.until_works(4);
     // Nothing but an event is quick enough: the next scan is minutes away.
     put(&site.path("real/new.png"), &png(50));
-    site.until("the new work", |m| shows(m, "new.png"));
+    site.until_shown("new.png");
     symlink("other", site.path("next")).unwrap();
     fs::rename(site.path("next"), site.artworks()).unwrap();
-    site.until("the other folder", |m| shows(m, "10.png"));
+    site.until_shown("10.png");
     put(&site.path("other/newer.png"), &png(51));
-    site.until("its new work", |m| shows(m, "newer.png"));
+    site.until_shown("newer.png");
     assert_eq!(daemon.stop(), 0);
 }
 
@@ -170,37 +162,35 @@ fn a_mount_that_appears_later_is_watched_and_one_that_is_lost_is_held() {
     site.draw(0, 30);
     fs::create_dir(site.art("nas")).unwrap();
     let daemon = site.start();
-    site.until("30 works", |m| m.works.len() == 30);
+    site.until_works(30);
     let Some(mount) = Mounted::tmpfs(&site.art("nas"), 8) else {
         return skip("mounting needs root");
     };
     for i in 0..4 {
         fs::write(site.art(&format!("nas/{i}.png")), png(60 + i)).unwrap();
     }
-    site.until("the mount's works", |m| m.works.len() == 34);
+    site.until_works(34);
     let before = placed(&marked(&site, "nas/later.png", 70));
     drop(mount);
-    site.wait("the lost mount", || told(&site, "with their folder (nas)"));
+    site.until_told("with their folder (nas)");
     assert_eq!(site.manifest().works.len(), 35, "a tenth of the works");
     assert_eq!(daemon.stop(), 0);
     let daemon = site.start();
-    site.wait("the lost mount after a restart", || told(&site, "(nas)"));
+    site.until_told("(nas)");
     assert_eq!(placed(&marked(&site, "mark.png", 71)).len(), 36);
     let mount = Mounted::tmpfs(&site.art("nas"), 8);
     for i in 0..4 {
         fs::write(site.art(&format!("nas/{i}.png")), png(60 + i)).unwrap();
     }
     put(&site.art("nas/later.png"), &png(70));
-    site.wait("the end of the hold", || {
-        told(&site, "(nas)").is_none().then_some(())
-    });
+    site.until_untold("(nas)");
     let after = placed(&marked(&site, "mark-2.png", 72));
     for (path, place) in &before {
         assert_eq!(after[path].0, place.0, "{path}");
     }
     // Lost for good: confirmed, and only then.
     drop(mount);
-    site.wait("the lost mount", || told(&site, "(nas)"));
+    site.until_told("(nas)");
     assert!(site.mosaicd(&["confirm-removal"]).status.success());
     site.until("the removal", |m| !shows(m, "nas/later.png"));
     assert_eq!(daemon.stop(), 0);
@@ -218,7 +208,7 @@ fn a_confirmation_with_nothing_held_is_refused() {
     fs::rename(site.artworks(), site.path("away")).unwrap();
     fs::create_dir(site.artworks()).unwrap();
     let daemon = site.start();
-    site.wait("the hold", || told(&site, "vanished"));
+    site.until_told("vanished");
     let confirmation = site.path("state/confirm-removal");
     site.wait("the end of it", || (!confirmation.exists()).then_some(()));
     assert_eq!(site.manifest().works.len(), 12);
@@ -240,9 +230,9 @@ fn the_output_within_the_artworks_is_refused_however_it_gets_there() {
     drop(mount);
     // And when it gets there later, the other way round.
     let daemon = site.start();
-    site.until("3 works", |m| m.works.len() == 3);
+    site.until_works(3);
     let mount = Mounted::bound(&site.output(), &site.art("site"));
-    site.wait("the warning", || told(&site, "reached through site"));
+    site.until_told("reached through site");
     assert_eq!(marked(&site, "mark.png", 20).works.len(), 4);
     assert_eq!(daemon.stop(), 0);
     drop(mount);
@@ -251,9 +241,7 @@ fn the_output_within_the_artworks_is_refused_however_it_gets_there() {
 #[test]
 fn one_output_belongs_to_one_daemon() {
     let site = Site::new();
-    site.draw(0, 4);
-    let daemon = site.start();
-    site.until("4 works", |m| m.works.len() == 4);
+    let (daemon, _) = site.run_with(4);
     fs::create_dir(site.path("others")).unwrap();
     let more = ["--artworks", "others", "--state", "state2", "build"];
     let second = site.mosaicd(&more);
@@ -268,9 +256,8 @@ fn one_output_belongs_to_one_daemon() {
 #[test]
 fn an_output_that_is_removed_is_made_again() {
     let site = Site::new();
-    site.draw(0, 6);
-    let daemon = site.start();
-    let before = site.until("6 works", |m| m.works.len() == 6);
+    let (daemon, _) = site.run_with(6);
+    let before = site.manifest();
     // The daemon may write into it meanwhile.
     site.wait("the removal", || fs::remove_dir_all(site.output()).ok());
     let again = site.until("the output again", |m| m.generation > before.generation);
@@ -301,9 +288,8 @@ fn an_output_that_is_removed_is_made_again() {
 #[test]
 fn backups_are_no_works_and_the_edited_file_keeps_its_number() {
     let site = Site::new();
-    let names = site.draw(0, 6);
-    let daemon = site.start();
-    let before = placed(&site.until("6 works", |m| m.works.len() == 6));
+    let (daemon, names) = site.run_with(6);
+    let before = placed(&site.manifest());
     // As exiftool does it.
     let (work, new) = (site.art(&names[2]), png(90));
     let (temporary, backup) = (
@@ -340,7 +326,7 @@ fn what_is_no_picture_is_no_failure() {
     fs::write(site.art("b.pdf"), "%PDF-1.7").unwrap();
     fs::write(site.art("broken.png"), "no picture").unwrap();
     let daemon = site.start();
-    site.until("3 works", |m| m.works.len() == 3);
+    site.until_works(3);
     let status = site.wait("all told", || {
         let status = site.status();
         (status.counts.other == 4 && status.counts.failed == 1).then_some(status)
@@ -358,7 +344,7 @@ fn a_table_that_names_nothing_is_told_line_by_line() {
     let table = format!("path;titel;title\r{};x;Zero\rW9.PNG;x;Nine\r", names[0]);
     fs::write(site.art("artworks.csv"), table).unwrap();
     let daemon = site.start();
-    let manifest = site.until("3 works", |m| m.works.len() == 3);
+    let manifest = site.until_works(3);
     let titled = manifest.works.iter().find(|w| w.path == names[0]).unwrap();
     assert_eq!(titled.title.as_deref(), Some("Zero"));
     site.wait("the line", || {
@@ -382,9 +368,8 @@ fn a_table_that_names_nothing_is_told_line_by_line() {
 #[test]
 fn a_file_that_is_open_is_not_finished() {
     let site = Site::new();
-    let names = site.draw(0, 4);
-    let daemon = site.start();
-    let before = site.until("4 works", |m| m.works.len() == 4);
+    let (daemon, names) = site.run_with(4);
+    let before = site.manifest();
     // Overwritten in place by a copy that stalls: the head is new, the rest is old.
     let bytes = png(77);
     let mut file = File::options()
@@ -416,19 +401,18 @@ fn a_file_that_is_open_is_not_finished() {
 #[test]
 fn what_is_gone_and_comes_back_is_the_same_work() {
     let site = Site::new();
-    let names = site.draw(0, 31);
-    let daemon = site.start();
-    let before = placed(&site.until("31 works", |m| m.works.len() == 31));
+    let (daemon, names) = site.run_with(31);
+    let before = placed(&site.manifest());
     let away = site.path("away");
     fs::create_dir(&away).unwrap();
     for name in &names[..30] {
         fs::rename(site.art(name), away.join(name)).unwrap();
     }
-    site.until("one is left", |m| m.works.len() == 1);
+    site.until_works(1);
     for name in &names[..30] {
         fs::rename(away.join(name), site.art(name)).unwrap();
     }
-    let after = placed(&site.until("all are back", |m| m.works.len() == 31));
+    let after = placed(&site.until_works(31));
     assert_eq!(after, before);
     assert_eq!(daemon.stop(), 0);
 }
@@ -436,25 +420,20 @@ fn what_is_gone_and_comes_back_is_the_same_work() {
 #[test]
 fn a_mass_opt_out_by_a_slip_is_taken_back_whole() {
     let site = Site::new();
-    site.draw(0, 24);
-    let daemon = site.start();
-    let before = placed(&site.until("24 works", |m| m.works.len() == 24));
+    let (daemon, _) = site.run_with(24);
+    let before = placed(&site.manifest());
     fs::write(site.art(".mosaicignore"), "*\n").unwrap();
     site.until("nothing is shown", |m| m.works.is_empty());
-    site.wait("the notice", || {
-        told(&site, "24 artworks were opted out at once")
-    });
+    site.until_told("24 artworks were opted out at once");
     assert!(!site.path("state/erased-for").exists());
     fs::write(site.art(".mosaicignore"), "# none\n").unwrap();
-    let after = placed(&site.until("all are back", |m| m.works.len() == 24));
+    let after = placed(&site.until_works(24));
     assert_eq!(after, before);
-    site.wait("the end of the notice", || {
-        told(&site, "opted out at once").is_none().then_some(())
-    });
+    site.until_untold("opted out at once");
     // Meant, and confirmed.
     fs::write(site.art(".mosaicignore"), "*\n").unwrap();
     site.until("nothing is shown again", |m| m.works.is_empty());
-    site.wait("the notice again", || told(&site, "opted out at once"));
+    site.until_told("opted out at once");
     assert!(site.mosaicd(&["confirm-removal"]).status.success());
     let erased = site.path("state/erased-for");
     site.wait("the erasing", || erased.exists().then_some(()));

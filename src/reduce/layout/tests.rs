@@ -78,7 +78,7 @@ fn arrivals_find_their_place_and_the_others_stay() {
 }
 
 #[test]
-fn a_round_of_settling_takes_bounded_calls_and_reaches_everybody() {
+fn a_round_of_relaxing_takes_bounded_calls_and_reaches_everybody() {
     let x = clustered(10_301, 4, 8, 5);
     let p = LayoutParams {
         relax_limit: 100,
