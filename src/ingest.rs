@@ -6,15 +6,13 @@
 //! when, `pipeline` uses the results.
 //!
 //! Invariants: an [`Outcome`] with a hash is sent only after its embedding and its cell are durable; each [`Job`] has
-//! exactly one outcome; hash and pixels come from the same bytes; a file that ended the process twice while it was
-//! being decoded is not tried a third time (see [`Attempts`]).
+//! exactly one outcome, unless it is told to stop; hash and pixels come from the same bytes; whatever a file does to the process that decodes it
+//! (`decoding`) costs that file alone, and once (see [`Overruns`]).
 
 use crate::{
-    artwork::{
-        cell::{self, CellSpec},
-        decode::{self, DecodeError, DecodeLimits},
-    },
+    artwork::{cell::CellSpec, decode::DecodeLimits},
     cells::{CellError, CellStore},
+    decoding::{Allowance, Decoders, Failure, Kind},
     domain::{ContentHash, Job, Outcome, Refusal, Retry, chain},
     embed::{EncodeError, Encoder},
     store::{Store, StoreError},
@@ -23,20 +21,21 @@ use crate::{
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use std::{
     path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::AtomicBool},
     thread,
     time::{Duration, Instant},
 };
 
-mod attempts;
+mod lanes;
 mod memory;
+mod overruns;
 #[cfg(test)]
 mod tests;
-pub use attempts::Attempts;
+mod underway;
+pub use lanes::longest;
 pub use memory::Memory;
+pub use overruns::Overruns;
+pub use underway::Underway;
 
 /// Embeddings that wait for one commit at most.
 const COMMIT: usize = 256;
@@ -63,8 +62,14 @@ pub struct Ingest {
     pub store: Arc<dyn Store>,
     /// Durable cells.
     pub cells: Arc<CellStore>,
-    /// Crash-loop guard.
-    pub attempts: Arc<Attempts>,
+    /// Where files are decoded.
+    pub decoders: Arc<dyn Decoders>,
+    /// What decoding one file may use in all.
+    pub allowance: Allowance,
+    /// Files whose decoding went beyond that.
+    pub overruns: Arc<Overruns>,
+    /// Files that are being decoded.
+    pub underway: Arc<Underway>,
     /// What all threads may hold together.
     pub memory: Arc<Memory>,
     /// Set when the jobs that are left are to be dropped.
@@ -77,12 +82,12 @@ pub enum IngestError {
     /// It could not be read whole.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// It is not a picture that can be decoded.
+    /// Nothing could be made of it.
     #[error(transparent)]
-    Decode(#[from] DecodeError),
-    /// Decoding it ended the process before.
-    #[error("decoding it ended mosaicd {0} times; it is tried again when it changes")]
-    Crashes(u32),
+    Decoding(#[from] Failure),
+    /// Decoding it went beyond its limits or crashed, now or before.
+    #[error("{0}")]
+    Overran(String),
     /// The encoder refused it.
     #[error(transparent)]
     Encode(Arc<EncodeError>),
@@ -102,10 +107,15 @@ impl IngestError {
             Self::Read(ReadError::TooLarge { .. }) => Retry::WhenChanged,
             Self::Read(ReadError::NotAFile) => Retry::WhenChanged,
             Self::Read(_) => Retry::Later,
-            Self::Decode(error) if error.is_truncated() => Retry::Later,
+            Self::Decoding(Failure::Refused(refused))
+                if matches!(refused.kind, Kind::Empty | Kind::Truncated) =>
+            {
+                Retry::Later
+            }
+            Self::Decoding(Failure::NoWorker(_) | Failure::Stopped) => Retry::Wait,
             // An encoder that failed as such (memory, a device) may work the next time.
             Self::Encode(error) if error.bad_input().is_none() => Retry::Later,
-            Self::Decode(_) | Self::Crashes(_) | Self::Encode(_) => Retry::WhenChanged,
+            Self::Decoding(_) | Self::Overran(_) | Self::Encode(_) => Retry::WhenChanged,
             Self::Store(_) | Self::Cell(_) => Retry::Wait,
         }
     }
@@ -115,10 +125,9 @@ impl IngestError {
 /// failure.
 fn refusal(job: &Job, error: &IngestError) -> Refusal {
     let no_picture = match error {
-        IngestError::Decode(error) => matches!(
-            error,
-            DecodeError::NotAPicture | DecodeError::Unsupported(_) | DecodeError::Empty
-        ),
+        IngestError::Decoding(Failure::Refused(refused)) => {
+            matches!(refused.kind, Kind::NoPicture | Kind::Empty)
+        }
         IngestError::Read(error) => matches!(error, ReadError::TooLarge { .. }),
         _ => false,
     };
@@ -181,40 +190,9 @@ impl Ingest {
     ) -> std::io::Result<(Sender<Job>, Vec<thread::JoinHandle<()>>)> {
         let (jobs, inbox) = unbounded::<Job>();
         let (decoded, to_encode) = bounded::<Decoded>(2 * self.encoder.max_batch().max(16));
-        let mut handles = Vec::new();
-        for i in 0..threads.max(LEAST_THREADS) {
-            let (ingest, inbox, decoded, deliver) = (
-                self.clone(),
-                inbox.clone(),
-                decoded.clone(),
-                deliver.clone(),
-            );
-            let work = move || {
-                for job in inbox {
-                    if ingest.stop.load(Ordering::Relaxed) {
-                        continue;
-                    }
-                    match ingest.decode(&job) {
-                        Ok((hash, inputs)) => {
-                            if decoded.send(Decoded { job, hash, inputs }).is_err() {
-                                return;
-                            }
-                        }
-                        Err(error) => deliver(Outcome {
-                            result: Err(refusal(&job, &error)),
-                            job,
-                            embedded: None,
-                            next_error: None,
-                        }),
-                    }
-                }
-            };
-            handles.push(
-                thread::Builder::new()
-                    .name(format!("decode-{i}"))
-                    .spawn(work)?,
-            );
-        }
+        let threads = threads.max(LEAST_THREADS);
+        let mut handles = self.start_lanes(threads, &inbox, &decoded, &deliver)?;
+        drop((inbox, decoded));
         // A thread of its own for what waits on the disk, so that the encoder need not.
         let groups = COMMIT.div_ceil(self.encoder.max_batch().clamp(1, COMMIT));
         let (encoded, to_commit) = bounded::<Vec<Encoded>>(groups);
@@ -232,44 +210,6 @@ impl Ingest {
         let commit = move || self.commit_all(&to_commit, &deliver);
         handles.push(thread::Builder::new().name("commit".into()).spawn(commit)?);
         Ok((jobs, handles))
-    }
-
-    /// Reads a file and makes its cell and the encoders' inputs, each only if it is not there already.
-    fn decode(&self, job: &Job) -> Result<(ContentHash, Inputs), IngestError> {
-        let _file = self.memory.files.take(job.identity.size);
-        let began = Instant::now();
-        let bytes = self
-            .roots
-            .read_finished(&job.path, &job.identity, self.max_file_bytes)?;
-        let hash = ContentHash::of(&bytes);
-        let wanted = |encoder: &dyn Encoder| {
-            let embedded = self.store.has_embedding(&hash, encoder.model());
-            embedded.map(|embedded| !embedded).map_err(store)
-        };
-        let fresh = wanted(&*self.encoder)?;
-        let next = match &self.next {
-            Some(next) if wanted(&**next)? => Some(next),
-            _ => None,
-        };
-        if !fresh && next.is_none() && self.cells.contains(&hash) {
-            return Ok((hash, Inputs::default()));
-        }
-        let _pixels = self.memory.pixels.take(decode::footprint(&bytes));
-        let attempt = self.attempts.begin(&hash).map_err(IngestError::Crashes)?;
-        let picture = decode::decode(&bytes, &self.limits)?;
-        drop(bytes);
-        if !self.cells.contains(&hash) {
-            self.cells
-                .put(&hash, &cell::prepare(&picture, &self.cell))
-                .map_err(cell)?;
-        }
-        let inputs = Inputs {
-            input: fresh.then(|| self.encoder.prepare(&picture)),
-            next: next.map(|next| next.prepare(&picture)),
-            took: began.elapsed(),
-        };
-        attempt.end();
-        Ok((hash, inputs))
     }
 
     /// Encodes what is waiting, in groups of at most one batch of new pictures.

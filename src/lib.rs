@@ -54,6 +54,7 @@ pub mod artwork;
 pub mod cells;
 pub mod config;
 pub mod daemon;
+pub mod decoding;
 pub mod demo;
 pub mod describe;
 pub mod disk;

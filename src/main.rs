@@ -131,6 +131,9 @@ enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
+    /// Decode pictures for a running mosaicd; it starts this itself.
+    #[command(hide = true)]
+    DecodeWorker,
     /// Write the manual pages into a folder, for packages.
     #[command(hide = true)]
     Man {
@@ -166,6 +169,9 @@ enum ConfigCommand {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if matches!(arguments.command, Command::DecodeWorker) {
+        return mosaicd::decoding::worker::run();
+    }
     if !matches!(arguments.command, Command::Run) {
         end_with_the_reader();
     }
@@ -265,7 +271,7 @@ fn carry_out(common: &Common, command: Command) -> anyhow::Result<()> {
         }
         Command::Config(ConfigCommand::Init { file }) => config_init(file.as_deref()),
         // Answered before: its exit code says more than whether it worked.
-        Command::Status(_) => Ok(()),
+        Command::Status(_) | Command::DecodeWorker => Ok(()),
         Command::Completions { shell } => {
             clap_complete::generate(
                 shell,

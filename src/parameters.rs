@@ -5,6 +5,7 @@
 use crate::{
     artwork::decode::DecodeLimits,
     config::{self, Config},
+    decoding::Allowance,
     domain::manifest,
     embed::{
         EncoderSpec,
@@ -23,6 +24,9 @@ use std::{num::NonZero, path::PathBuf};
 
 /// Above this many works an arrival moves only its neighbours on the map.
 const RELAX_LIMIT: usize = 20_000;
+
+/// Bytes that decoding a picture may take, more than its size justifies.
+const SPARE: u64 = 256 << 20;
 
 /// The watched folders.
 pub fn roots(config: &Config) -> Roots {
@@ -66,6 +70,21 @@ pub fn decode_limits(config: &Config) -> DecodeLimits {
     DecodeLimits {
         formats: config.decode.formats(),
         ..DecodeLimits::of_pixels(config.decode.max_megapixels * 1_000_000)
+    }
+}
+
+/// Memory and time that decoding one picture may take at most.
+pub fn allowance(config: &Config) -> Allowance {
+    let (memory_mb, seconds) = (config.decode.memory_mb, config.decode.seconds);
+    Allowance {
+        spare: SPARE,
+        memory: if memory_mb == 0 {
+            u64::MAX
+        } else {
+            memory_mb << 20
+        },
+        seconds,
+        most_seconds: seconds,
     }
 }
 

@@ -49,11 +49,13 @@ const ROOMS: &[(&str, bool, &[&str])] = &[
     ("service", SHELL, &["domain"]),
     ("config", SHELL, &["artwork", "service"]),
     ("demo", SHELL, &["disk"]),
+    // Of `embed` only how pictures are prepared.
+    ("decoding", SHELL, &["artwork", "domain", "embed"]),
     (
         "ingest",
         SHELL,
         &[
-            "artwork", "cells", "disk", "domain", "embed", "store", "watch",
+            "artwork", "cells", "decoding", "disk", "domain", "embed", "store", "watch",
         ],
     ),
     (
@@ -68,8 +70,8 @@ const ROOMS: &[(&str, bool, &[&str])] = &[
         "parameters",
         SHELL,
         &[
-            "artwork", "config", "domain", "embed", "grid", "publish", "rebuild", "reduce",
-            "render", "viewer", "watch",
+            "artwork", "config", "decoding", "domain", "embed", "grid", "publish", "rebuild",
+            "reduce", "render", "viewer", "watch",
         ],
     ),
     (
@@ -79,6 +81,7 @@ const ROOMS: &[(&str, bool, &[&str])] = &[
             "artwork",
             "cells",
             "config",
+            "decoding",
             "describe",
             "disk",
             "domain",

@@ -2,12 +2,10 @@
 
 use anyhow::{Context, bail};
 use mosaicd::{
-    artwork::{
-        ContentHash,
-        decode::{DecodeLimits, decode},
-    },
+    artwork::ContentHash,
     config::Config,
     daemon,
+    decoding::{Wanted, decode_once},
     describe::csv,
     embed::{card, text::TextEncoder},
     grid::Grid,
@@ -242,8 +240,6 @@ fn embed_file(config: &Config, path: &Path, dims: usize, model: &str) -> anyhow:
             path.display()
         )
     })?;
-    let picture =
-        decode(&bytes, &DecodeLimits::default()).with_context(|| path.display().to_string())?;
     let encoder = daemon::open_encoder_alone(config)?;
     if encoder.name() != model || encoder.dims() != dims {
         bail!(
@@ -251,7 +247,15 @@ fn embed_file(config: &Config, path: &Path, dims: usize, model: &str) -> anyhow:
             encoder.name()
         );
     }
-    let vectors = encoder.encode(&[encoder.prepare(&picture)])?;
+    let wanted = Wanted {
+        limits: parameters::decode_limits(config),
+        cell: None,
+        inputs: vec![encoder.preparation()],
+    };
+    let made = decode_once(bytes, &wanted, parameters::allowance(config))
+        .with_context(|| path.display().to_string())?;
+    let inputs: Vec<_> = made.inputs.into_iter().map(|input| input.0).collect();
+    let vectors = encoder.encode(&inputs)?;
     vectors
         .into_iter()
         .next()

@@ -42,6 +42,14 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
         "decode.max_megapixels must be 1 to 2000",
     );
     need(
+        config.decode.memory_mb == 0 || (64..=1_048_576).contains(&config.decode.memory_mb),
+        "decode.memory_mb must be 64 to 1048576, or 0 for what decode.max_megapixels needs",
+    );
+    need(
+        (1..=3_600).contains(&config.decode.seconds),
+        "decode.seconds must be 1 to 3600",
+    );
+    need(
         config.decode.threads <= 1_024,
         "decode.threads must be at most 1024",
     );

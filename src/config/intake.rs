@@ -71,7 +71,11 @@ pub struct Decode {
     pub max_file_mb: u64,
     /// Largest picture decoded, megapixels.
     pub max_megapixels: u64,
-    /// Threads that read and decode; 0: as many as there are processors.
+    /// Most memory that decoding one file may take, megabytes; 0: what `max_megapixels` needs.
+    pub memory_mb: u64,
+    /// Longest that decoding one file may take, seconds of a processor.
+    pub seconds: u64,
+    /// Processes that decode, and threads that read; 0: as many as there are processors.
     pub threads: usize,
     /// The formats that are decoded, by their keys.
     pub formats: Vec<String>,
@@ -92,6 +96,8 @@ impl Default for Decode {
         Self {
             max_file_mb: 256,
             max_megapixels: 100,
+            memory_mb: 0,
+            seconds: 60,
             threads: 0,
             formats: Format::ALL.map(|format| format.key().to_owned()).into(),
         }

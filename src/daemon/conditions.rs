@@ -11,6 +11,15 @@ fn named(folder: &Path) -> String {
     }
 }
 
+/// No file can be decoded for this reason.
+pub(super) fn undecodable(error: String) -> (String, String) {
+    (
+        format!("files cannot be decoded: {error}"),
+        "let mosaicd start itself once more (limits of processes, rights, memory), or restart it; the files are tried again"
+            .to_owned(),
+    )
+}
+
 /// Every such condition: (what, what to do). `blocked` says whether files wait because the state folder cannot be
 /// written, `blind` why changes are noticed by scans alone.
 pub(super) fn conditions(plan: &Plan, blocked: bool, blind: Option<&str>) -> Vec<(String, String)> {

@@ -5,8 +5,8 @@
 
 use super::chain;
 use crate::{
-    artwork::decode,
     config::Config,
+    decoding::{Wanted, decode_once},
     domain::manifest::Manifest,
     parameters,
     pipeline::portable,
@@ -151,8 +151,14 @@ fn unreadable(config: &Config, file: &Path) -> Option<String> {
     }
     match fs::read(file) {
         Err(error) => Some(format!("cannot be read: {error}")),
-        Ok(bytes) => decode::decode(&bytes, &parameters::decode_limits(config))
-            .err()
-            .map(|error| chain(&error)),
+        Ok(bytes) => {
+            let wanted = Wanted {
+                limits: parameters::decode_limits(config),
+                cell: None,
+                inputs: Vec::new(),
+            };
+            let made = decode_once(bytes, &wanted, parameters::allowance(config));
+            made.err().map(|error| chain(&error))
+        }
     }
 }

@@ -14,7 +14,9 @@ use crate::{
         machine::Machine,
         metrics::{self, Metrics},
         site,
-        status::{Condition, Counts, Failure, Kind, LIFE_MS, NextModel, Progress, State, Status},
+        status::{
+            Condition, Counts, Decoding, Failure, Kind, LIFE_MS, NextModel, Progress, State, Status,
+        },
     },
 };
 use std::{
@@ -45,8 +47,8 @@ pub(super) struct Reporter<'a> {
     written_ms: u64,
     since: BTreeMap<String, u64>,
     done: u64,
-    /// What the status on disk was made from: the plan's inputs, the number of conditions.
-    seen: (u64, usize),
+    /// What the status on disk was made from: the plan's inputs, the numbers of conditions and of files that take long.
+    seen: (u64, usize, usize),
     /// What is wrong with the owner's table of descriptions.
     mistakes: Vec<Mistake>,
     /// When each failure was first reported, by path and reason.
@@ -84,7 +86,7 @@ impl<'a> Reporter<'a> {
             written_ms: 0,
             since: BTreeMap::new(),
             done: 0,
-            seen: (0, 0),
+            seen: (0, 0, 0),
             mistakes: Vec::new(),
             failed: HashMap::new(),
             other: HashSet::new(),
@@ -108,7 +110,7 @@ impl<'a> Reporter<'a> {
             ("state", config.folders.state.clone()),
         ];
         // A new plan counts its inputs from nothing, and may come to the same number.
-        self.seen = (u64::MAX, 0);
+        self.seen = (u64::MAX, 0, 0);
         encoders.serving.name().clone_into(&mut self.status.model);
         self.status.next_model = encoders.next.as_ref().map(|next| NextModel {
             model: next.name().to_owned(),
@@ -226,9 +228,15 @@ impl<'a> Reporter<'a> {
     }
 
     /// Brings the status up to date with the plan, and writes it if it is time to, or `now`.
-    pub(super) fn update(&mut self, plan: &Plan, conditions: Vec<(String, String)>, now: bool) {
+    pub(super) fn update(
+        &mut self,
+        plan: &Plan,
+        conditions: Vec<(String, String)>,
+        long: Vec<(PathBuf, Duration)>,
+        now: bool,
+    ) {
         let wall = wall_ms();
-        let seen = (plan.inputs(), conditions.len());
+        let seen = (plan.inputs(), conditions.len(), long.len());
         let age_ms = wall.saturating_sub(self.written_ms);
         let due = if seen == self.seen { LIFE_MS } else { EVERY_MS };
         if !now && age_ms < due {
@@ -250,6 +258,11 @@ impl<'a> Reporter<'a> {
         });
         let status = &mut self.status;
         status.degraded = degraded.collect();
+        let named = |(path, took): (PathBuf, Duration)| Decoding {
+            path: portable(&path),
+            since_ms: wall.saturating_sub(took.as_millis() as u64),
+        };
+        status.decoding = long.into_iter().map(named).collect();
         status.state = match () {
             () if status.generation == 0 && !plan.is_idle() => State::Starting,
             () if !status.degraded.is_empty() => State::Degraded,
@@ -336,6 +349,7 @@ impl<'a> Reporter<'a> {
     pub(super) fn stopped(&mut self) -> Status {
         self.status.state = State::Stopped;
         self.status.progress = None;
+        self.status.decoding.clear();
         self.write(wall_ms());
         self.status.clone()
     }

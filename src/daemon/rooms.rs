@@ -4,11 +4,12 @@ use super::{DaemonError, chain, serving::Encoders, wall_ms};
 use crate::{
     cells::CellStore,
     config::Config,
+    decoding::Processes,
     embed::{
         self, Encoder, EncoderSpec,
         vocabulary::{self, WordList},
     },
-    ingest::{Attempts, Ingest},
+    ingest::{Ingest, Overruns},
     parameters,
     pipeline::{Pipeline, Wording},
     publish::{HistoryFiles, Publisher},
@@ -43,12 +44,15 @@ impl Rooms {
         started: bool,
     ) -> Result<Self, DaemonError> {
         let state = &config.folders.state;
-        let system = |what: String| move |source| DaemonError::System { what, source };
-        let attempts = state.join("attempting");
-        let attempts = Attempts::open(&attempts)
-            .map_err(system(format!("cannot use {}", attempts.display())))?;
-        let cells = CellStore::open(&state.join("cells"), &config.cell_spec())?;
-        let (cells, attempts) = (Arc::new(cells), Arc::new(attempts));
+        // Version 0.1 kept marks there, against files that end the process; they end a worker now.
+        let _ = std::fs::remove_dir_all(state.join("attempting"));
+        let (limits, allowance) = (
+            parameters::decode_limits(config),
+            parameters::allowance(config),
+        );
+        let under = format!("{} {limits:?} {allowance:?}", env!("CARGO_PKG_VERSION"));
+        let overruns = Overruns::open(&state.join("overruns.json"), &under);
+        let cells = Arc::new(CellStore::open(&state.join("cells"), &config.cell_spec())?);
         let output = &config.folders.output;
         let publisher = Publisher::open(output, parameters::output_spec(config))?;
         let history_files = HistoryFiles::open(output, &config.page.url)?;
@@ -66,13 +70,16 @@ impl Rooms {
         let ingest = Ingest {
             roots: parameters::roots(config),
             max_file_bytes: config.decode.max_file_mb << 20,
-            limits: parameters::decode_limits(config),
+            limits,
             cell: config.cell_spec(),
             encoder: serving.clone(),
             next: next.clone(),
             store: store.clone(),
             cells,
-            attempts,
+            decoders: Arc::new(Processes::default()),
+            allowance,
+            overruns: Arc::new(overruns),
+            underway: Arc::default(),
             memory: Arc::default(),
             stop: Arc::default(),
         };

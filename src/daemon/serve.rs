@@ -2,7 +2,7 @@
 
 use super::{
     Event, Mode, Next, chain,
-    conditions::conditions,
+    conditions::{conditions, undecodable},
     reload,
     removal_guard::{RemovalGuard, held_opt_out},
     report::Reporter,
@@ -13,6 +13,7 @@ use super::{
 use crate::{
     config::Config,
     domain::{Job, Refusal, Report, Retry},
+    ingest, parameters,
     pipeline::PipelineError,
     plan::{Command, Input, Plan},
     publish::names,
@@ -35,8 +36,11 @@ const BEAT: Duration = Duration::from_secs(1);
 const LINGER_MS: u64 = 30_000;
 /// A task that runs longer than this counts as stuck, and systemd's watchdog gets no more messages.
 const STUCK_MS: u64 = 3 * 3_600_000;
-/// The same holds when files are being read and none of them is finished for this long: the largest takes seconds.
+/// The same holds when files are being read and none of them is finished for this long, in addition to what one may take.
 const READING_STUCK_MS: u64 = 600_000;
+/// A file that is decoded for longer than this is named.
+const LONG: Duration = Duration::from_secs(5);
+
 /// One run of the loop, from opening the rooms to closing them.
 pub(super) struct Loop<'a, 'b> {
     config: &'a Config,
@@ -163,7 +167,10 @@ impl Loop<'_, '_> {
 
     /// Brings the status up to date, if it is time to, or `now`.
     fn report(&mut self, now: bool) {
-        let mut conditions = conditions(&self.plan, self.blocked, self.watching.blind());
+        let trouble = self.workers.underway().trouble();
+        let blocked = self.blocked && trouble.is_none();
+        let mut conditions = conditions(&self.plan, blocked, self.watching.blind());
+        conditions.extend(trouble.map(undecodable));
         conditions.extend(self.watching.conditions());
         conditions.extend(self.reporter.conditions());
         if let Some((_, works)) = &self.held_opt_out {
@@ -176,7 +183,8 @@ impl Loop<'_, '_> {
                 ),
             ));
         }
-        self.reporter.update(&self.plan, conditions, now);
+        let long = self.workers.underway().longer(LONG);
+        self.reporter.update(&self.plan, conditions, long, now);
     }
 
     /// Milliseconds since this loop began.
@@ -418,8 +426,10 @@ impl Loop<'_, '_> {
         }
         let (now, (running, done)) = (self.now_ms(), self.tasks);
         let reading = self.plan.reading() > 0;
+        let longest = ingest::longest(&parameters::allowance(self.config));
+        let reading_ms = READING_STUCK_MS + longest.as_millis() as u64;
         if !self.rebuilding.is_stuck(running, done, now, STUCK_MS)
-            && !(self.reading).is_stuck(reading, self.files, now, READING_STUCK_MS)
+            && !(self.reading).is_stuck(reading, self.files, now, reading_ms)
         {
             self.notifier.watchdog();
         }

@@ -12,7 +12,7 @@ use crate::{
     config::Config,
     describe::{self, Descriptions, Mistake},
     domain::{ContentHash, Job, Known, Task},
-    ingest::threads_or_all,
+    ingest::{Underway, threads_or_all},
     pipeline::{Pipeline, Polish, Polished, Unworded, Worded, portable},
     plan::Background,
     watch::{Book, Ignore, Roots, Rules, Scan},
@@ -52,6 +52,7 @@ pub(super) struct Workers {
     scans: Sender<BTreeSet<PathBuf>>,
     jobs: Sender<Job>,
     orders: Sender<Order>,
+    underway: Arc<Underway>,
     stop: Arc<AtomicBool>,
     handles: Vec<JoinHandle<()>>,
 }
@@ -71,6 +72,7 @@ impl Workers {
         let Rooms { pipeline, ingest } = rooms;
         let known = pipeline.known(ingest.next.as_ref().map(|next| next.model()))?;
         let (roots, stop) = (ingest.roots.clone(), ingest.stop.clone());
+        let underway = ingest.underway.clone();
 
         let send = events.clone();
         let (jobs, mut handles) = ingest
@@ -98,6 +100,7 @@ impl Workers {
                 scans,
                 jobs,
                 orders,
+                underway,
                 stop,
                 handles,
             },
@@ -143,6 +146,11 @@ impl Workers {
         drop(self.orders.send(Order::ConfirmErasing(digest)));
     }
 
+    /// What is being decoded.
+    pub(super) fn underway(&self) -> &Underway {
+        &self.underway
+    }
+
     /// Whether a thread has ended without being asked to: it panicked.
     pub(super) fn any_died(&self) -> bool {
         self.handles.iter().any(JoinHandle::is_finished)
@@ -157,6 +165,7 @@ impl Workers {
             orders,
             stop,
             handles,
+            ..
         } = self;
         stop.store(true, Ordering::Relaxed);
         drop((scans, jobs, orders));

@@ -9,13 +9,12 @@
 //! else is in its batch, which is why quantised models run one picture at a time.
 
 use super::{
-    EncodeError, Encoder, ModelId,
+    EncodeError, Encoder, ModelId, Preparation,
     card::{self, Fingerprint, ModelFiles},
     outlets::{self, Float, POOLED, PictureInput},
     preprocess::Preprocess,
     session::{self, Runtime, Sessions},
 };
-use crate::artwork::decode::Picture;
 use half::f16;
 use ort::{
     session::SessionInputValue,
@@ -188,8 +187,8 @@ impl Encoder for OnnxEncoder {
         self.device
     }
 
-    fn prepare(&self, picture: &Picture) -> Vec<f32> {
-        self.recipe.tensor(picture)
+    fn preparation(&self) -> Preparation {
+        Preparation::Tensor(self.recipe)
     }
 
     fn encode(&self, inputs: &[Vec<f32>]) -> Result<Vec<Vec<f32>>, EncodeError> {

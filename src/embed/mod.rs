@@ -16,6 +16,7 @@ pub mod inspect;
 pub mod library;
 mod memory;
 mod outlets;
+mod preparation;
 pub mod preprocess;
 pub mod session;
 pub mod text;
@@ -28,6 +29,7 @@ use session::Runtime;
 use std::{io, path::PathBuf};
 
 pub use crate::domain::ModelId;
+pub use preparation::Preparation;
 
 /// An encoder could not be opened, or could not embed its input.
 #[derive(Debug, thiserror::Error)]
@@ -213,8 +215,12 @@ pub trait Encoder: Send + Sync {
     fn device(&self) -> &'static str {
         "cpu"
     }
+    /// How a picture is prepared for [`Encoder::encode`].
+    fn preparation(&self) -> Preparation;
     /// Prepares a picture for [`Encoder::encode`]; pure, called on any thread, many at a time.
-    fn prepare(&self, picture: &Picture) -> Vec<f32>;
+    fn prepare(&self, picture: &Picture) -> Vec<f32> {
+        self.preparation().of(picture)
+    }
     /// Embeds prepared inputs; the results are L2-normalised and in the order of `inputs`.
     fn encode(&self, inputs: &[Vec<f32>]) -> Result<Vec<Vec<f32>>, EncodeError>;
 }

@@ -11,11 +11,11 @@
 
 use crate::artwork::decode::Picture;
 use pulp::Arch;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 /// How a picture becomes the model's input.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Preprocess {
     /// Side of the square input, pixels, > 0.
     pub size: u32,
@@ -32,7 +32,7 @@ pub struct Preprocess {
 }
 
 /// How a picture becomes square.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Shape {
     /// Resize the short side, keep the centre (CLIP).
@@ -43,7 +43,7 @@ pub enum Shape {
 }
 
 /// A resizing filter of Pillow.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Filter {
     /// Keys' cubic with a = −0.5.

@@ -48,6 +48,11 @@ impl Budget {
         }
     }
 
+    /// Half of it.
+    pub(super) fn half(&self) -> u64 {
+        self.total / 2
+    }
+
     /// Waits until `bytes` are left; more than there are in all are given to one at a time.
     pub(super) fn take(&self, bytes: u64) -> Share<'_> {
         let bytes = bytes.min(self.total);

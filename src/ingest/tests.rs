@@ -2,8 +2,13 @@
 
 use super::*;
 use crate::{
-    artwork::{cell::Fit, decode::Picture},
+    artwork::{
+        cell::Fit,
+        decode::{Picture, decode},
+    },
+    decoding::{Decoder, Made, Overrun, Wanted, made::Floats},
     domain::{FileIdentity, ModelId},
+    embed::Preparation,
     store::SledStore,
 };
 use crossbeam_channel::{Receiver, unbounded};
@@ -11,20 +16,21 @@ use std::{
     fs,
     os::unix::fs::MetadataExt,
     path::PathBuf,
-    sync::{Condvar, Mutex},
+    sync::{
+        Condvar, Mutex,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
 /// Nothing here takes this long unless it is broken.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// An encoder that embeds a picture's width, refuses inputs as told, and may hold up large pictures.
+/// An encoder that embeds a picture's width, and refuses inputs as told.
 struct Fake {
     model: ModelId,
     /// Widths whose embedding is not finite.
     bad: Vec<u32>,
-    /// A picture wider than 100 waits for this in `prepare`.
-    gate: Option<Receiver<()>>,
     /// Calls of `encode` wait here for each other; as many runs at a time as it wants.
     meeting: Option<Meeting>,
 }
@@ -69,11 +75,8 @@ impl Encoder for Fake {
         self.meeting.as_ref().map_or(1, |meeting| meeting.wanted)
     }
 
-    fn prepare(&self, picture: &Picture) -> Vec<f32> {
-        if let (101.., Some(gate)) = (picture.width, &self.gate) {
-            gate.recv_timeout(PATIENCE).expect("the others went on");
-        }
-        vec![picture.width as f32]
+    fn preparation(&self) -> Preparation {
+        Preparation::Descriptor
     }
 
     fn encode(&self, inputs: &[Vec<f32>]) -> Result<Vec<Vec<f32>>, EncodeError> {
@@ -93,8 +96,63 @@ impl Encoder for Fake {
     }
 }
 
+/// Decodes here, where no process can be started: the input of an encoder is the picture's width.
+#[derive(Clone, Default)]
+struct Here {
+    /// A picture wider than 100 waits for this.
+    gate: Option<Receiver<()>>,
+    /// Pictures of this width are too much for the first so many decoders that get them.
+    ends: Option<(u32, Arc<AtomicU32>)>,
+}
+
+impl Decoders for Here {
+    fn decoder(&self) -> Box<dyn Decoder> {
+        Box::new(self.clone())
+    }
+}
+
+impl Decoder for Here {
+    fn decode(
+        &mut self,
+        bytes: Vec<u8>,
+        wanted: &Wanted,
+        _: Allowance,
+        _: &mut dyn FnMut(u64),
+        _: &AtomicBool,
+    ) -> Result<Made, Failure> {
+        let picture: Picture = decode(&bytes, &wanted.limits).expect("a picture");
+        if let (101.., Some(gate)) = (picture.width, &self.gate) {
+            gate.recv_timeout(PATIENCE).expect("the others went on");
+        }
+        if let Some((width, times)) = &self.ends
+            && *width == picture.width
+            && times
+                .fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1))
+                .is_ok()
+        {
+            return Err(Overrun::Memory.into());
+        }
+        let mut made = Made::of(&picture, wanted);
+        let width = Floats(vec![picture.width as f32]);
+        made.inputs
+            .iter_mut()
+            .for_each(|input| *input = width.clone());
+        Ok(made)
+    }
+}
+
 /// Ingests one grey picture of each width, in order, on `threads` threads; `seen` is called at each outcome.
-fn ingest(fake: Fake, widths: &[u32], threads: usize, mut seen: impl FnMut(&Outcome)) {
+fn ingest(fake: Fake, widths: &[u32], threads: usize, seen: impl FnMut(&Outcome)) {
+    ingest_by(Here::default(), fake, widths, threads, seen);
+}
+
+fn ingest_by(
+    here: Here,
+    fake: Fake,
+    widths: &[u32],
+    threads: usize,
+    mut seen: impl FnMut(&Outcome),
+) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (root, state) = (folder.path().join("art"), folder.path().join("state"));
     fs::create_dir_all(&root).expect("writable");
@@ -130,7 +188,15 @@ fn ingest(fake: Fake, widths: &[u32], threads: usize, mut seen: impl FnMut(&Outc
         next: None,
         store: Arc::new(SledStore::open(&state).expect("a store").store),
         cells: Arc::new(CellStore::open(&state.join("cells"), &cell).expect("cells")),
-        attempts: Arc::new(Attempts::open(&state.join("attempting")).expect("a folder")),
+        decoders: Arc::new(here),
+        allowance: Allowance {
+            spare: 0,
+            memory: 0,
+            seconds: 0,
+            most_seconds: 0,
+        },
+        overruns: Arc::new(Overruns::open(&state.join("overruns.json"), "")),
+        underway: Arc::default(),
         cell,
         stop: Arc::default(),
     };
@@ -154,7 +220,6 @@ fn fake() -> Fake {
     Fake {
         model: ModelId("fake".into()),
         bad: Vec::new(),
-        gate: None,
         meeting: None,
     }
 }
@@ -200,17 +265,36 @@ fn a_huge_picture_holds_up_no_other() {
     // The huge one comes first and is not done before all others are; one configured thread must do too.
     for threads in [1, 4] {
         let (open, gate) = unbounded();
-        let fake = Fake {
+        let here = Here {
             gate: Some(gate),
-            ..fake()
+            ..Here::default()
         };
         let widths: Vec<u32> = std::iter::once(200).chain(1..60).collect();
         let mut done = 0;
-        ingest(fake, &widths, threads, |outcome| {
+        ingest_by(here, fake(), &widths, threads, |outcome| {
             assert!(outcome.result.is_ok());
             done += 1;
             if done == widths.len() - 1 {
                 open.send(()).expect("the huge one waits");
+            }
+        });
+    }
+}
+
+#[test]
+fn what_exceeds_its_limits_is_tried_once_more_and_then_left_out() {
+    for (times, good) in [(1, true), (2, false)] {
+        let here = Here {
+            ends: Some((7, Arc::new(AtomicU32::new(times)))),
+            ..Here::default()
+        };
+        let widths: Vec<u32> = (1..20).collect();
+        ingest_by(here, fake(), &widths, 2, |outcome| {
+            let is_seven = outcome.job.path == Path::new("7.png");
+            assert_eq!(outcome.result.is_ok(), good || !is_seven);
+            if let Err(refusal) = &outcome.result {
+                assert_eq!(refusal.retry, Retry::WhenChanged);
+                assert!(refusal.reason.contains("memory"), "{refusal:?}");
             }
         });
     }

@@ -150,6 +150,14 @@ fn write(out: &mut String, status: &Status, life: Life, now_ms: u64) -> fmt::Res
         ago(status.started_ms)
     )?;
 
+    if !status.decoding.is_empty() && life == Life::Running {
+        writeln!(out, "\nTake long to decode:")?;
+        for file in &status.decoding {
+            let took = span(now_ms.saturating_sub(file.since_ms));
+            writeln!(out, "  {} (for {took})", escaped(&file.path))?;
+        }
+    }
+
     if !status.degraded.is_empty() {
         writeln!(out, "\nNeeds attention:")?;
         for condition in &status.degraded {
@@ -306,6 +314,9 @@ took     embed 1.2 s, scan 12 ms
 model    builtin, store 12.3 MB
 next     clip: 120 of 10,578 artworks embedded; the mosaic changes when all are
 process  mosaicd 0.1.0, pid 4711, started 3 d 5 h ago
+
+Take long to decode:
+  huge.tif (for 12 s)
 
 Needs attention:
   ! more than half of the artworks vanished at once (for 1 min)

@@ -30,6 +30,8 @@ pub struct Status {
     pub counts: Counts,
     /// The stage at work; absent when idle.
     pub progress: Option<Progress>,
+    /// Files that take long to decode, being decoded now.
+    pub decoding: Vec<Decoding>,
     /// What is wrong beyond single files, oldest first; not empty exactly when there is something to do.
     pub degraded: Vec<Condition>,
     /// Every file that has no place in the mosaic, and every mistake in the owner's files, by name and reason.
@@ -138,6 +140,16 @@ pub struct Progress {
     pub done: u64,
     /// Steps in all; 0 when unknown.
     pub total: u64,
+}
+
+/// A file that is being decoded.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Decoding {
+    /// Path below the artwork folder, written as in the manifest.
+    pub path: String,
+    /// Since when.
+    pub since_ms: u64,
 }
 
 /// A change of model: how far the next encoder is with embedding the placed artworks while the old one serves.
@@ -259,6 +271,10 @@ pub(crate) mod tests {
                 done: 1,
                 total: 3,
             }),
+            decoding: vec![Decoding {
+                path: "huge.tif".into(),
+                since_ms: 279_988_000,
+            }],
             degraded: vec![Condition {
                 since_ms: 279_940_000,
                 what: "more than half of the artworks vanished at once".into(),

@@ -22,6 +22,8 @@ use mosaicd::{
         decode::{DecodeLimits, decode},
     },
     cells::CellStore,
+    config::Config,
+    decoding::Processes,
     demo,
     domain::Job,
     embed::{
@@ -31,7 +33,8 @@ use mosaicd::{
         preprocess::Preprocess,
         session::{Device, Runtime},
     },
-    ingest::{Attempts, Ingest, threads_or_all},
+    ingest::{Ingest, Overruns, threads_or_all},
+    parameters,
     store::SledStore,
     watch::Roots,
 };
@@ -141,7 +144,10 @@ fn ingest(encoder: &Arc<dyn Encoder>, root: &Path, jobs: &[Job]) -> Vec<(PathBuf
         next: None,
         store: Arc::new(SledStore::open(state.path()).unwrap().store),
         cells: Arc::new(CellStore::open(&state.path().join("cells"), &cell).unwrap()),
-        attempts: Arc::new(Attempts::open(&state.path().join("attempting")).unwrap()),
+        decoders: Arc::new(Processes::of(env!("CARGO_BIN_EXE_mosaicd").into())),
+        allowance: parameters::allowance(&Config::default()),
+        overruns: Arc::new(Overruns::open(&state.path().join("overruns.json"), "")),
+        underway: Arc::default(),
         cell,
         stop: Arc::default(),
     };

@@ -28,6 +28,7 @@ mod tiff;
 pub use error::DecodeError;
 
 use image::{ImageFormat, metadata::Orientation};
+use serde::{Deserialize, Serialize};
 use std::{any::Any, fmt, panic, str::FromStr};
 
 /// A decoded picture: sRGB, upright, 8 bits per channel, straight alpha.
@@ -148,7 +149,7 @@ impl FromStr for Format {
 }
 
 /// A set of formats.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Formats(u16);
 
 impl Formats {
@@ -169,7 +170,7 @@ impl FromIterator<Format> for Formats {
 }
 
 /// What a picture may cost. Sizes are checked against the header alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DecodeLimits {
     /// Most pixels, width × height.
     pub max_pixels: u64,

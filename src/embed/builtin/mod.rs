@@ -29,7 +29,7 @@ mod plane;
 mod rings;
 mod runs;
 
-use super::{EncodeError, Encoder, ModelId};
+use super::{EncodeError, Encoder, ModelId, Preparation};
 use crate::artwork::decode::Picture;
 
 /// The built-in encoder.
@@ -142,8 +142,8 @@ impl Encoder for Builtin {
     }
 
     /// Does all the work: the descriptor of a picture needs no other.
-    fn prepare(&self, picture: &Picture) -> Vec<f32> {
-        describe(picture)
+    fn preparation(&self) -> Preparation {
+        Preparation::Descriptor
     }
 
     fn encode(&self, inputs: &[Vec<f32>]) -> Result<Vec<Vec<f32>>, EncodeError> {
@@ -158,7 +158,7 @@ impl Encoder for Builtin {
     }
 }
 
-fn describe(picture: &Picture) -> Vec<f32> {
+pub(super) fn describe(picture: &Picture) -> Vec<f32> {
     let working = plane::working(picture);
     let edges = edges::Edges::new(&working.lightness, &working.green_red, &working.blue_yellow);
     let [finest, next, ..] = &edges.scales;

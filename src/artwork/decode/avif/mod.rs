@@ -90,6 +90,13 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Raster, Deco
     Ok(raster)
 }
 
+fn refused(error: &re_rav1d::dav1d::Error) -> DecodeError {
+    match error {
+        re_rav1d::dav1d::Error::NotEnoughMemory => DecodeError::LimitReached { format: FORMAT },
+        _ => damaged(),
+    }
+}
+
 /// Decodes one AV1 picture.
 fn frame(data: Vec<u8>, limits: &DecodeLimits) -> Result<Picture, DecodeError> {
     let mut settings = Settings::new();
@@ -100,7 +107,7 @@ fn frame(data: Vec<u8>, limits: &DecodeLimits) -> Result<Picture, DecodeError> {
     if let Err(error) = decoder.send_data(data, None, None, None)
         && !error.is_again()
     {
-        return Err(damaged());
+        return Err(refused(&error));
     }
     for _ in 0..64 {
         match decoder.get_picture() {
@@ -108,9 +115,9 @@ fn frame(data: Vec<u8>, limits: &DecodeLimits) -> Result<Picture, DecodeError> {
             Err(error) if error.is_again() => match decoder.send_pending_data() {
                 Ok(()) => {}
                 Err(error) if error.is_again() => {}
-                Err(_) => return Err(damaged()),
+                Err(error) => return Err(refused(&error)),
             },
-            Err(_) => return Err(damaged()),
+            Err(error) => return Err(refused(&error)),
         }
     }
     Err(damaged())
