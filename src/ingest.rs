@@ -1,13 +1,13 @@
 //! From a finished file to a durable embedding and a durable cell.
 //!
-//! It owns the threads: several that read, hash, decode and prepare, as many as the encoder serves at a time that
-//! embed, one that makes the results durable. The queues between them are bounded, so that memory is too; a picture
-//! that takes long to decode does not delay any other. It decides nothing: `plan` chooses which files are read and
-//! when, `pipeline` uses the results.
+//! It owns the threads: several that read and hash, and have a worker decode and prepare (`lanes`); as many as the
+//! encoder serves at a time that embed; one that makes the results durable. The queues between them are bounded, so that
+//! memory is too; a picture that takes long to decode does not delay any other. It decides nothing: `plan` chooses which
+//! files are read and when, `pipeline` uses the results.
 //!
 //! Invariants: an [`Outcome`] with a hash is sent only after its embedding and its cell are durable; each [`Job`] has
-//! exactly one outcome, unless it is told to stop; hash and pixels come from the same bytes; whatever a file does to the process that decodes it
-//! (`decoding`) costs that file alone, and once (see [`Overruns`]).
+//! exactly one outcome, unless it is told to stop; hash and pixels come from the same bytes; whatever a file does to the
+//! process that decodes it (`decoding`) costs that file alone, and once (see [`Overruns`]).
 
 use crate::{
     artwork::{cell::CellSpec, decode::DecodeLimits},

@@ -15,9 +15,10 @@
 //!    (`workers`) that only send events back.
 //! 3. [`plan`]: pure. `table` follows the file, in one entry per path: it settles (`settling`), is read, ready, placed,
 //!    or refused. `scans` decides which works are gone, `tasks` when to rebuild, and with what.
-//! 4. [`ingest`]: threads read the file (`watch::read`), decode it ([`artwork::decode`]), prepare its cell
-//!    ([`artwork::cell`]) and its embedding ([`embed`]), and make both durable ([`store`], [`cells`]). From here on the
-//!    file is known by its hash.
+//! 4. [`ingest`]: threads read the file (`watch::read`) and give its bytes to a worker ([`decoding`]), a process that can
+//!    do nothing else. There it is decoded ([`artwork::decode`]), and its cell ([`artwork::cell`]) and the encoder's input
+//!    are made; pixels never come back. Then it is embedded ([`embed`]), and both are made durable ([`store`], [`cells`]).
+//!    From here on the file is known by its hash.
 //! 5. [`pipeline`]: one task at a time on its own thread: fetch the embeddings (`load`), rebuild, save ([`snapshot`]),
 //!    publish.
 //! 6. [`rebuild`]: pure. It distinguishes renames, edits, removals and new works (`changes`), adds the new works to the
@@ -36,14 +37,15 @@
 //! A folder under `src/` is a room; its `mod.rs` (or the file of its name) is the door. At the bottom is [`domain`]:
 //! the types that rooms exchange, as plain data. Pure rooms (`domain`, `reduce`, `grid`, `render`, `rebuild`, `plan`,
 //! `history`, `regions`, `artwork`) import no file system, clock, database or thread. The shells around them (`disk`,
-//! `cells`, `watch`, `store`, `embed`, `publish`, `service`) do, and they come together only in `daemon`, `ingest` and
-//! `pipeline`. `tests/tidy.rs` holds the table of which room imports which, and enforces it.
+//! `cells`, `watch`, `store`, `embed`, `decoding`, `publish`, `service`) do, and they come together only in `daemon`,
+//! `ingest` and `pipeline`. `tests/tidy.rs` holds the table of which room imports which, and enforces it.
 //!
 //! # Invariants
 //! - Every artwork has exactly one cell and every cell holds at most one artwork.
 //! - A placed artwork moves only when the grid says so, and every move is counted and published.
 //! - Nothing is acknowledged before it is durable; a reader never sees a torn or mixed generation.
 //! - Nothing below the source folder is ever written.
+//! - No byte of an artwork is parsed in the daemon's own process.
 
 #[doc = include_str!("contributing.md")]
 pub mod contributing {}

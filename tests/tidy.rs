@@ -78,7 +78,6 @@ const ROOMS: &[(&str, bool, &[&str])] = &[
         "daemon",
         SHELL,
         &[
-            "artwork",
             "cells",
             "config",
             "decoding",

@@ -21,7 +21,7 @@ use std::{
 };
 
 /// Seconds that a small picture may take in the first lane.
-const FIRST_SECONDS: u64 = 2;
+const FIRST_SECONDS: u64 = 1;
 
 /// Bytes that it may take there, more than its size justifies.
 const FIRST_SPARE: u64 = 64 << 20;

@@ -21,6 +21,7 @@ mod album;
 mod check;
 mod crash;
 mod damage;
+mod decoding;
 mod disk;
 mod failing_disk;
 mod full_disk;
