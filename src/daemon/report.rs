@@ -210,6 +210,7 @@ impl<'a> Reporter<'a> {
             }
         }
         status.moves = report.moves.clone();
+        status.drift = report.drift;
         status.generation = report.generation;
         status.published_ms = Some(report.published_ms);
         status.counts.works = report.works as u64;

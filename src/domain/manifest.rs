@@ -40,6 +40,9 @@ pub struct Manifest {
     pub works: Vec<Work>,
     /// What moved since the generation before.
     pub moves: Moves,
+    /// How far the works are from their homes; absent in an empty mosaic, and where version 0.1 wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<Drift>,
     /// Quality of the arrangement; absent until it has been computed for some generation.
     pub quality: Option<Quality>,
     /// A small picture of this generation; absent when it is switched off.
@@ -199,6 +202,16 @@ pub struct Moves {
     pub moved: u32,
     /// Works that were pushed along by one cell because a row or column was inserted.
     pub grown: u32,
+}
+
+/// How far the works are from their homes, the cells where each was first at rest: the larger of the column and row
+/// difference, growth apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Drift {
+    /// Mean distance, cells.
+    pub mean: f64,
+    /// The distance that 95 % of the works do not exceed, cells.
+    pub p95: u32,
 }
 
 /// Quality of an arrangement; a figure is absent where it is not defined (fewer than two works, for instance).

@@ -221,6 +221,7 @@ pub(crate) mod tests {
             regions: Vec::new(),
             words_by: None,
             moves: Moves::default(),
+            drift: None,
             quality: None,
             preview: None,
             png: None,

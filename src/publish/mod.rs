@@ -127,6 +127,8 @@ pub struct Generation {
     pub rows: u32,
     /// What moved since the generation before.
     pub moves: manifest::Moves,
+    /// How far the works are from their homes, if they have any.
+    pub drift: Option<manifest::Drift>,
     /// Name of the encoder whose embeddings sorted the works.
     pub model: String,
     /// Id of that encoder, if regions may have words; words that another model found are dropped.

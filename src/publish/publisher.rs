@@ -265,6 +265,7 @@ impl Publisher {
             folders: self.spec.folders.clone(),
             works,
             moves: generation.moves.clone(),
+            drift: generation.drift,
             quality: state.manifest.as_ref().and_then(|m| m.quality),
             preview: None,
             png: None,

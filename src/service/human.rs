@@ -93,6 +93,14 @@ fn write(out: &mut String, status: &Status, life: Life, now_ms: u64) -> fmt::Res
         writeln!(out)?;
     }
 
+    if let Some(drift) = status.drift {
+        let (name, mean, p95) = ("drift", drift.mean, drift.p95);
+        writeln!(
+            out,
+            "{name:<9}{mean:.1} cells from home on average, 95 % within {p95}"
+        )?;
+    }
+
     if let Some(quality) = status.quality {
         let figures: Vec<String> = [
             ("DPQ16", quality.dpq16),
@@ -301,6 +309,7 @@ state    degraded: embed 1 of 3 (33 %) (as of 0 s ago)
 mosaic   generation 42, published 16 min ago, 116 x 92 cells of 128 px
 works    10,578 in the mosaic, 3 pending, 2 failed, 1 skipped, 2 twins (see twins.json)
 change   1 added, 0 removed, 4 moved
+drift    0.9 cells from home on average, 95 % within 3
 quality  DPQ16 0.912, trustworthiness 0.987 (of generation 40)
 took     embed 1.2 s, scan 12 ms
 model    builtin, store 12.3 MB

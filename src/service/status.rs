@@ -4,7 +4,7 @@
 //! Times are milliseconds since the Unix epoch. Equal values give equal bytes. A reader of an older or newer version
 //! can read it: missing fields take their default, unknown ones are ignored, unknown states read as [`State::Unknown`].
 
-use crate::domain::manifest::{GridSize, Moves, Quality};
+use crate::domain::manifest::{Drift, GridSize, Moves, Quality};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -38,6 +38,8 @@ pub struct Status {
     pub pending_since_ms: Option<u64>,
     /// Quality of the arrangement, once computed.
     pub quality: Option<Quality>,
+    /// How far the works are from their homes; absent before the first generation.
+    pub drift: Option<Drift>,
     /// What the last generation moved.
     pub moves: Moves,
     /// Name of the encoder.
@@ -293,6 +295,7 @@ pub(crate) mod tests {
                 dpq16: Some(0.9123),
                 trustworthiness: Some(0.987),
             }),
+            drift: Some(Drift { mean: 0.87, p95: 3 }),
             moves: Moves {
                 added: 1,
                 removed: 0,
