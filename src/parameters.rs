@@ -11,7 +11,7 @@ use crate::{
         library::LibrarySearch,
         session::{Device, Runtime},
     },
-    grid::{GridParams, Method as GridMethod},
+    grid::{GridParams, Method as GridMethod, Polishing},
     publish::{OutputSpec, names},
     rebuild::Params,
     reduce::{LayoutParams, Method as LayoutMethod},
@@ -92,6 +92,11 @@ pub fn params(config: &Config) -> Params {
             aspect: grid.aspect as f32,
             reserve: grid.reserve as f32,
             lambda: grid.lambda as f32,
+            polishing: match grid.polish {
+                config::Polish::Quiet => Polishing::WhenDue,
+                config::Polish::At(_) => Polishing::OnRequest,
+                config::Polish::Never => Polishing::Never,
+            },
             seed: layout.seed,
             ..GridParams::default()
         },

@@ -22,7 +22,7 @@ mod operate;
 mod picture;
 mod read;
 
-pub use arrange::{Grid, GridMethod, Layout, LayoutMethod};
+pub use arrange::{Grid, GridMethod, Layout, LayoutMethod, Polish};
 pub use changes::{Change, changes};
 pub use folders::{Folder, Folders, Language, Page};
 pub use intake::{Decode, Device, Embed, MassRemoval, Watch, WatchMode};

@@ -3,7 +3,7 @@
 use super::{
     Event, Mode, Next, chain,
     conditions::conditions,
-    reload,
+    local_minute, reload,
     removal_guard::{RemovalGuard, held_opt_out},
     report::Reporter,
     wall_ms,
@@ -114,6 +114,7 @@ impl Loop<'_, '_> {
         signals: &mut UnboundedReceiver<Signal>,
     ) -> Next {
         self.watching.watch(&self.events);
+        self.plan_on(Input::LocalTime(local_minute()));
         self.plan_on(Input::Start);
         let mut beat = Instant::now();
         loop {
@@ -396,6 +397,7 @@ impl Loop<'_, '_> {
         self.complaints.tell_held_back();
         self.reporter.look_at_output();
         self.confirm();
+        self.plan_on(Input::LocalTime(local_minute()));
         if matches!(self.mode, Mode::Once) {
             if self.watching.is_due() {
                 self.plan_on(Input::Rescan);
