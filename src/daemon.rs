@@ -46,6 +46,7 @@ mod report;
 mod rooms;
 mod serve;
 mod serving;
+mod time_left;
 mod validate;
 mod watching;
 mod workers;

@@ -31,8 +31,6 @@ pub const CONFIRMATION: &str = "confirm-removal";
 
 /// The loop wakes at least this often: confirmations, the root's identity, the watchdog, the status.
 const BEAT: Duration = Duration::from_secs(1);
-/// In a single pass, files still being written are waited for this long.
-const LINGER_MS: u64 = 30_000;
 /// A task that runs longer than this counts as stuck, and systemd's watchdog gets no more messages.
 const STUCK_MS: u64 = 3 * 3_600_000;
 /// The same holds when files are being read and none of them is finished for this long: the largest takes seconds.
@@ -154,7 +152,7 @@ impl Loop<'_, '_> {
                 return Next::TakeOver;
             }
             let settled = self.watching.has_settled() || self.plan.scan_error().is_some();
-            if matches!(self.mode, Mode::Once) && settled && self.plan.is_over(LINGER_MS) {
+            if matches!(self.mode, Mode::Once) && settled && self.plan.is_over() {
                 self.blocked = self.plan.is_blocked();
                 self.report(true);
                 return Next::Idle;

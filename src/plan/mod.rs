@@ -39,6 +39,7 @@ pub use folders::KnownFolders;
 pub use next::Background;
 pub use settling::Quiet;
 pub use shadow::Shadow;
+pub use tasks::LINGER_MS;
 
 /// The plan's share of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,7 +190,6 @@ pub struct Plan {
     /// When the next of the files that wait because of us is tried; `None` while there is none.
     probe_at: Option<u64>,
     waiting_since: Option<u64>,
-    burst_ms: u64,
     scans: u64,
     /// Time of the last input.
     now_ms: u64,
@@ -220,7 +220,6 @@ impl Plan {
             failing: None,
             probe_at: None,
             waiting_since: None,
-            burst_ms: tasks::BURST_MS.0,
             scans: 0,
             now_ms: 0,
             inputs: 0,

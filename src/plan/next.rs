@@ -189,7 +189,7 @@ impl Plan {
     /// When [`Input::Tick`](super::Input::Tick) is needed at the latest.
     pub fn next_deadline(&self) -> Option<u64> {
         let since = self.waiting_since.filter(|_| self.running.is_none());
-        let patience = since.map(|since| since + self.patience_ms());
+        let patience = since.map(|since| since.saturating_add(self.patience_ms()));
         let renames = since.filter(|_| self.table.counts().gone > 0);
         let heals = self.failing.as_ref().map(|(_, _, at)| *at);
         let calm = self.pending.published_ms.map(|at| at + CALM_MS);

@@ -227,7 +227,10 @@ fn state(status: &Status) -> &'static str {
 fn at_work(progress: &Progress) -> String {
     let stage = escaped(&progress.stage);
     match progress.total {
-        0 if progress.done == 0 => stage.to_string(),
+        0 if progress.done == 0 => match progress.left_s {
+            Some(left_s) => format!("{stage}, about {} left", span(1000 * left_s)),
+            None => stage.to_string(),
+        },
         0 => format!("{stage} {}", grouped(progress.done)),
         total => format!(
             "{stage} {} of {} ({} %)",

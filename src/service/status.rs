@@ -140,6 +140,9 @@ pub struct Progress {
     pub done: u64,
     /// Steps in all; 0 when unknown.
     pub total: u64,
+    /// About how long it will still take, seconds, where that can be told without steps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub left_s: Option<u64>,
 }
 
 /// A change of model: how far the next encoder is with embedding the placed artworks while the old one serves.
@@ -260,6 +263,7 @@ pub(crate) mod tests {
                 stage: "embed".into(),
                 done: 1,
                 total: 3,
+                left_s: None,
             }),
             degraded: vec![Condition {
                 since_ms: 279_940_000,
