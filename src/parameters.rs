@@ -12,7 +12,7 @@ use crate::{
         session::{Device, Runtime},
     },
     grid::{GridParams, Method as GridMethod, Polishing},
-    publish::{OutputSpec, names},
+    publish::{OutputSpec, Spare, names},
     rebuild::Params,
     reduce::{LayoutParams, Method as LayoutMethod},
     render::jpeg::{JpegSpec, Subsampling},
@@ -134,6 +134,10 @@ pub fn output_spec(config: &Config) -> OutputSpec {
         pyramid: mosaic.pyramid,
         png: mosaic.png,
         webp: mosaic.webp,
+        spare: Some(match mosaic.spare {
+            config::Spare::Blend => Spare::Blend,
+            config::Spare::Colour(colour) => Spare::Colour(colour.0),
+        }),
         viewer: viewer::files(&viewer::Page {
             title: &config.page.title,
             url: &config.page.url,

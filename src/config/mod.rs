@@ -27,7 +27,7 @@ pub use changes::{Change, changes};
 pub use folders::{Folder, Folders, Language, Page};
 pub use intake::{Decode, Device, Embed, MassRemoval, Watch, WatchMode};
 pub use operate::{OnPublish, StatusFiles};
-pub use picture::{Colour, Mosaic, Subsampling, Tile};
+pub use picture::{Colour, Mosaic, Spare, Subsampling, Tile};
 pub use read::ConfigError;
 
 use crate::{artwork::cell::CellSpec, service::telemetry::LogFormat};

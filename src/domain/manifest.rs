@@ -29,8 +29,11 @@ pub struct Manifest {
     pub mosaic: Option<MosaicFile>,
     /// The Deep Zoom pyramid; absent when it is switched off.
     pub pyramid: Option<Pyramid>,
-    /// Background of spare cells and letterboxes, `#rrggbb`.
+    /// Background of letterboxes and of what is not drawn, `#rrggbb`.
     pub background: String,
+    /// What spare cells show: `blend`, colours of their neighbours, or `#rrggbb`; absent: the background.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spare: Option<String>,
     /// Pattern of a link to an original (`{path}` is replaced, URL-encoded); absent when originals are not served.
     pub link: Option<String>,
     /// The watched folders, if there are several: every path begins with one's name.

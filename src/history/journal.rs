@@ -215,6 +215,7 @@ pub(crate) mod tests {
             mosaic: None,
             pyramid: None,
             background: String::new(),
+            spare: None,
             link: None,
             folders: Vec::new(),
             works: works.iter().map(work).collect(),
