@@ -14,7 +14,7 @@ use crate::{
     domain::{Outcome, Report, Scan},
     embed::{EncodeError, Encoder},
     pipeline::PipelineError,
-    plan::{Plan, Quiet, Settings, Shadow},
+    plan::{Plan, PolishTime, Quiet, Settings, Shadow},
     publish::PublishError,
     service::{signals, status::Status, systemd::Notifier, telemetry::LevelHandle},
     store::StoreError,
@@ -46,6 +46,7 @@ mod report;
 mod rooms;
 mod serve;
 mod serving;
+mod time_left;
 mod validate;
 mod watching;
 mod workers;
@@ -363,8 +364,19 @@ fn settings(config: &Config, mode: &Mode) -> Settings {
         rescan_ms: watch.rescan_s * 1_000,
         hold: watch.mass_removal == crate::config::MassRemoval::Hold,
         grace_ms: watch.removal_grace_h * 3_600_000,
+        polish: match config.grid.polish {
+            crate::config::Polish::Quiet => PolishTime::Quiet,
+            crate::config::Polish::At(minute) => PolishTime::At(minute),
+            crate::config::Polish::Never => PolishTime::Never,
+        },
         once: matches!(mode, Mode::Once),
     }
+}
+
+/// The machine's local time, minutes since midnight.
+fn local_minute() -> u16 {
+    let now = jiff::Zoned::now();
+    60 * now.hour().unsigned_abs() as u16 + now.minute().unsigned_abs() as u16
 }
 
 fn wall_ms() -> u64 {

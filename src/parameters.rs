@@ -12,8 +12,8 @@ use crate::{
         library::LibrarySearch,
         session::{Device, Runtime},
     },
-    grid::{GridParams, Method as GridMethod},
-    publish::{OutputSpec, names},
+    grid::{GridParams, Method as GridMethod, Polishing},
+    publish::{OutputSpec, Spare, names},
     rebuild::Params,
     reduce::{LayoutParams, Method as LayoutMethod},
     render::jpeg::{JpegSpec, Subsampling},
@@ -111,6 +111,11 @@ pub fn params(config: &Config) -> Params {
             aspect: grid.aspect as f32,
             reserve: grid.reserve as f32,
             lambda: grid.lambda as f32,
+            polishing: match grid.polish {
+                config::Polish::Quiet => Polishing::WhenDue,
+                config::Polish::At(_) => Polishing::OnRequest,
+                config::Polish::Never => Polishing::Never,
+            },
             seed: layout.seed,
             ..GridParams::default()
         },
@@ -148,6 +153,10 @@ pub fn output_spec(config: &Config) -> OutputSpec {
         pyramid: mosaic.pyramid,
         png: mosaic.png,
         webp: mosaic.webp,
+        spare: Some(match mosaic.spare {
+            config::Spare::Blend => Spare::Blend,
+            config::Spare::Colour(colour) => Spare::Colour(colour.0),
+        }),
         viewer: viewer::files(&viewer::Page {
             title: &config.page.title,
             url: &config.page.url,

@@ -278,6 +278,7 @@ impl Pipeline {
             grid: (self.collection.grid.cols(), self.collection.grid.rows()),
             cell_px: self.cells.px(),
             moves: manifest.map_or_else(Default::default, |manifest| manifest.moves.clone()),
+            drift: manifest.and_then(|manifest| manifest.drift),
             tiles: published.tiles_written,
             store_bytes: self.store.size_on_disk().unwrap_or(0),
             store_healed,

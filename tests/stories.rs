@@ -31,6 +31,23 @@ fn every_work_gets_a_cell_and_a_second_build_changes_nothing() {
 }
 
 #[test]
+fn a_build_depends_on_its_works_alone() {
+    let built = |threads: usize| {
+        let site = Site::new();
+        site.configure(&format!("[decode]\nthreads = {threads}\n"));
+        site.draw(0, 60);
+        site.build()
+    };
+    let (slow, fast) = (built(1), built(4));
+    assert_eq!(slow.generation, 1, "all in one generation");
+    assert_eq!(placed(&slow), placed(&fast));
+    assert!(
+        slow.drift.is_some_and(|drift| drift.p95 == 0),
+        "all are at home"
+    );
+}
+
+#[test]
 fn the_mosaic_shows_each_work_in_its_cell() {
     let site = Site::new();
     site.configure("[mosaic]\nquality = 95\nsubsampling = \"4:4:4\"\n");

@@ -41,11 +41,16 @@ impl ProgressView {
             self.bar.set_length(progress.total);
             self.bar.set_position(progress.done);
         }
-        self.bar.set_message(label(&progress.stage));
+        let left = progress.left_s.map(Duration::from_secs);
+        let left = left.map_or(String::new(), |left| {
+            format!(", about {} left", HumanDuration(left))
+        });
+        self.bar
+            .set_message(format!("{}{left}", label(&progress.stage)));
         if !self.terminal && self.said.elapsed() > LINE_EVERY {
             self.said = Instant::now();
             match progress.total {
-                0 => eprintln!("{}", label(&progress.stage)),
+                0 => eprintln!("{}{left}", label(&progress.stage)),
                 total => eprintln!(
                     "{} {}/{total}{}",
                     label(&progress.stage),

@@ -1,6 +1,7 @@
 //! The sections about where a work goes: `[layout]` and `[grid]`. Their bounds are `check`'s.
 
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// Which layout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +48,55 @@ pub enum GridMethod {
     Rows,
 }
 
+/// When the whole grid may be polished.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub enum Polish {
+    /// Whenever nothing has been published for a while.
+    #[default]
+    Quiet,
+    /// In the hour from this time of the machine's clock on, minutes since midnight.
+    At(u16),
+    /// Never.
+    Never,
+}
+
+impl fmt::Display for Polish {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Quiet => f.write_str("quiet"),
+            Self::Never => f.write_str("never"),
+            Self::At(minute) => write!(f, "{:02}:{:02}", minute / 60, minute % 60),
+        }
+    }
+}
+
+impl From<Polish> for String {
+    fn from(polish: Polish) -> Self {
+        polish.to_string()
+    }
+}
+
+impl TryFrom<String> for Polish {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let number = |digits: &str, below: u16| {
+            let plain = digits.len() == 2 && digits.bytes().all(|byte| byte.is_ascii_digit());
+            digits.parse().ok().filter(|&n: &u16| plain && n < below)
+        };
+        let time =
+            |(hours, minutes)| Some(Self::At(60 * number(hours, 24)? + number(minutes, 60)?));
+        match text.as_str() {
+            "quiet" => Ok(Self::Quiet),
+            "never" => Ok(Self::Never),
+            text => text.split_once(':').and_then(time).ok_or_else(|| {
+                format!("grid.polish must be \"quiet\", \"never\" or a time like \"03:00\", not {text:?}")
+            }),
+        }
+    }
+}
+
 /// The grid.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -61,6 +111,8 @@ pub struct Grid {
     pub reserve: f64,
     /// The dial between "nothing moves" and "as good as from scratch".
     pub lambda: f64,
+    /// When the whole grid may be polished.
+    pub polish: Polish,
 }
 
 impl Default for Grid {
@@ -71,6 +123,7 @@ impl Default for Grid {
             aspect: 1.0,
             reserve: 0.06,
             lambda: 1.0,
+            polish: Polish::Quiet,
         }
     }
 }

@@ -22,12 +22,12 @@ mod operate;
 mod picture;
 mod read;
 
-pub use arrange::{Grid, GridMethod, Layout, LayoutMethod};
+pub use arrange::{Grid, GridMethod, Layout, LayoutMethod, Polish};
 pub use changes::{Change, changes};
 pub use folders::{Folder, Folders, Language, Page};
 pub use intake::{Decode, Device, Embed, MassRemoval, Watch, WatchMode};
 pub use operate::{OnPublish, StatusFiles};
-pub use picture::{Colour, Mosaic, Subsampling, Tile};
+pub use picture::{Colour, Mosaic, Spare, Subsampling, Tile};
 pub use read::ConfigError;
 
 use crate::{artwork::cell::CellSpec, service::telemetry::LogFormat};

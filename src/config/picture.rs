@@ -37,6 +37,38 @@ impl TryFrom<String> for Colour {
     }
 }
 
+/// What spare cells show: `blend` or a colour in text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub enum Spare {
+    /// The colours of their neighbours' edges.
+    Blend,
+    /// This colour.
+    Colour(Colour),
+}
+
+impl From<Spare> for String {
+    fn from(spare: Spare) -> Self {
+        match spare {
+            Spare::Blend => "blend".to_owned(),
+            Spare::Colour(colour) => colour.to_string(),
+        }
+    }
+}
+
+impl TryFrom<String> for Spare {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        if text == "blend" {
+            return Ok(Self::Blend);
+        }
+        let colour = Colour::try_from(text)
+            .map_err(|error| format!("mosaic.spare must be \"blend\" or a colour: {error}"))?;
+        Ok(Self::Colour(colour))
+    }
+}
+
 /// A cell's pixels.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -45,7 +77,7 @@ pub struct Tile {
     pub size_px: u32,
     /// How a picture fills its cell.
     pub fit: Fit,
-    /// Behind alpha, letterboxes and spare cells.
+    /// Behind alpha and letterboxes.
     pub background: Colour,
 }
 
@@ -78,6 +110,8 @@ pub struct Mosaic {
     pub quality: u8,
     /// JPEG chroma subsampling.
     pub subsampling: Subsampling,
+    /// What spare cells show.
+    pub spare: Spare,
     /// Write `mosaic.jpg`.
     pub jpg: bool,
     /// Write the Deep Zoom pyramid.
@@ -93,6 +127,7 @@ impl Default for Mosaic {
         Self {
             quality: 85,
             subsampling: Subsampling::S420,
+            spare: Spare::Blend,
             jpg: true,
             pyramid: true,
             png: false,

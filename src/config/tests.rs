@@ -94,6 +94,42 @@ fn a_wrong_type_names_its_line() {
 }
 
 #[test]
+fn a_polish_has_its_time() {
+    let of = |text: &str| parse(&format!("[grid]\npolish = \"{text}\"\n")).map(|c| c.grid.polish);
+    for (text, polish) in [
+        ("quiet", Polish::Quiet),
+        ("never", Polish::Never),
+        ("00:00", Polish::At(0)),
+        ("23:59", Polish::At(1_439)),
+    ] {
+        assert_eq!(of(text).expect("good"), polish);
+        assert_eq!(polish.to_string(), text);
+    }
+    for text in ["24:00", "3:00", "03:60", "+3:00", "noon", ""] {
+        let error = of(text).expect_err(text);
+        assert!(
+            error.contains("grid.polish") && error.contains("03:00"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_spare_cell_is_blended_or_of_a_colour() {
+    let of = |text: &str| parse(&format!("[mosaic]\nspare = \"{text}\"\n")).map(|c| c.mosaic.spare);
+    assert_eq!(of("blend").expect("good"), Spare::Blend);
+    assert_eq!(
+        of("#00ff10").expect("good"),
+        Spare::Colour(Colour([0, 255, 16]))
+    );
+    let error = of("white").expect_err("no colour");
+    assert!(
+        error.contains("mosaic.spare") && error.contains("blend"),
+        "{error}"
+    );
+}
+
+#[test]
 fn nan_is_out_of_bounds() {
     assert!(parse("[grid]\naspect = nan\n").is_err());
 }

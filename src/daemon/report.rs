@@ -1,7 +1,9 @@
 //! The daemon's status: collected here, written to `status.json` and `metrics.prom`, and passed to the caller that
 //! observes it.
 
-use super::{Event, background::Found, on_publish::Hook, serving::Encoders, wall_ms};
+use super::{
+    Event, background::Found, on_publish::Hook, serving::Encoders, time_left::TimeLeft, wall_ms,
+};
 use crate::{
     config::Config,
     describe::Mistake,
@@ -23,7 +25,7 @@ use std::{
     collections::{BTreeMap, HashMap, HashSet},
     fs, io,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// The files that it writes.
@@ -55,6 +57,8 @@ pub(super) struct Reporter<'a> {
     failed: HashMap<(String, String), u64>,
     /// Files that are not pictures and whose names do not claim it.
     other: HashSet<PathBuf>,
+    /// How long an arrangement will still take.
+    time_left: TimeLeft,
     /// Where the status is written.
     folder: PathBuf,
     /// Why the output folder cannot be written, as of the last look.
@@ -90,6 +94,7 @@ impl<'a> Reporter<'a> {
             mistakes: Vec::new(),
             failed: HashMap::new(),
             other: HashSet::new(),
+            time_left: TimeLeft::default(),
             folder: PathBuf::new(),
             unwritable: None,
             warned: Said::default(),
@@ -167,7 +172,10 @@ impl<'a> Reporter<'a> {
                     }
                 }
             }
-            Event::Done(Ok(report)) => self.published(report),
+            Event::Done(Ok(report)) => {
+                self.time_left.done(Instant::now());
+                self.published(report);
+            }
             Event::Done(Err(_)) => self.metrics.rebuild_failures += 1,
             Event::Ended(Found::Measure(Some((quality, twins)))) => {
                 self.status.quality = Some(*quality);
@@ -212,6 +220,7 @@ impl<'a> Reporter<'a> {
             }
         }
         status.moves = report.moves.clone();
+        status.drift = report.drift;
         status.generation = report.generation;
         status.published_ms = Some(report.published_ms);
         status.counts.works = report.works as u64;
@@ -274,16 +283,19 @@ impl<'a> Reporter<'a> {
             (next.done, next.total) = (done as u64, total as u64);
         }
         let unread = plan.unread() as u64;
+        let left_s = self.time_left.look(plan.arranging(), Instant::now());
         status.progress = plan.stage().map(|stage| match stage {
             "embed" => Progress {
                 stage: stage.into(),
                 done: self.done,
                 total: self.done + unread,
+                left_s: None,
             },
             _ => Progress {
                 stage: stage.into(),
                 done: 0,
                 total: 0,
+                left_s: left_s.filter(|_| stage == "layout"),
             },
         });
         let is_other = |path: &PathBuf| self.other.contains(path);

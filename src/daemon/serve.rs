@@ -3,7 +3,7 @@
 use super::{
     Event, Mode, Next, chain,
     conditions::{conditions, undecodable},
-    reload,
+    local_minute, reload,
     removal_guard::{RemovalGuard, held_opt_out},
     report::Reporter,
     wall_ms,
@@ -32,8 +32,6 @@ pub const CONFIRMATION: &str = "confirm-removal";
 
 /// The loop wakes at least this often: confirmations, the root's identity, the watchdog, the status.
 const BEAT: Duration = Duration::from_secs(1);
-/// In a single pass, files still being written are waited for this long.
-const LINGER_MS: u64 = 30_000;
 /// A task that runs longer than this counts as stuck, and systemd's watchdog gets no more messages.
 const STUCK_MS: u64 = 3 * 3_600_000;
 /// The same holds when files are being read and none of them is finished for this long, in addition to what one may take.
@@ -118,6 +116,7 @@ impl Loop<'_, '_> {
         signals: &mut UnboundedReceiver<Signal>,
     ) -> Next {
         self.watching.watch(&self.events);
+        self.plan_on(Input::LocalTime(local_minute()));
         self.plan_on(Input::Start);
         let mut beat = Instant::now();
         loop {
@@ -157,7 +156,7 @@ impl Loop<'_, '_> {
                 return Next::TakeOver;
             }
             let settled = self.watching.has_settled() || self.plan.scan_error().is_some();
-            if matches!(self.mode, Mode::Once) && settled && self.plan.is_over(LINGER_MS) {
+            if matches!(self.mode, Mode::Once) && settled && self.plan.is_over() {
                 self.blocked = self.plan.is_blocked();
                 self.report(true);
                 return Next::Idle;
@@ -404,6 +403,7 @@ impl Loop<'_, '_> {
         self.complaints.tell_held_back();
         self.reporter.look_at_output();
         self.confirm();
+        self.plan_on(Input::LocalTime(local_minute()));
         if matches!(self.mode, Mode::Once) {
             if self.watching.is_due() {
                 self.plan_on(Input::Rescan);

@@ -29,8 +29,11 @@ pub struct Manifest {
     pub mosaic: Option<MosaicFile>,
     /// The Deep Zoom pyramid; absent when it is switched off.
     pub pyramid: Option<Pyramid>,
-    /// Background of spare cells and letterboxes, `#rrggbb`.
+    /// Background of letterboxes and of what is not drawn, `#rrggbb`.
     pub background: String,
+    /// What spare cells show: `blend`, colours of their neighbours, or `#rrggbb`; absent: the background.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spare: Option<String>,
     /// Pattern of a link to an original (`{path}` is replaced, URL-encoded); absent when originals are not served.
     pub link: Option<String>,
     /// The watched folders, if there are several: every path begins with one's name.
@@ -40,6 +43,9 @@ pub struct Manifest {
     pub works: Vec<Work>,
     /// What moved since the generation before.
     pub moves: Moves,
+    /// How far the works are from their homes; absent in an empty mosaic, and where version 0.1 wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<Drift>,
     /// Quality of the arrangement; absent until it has been computed for some generation.
     pub quality: Option<Quality>,
     /// A small picture of this generation; absent when it is switched off.
@@ -199,6 +205,16 @@ pub struct Moves {
     pub moved: u32,
     /// Works that were pushed along by one cell because a row or column was inserted.
     pub grown: u32,
+}
+
+/// How far the works are from their homes, the cells where each was first at rest: the larger of the column and row
+/// difference, growth apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Drift {
+    /// Mean distance, cells.
+    pub mean: f64,
+    /// The distance that 95 % of the works do not exceed, cells.
+    pub p95: u32,
 }
 
 /// Quality of an arrangement; a figure is absent where it is not defined (fewer than two works, for instance).

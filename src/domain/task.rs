@@ -1,6 +1,9 @@
 //! A change of the mosaic: what is asked for, and the result.
 
-use super::{ContentHash, Job, manifest::Moves};
+use super::{
+    ContentHash, Job,
+    manifest::{Drift, Moves},
+};
 use std::{path::PathBuf, time::Duration};
 
 /// What the pipeline can be asked to do.
@@ -38,6 +41,8 @@ pub struct Report {
     pub cell_px: u32,
     /// What readers see to have moved since the generation before.
     pub moves: Moves,
+    /// How far the works are from their homes; `None` without works.
+    pub drift: Option<Drift>,
     /// Pyramid tiles written.
     pub tiles: usize,
     /// Size of the store, bytes.

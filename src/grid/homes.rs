@@ -4,7 +4,7 @@
 //! items. Everything that moves items puts a price or a limit on their distance from home.
 
 use super::ties::{NOWHERE, Place, Ties, apart};
-use super::{Damage, Grid, GridError, GridParams, Method, SPARE};
+use super::{Damage, Grid, GridError, GridParams, Method, Polishing, SPARE};
 
 /// Price of each cell between an item and its home, in mean distances of direct neighbours, at `lambda = 1`.
 const SPRING: f32 = 0.02;
@@ -101,7 +101,10 @@ impl Grid {
 
     /// Whether this grid is ever polished.
     pub(super) fn polishes(&self, p: &GridParams) -> bool {
-        p.method == Method::Incremental && p.lambda.is_finite() && p.lambda > 0.0
+        p.method == Method::Incremental
+            && p.polishing != Polishing::Never
+            && p.lambda.is_finite()
+            && p.lambda > 0.0
     }
 
     /// The ties around an arrival, for items at `from`.

@@ -7,7 +7,7 @@ use super::features::{self, Features};
 use super::rng::Rng;
 use super::seam::{self, Canvas};
 use super::ties::Ties;
-use super::{Grid, GridError, GridParams, Method, Outcome, SPARE, arrange, bulk, shape};
+use super::{Grid, GridError, GridParams, Method, Outcome, Polishing, SPARE, arrange, bulk, shape};
 use crate::matrix::Matrix;
 
 /// Most items that one arrival moves, at `lambda = 1` or more.
@@ -27,7 +27,7 @@ impl Grid {
     ///
     /// Each arrival takes a cell that suits it by the shortest chain into a spare cell. When less than 0.7 of the
     /// reserve is spare, a seam adds a column or row. Call [`Grid::polish`] when [`Grid::wants_polish`] says so; if it
-    /// is not called for twice as long, arrivals polish the whole grid themselves. So many arrivals that this would
+    /// is not called for twice as long, arrivals polish the whole grid themselves (but see [`Polishing`]). So many arrivals that this would
     /// cost much more than a new arrangement (or that they outnumber half of the placed items) are taken in together
     /// with one, which starts from the homes.
     ///
@@ -155,7 +155,7 @@ impl Grid {
             );
             self.recent.push(item as u32);
             self.unpolished += 1;
-            if self.polish_is_due(2, placed, p) {
+            if p.polishing == Polishing::WhenDue && self.polish_is_due(2, placed, p) {
                 self.polish_board(features, neighbourhoods.board_mut(), p);
                 ties = self.ties_near(neighbourhoods.board().places(features.len()), p);
                 typical = neighbourhoods.mean_misfit();

@@ -109,6 +109,18 @@ pub enum Method {
     Rows,
 }
 
+/// Who polishes the whole grid, and whether anybody does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Polishing {
+    /// The caller, when [`Grid::wants_polish`]; arrivals do it themselves where nobody does for twice as long.
+    #[default]
+    WhenDue,
+    /// The caller alone.
+    OnRequest,
+    /// Nobody: items are at home where they are placed.
+    Never,
+}
+
 /// What decides an arrangement.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GridParams {
@@ -126,6 +138,8 @@ pub struct GridParams {
     /// moves nothing (the grid then grows by whole columns or rows at its edge). Beyond 1,000 items leaving a place
     /// costs `N/1000` as much around an arrival.
     pub lambda: f32,
+    /// Who polishes the whole grid.
+    pub polishing: Polishing,
     /// How closely a batch arrangement follows the map: sorting starts at a radius of the longer side divided by this.
     /// 8 keeps items within a few cells of the map's place, 2 hardly follows the map, 0 ignores it: right for vectors
     /// without a map, such as colours.
@@ -142,6 +156,7 @@ impl Default for GridParams {
             aspect: 1.0,
             reserve: 0.06,
             lambda: 1.0,
+            polishing: Polishing::WhenDue,
             map_fidelity: 8.0,
             seed: 0,
         }

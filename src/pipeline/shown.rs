@@ -45,8 +45,18 @@ pub(super) fn generation(collection: &Collection, model: &str, rebuilt: Rebuilt)
         rows: collection.grid.rows(),
         model: model.to_owned(),
         moves: moves(rebuilt),
+        drift: drift(collection),
         words_by: None,
     }
+}
+
+/// How far the works are from their homes, the mean to a hundredth of a cell.
+fn drift(collection: &Collection) -> Option<manifest::Drift> {
+    let drift = collection.drift();
+    (!collection.works.is_empty()).then(|| manifest::Drift {
+        mean: (drift.mean * 100.0).round() / 100.0,
+        p95: drift.p95,
+    })
 }
 
 fn moves(rebuilt: Rebuilt) -> manifest::Moves {

@@ -39,6 +39,7 @@ pub use folders::KnownFolders;
 pub use next::Background;
 pub use settling::Quiet;
 pub use shadow::Shadow;
+pub use tasks::LINGER_MS;
 
 /// The plan's share of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,9 +54,37 @@ pub struct Settings {
     pub hold: bool,
     /// How long it is held, milliseconds.
     pub grace_ms: u64,
+    /// When the whole grid may be polished.
+    pub polish: PolishTime,
     /// Whether this is a single pass, which ends when it is idle.
     pub once: bool,
 }
+
+/// When the whole grid may be polished.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PolishTime {
+    /// Whenever nothing was published for a while.
+    #[default]
+    Quiet,
+    /// Then too, but only in the hour from this minute of the local day on.
+    At(u16),
+    /// Never.
+    Never,
+}
+
+impl PolishTime {
+    /// Whether the grid may be polished at this minute of the local day; `None` if it is not known.
+    pub fn allows(self, minute: Option<u16>) -> bool {
+        match self {
+            Self::Quiet => true,
+            Self::At(at) => minute.is_some_and(|now| (now + DAY - at) % DAY < 60),
+            Self::Never => false,
+        }
+    }
+}
+
+/// Minutes of a day.
+const DAY: u16 = 24 * 60;
 
 /// Something happened.
 #[derive(Debug)]
@@ -106,6 +135,8 @@ pub enum Input {
     Relayout,
     /// The owner confirms a held removal.
     Confirm,
+    /// The local time is this minute of the day.
+    LocalTime(u16),
     /// Time has passed.
     Tick,
 }
@@ -159,12 +190,13 @@ pub struct Plan {
     /// When the next of the files that wait because of us is tried; `None` while there is none.
     probe_at: Option<u64>,
     waiting_since: Option<u64>,
-    burst_ms: u64,
     scans: u64,
     /// Time of the last input.
     now_ms: u64,
     /// Inputs so far, without ticks.
     inputs: u64,
+    /// The local time, minutes since midnight, once it was told.
+    local: Option<u16>,
     shadow: Option<Shadow>,
     pending: Pending,
 }
@@ -188,10 +220,10 @@ impl Plan {
             failing: None,
             probe_at: None,
             waiting_since: None,
-            burst_ms: tasks::BURST_MS.0,
             scans: 0,
             now_ms: 0,
             inputs: 0,
+            local: None,
             pending: Pending::default(),
         }
     }
@@ -210,7 +242,8 @@ impl Plan {
     /// Takes an input; `now_ms` is monotonic.
     pub fn on(&mut self, input: Input, now_ms: u64) -> Vec<Command> {
         self.now_ms = now_ms;
-        self.inputs += u64::from(!matches!(input, Input::Tick));
+        let passes = matches!(input, Input::Tick | Input::LocalTime(_));
+        self.inputs += u64::from(!passes);
         let mut commands = Vec::new();
         match input {
             Input::Start | Input::Rescan => self.scan_at = Some(now_ms),
@@ -235,6 +268,7 @@ impl Plan {
                 self.confirmed = self.held.as_ref().map(|held| held.digest);
                 self.scan_at = Some(now_ms);
             }
+            Input::LocalTime(minute) => self.local = Some(minute),
             Input::Tick => {}
         }
         self.next(&mut commands);

@@ -151,12 +151,14 @@ impl Plan {
     ///
     /// 1. relax, as soon as the plan is idle: the next generation then shows the points where they belong;
     /// 2. the others once nothing was published for [`CALM_MS`], so that arrivals do not compete with them: a polish
-    ///    before the measuring, which it makes out of date, and the words last, which come from the measured generation;
+    ///    before the measuring, which it makes out of date, if this is the time for one ([`PolishTime`](super::PolishTime)),
+    ///    and the words last, which come from the measured generation;
     /// 3. a collection, every minute.
     ///
     /// A single pass neither relaxes nor collects, and waits for nothing.
     pub(super) fn next_background(&mut self) -> Option<Background> {
         let (now_ms, once, idle) = (self.now_ms, self.settings.once, self.is_idle());
+        let polishes = self.settings.polish.allows(self.local);
         let pending = &mut self.pending;
         let collect_at = *pending.collect_at.get_or_insert(now_ms + COLLECT_MS.0);
         if !(self.running.is_none() && self.table.is_calm()) {
@@ -168,7 +170,9 @@ impl Plan {
         let wanted = |work| pending.wanted.contains(&work);
         let work = match () {
             () if wanted(Background::Relax) && idle && !once && !busy => Background::Relax,
-            () if wanted(Background::Polish) && idle && calm && !busy => Background::Polish,
+            () if wanted(Background::Polish) && polishes && idle && calm && !busy => {
+                Background::Polish
+            }
             () if wanted(Background::Measure) && calm && !busy => Background::Measure,
             () if wanted(Background::Word) && calm && !busy => Background::Word,
             () if !once && now_ms >= collect_at => {
@@ -185,7 +189,7 @@ impl Plan {
     /// When [`Input::Tick`](super::Input::Tick) is needed at the latest.
     pub fn next_deadline(&self) -> Option<u64> {
         let since = self.waiting_since.filter(|_| self.running.is_none());
-        let patience = since.map(|since| since + self.patience_ms());
+        let patience = since.map(|since| since.saturating_add(self.patience_ms()));
         let renames = since.filter(|_| self.table.counts().gone > 0);
         let heals = self.failing.as_ref().map(|(_, _, at)| *at);
         let calm = self.pending.published_ms.map(|at| at + CALM_MS);

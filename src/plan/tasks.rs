@@ -8,8 +8,12 @@ use crate::domain::{Report, Task};
 
 /// How long a work that is gone waits for its new name to be noticed: the halves of a rename may come apart.
 pub(super) const RENAME_MS: u64 = 150;
-/// How long ready files wait for more files while an import is going on; doubles with every generation of the import.
-pub(super) const BURST_MS: (u64, u64) = (15_000, 120_000);
+/// How long the first works of an import are waited for, and how long works that are gone wait for one.
+const FIRST_MS: u64 = 15_000;
+/// How long ready works wait at most until they are as many as those that are placed.
+const IMPORT_MS: u64 = 300_000;
+/// In a single pass, files still being written are waited for this long.
+pub const LINGER_MS: u64 = 30_000;
 /// Back-off after the store or the output failed (because of a full disk, for instance).
 const HEAL_MS: (u64, u64) = (2_000, 30_000);
 
@@ -28,9 +32,6 @@ impl Plan {
             Ok(report) => {
                 self.failing = None;
                 self.pending.published(&report, now_ms);
-                let going_on = self.pending() > 0;
-                let longer = (2 * self.burst_ms).min(BURST_MS.1);
-                self.burst_ms = if going_on { longer } else { BURST_MS.0 };
                 for path in report.missing {
                     self.table.damaged(&path);
                     looks.push(Command::Look(path));
@@ -54,10 +55,22 @@ impl Plan {
     }
 
     /// How long ready changes wait for more.
+    ///
+    /// In a single pass they wait until all is read, so that what comes of it depends on the works alone, and not on how
+    /// fast each was read. Elsewhere the works of an import wait until the mosaic doubles: each generation arranges all of
+    /// it, and all generations together then cost about as much as two of the last one.
     pub(super) fn patience_ms(&self) -> u64 {
-        match self.pending() > 20.max(self.table.counts().placed / 5) {
-            true => self.burst_ms,
-            false => self.settings.gather_ms,
+        let counts = self.table.counts();
+        let is_import = self.pending() > 20.max(counts.placed / 20);
+        match () {
+            () if self.settings.once && counts.reading > 0 => u64::MAX,
+            () if self.settings.once => LINGER_MS,
+            () if !is_import => self.settings.gather_ms,
+            () if counts.placed == 0 || counts.gone > 0 => FIRST_MS,
+            () if counts.ready >= counts.placed => self.settings.gather_ms,
+            // Nearly all is there, and a few files that are still being written keep nobody.
+            () if counts.reading == 0 && 4 * counts.settling < counts.ready => FIRST_MS,
+            () => IMPORT_MS,
         }
     }
 
@@ -75,7 +88,10 @@ impl Plan {
         if self.running.is_some() || self.scans == 0 || heals || counts.rereading > 0 {
             return None;
         }
-        let waited = |ms| self.waiting_since.is_some_and(|since| now_ms >= since + ms);
+        let waited = |ms| {
+            self.waiting_since
+                .is_some_and(|since| now_ms >= since.saturating_add(ms))
+        };
         if counts.gone > 0 && !waited(RENAME_MS) {
             return None;
         }

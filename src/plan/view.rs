@@ -1,7 +1,7 @@
 //! What the plan reports about itself: whether anything is left to do, what is going on, and what is wrong.
 
-use super::{Held, KnownFolders, Plan, Refused, Shadow};
-use crate::domain::SkipReason;
+use super::{Held, KnownFolders, LINGER_MS, Plan, Refused, Shadow};
+use crate::domain::{SkipReason, Task};
 use std::path::PathBuf;
 
 impl Plan {
@@ -17,12 +17,12 @@ impl Plan {
             && self.shadow.as_ref().is_none_or(Shadow::is_over)
     }
 
-    /// Whether a single pass has nothing left to do. It does not wait for what cannot be done, nor, after `linger_ms`,
+    /// Whether a single pass has nothing left to do. It does not wait for what cannot be done, nor, after [`LINGER_MS`],
     /// for files that are still being written.
-    pub fn is_over(&self, linger_ms: u64) -> bool {
+    pub fn is_over(&self) -> bool {
         let counts = self.table.counts();
         let writing =
-            counts.settling > 0 && counts.settling == self.pending() && self.now_ms > linger_ms;
+            counts.settling > 0 && counts.settling == self.pending() && self.now_ms > LINGER_MS;
         let failing = self.failing.is_some() || self.scan_error.is_some();
         (self.is_idle() || writing || failing) && !self.pending.is_working()
     }
@@ -50,6 +50,15 @@ impl Plan {
     /// Whether some file could not be taken in for lack of room or an I/O error of ours.
     pub fn is_blocked(&self) -> bool {
         self.table.counts().ours > 0
+    }
+
+    /// How many works the running task arranges, if many of them arrive with it.
+    pub fn arranging(&self) -> Option<usize> {
+        let Some(Task::Apply { arrivals, .. }) = &self.running else {
+            return None;
+        };
+        let works = self.table.counts().placed + arrivals.len();
+        (arrivals.len() > works / 20).then_some(works)
     }
 
     /// Files in a state between seen and placed.

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     artwork::{ContentHash, cell::Cell},
     render::{
+        blend::{self, Around},
         jpeg::{Frame, encode_segment},
         mips::resize,
         pyramid::{Level, Rect},
@@ -68,6 +69,9 @@ impl<'a> Artist<'a> {
 
     /// Fills `out` with the cell at a power of two of pixels; false for background.
     fn mip(&self, col: u32, row: u32, px: u32, out: &mut Vec<u8>) -> bool {
+        if let Some(around) = self.placement.blended(col, row) {
+            return self.blended(around, px, out);
+        }
         let Some(hash) = self.placement.artwork(col, row) else {
             return false;
         };
@@ -78,6 +82,24 @@ impl<'a> Artist<'a> {
         there
     }
 
+    /// Fills `out` with the colours around a spare cell; false if there are none.
+    fn blended(&self, around: [Option<ContentHash>; 4], px: u32, out: &mut Vec<u8>) -> bool {
+        let side = px.min(blend::SIDE);
+        let [left, right, above, below] = around.map(|hash| {
+            let mut pixels = Vec::new();
+            self.cells.mip(&hash?, side, &mut pixels).then_some(pixels)
+        });
+        let around = Around {
+            left,
+            right,
+            above,
+            below,
+        };
+        let small = blend::blend(&around, side);
+        *out = small.map_or(Vec::new(), |small| blend::enlarge(&small, side, px));
+        !out.is_empty()
+    }
+
     fn note_missing(&self, hash: ContentHash) {
         let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
         missing.insert(hash);
@@ -85,7 +107,7 @@ impl<'a> Artist<'a> {
 
     /// The cell at any number of pixels; `None` for background.
     pub(super) fn cell(&self, col: u32, row: u32, px: u32) -> Option<Cell> {
-        if px.is_power_of_two() {
+        if px.is_power_of_two() || self.placement.blended(col, row).is_some() {
             let mut rgb = Vec::new();
             return self.mip(col, row, px, &mut rgb).then_some(Cell { px, rgb });
         }
@@ -101,7 +123,7 @@ impl<'a> Artist<'a> {
     pub(super) fn pixels(&self, level: &Level, rect: Rect) -> Raster {
         let grid = (self.placement.cols, self.placement.rows);
         let mut mip = |col: u32, row: u32, px: u32, out: &mut Vec<u8>| self.mip(col, row, px, out);
-        let background = self.spec.cell.background;
+        let background = self.spec.ground();
         compose(level, rect, grid, background, &mut mip)
     }
 
@@ -159,7 +181,7 @@ impl<'a> Artist<'a> {
             Some(_) => sources(drawn, self.placement),
             None => vec![Source::Fresh; self.placement.cells.len()],
         };
-        let background = Raster::filled(px, px, self.spec.cell.background).rgb;
+        let background = Raster::filled(px, px, self.spec.ground()).rgb;
         let background = encode_segment(
             &Cell {
                 px,
@@ -220,7 +242,7 @@ impl<'a> Artist<'a> {
             };
             let mut mip =
                 |col: u32, row: u32, px: u32, out: &mut Vec<u8>| self.mip(col, row, px, out);
-            let raster = compose_cells(px, rect, grid, self.spec.cell.background, &mut mip);
+            let raster = compose_cells(px, rect, grid, self.spec.ground(), &mut mip);
             let block = Cell {
                 px: block_px,
                 rgb: raster.rgb,

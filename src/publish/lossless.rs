@@ -127,7 +127,7 @@ fn encode_webp(out: &mut Summed<BufWriter<File>>, artist: &Artist<'_>, cell_px: 
 /// The pixels of one row of cells.
 fn band(artist: &Artist<'_>, row: u32, cell_px: u32) -> Raster {
     let cols = artist.placement.cols;
-    let mut raster = Raster::filled(cols * cell_px, cell_px, artist.spec.cell.background);
+    let mut raster = Raster::filled(cols * cell_px, cell_px, artist.spec.ground());
     for col in 0..cols {
         if let Some(cell) = artist.cell(col, row, cell_px) {
             raster.blit(&cell.rgb, cell_px, i64::from(col * cell_px), 0);

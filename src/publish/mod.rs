@@ -50,7 +50,7 @@ use crate::{
     domain::{ArtworkId, ContentHash, ModelId},
     render::jpeg::{BROWSER_MAX_SIDE, JpegError, JpegSpec},
 };
-use std::{io, path::PathBuf};
+use std::{fmt, io, path::PathBuf};
 
 pub use crate::disk::{Action, Failpoint, Step};
 pub use collect::Collected;
@@ -79,6 +79,8 @@ pub struct OutputSpec {
     pub preview: bool,
     /// Largest side of the single-file mosaic, pixels; its cell shrinks in steps of 16 px to stay within.
     pub max_side: u32,
+    /// What spare cells show; `None`: the background.
+    pub spare: Option<Spare>,
     /// The watched folders and their titles, if there are several.
     pub folders: Vec<manifest::Folder>,
     /// Pattern of a link to an original; `None` when originals are not served.
@@ -107,11 +109,40 @@ impl Default for OutputSpec {
             webp: false,
             preview: true,
             max_side: BROWSER_MAX_SIDE,
+            spare: None,
             folders: Vec::new(),
             link: None,
             grace_ms: 600_000,
             keep: 2,
             viewer: Vec::new(),
+        }
+    }
+}
+
+impl OutputSpec {
+    /// The colour of what is not drawn.
+    fn ground(&self) -> [u8; 3] {
+        match self.spare {
+            Some(Spare::Colour(colour)) => colour,
+            Some(Spare::Blend) | None => self.cell.background,
+        }
+    }
+}
+
+/// What spare cells show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spare {
+    /// The colours of their neighbours' edges.
+    Blend,
+    /// This colour.
+    Colour([u8; 3]),
+}
+
+impl fmt::Display for Spare {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Blend => f.write_str("blend"),
+            Self::Colour([r, g, b]) => write!(f, "#{r:02x}{g:02x}{b:02x}"),
         }
     }
 }
@@ -127,6 +158,8 @@ pub struct Generation {
     pub rows: u32,
     /// What moved since the generation before.
     pub moves: manifest::Moves,
+    /// How far the works are from their homes, if they have any.
+    pub drift: Option<manifest::Drift>,
     /// Name of the encoder whose embeddings sorted the works.
     pub model: String,
     /// Id of that encoder, if regions may have words; words that another model found are dropped.

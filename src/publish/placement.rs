@@ -2,7 +2,7 @@
 //!
 //! Pure: a checked view of the works of a generation, compared cell by cell.
 
-use super::{PublishError, manifest::Work};
+use super::{OutputSpec, PublishError, Spare, manifest::Work};
 use crate::artwork::{ArtworkId, ContentHash};
 
 /// What is in a cell.
@@ -10,6 +10,8 @@ use crate::artwork::{ArtworkId, ContentHash};
 pub(super) enum Shown {
     /// No artwork is placed here.
     Background,
+    /// Nor here, and it is to show colours of its neighbours; the hash tells what they show.
+    Blended(ContentHash),
     /// The prepared cell of this content.
     Artwork(ContentHash),
     /// Background, or what was there before, because this content's prepared cell is missing.
@@ -21,7 +23,7 @@ impl Shown {
     pub(super) fn artwork(self) -> Option<ContentHash> {
         match self {
             Self::Artwork(hash) => Some(hash),
-            Self::Background | Self::Undrawn(_) => None,
+            Self::Background | Self::Blended(_) | Self::Undrawn(_) => None,
         }
     }
 }
@@ -59,6 +61,50 @@ impl Placement {
         Ok(Self { cols, rows, cells })
     }
 
+    /// The same with spare cells as `spec` wants them shown.
+    pub(super) fn shown(mut self, spec: &OutputSpec) -> Self {
+        if spec.spare == Some(Spare::Blend) {
+            let spare = Shown::Blended(ContentHash::of(&[]));
+            let all = self.cells.iter_mut();
+            all.filter(|shown| **shown == Shown::Background)
+                .for_each(|shown| *shown = spare);
+            self.blend();
+        }
+        self
+    }
+
+    /// Tells every blended cell what its neighbours show.
+    fn blend(&mut self) {
+        for index in 0..self.cells.len() {
+            if matches!(self.cells[index], Shown::Blended(_)) {
+                let around = self.around(index).map(|near| near.map(|hash| hash.0));
+                let around: Vec<u8> = around
+                    .iter()
+                    .flat_map(|near| near.unwrap_or_default())
+                    .collect();
+                self.cells[index] = Shown::Blended(ContentHash::of(&around));
+            }
+        }
+    }
+
+    /// The contents that can be drawn to the left and right of a cell, above and below it.
+    fn around(&self, index: usize) -> [Option<ContentHash>; 4] {
+        let (col, row) = self.at(index);
+        let near = |col: Option<u32>, row: Option<u32>| self.artwork(col?, row?);
+        [
+            near(col.checked_sub(1), Some(row)),
+            near(col.checked_add(1), Some(row)),
+            near(Some(col), row.checked_sub(1)),
+            near(Some(col), row.checked_add(1)),
+        ]
+    }
+
+    /// What is around a spare cell that is to be blended; `None` for any other cell.
+    pub(super) fn blended(&self, col: u32, row: u32) -> Option<[Option<ContentHash>; 4]> {
+        let blended = matches!(self.get(col, row)?, Shown::Blended(_));
+        blended.then(|| self.around(self.index(col, row)))
+    }
+
     /// What is shown at a cell; `None` outside the grid.
     pub(super) fn get(&self, col: u32, row: u32) -> Option<Shown> {
         (col < self.cols && row < self.rows).then(|| self.cells[self.index(col, row)])
@@ -88,6 +134,7 @@ impl Placement {
                 *shown = Shown::Undrawn(hash);
             }
         }
+        self.blend();
     }
 
     /// Cells whose pixels differ from what `drawn` shows there, or that it does not have.
@@ -138,6 +185,21 @@ mod tests {
             (none.cols, none.rows, none.cells),
             (1, 1, vec![Shown::Background])
         );
+    }
+
+    #[test]
+    fn a_blended_cell_changes_with_its_neighbours_alone() {
+        let blend = OutputSpec {
+            spare: Some(Spare::Blend),
+            ..OutputSpec::default()
+        };
+        let placed = |works: &[Work]| Placement::of(works, 4, 2).expect("placed").shown(&blend);
+        let before = placed(&[work(1, 0, 0), work(2, 3, 0)]);
+        let after = placed(&[work(1, 0, 0), work(3, 3, 0)]);
+        assert_eq!(after.changed_since(&before), [(2, 0), (3, 0), (3, 1)]);
+        let mut undrawn = after.clone();
+        undrawn.without(|hash| *hash == ContentHash::of(&3_u64.to_le_bytes()));
+        assert_eq!(undrawn.changed_since(&after), [(2, 0), (3, 0), (3, 1)]);
     }
 
     #[test]

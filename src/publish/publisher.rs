@@ -4,7 +4,7 @@
 //! any failure it discards what it knew and reads the folder again, as a start does.
 
 use super::{
-    Collected, Elapsed, Failpoint, Generation, OutputSpec, PublishError, Published,
+    Collected, Elapsed, Failpoint, Generation, OutputSpec, PublishError, Published, Spare,
     clock::Clock,
     collect::{self, Retired, retire},
     difference::{Difference, same, shifted},
@@ -77,7 +77,7 @@ impl Publisher {
             lock,
             highest: state.generation,
             lost: false,
-            render_key: render_key(&spec.cell, spec.jpeg),
+            render_key: render_key(&spec),
             spec,
             state: Some(state),
             retired,
@@ -198,7 +198,7 @@ impl Publisher {
         let listing = Listing::of(generation, before, &state.serialised)?;
         state.serialised = listing.serialised;
         let works = listing.works;
-        let placement = Placement::of(&works, generation.cols, generation.rows)?;
+        let placement = Placement::of(&works, generation.cols, generation.rows)?.shown(&self.spec);
         cells.expect(works.len());
         let difference = Difference::of(&state.drawn, placement, cells);
         let manifest = self.manifest_of(&state, &difference, works, generation, now_ms)?;
@@ -241,7 +241,6 @@ impl Publisher {
             ),
             false => None,
         };
-        let [r, g, b] = self.spec.cell.background;
         Ok(Manifest {
             schema: SCHEMA,
             generation: state.generation + 1,
@@ -260,11 +259,13 @@ impl Publisher {
                 height: rows * px,
             }),
             pyramid: None,
-            background: format!("#{r:02x}{g:02x}{b:02x}"),
+            background: Spare::Colour(self.spec.cell.background).to_string(),
+            spare: self.spec.spare.map(|spare| spare.to_string()),
             link: self.spec.link.clone(),
             folders: self.spec.folders.clone(),
             works,
             moves: generation.moves.clone(),
+            drift: generation.drift,
             quality: state.manifest.as_ref().and_then(|m| m.quality),
             preview: None,
             png: None,

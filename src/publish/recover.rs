@@ -16,11 +16,10 @@ use super::{
     stable,
 };
 use crate::{
-    artwork::cell::CellSpec,
     disk,
     render::{
         RENDER_VERSION,
-        jpeg::{Frame, JpegSpec, Subsampling},
+        jpeg::{Frame, Subsampling},
         tile::Raster,
     },
 };
@@ -55,13 +54,20 @@ pub(super) struct State {
 }
 
 /// Everything except the artworks that decides the published pixels.
-pub(super) fn render_key(cell: &CellSpec, jpeg: JpegSpec) -> String {
+pub(super) fn render_key(spec: &OutputSpec) -> String {
+    let (cell, jpeg) = (&spec.cell, spec.jpeg);
     let subsampling = match jpeg.subsampling {
         Subsampling::S420 => "420",
         Subsampling::S444 => "444",
     };
     let cells = crate::cells::spec_key(cell);
-    format!("r{RENDER_VERSION}-{cells}-q{}-{subsampling}", jpeg.quality)
+    let spare = spec
+        .spare
+        .map_or(String::new(), |spare| format!("-{spare}"));
+    format!(
+        "r{RENDER_VERSION}-{cells}-q{}-{subsampling}{spare}",
+        jpeg.quality
+    )
 }
 
 /// Reads the folder, removes the temporary files of earlier runs and notes what no manifest names.
@@ -93,9 +99,9 @@ pub(super) fn recover(
     retire_unnamed(&root, &levels, Some(&manifest), tiles.as_ref(), retired);
     state.tiles = tiles.map(|tiles| without_missing(tiles, &levels));
     let placement = Placement::of(&manifest.works, manifest.grid.cols, manifest.grid.rows);
-    if let Ok(mut drawn) = placement
+    if let Ok(mut drawn) = placement.map(|placement| placement.shown(spec))
         && manifest.grid.cell_px == spec.cell.px
-        && manifest.render_key == render_key(&spec.cell, spec.jpeg)
+        && manifest.render_key == render_key(spec)
     {
         let ids: BTreeSet<_> = manifest.undrawn.iter().collect();
         let undrawn = manifest.works.iter().filter(|w| ids.contains(&w.id));

@@ -6,6 +6,7 @@
 //! Invariants: a spliced JPEG decodes to the same pixels as one whole encode of the same picture; a tile drawn after
 //! a change equals the tile of a pyramid drawn from scratch.
 
+pub mod blend;
 pub mod jpeg;
 pub mod mips;
 pub mod patch;

@@ -93,6 +93,14 @@ fn write(out: &mut String, status: &Status, life: Life, now_ms: u64) -> fmt::Res
         writeln!(out)?;
     }
 
+    if let Some(drift) = status.drift {
+        let (name, mean, p95) = ("drift", drift.mean, drift.p95);
+        writeln!(
+            out,
+            "{name:<9}{mean:.1} cells from home on average, 95 % within {p95}"
+        )?;
+    }
+
     if let Some(quality) = status.quality {
         let figures: Vec<String> = [
             ("DPQ16", quality.dpq16),
@@ -227,7 +235,10 @@ fn state(status: &Status) -> &'static str {
 fn at_work(progress: &Progress) -> String {
     let stage = escaped(&progress.stage);
     match progress.total {
-        0 if progress.done == 0 => stage.to_string(),
+        0 if progress.done == 0 => match progress.left_s {
+            Some(left_s) => format!("{stage}, about {} left", span(1000 * left_s)),
+            None => stage.to_string(),
+        },
         0 => format!("{stage} {}", grouped(progress.done)),
         total => format!(
             "{stage} {} of {} ({} %)",
@@ -309,6 +320,7 @@ state    degraded: embed 1 of 3 (33 %) (as of 0 s ago)
 mosaic   generation 42, published 16 min ago, 116 x 92 cells of 128 px
 works    10,578 in the mosaic, 3 pending, 2 failed, 1 skipped, 2 twins (see twins.json)
 change   1 added, 0 removed, 4 moved
+drift    0.9 cells from home on average, 95 % within 3
 quality  DPQ16 0.912, trustworthiness 0.987 (of generation 40)
 took     embed 1.2 s, scan 12 ms
 model    builtin, store 12.3 MB

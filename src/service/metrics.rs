@@ -218,6 +218,15 @@ fn write(out: &mut String, status: &Status, metrics: &Metrics) -> fmt::Result {
         writeln!(out, "{name} {}", number(value))?;
     }
 
+    if let Some(drift) = status.drift {
+        let name = "mosaicd_drift_cells";
+        let help = "How far works are from their homes, growth apart: the mean, and what 95 % do not exceed.";
+        head(out, name, "gauge", help)?;
+        for (stat, cells) in [("mean", drift.mean), ("p95", f64::from(drift.p95))] {
+            writeln!(out, "{name}{{stat=\"{stat}\"}} {}", number(cells))?;
+        }
+    }
+
     for (name, help, value) in [
         (
             "mosaicd_embedded_total",
@@ -476,7 +485,7 @@ mod tests {
     fn a_young_daemon_has_no_made_up_figures() {
         let text = render(&Status::default(), &Metrics::default());
         assert!(!text.contains("last_success"), "{text}");
-        assert!(!text.contains("dpq16"), "{text}");
+        assert!(!text.contains("dpq16") && !text.contains("drift"), "{text}");
         assert!(text.contains("mosaicd_generations_total 0\n"), "{text}");
     }
 }

@@ -4,7 +4,7 @@
 //! Times are milliseconds since the Unix epoch. Equal values give equal bytes. A reader of an older or newer version
 //! can read it: missing fields take their default, unknown ones are ignored, unknown states read as [`State::Unknown`].
 
-use crate::domain::manifest::{GridSize, Moves, Quality};
+use crate::domain::manifest::{Drift, GridSize, Moves, Quality};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -40,6 +40,8 @@ pub struct Status {
     pub pending_since_ms: Option<u64>,
     /// Quality of the arrangement, once computed.
     pub quality: Option<Quality>,
+    /// How far the works are from their homes; absent before the first generation.
+    pub drift: Option<Drift>,
     /// What the last generation moved.
     pub moves: Moves,
     /// Name of the encoder.
@@ -140,6 +142,9 @@ pub struct Progress {
     pub done: u64,
     /// Steps in all; 0 when unknown.
     pub total: u64,
+    /// About how long it will still take, seconds, where that can be told without steps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub left_s: Option<u64>,
 }
 
 /// A file that is being decoded.
@@ -270,6 +275,7 @@ pub(crate) mod tests {
                 stage: "embed".into(),
                 done: 1,
                 total: 3,
+                left_s: None,
             }),
             decoding: vec![Decoding {
                 path: "huge.tif".into(),
@@ -309,6 +315,7 @@ pub(crate) mod tests {
                 dpq16: Some(0.9123),
                 trustworthiness: Some(0.987),
             }),
+            drift: Some(Drift { mean: 0.87, p95: 3 }),
             moves: Moves {
                 added: 1,
                 removed: 0,

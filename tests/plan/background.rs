@@ -60,6 +60,39 @@ fn a_polished_grid_is_published_by_one_task_unless_works_come_first() {
 }
 
 #[test]
+fn a_polish_waits_for_its_time_of_day() {
+    let at = |polish: PolishTime, minute: u16| {
+        let settings = Settings {
+            polish,
+            ..world::settings()
+        };
+        let mut world = World::of(settings);
+        world.make("a", Kind::Good);
+        world.on(Input::LocalTime(minute));
+        world.finish_scan();
+        world.until_a_task_runs();
+        world.wants_polish = true;
+        world.finish_task(false, false);
+        world.wait(11_000);
+        world.finish_scan();
+        world.end_background(false);
+        (world.background.contains(&Polish), world)
+    };
+    let three = PolishTime::At(180);
+    assert!(at(PolishTime::Quiet, 0).0 && !at(PolishTime::Never, 180).0);
+    assert!(at(three, 180).0 && at(three, 239).0);
+    assert!(!at(three, 179).0 && !at(three, 240).0);
+    assert!(at(PolishTime::At(1_430), 10).0, "past midnight");
+    let (begun, mut world) = at(three, 179);
+    assert!(!begun, "a minute too early");
+    world.end_background(false);
+    world.on(Input::LocalTime(180));
+    world.end_background(false);
+    world.on(Input::LocalTime(180));
+    assert!(world.background.contains(&Polish), "it is still wanted");
+}
+
+#[test]
 fn a_map_is_relaxed_for_as_long_as_some_of_it_is_left() {
     let mut world = published(false);
     for _ in 0..3 {

@@ -4,7 +4,7 @@
 use mosaicd::domain::{
     ContentHash, FileIdentity, Job, Known, Outcome, Refusal, Report, Retry, Scan, Task, Touch,
 };
-use mosaicd::plan::{Background, Command, Input, Plan, Quiet, Settings, Shadow};
+use mosaicd::plan::{Background, Command, Input, Plan, PolishTime, Quiet, Settings, Shadow};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -44,6 +44,68 @@ fn a_start_places_everything_in_one_task() {
     }
     world.settle();
     assert_eq!(sizes(&world), [(40, 0)]);
+}
+
+#[test]
+fn a_single_pass_places_all_at_once_however_slowly_it_reads() {
+    let once = Settings {
+        once: true,
+        ..world::settings()
+    };
+    let mut world = World::of(once);
+    for name in many(30) {
+        world.make(&name, Kind::Good);
+    }
+    world.make("torn", Kind::Torn);
+    while world.jobs.len() < 30 {
+        world.finish_scan();
+        world.wait(500);
+    }
+    while !world.jobs.is_empty() {
+        assert!(world.task.is_none(), "not all is read");
+        world.wait(60_000);
+        world.finish_scan();
+        world.finish_read(0);
+    }
+    world.until_a_task_runs();
+    assert_eq!(sizes(&world), [(30, 0)]);
+    // A file that never becomes quiet holds the others up for a while alone.
+    let mut world = World::of(once);
+    world.make("a", Kind::Good);
+    world.finish_scan();
+    while world.plan.reading() + world.read == 0 {
+        world.wait(500);
+        world.touched("writes", Touch::Writing);
+    }
+    world.finish_read(0);
+    let from_ms = world.now_ms;
+    while world.task.is_none() {
+        world.touched("writes", Touch::Writing);
+        world.wait(200);
+    }
+    assert!((25_000..40_000).contains(&(world.now_ms - from_ms)));
+}
+
+#[test]
+fn an_import_is_published_early_and_then_whenever_it_doubles() {
+    let mut world = World::new();
+    for name in many(900) {
+        world.make(&name, Kind::Good);
+    }
+    world.finish_scan();
+    while world.placed.len() < 900 {
+        world.finish_scan();
+        world.finish_read(0);
+        world.wait(1_000);
+        world.finish_task(false, false);
+        assert!(world.now_ms < 4_000_000, "{:?}", sizes(&world));
+    }
+    let arrivals: Vec<usize> = sizes(&world)
+        .iter()
+        .map(|(arrivals, _)| *arrivals)
+        .collect();
+    assert!((5..=30).contains(&arrivals[0]), "{arrivals:?}");
+    assert!(arrivals.len() <= 12, "{arrivals:?}");
 }
 
 #[test]

@@ -54,14 +54,19 @@ pub(crate) fn settings() -> Settings {
         rescan_ms: 10_000,
         hold: true,
         grace_ms: 86_400_000,
+        polish: PolishTime::Quiet,
         once: false,
     }
 }
 
 impl World {
     pub(crate) fn new() -> Self {
+        Self::of(settings())
+    }
+
+    pub(crate) fn of(settings: Settings) -> Self {
         let mut world = Self {
-            plan: Plan::new(settings(), Vec::new(), None),
+            plan: Plan::new(settings, Vec::new(), None),
             now_ms: 0,
             wall_ms: 1_000_000_000,
             folder: BTreeMap::new(),

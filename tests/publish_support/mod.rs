@@ -79,6 +79,7 @@ pub fn generation(works: Vec<Work>, cols: u32, rows: u32) -> Generation {
         moves: Moves::default(),
         model: "test".to_owned(),
         words_by: None,
+        drift: None,
     }
 }
 

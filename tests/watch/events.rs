@@ -34,6 +34,7 @@ impl Daemon {
             rescan_ms: 3_600_000,
             hold: false,
             grace_ms: 0,
+            polish: PolishTime::Quiet,
             once: false,
         };
         let mut daemon = Self {

@@ -7,6 +7,8 @@
     const filter = app.filter = { fresh: false, arrivals: null, folders: new Set(), matches: null };
     const showChips = m.createChips(filter, () => changed(false));
     let fresh = 0;
+    /** The page's ground over spare cells, where they are drawn as holes. */
+    const groundOf = (model) => (model.manifest.spare ? null : m.createVeil(model, scene.theme.rgb, (index) => index < 0));
 
     function passes(index) {
       const work = app.model.works[index];
@@ -46,12 +48,12 @@
       }
       const known = new Set(m.foldersOf(model).list.map((folder) => folder.name));
       for (const name of filter.folders) if (!known.has(name)) filter.folders.delete(name);
-      scene.spare = m.createVeil(model, scene.theme.rgb, (index) => index < 0);
+      scene.spare = groundOf(model);
       changed(true);
     };
     /** The theme has changed: veils are of its background colour. */
     app.filtersRecolour = () => {
-      scene.spare = m.createVeil(app.model, scene.theme.rgb, (index) => index < 0);
+      scene.spare = groundOf(app.model);
       veilChanged(true);
     };
     /** Dims all but these works. */
