@@ -26,6 +26,7 @@ use shown::generation;
 use stages::Stages;
 use std::{
     collections::HashSet,
+    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -372,9 +373,21 @@ impl Pipeline {
         let Collection {
             works,
             vectors,
+            space,
             model,
             ..
         } = &self.collection;
+        // As the model made them; a work whose embedding is missing has a zero row.
+        let raw = |i: usize| match space.is_plain() {
+            true => Ok(vectors.row(i).to_vec()),
+            false => {
+                let stored = self.store.embedding(&works[i].hash, model);
+                let stored = stored.map_err(io::Error::other)?;
+                Ok(stored
+                    .filter(|row| row.len() == vectors.dims())
+                    .unwrap_or_else(|| vec![0.0; vectors.dims()]))
+            }
+        };
         let hashes: Vec<ContentHash> = works.iter().map(|work| work.hash).collect();
         let open = self
             .shared
@@ -382,7 +395,7 @@ impl Pipeline {
             .filter(|file| file.is_of(model, vectors.dims()));
         let shared = open
             .map_or_else(|| VectorFile::open(&self.state, model, vectors.dims()), Ok)
-            .and_then(|mut file| file.update(&hashes, vectors).map(|()| file));
+            .and_then(|mut file| file.update(&hashes, raw).map(|()| file));
         match shared {
             Ok(file) => self.shared = Some(file),
             Err(error) => {

@@ -23,11 +23,13 @@ mod changes;
 mod collection;
 mod departed;
 mod features;
+mod space;
 
 pub use changes::{Arrival, ChangeSet};
 pub use collection::Collection;
 pub use departed::{Departed, departed_of};
 pub use features::features;
+pub use space::Space;
 
 /// What [`apply`] needs apart from the collection and the changes.
 #[derive(Clone, Debug, PartialEq)]
@@ -150,7 +152,12 @@ pub fn apply(
     let touched: HashSet<ArtworkId> = arrivals.iter().map(|(work, _)| work.id).collect();
     for (work, vector) in arrivals {
         collection.works.push(work);
-        collection.vectors.push(&vector);
+        collection.vectors.push(&collection.space.seen(vector));
+    }
+    // A mean that is taken now changes all distances: before the first layout that costs nothing.
+    let first = collection.layout.is_empty();
+    if first {
+        collection.settle_space(false);
     }
     follow_features(collection)?;
     if !touched.is_empty() {
@@ -169,6 +176,9 @@ pub fn apply(
         )?;
         pushed.extend(ids(collection, &outcome.pushed));
     }
+    if !first && collection.settle_space(false) {
+        lay_out_again(collection, params)?;
+    }
     count_moves(collection, &before, &touched, &pushed, &mut rebuilt);
     Ok(rebuilt)
 }
@@ -177,12 +187,17 @@ pub fn apply(
 /// the works' homes, so that the picture stays recognisable.
 pub fn relayout(collection: &mut Collection, params: &Params) -> Result<Rebuilt, RebuildError> {
     let before = collection.cells();
+    lay_out_again(collection, params)?;
+    Ok(moves_alone(collection, &before))
+}
+
+fn lay_out_again(collection: &mut Collection, params: &Params) -> Result<(), RebuildError> {
     map_afresh(collection, params)?;
     let points = collection.layout.points();
     collection
         .grid
         .rearrange(&collection.features, points, &params.grid)?;
-    Ok(moves_alone(collection, &before))
+    Ok(())
 }
 
 /// Lays everything out from nothing, the new map aligned onto the old one.
@@ -196,6 +211,7 @@ fn afresh(collection: &mut Collection, params: &Params) -> Result<Rebuilt, Rebui
 
 /// A new map, aligned onto the old one, and new features.
 fn map_afresh(collection: &mut Collection, params: &Params) -> Result<(), RebuildError> {
+    collection.settle_space(true);
     let points = collection.layout.points().iter().copied();
     let old: Vec<(usize, Point)> = points.enumerate().collect();
     collection.layout = Layout::cold(&collection.vectors, &params.layout)?;
@@ -235,7 +251,7 @@ pub fn rearrange(collection: &mut Collection, grid: Grid) -> Rebuilt {
 
 /// Replaces every embedding by another model's and makes the whole layout again, aligned onto the old map.
 ///
-/// `vectors` has one row per work, in index order; works in `stale` have a zero row.
+/// `vectors` has one row per work, as the model made them, in index order; works in `stale` have a zero row.
 pub fn change_model(
     collection: &mut Collection,
     model: ModelId,
@@ -245,6 +261,7 @@ pub fn change_model(
 ) -> Result<Rebuilt, RebuildError> {
     collection.model = model;
     collection.vectors = vectors;
+    collection.space = Space::default();
     collection.stale = stale;
     afresh(collection, params)
 }

@@ -6,7 +6,7 @@
 use crate::{
     domain::{Artwork, ArtworkId, ContentHash, FileIdentity, ModelId},
     grid::Grid,
-    rebuild::{Collection, Departed},
+    rebuild::{Collection, Departed, Space},
     reduce::{Layout, Pca},
 };
 use serde::{Deserialize, Serialize};
@@ -59,6 +59,8 @@ pub struct Snapshot {
     pub dims: usize,
     /// The parameters that layout and grid were made with, see [`Params::key`](crate::rebuild::Params::key).
     pub made_with: String,
+    /// What is taken out of embeddings before they are compared.
+    pub space: Space,
     /// Works that left a short while ago; none in a state that was saved before there were any.
     pub departed: Vec<Departed>,
 }
@@ -124,6 +126,7 @@ pub fn encode(
         ("homes", pack("homes", &collection.grid.homes())?),
         ("basis", pack("basis", &collection.basis)?),
         ("departed", pack("departed", &departed)?),
+        ("space", pack("space", &collection.space)?),
     ])
 }
 
@@ -155,6 +158,10 @@ pub fn decode(sections: &BTreeMap<String, Vec<u8>>) -> Result<Snapshot, Snapshot
         true => unpack("departed", sections)?,
         false => Vec::new(),
     };
+    let space: Space = match sections.contains_key("space") {
+        true => unpack("space", sections)?,
+        false => Space::of_version_0_1(),
+    };
     if layout.len() != works.len() || grid.len() != works.len() {
         let text = format!(
             "{} works, {} points, {} cells",
@@ -176,6 +183,11 @@ pub fn decode(sections: &BTreeMap<String, Vec<u8>>) -> Result<Snapshot, Snapshot
             "basis and embeddings differ in length".into(),
         ));
     }
+    if !space.fits(dims) {
+        return Err(SnapshotError::Inconsistent(
+            "mean and embeddings differ in length".into(),
+        ));
+    }
     Ok(Snapshot {
         model,
         works,
@@ -185,6 +197,7 @@ pub fn decode(sections: &BTreeMap<String, Vec<u8>>) -> Result<Snapshot, Snapshot
         next_id,
         dims,
         made_with,
+        space,
         departed: departed.into_iter().map(come_back).collect(),
     })
 }

@@ -9,7 +9,7 @@
 //! zeros), then slots of 40 + 4 `D` bytes: content hash (32), CRC-32 of hash and values (4), zeros (4), `D` `f32`.
 //! A slot whose checksum does not fit is free or being written.
 
-use crate::{artwork::ContentHash, embed::ModelId, matrix::Matrix};
+use crate::{artwork::ContentHash, embed::ModelId};
 use std::{
     collections::{HashMap, HashSet},
     fs::{self, File, OpenOptions},
@@ -82,8 +82,12 @@ impl VectorFile {
         (&self.model, self.dims) == (model, dims)
     }
 
-    /// Makes the file agree with the placed works: `hashes[i]` belongs to row `i` of `vectors` (`N × D`).
-    pub fn update(&mut self, hashes: &[ContentHash], vectors: &Matrix) -> io::Result<()> {
+    /// Makes the file agree with the placed works: `row` gives the embedding of `hashes[i]`, `D` values.
+    pub fn update(
+        &mut self,
+        hashes: &[ContentHash],
+        row: impl Fn(usize) -> io::Result<Vec<f32>>,
+    ) -> io::Result<()> {
         let wanted: HashSet<&ContentHash> = hashes.iter().collect();
         let gone: Vec<ContentHash> = self
             .slots
@@ -104,7 +108,7 @@ impl VectorFile {
             }
             let slot = self.free.pop().unwrap_or(self.end);
             self.file
-                .write_all_at(&row_bytes(hash, vectors.row(i)), self.offset(slot))?;
+                .write_all_at(&row_bytes(hash, &row(i)?), self.offset(slot))?;
             self.slots.insert(*hash, slot);
             self.end = self.end.max(slot + 1);
         }
@@ -216,9 +220,8 @@ mod tests {
         ContentHash::of(&i.to_le_bytes())
     }
 
-    fn matrix(rows: &[u32]) -> Matrix {
-        let data = rows.iter().flat_map(|&i| [i as f32, -1.5, 0.25]).collect();
-        Matrix::from_data(data, 3).expect("three values a row")
+    fn row(i: u32) -> Vec<f32> {
+        vec![i as f32, -1.5, 0.25]
     }
 
     #[test]
@@ -228,7 +231,7 @@ mod tests {
         for placed in [vec![1, 2, 3], vec![2, 3, 4, 5], vec![5], vec![5, 1]] {
             let mut file = VectorFile::open(state.path(), &model, 3).expect("it opens");
             let hashes: Vec<_> = placed.iter().map(|&i| hash(i)).collect();
-            file.update(&hashes, &matrix(&placed))
+            file.update(&hashes, |at| Ok(row(placed[at])))
                 .expect("it is written");
             let (dims, read) = read(state.path())
                 .expect("it is read")
@@ -246,7 +249,7 @@ mod tests {
         let state = tempfile::tempdir().expect("a temporary folder");
         let model = ModelId("m".into());
         let mut file = VectorFile::open(state.path(), &model, 3).expect("it opens");
-        file.update(&[hash(1), hash(2)], &matrix(&[1, 2]))
+        file.update(&[hash(1), hash(2)], |at| Ok(row(at as u32 + 1)))
             .expect("it is written");
         let path = state.path().join(FILE);
         let mut bytes = fs::read(&path).expect("it is there");

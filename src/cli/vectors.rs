@@ -7,12 +7,12 @@ use mosaicd::{
     daemon,
     decoding::{Wanted, decode_once},
     describe::csv,
-    embed::{card, text::TextEncoder},
+    embed::{builtin, card, text::TextEncoder},
     grid::Grid,
     matrix::Matrix,
     npy, parameters,
     publish::manifest::{Manifest, Work},
-    rebuild,
+    rebuild::{self, Space},
     reduce::Layout,
     service::escape::escaped,
     vectors,
@@ -200,12 +200,22 @@ pub(crate) fn similar(
         }
     };
     let placed = manifest.works.iter().find(named);
+    // Pictures are compared as the mosaic compares them. Words are not: what pictures have in common, words have not.
+    let mut space = Space::default();
     let query = match (placed, query) {
-        (Some(work), _) => vectors[&work.hash].clone(),
-        (None, Query::Work(name)) => embed_file(config, Path::new(name), dims, &manifest.model)?,
         (None, Query::Words(words)) => embed_words(config, words, dims, &manifest.model)?,
+        (placed, Query::Work(name) | Query::Words(name)) => {
+            space = space_of(&manifest, &vectors);
+            space.seen(match placed {
+                Some(work) => vectors[&work.hash].clone(),
+                None => embed_file(config, Path::new(name), dims, &manifest.model)?,
+            })
+        }
     };
-    let score = |vector: &[f32]| query.iter().zip(vector).map(|(a, b)| a * b).sum::<f32>();
+    let score = |vector: &[f32]| {
+        let seen = space.seen(vector.to_vec());
+        query.iter().zip(seen).map(|(a, b)| a * b).sum::<f32>()
+    };
     let mut ranked: Vec<(f32, &Work)> = manifest
         .works
         .iter()
@@ -231,6 +241,18 @@ pub(crate) fn similar(
         );
     }
     Ok(())
+}
+
+/// What the mosaic takes out of embeddings, from those of the works that are there now.
+fn space_of(manifest: &Manifest, vectors: &HashMap<ContentHash, Vec<f32>>) -> Space {
+    if manifest.model == builtin::NAME {
+        return Space::default();
+    }
+    let mut rows = Matrix::new(vectors.values().next().map_or(0, Vec::len));
+    for work in &manifest.works {
+        rows.push(&vectors[&work.hash]);
+    }
+    Space::of(&rows).unwrap_or_default()
 }
 
 fn embed_file(config: &Config, path: &Path, dims: usize, model: &str) -> anyhow::Result<Vec<f32>> {

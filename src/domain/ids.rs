@@ -96,6 +96,13 @@ pub struct ArtworkId(pub u64);
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ModelId(pub String);
 
+impl ModelId {
+    /// Whether it is a network in files, whose id is their sha256, and not a descriptor that is part of mosaicd.
+    pub fn is_a_network(&self) -> bool {
+        self.0.len() == 64 && self.0.bytes().all(|digit| digit.is_ascii_hexdigit())
+    }
+}
+
 impl fmt::Display for ModelId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -15,6 +15,8 @@
 //! text = "onnx/text_model.onnx"       # the text encoder and its tokenizer, for words
 //! tokenizer = "tokenizer.json"
 //! prompt = "a picture of {}"          # what words are put into; "{}" alone if left out
+//! [sha256]                            # files that must be these and no others
+//! "vision_model.onnx" = "fd6e1402a588279d1723c7534d4bcba5bc0b14b47dfab0e46f8c47b8270d7d40"
 //! ```
 
 use super::{
@@ -24,7 +26,7 @@ use super::{
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File},
     io::{self, BufReader, Read},
     os::unix::fs::MetadataExt,
@@ -63,6 +65,9 @@ pub struct ModelCard {
     pub tokenizer: Option<PathBuf>,
     /// What words are put into, in place of `{}`.
     pub prompt: Option<String>,
+    /// Sums of files, by their paths below the card's folder: a file with another one is refused.
+    #[serde(default)]
+    pub sha256: BTreeMap<PathBuf, String>,
 }
 
 /// Largest input side that is believed, pixels: far above any encoder's.
@@ -102,6 +107,26 @@ impl ModelCard {
     }
 }
 
+/// The sums that a card gives, with the paths of their files.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Sums(Vec<(PathBuf, String)>);
+
+impl Sums {
+    fn of(card: &ModelCard, folder: &Path) -> Self {
+        let each = card.sha256.iter();
+        Self(
+            each.map(|(file, sum)| (folder.join(file), sum.to_lowercase()))
+                .collect(),
+        )
+    }
+
+    /// The sum that `path` must have, if one is given.
+    fn wanted(&self, path: &Path) -> Option<&str> {
+        let found = self.0.iter().find(|(file, _)| same_file(file, path));
+        found.map(|(_, sum)| &sum[..])
+    }
+}
+
 /// A model on disk.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelFiles {
@@ -111,6 +136,7 @@ pub struct ModelFiles {
     pub card: ModelCard,
     /// What people call it: the folder's name, or the file's.
     pub name: String,
+    pub(super) sums: Sums,
 }
 
 /// Finds the model at `path`, which is an ONNX file or a folder with one.
@@ -138,7 +164,12 @@ pub fn locate(path: &Path) -> Result<ModelFiles, EncodeError> {
         || path.display().to_string(),
         |n| n.to_string_lossy().into(),
     );
-    Ok(ModelFiles { onnx, card, name })
+    Ok(ModelFiles {
+        sums: Sums::of(&card, folder),
+        onnx,
+        card,
+        name,
+    })
 }
 
 /// The files of a text encoder.
@@ -150,15 +181,24 @@ pub(super) struct TextFiles {
     pub(super) tokenizer: PathBuf,
     /// What words are put into.
     pub(super) prompt: String,
+    sums: Sums,
 }
 
 impl TextFiles {
+    /// Refuses files that are others than the card says.
+    pub(super) fn check(&self) -> Result<(), EncodeError> {
+        match self.sums.0.is_empty() {
+            true => Ok(()),
+            false => self.identity().map(drop),
+        }
+    }
+
     /// Tells text encoders apart whose embeddings of the same words differ: sha256 of encoder and tokenizer, and the
     /// prompt.
     pub(super) fn identity(&self) -> Result<String, EncodeError> {
         let mut tokenizer = Sha256::new();
-        digest(&self.tokenizer, &mut tokenizer, &mut false)?;
-        let encoder = fingerprint(&self.onnx)?.model;
+        digest(&self.tokenizer, &self.sums, &mut tokenizer, &mut false)?;
+        let encoder = fingerprint(&self.onnx, &self.sums)?.model;
         let tokenizer = hex(tokenizer);
         Ok(format!("{encoder} {tokenizer} {}", self.prompt))
     }
@@ -186,6 +226,7 @@ pub(super) fn locate_text(path: &Path) -> Result<Option<TextFiles>, EncodeError>
         Some((onnx, tokenizer)) => Ok(Some(TextFiles {
             onnx,
             tokenizer,
+            sums: Sums::of(&card, folder),
             prompt: card.prompt.unwrap_or_else(|| "{}".into()),
         })),
         None => match card.text.or(card.tokenizer) {
@@ -260,17 +301,20 @@ pub(super) struct Fingerprint {
 ///
 /// `<file>_data` and `<file>.data` count by their bytes alone and whether or not the model names them: these are the
 /// identities of version 0.1. Every other file counts with its name and length, so that no two sets of files look the same.
-pub(super) fn fingerprint(onnx: &Path) -> Result<Fingerprint, EncodeError> {
+///
+/// # Errors
+/// A file cannot be read, or is another than `sums` say.
+pub(super) fn fingerprint(onnx: &Path, sums: &Sums) -> Result<Fingerprint, EncodeError> {
     let mut sum = Sha256::new();
     let mut quantised = false;
-    let mut bytes = digest(onnx, &mut sum, &mut quantised)?;
+    let mut bytes = digest(onnx, sums, &mut sum, &mut quantised)?;
     let mut usual = Vec::new();
     for suffix in ["_data", ".data"] {
         let mut name = onnx.as_os_str().to_owned();
         name.push(suffix);
         let weights = PathBuf::from(name);
         if weights.is_file() {
-            bytes += digest(&weights, &mut sum, &mut false)?;
+            bytes += digest(&weights, sums, &mut sum, &mut false)?;
             usual.push(weights);
         }
     }
@@ -280,7 +324,7 @@ pub(super) fn fingerprint(onnx: &Path) -> Result<Fingerprint, EncodeError> {
             continue;
         }
         let mut own = Sha256::new();
-        let length = digest(&weights, &mut own, &mut false)?;
+        let length = digest(&weights, sums, &mut own, &mut false)?;
         sum.update((location.len() as u64).to_le_bytes());
         sum.update(location.as_bytes());
         sum.update(own.finalize());
@@ -337,7 +381,12 @@ fn hex(sum: Sha256) -> String {
 }
 
 /// Says how many bytes it has read.
-fn digest(path: &Path, sum: &mut Sha256, quantised: &mut bool) -> Result<u64, EncodeError> {
+fn digest(
+    path: &Path,
+    sums: &Sums,
+    sum: &mut Sha256,
+    quantised: &mut bool,
+) -> Result<u64, EncodeError> {
     // An operator's name stands in the file as plain text. A false hit costs a little speed, nothing else.
     const WHOLE_NUMBERS: [&[u8]; 4] = [
         b"DynamicQuantizeLinear",
@@ -353,18 +402,31 @@ fn digest(path: &Path, sum: &mut Sha256, quantised: &mut bool) -> Result<u64, En
     let mut file = File::open(path).map_err(unreadable)?;
     let mut buffer = vec![0; OVERLAP + (1 << 18)];
     let mut bytes = 0;
+    let wanted = sums.wanted(path);
+    let mut own = Sha256::new();
     loop {
         let read = match file.read(&mut buffer[OVERLAP..]) {
-            Ok(0) => return Ok(bytes),
+            Ok(0) => break,
             Ok(read) => read,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(unreadable(error)),
         };
         bytes += read as u64;
         sum.update(&buffer[OVERLAP..OVERLAP + read]);
+        if wanted.is_some() {
+            own.update(&buffer[OVERLAP..OVERLAP + read]);
+        }
         let window = &buffer[..OVERLAP + read];
         *quantised = *quantised || WHOLE_NUMBERS.iter().any(|name| contains(window, name));
         buffer.copy_within(read..read + OVERLAP, 0);
+    }
+    match (wanted, hex(own)) {
+        (Some(wanted), found) if wanted != found => Err(EncodeError::OtherFile {
+            path: path.to_path_buf(),
+            wanted: wanted.to_owned(),
+            found,
+        }),
+        _ => Ok(bytes),
     }
 }
 

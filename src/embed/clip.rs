@@ -42,7 +42,7 @@ impl OnnxEncoder {
     /// Loads the model at `path`, an ONNX file or a folder with one.
     pub fn load(path: &Path, runtime: &Runtime) -> Result<Self, EncodeError> {
         let files = card::locate(path)?;
-        let fingerprint = card::fingerprint(&files.onnx)?;
+        let fingerprint = card::fingerprint(&files.onnx, &files.sums)?;
         let prove = |sessions| Self::prove(&files, &fingerprint, sessions);
         let count = runtime.sessions(fingerprint.bytes);
         let (mut encoder, device) = session::open(&files.onnx, runtime, count, prove)?;
@@ -58,7 +58,9 @@ impl OnnxEncoder {
         fingerprint: &Fingerprint,
         sessions: Sessions,
     ) -> Result<Self, EncodeError> {
-        let ModelFiles { onnx, card, name } = files;
+        let ModelFiles {
+            onnx, card, name, ..
+        } = files;
         let refuse = |what: String| EncodeError::NotAnEncoder {
             path: onnx.clone(),
             what,

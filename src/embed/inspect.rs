@@ -23,8 +23,10 @@ pub struct Inspection {
 ///
 /// The error is for a file that onnxruntime cannot open at all.
 pub fn inspect(path: &Path, runtime: &Runtime) -> Result<Inspection, EncodeError> {
-    let ModelFiles { onnx, card, .. } = card::locate(path)?;
-    let fingerprint = card::fingerprint(&onnx)?;
+    let ModelFiles {
+        onnx, card, sums, ..
+    } = card::locate(path)?;
+    let fingerprint = card::fingerprint(&onnx, &sums)?;
     let bytes = fs::metadata(&onnx).map_or(0, |metadata| metadata.len());
     let mut facts = vec![
         ("file", onnx.display().to_string()),

@@ -97,6 +97,20 @@ pub enum EncodeError {
         /// Why.
         source: io::Error,
     },
+    /// A file of the model is not the one that `model.toml` means.
+    #[error(
+        "{path} is damaged or another file: its sha256 is {found} instead of {wanted}, as model.toml says; fetch it again \
+         (`mosaicd model fetch`), or remove the line from model.toml if you exchanged the file",
+        path = path.display()
+    )]
+    OtherFile {
+        /// The file.
+        path: PathBuf,
+        /// The sum that the card has.
+        wanted: String,
+        /// The file's.
+        found: String,
+    },
     /// The model names weights outside its own folder.
     #[error(
         "{path} keeps its weights in {location:?}, outside its own folder; put them into the folder and name them by a \

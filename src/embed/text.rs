@@ -45,10 +45,12 @@ impl TextEncoder {
         let Some(files) = card::locate_text(path)? else {
             return Ok(None);
         };
+        files.check()?;
         let TextFiles {
             onnx,
             tokenizer,
             prompt,
+            ..
         } = &files;
         let made = read_tokenizer(tokenizer)?;
         let prove = |sessions| Self::prove(onnx, &made, prompt, sessions);

@@ -33,11 +33,18 @@ pub(super) fn load(store: &dyn Store) -> Result<Option<(Collection, String)>, Pi
         basis,
         next_id,
         made_with,
+        space,
         departed,
     } = snapshot;
     let (vectors, stale) = vectors_of(store, &works, &model, dims)?;
-    let mut collection =
-        Collection::assemble(model, works, vectors, (layout, grid), basis, next_id);
+    let mut collection = Collection::assemble(
+        model,
+        works,
+        (vectors, space),
+        (layout, grid),
+        basis,
+        next_id,
+    );
     collection.stale = stale;
     collection.departed = departed;
     Ok(Some((collection, made_with)))

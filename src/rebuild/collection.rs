@@ -1,6 +1,6 @@
 //! The placed works: each with its embedding, its point and its cell, in one dense index order.
 
-use super::{Departed, Params, RebuildError};
+use super::{Departed, Params, RebuildError, Space};
 use crate::{
     domain::{Artwork, ArtworkId, ModelId},
     grid::{Drift, Grid},
@@ -16,8 +16,10 @@ pub struct Collection {
     pub model: ModelId,
     /// The works.
     pub works: Vec<Artwork>,
-    /// Embeddings, `N × D`.
+    /// Embeddings as they are compared, `N × D`.
     pub vectors: Matrix,
+    /// What was taken out of them.
+    pub space: Space,
     /// Points and nearest neighbours.
     pub layout: Layout,
     /// Cells.
@@ -45,6 +47,7 @@ impl Collection {
             layout: Layout::cold(&vectors, &params.layout)?,
             grid: Grid::arrange(&Matrix::new(0), &[], &params.grid)?,
             vectors,
+            space: Space::default(),
             basis: None,
             next_id: 1,
             stale: HashSet::new(),
@@ -54,15 +57,16 @@ impl Collection {
         })
     }
 
-    /// Puts loaded parts together. `features` are derived, so they are never stored.
+    /// Puts loaded parts together; `vectors` are as the model made them. `features` are derived, so they are never stored.
     pub fn assemble(
         model: ModelId,
         works: Vec<Artwork>,
-        vectors: Matrix,
+        (vectors, space): (Matrix, Space),
         (layout, grid): (Layout, Grid),
         basis: Option<(Pca, usize)>,
         next_id: u64,
     ) -> Self {
+        let vectors = space.all_seen(vectors);
         let features = basis
             .as_ref()
             .map_or(Matrix::new(0), |(pca, _)| pca.project(&vectors));
@@ -70,6 +74,7 @@ impl Collection {
             model,
             works,
             vectors,
+            space,
             layout,
             grid,
             basis,
@@ -79,6 +84,11 @@ impl Collection {
             grace_ms: 0,
             features,
         }
+    }
+
+    /// Takes the common mean out of the embeddings if it is time, see [`Space`]; says whether it did.
+    pub(super) fn settle_space(&mut self, afresh: bool) -> bool {
+        self.space.settle(&self.model, &mut self.vectors, afresh)
     }
 
     /// The features the grid sorts by, `N × 128` at most.

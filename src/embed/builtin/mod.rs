@@ -94,6 +94,9 @@ const RINGS: Share = Share {
     spread: 2.39,
 };
 
+/// What people call it, in the configuration too.
+pub const NAME: &str = "builtin";
+
 /// Squared length of all blocks together that only unusual pictures exceed.
 const FULL: f32 = 10.0;
 
@@ -130,7 +133,7 @@ impl Encoder for Builtin {
     }
 
     fn name(&self) -> &str {
-        "builtin"
+        NAME
     }
 
     fn dims(&self) -> usize {

@@ -58,10 +58,16 @@ fn the_identity_is_the_file_s_sha256() {
     fs::write(&path, b"abc").expect("the temporary folder is writable");
     // FIPS 180-2, appendix B.1.
     let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-    let print = fingerprint(&path).expect("readable");
+    let print = fingerprint(&path, &Sums::default()).expect("readable");
     assert_eq!((print.model.0.as_str(), print.quantised), (abc, false));
     fs::write(folder.path().join("m.onnx_data"), b"weights").expect("writable");
-    assert_ne!(fingerprint(&path).expect("readable").model.0, abc);
+    assert_ne!(
+        fingerprint(&path, &Sums::default())
+            .expect("readable")
+            .model
+            .0,
+        abc
+    );
 }
 
 /// A model with one tensor, whose weights lie at `location`.
@@ -80,7 +86,7 @@ fn the_identity_covers_every_file_that_the_model_names() {
         fs::write(path, bytes).expect("the temporary folder is writable");
     };
     let onnx = folder.path().join("m.onnx");
-    let id = || fingerprint(&onnx).map(|print| (print.model.0, print.bytes));
+    let id = || fingerprint(&onnx, &Sums::default()).map(|print| (print.model.0, print.bytes));
     for location in ["weights.bin", "parts/0.bin", "./here.bin"] {
         let model = with_weights_at(location);
         write("m.onnx", &model);
@@ -100,6 +106,36 @@ fn the_identity_covers_every_file_that_the_model_names() {
 }
 
 #[test]
+fn a_file_that_differs_from_the_card_is_refused() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let write = |name: &str, bytes: &[u8]| {
+        fs::write(folder.path().join(name), bytes).expect("the temporary folder is writable");
+    };
+    // FIPS 180-2, appendix B.1.
+    let abc = "BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AD";
+    let card = format!("file = 'm.onnx'\n[sha256]\n'w.bin' = '{abc}'\n'not-there.onnx' = '00'");
+    write("model.toml", card.as_bytes());
+    write("m.onnx", &with_weights_at("w.bin"));
+    let id = || {
+        let files = locate(folder.path()).expect("a model");
+        fingerprint(&files.onnx, &files.sums)
+    };
+    write("w.bin", b"abc");
+    let good = id().expect("the file is the one that the card means");
+    for damaged in [&b"abd"[..], b"ab", b""] {
+        write("w.bin", damaged);
+        let refused = id().expect_err("another file").to_string();
+        assert!(
+            refused.contains("w.bin is damaged") && refused.contains("model fetch"),
+            "{refused}"
+        );
+    }
+    // Without the card's word it is another model.
+    write("model.toml", b"file = 'm.onnx'");
+    assert_ne!(id().expect("any file will do").model, good.model);
+}
+
+#[test]
 fn usual_names_of_weights_keep_the_identities_of_version_0_1() {
     for suffix in ["_data", ".data"] {
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -112,7 +148,7 @@ fn usual_names_of_weights_keep_the_identities_of_version_0_1() {
         let mut sum = Sha256::new();
         sum.update(&model);
         sum.update(b"weights");
-        let print = fingerprint(&onnx).expect("readable");
+        let print = fingerprint(&onnx, &Sums::default()).expect("readable");
         assert_eq!(print.model.0, hex(sum));
     }
 }
@@ -130,7 +166,7 @@ fn weights_outside_the_folder_are_refused() {
         "a/../../w.bin",
     ] {
         fs::write(&onnx, with_weights_at(location)).expect("writable");
-        let refused = fingerprint(&onnx).expect_err("the weights lie outside");
+        let refused = fingerprint(&onnx, &Sums::default()).expect_err("the weights lie outside");
         assert!(refused.to_string().contains(location), "{refused}");
         assert!(matches!(refused, EncodeError::WeightsOutside { .. }));
     }
@@ -144,6 +180,11 @@ fn an_operator_s_name_is_found_across_pieces() {
         let mut bytes = vec![b'M'; before];
         bytes.extend(b"MatMulInteger");
         fs::write(&path, &bytes).expect("the temporary folder is writable");
-        assert!(fingerprint(&path).expect("readable").quantised, "{before}");
+        assert!(
+            fingerprint(&path, &Sums::default())
+                .expect("readable")
+                .quantised,
+            "{before}"
+        );
     }
 }
