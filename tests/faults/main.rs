@@ -30,3 +30,4 @@ mod power_cut;
 mod soak;
 mod stopping;
 mod watching;
+mod will;
