@@ -18,7 +18,7 @@ use crate::{
     },
 };
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     fs, io,
     path::{Path, PathBuf},
     time::Duration,
@@ -51,8 +51,6 @@ pub(super) struct Reporter<'a> {
     mistakes: Vec<Mistake>,
     /// When each failure was first reported, by path and reason.
     failed: HashMap<(String, String), u64>,
-    /// Files that are not pictures and whose names do not claim it.
-    other: HashSet<PathBuf>,
     /// Where the status is written.
     folder: PathBuf,
     /// Why the output folder cannot be written, as of the last look.
@@ -87,7 +85,6 @@ impl<'a> Reporter<'a> {
             seen: (0, 0),
             mistakes: Vec::new(),
             failed: HashMap::new(),
-            other: HashSet::new(),
             folder: PathBuf::new(),
             unwritable: None,
             warned: Said::default(),
@@ -155,15 +152,9 @@ impl<'a> Reporter<'a> {
                     self.metrics.embedded += 1;
                     self.metrics.stage("embed", took);
                 }
-                let path = &outcome.job.path;
-                let no_picture = |refusal: &Refusal| refusal.retry == Retry::NoPicture;
-                match outcome.result.as_ref().is_err_and(no_picture) {
-                    true => drop(self.other.insert(path.clone())),
-                    false => {
-                        self.other.remove(path);
-                        self.metrics.file_failures += u64::from(outcome.result.is_err());
-                    }
-                }
+                let failed = |refusal: &Refusal| refusal.retry != Retry::NoPicture;
+                let failed = outcome.result.as_ref().is_err_and(failed);
+                self.metrics.file_failures += u64::from(failed);
             }
             Event::Done(Ok(report)) => self.published(report),
             Event::Done(Err(_)) => self.metrics.rebuild_failures += 1,
@@ -273,8 +264,7 @@ impl<'a> Reporter<'a> {
                 total: 0,
             },
         });
-        let is_other = |path: &PathBuf| self.other.contains(path);
-        let other = plan.refused().filter(|(path, _)| is_other(path)).count();
+        let (refused, other) = plan.refused_count();
         // What concerns a whole folder is told as a condition.
         let told = |reason: &SkipReason| {
             let folders = [
@@ -285,15 +275,16 @@ impl<'a> Reporter<'a> {
             folders.contains(reason)
         };
         let skipped = || plan.skipped().iter().filter(|(_, reason)| !told(reason));
-        let unreadable = skipped().filter(|(_, reason)| kind(*reason) == Kind::Unreadable);
+        let unreadable = skipped().filter(|(_, reason)| kind(**reason) == Kind::Unreadable);
         let unreadable = unreadable.count() as u64;
         status.counts = Counts {
             pending,
-            failed: (plan.refused_count() - other) as u64,
+            failed: (refused - other) as u64,
             skipped: skipped().count() as u64 - unreadable,
             unreadable,
             mistakes: self.mistakes.len() as u64,
             other: other as u64,
+            held: plan.held().map_or(0, |held| held.missing as u64),
             ..status.counts
         };
         let mistakes = self.mistakes.iter();
@@ -305,9 +296,12 @@ impl<'a> Reporter<'a> {
                 false,
             )
         });
-        let refused = plan.refused().filter(|(path, _)| !is_other(path));
+        let failed = refused - other;
+        let refused = plan.refused().filter(|(_, refused)| !refused.other);
         let refused =
             refused.map(|(path, r)| (portable(path), r.reason.clone(), Kind::Failed, r.again));
+        // There may be a million others after the last one.
+        let refused = refused.take(failed);
         let skipped = skipped()
             .map(|(path, reason)| (portable(path), reason.to_string(), kind(*reason), false));
         let mut known = std::mem::take(&mut self.failed);

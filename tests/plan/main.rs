@@ -4,7 +4,7 @@
 use mosaicd::domain::{
     ContentHash, FileIdentity, Job, Known, Outcome, Refusal, Report, Retry, Scan, Task, Touch,
 };
-use mosaicd::plan::{Background, Command, Input, Plan, Quiet, Settings, Shadow};
+use mosaicd::plan::{Background, Command, Input, Pace, Plan, Quiet, Settings, Shadow};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
