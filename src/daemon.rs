@@ -14,7 +14,7 @@ use crate::{
     domain::{Outcome, Report, Scan},
     embed::{EncodeError, Encoder},
     pipeline::PipelineError,
-    plan::{Plan, PolishTime, Quiet, Settings, Shadow},
+    plan::{Pace, Plan, PolishTime, Quiet, Settings, Shadow},
     publish::PublishError,
     service::{signals, status::Status, systemd::Notifier, telemetry::LevelHandle},
     store::StoreError,
@@ -354,6 +354,10 @@ fn report_wait(notifier: &Notifier, error: &DaemonError) {
 fn settings(config: &Config, mode: &Mode) -> Settings {
     let watch = &config.watch;
     Settings {
+        pace: match config.publish.every_s {
+            0 => Pace::Auto,
+            seconds => Pace::EveryMs(seconds * 1_000),
+        },
         quiet: Quiet {
             closed_ms: watch.settle_ms,
             stable_ms: watch.stable_ms,

@@ -51,6 +51,8 @@
 pub mod contributing {}
 #[doc = include_str!("scale.md")]
 pub mod scale {}
+#[doc = include_str!("security.md")]
+pub mod security {}
 
 pub mod artwork;
 pub mod cells;

@@ -20,7 +20,10 @@ use crate::{
     viewer,
     watch::Roots,
 };
-use std::{num::NonZero, path::PathBuf};
+use std::{
+    num::NonZero,
+    path::{Path, PathBuf},
+};
 
 /// Above this many works an arrival moves only its neighbours on the map.
 const RELAX_LIMIT: usize = 20_000;
@@ -33,6 +36,12 @@ pub fn roots(config: &Config) -> Roots {
     let watched = config.watched().into_iter();
     Roots::new(watched.map(|(name, folder)| (name.into(), folder.to_owned())))
         .without(own_folders(config))
+        .with(named(&config.watch.rules), named(&config.folders.table))
+}
+
+/// A path that the configuration may leave empty.
+fn named(path: &Path) -> Option<&Path> {
+    (!path.as_os_str().is_empty()).then_some(path)
 }
 
 /// The folders that mosaicd writes to, and the largest ones in them.

@@ -175,6 +175,12 @@ pub fn apply(
             &params.grid,
         )?;
         pushed.extend(ids(collection, &outcome.pushed));
+        // The cells of works that may come back lie where their neighbours were pushed to.
+        for departed in &mut collection.departed {
+            for seam in &outcome.seams {
+                departed.cell = seam.shift(departed.cell);
+            }
+        }
     }
     if !first && collection.settle_space(false) {
         lay_out_again(collection, params)?;

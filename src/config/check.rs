@@ -128,6 +128,10 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
         "publish.timeout_s must be 1 to 3600",
     );
     need(
+        publish.every_s <= 86_400,
+        "publish.every_s must be at most 86400, a day",
+    );
+    need(
         page.link.is_empty() || page.link.contains("{path}"),
         "page.link must contain {path}, as in \"https://example.org/art/{path}\"",
     );

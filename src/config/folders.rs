@@ -13,6 +13,8 @@ pub struct Folders {
     pub output: PathBuf,
     /// Private: store, prepared cells.
     pub state: PathBuf,
+    /// Titles, artists and links, instead of `artworks.csv` in the watched folders; empty: those.
+    pub table: PathBuf,
 }
 
 impl Default for Folders {
@@ -21,6 +23,7 @@ impl Default for Folders {
             artworks: "artworks".into(),
             output: "output".into(),
             state: "state".into(),
+            table: PathBuf::new(),
         }
     }
 }
@@ -136,17 +139,19 @@ impl super::Config {
         self.folder.clear();
     }
 
-    /// Every path in the configuration that names a folder.
+    /// Every path in the configuration that must be absolute: folders, and the owner's files that lie elsewhere.
     pub(super) fn folder_paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
         let folders = &mut self.folders;
-        let status = Some(&mut self.status.folder).filter(|path| !path.as_os_str().is_empty());
+        let status = &mut self.status.folder;
+        let named = [status, &mut folders.table, &mut self.watch.rules].into_iter();
+        let named = named.filter(|path| !path.as_os_str().is_empty());
         [
             &mut folders.artworks,
             &mut folders.output,
             &mut folders.state,
         ]
         .into_iter()
-        .chain(status)
+        .chain(named)
         .chain(self.folder.iter_mut().map(|folder| &mut folder.path))
     }
 }

@@ -42,6 +42,8 @@ pub struct Watch {
     pub rescan_s: u64,
     /// Patterns of files to leave alone, as in a `.gitignore`.
     pub ignore: Vec<String>,
+    /// A file with more of them that lies elsewhere; empty: none.
+    pub rules: PathBuf,
     /// More than half vanished at once.
     pub mass_removal: MassRemoval,
     /// How long a removal is held before it takes effect, hours.
@@ -57,6 +59,7 @@ impl Default for Watch {
             open_s: 600,
             rescan_s: 300,
             ignore: Vec::new(),
+            rules: PathBuf::new(),
             mass_removal: MassRemoval::Hold,
             removal_grace_h: 24,
         }

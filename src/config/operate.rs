@@ -13,7 +13,7 @@ pub struct StatusFiles {
     pub site: String,
 }
 
-/// What is started after each generation.
+/// How often generations are published, and what is started after each.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct OnPublish {
@@ -21,6 +21,8 @@ pub struct OnPublish {
     pub command: Vec<String>,
     /// It is killed after this time, seconds.
     pub timeout_s: u64,
+    /// Seconds between two generations when works change all the time; 0: 2, and more in large collections.
+    pub every_s: u64,
 }
 
 impl Default for OnPublish {
@@ -28,6 +30,7 @@ impl Default for OnPublish {
         Self {
             command: Vec::new(),
             timeout_s: 60,
+            every_s: 0,
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     pipeline::portable,
     publish::names,
     service::status::Status,
-    watch::{Book, Ignore, SkipReason},
+    watch::{Book, Ignore},
 };
 use std::{
     fs,
@@ -93,8 +93,11 @@ fn why_not(config: &Config, work: &Path, file: &Path) -> Option<String> {
     if let Some(why) = rules.explain(work) {
         return Some(why);
     }
-    let above = |(at, _): &&(PathBuf, SkipReason)| work.starts_with(at);
-    if let Some((at, reason)) = scan.skipped.iter().find(above) {
+    if scan.withheld.contains(work) {
+        return Some("an ignore file of the file's own user names it".to_owned());
+    }
+    let skipped = |at| Some((at, scan.skipped.get(at)?));
+    if let Some((at, reason)) = work.ancestors().find_map(skipped) {
         let trouble = rules.troubles().iter().find(|trouble| {
             let folder = trouble.file.parent();
             folder.is_some_and(|folder| folder == at)

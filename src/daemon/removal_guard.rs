@@ -39,6 +39,8 @@ pub(super) struct RemovalGuard {
     said: bool,
     folders_path: PathBuf,
     folders: KnownFolders,
+    /// How many scans had ended when they were kept last.
+    scans: u64,
 }
 
 impl RemovalGuard {
@@ -54,6 +56,7 @@ impl RemovalGuard {
             said: false,
             folders: read_folders(&state.join(FOLDERS)),
             folders_path: state.join(FOLDERS),
+            scans: 0,
         };
         (guard, held_ms.unwrap_or(0))
     }
@@ -64,7 +67,10 @@ impl RemovalGuard {
     }
 
     fn keep_folders(&mut self, plan: &Plan) {
-        if *plan.folders() == self.folders {
+        // Nothing but a scan changes them, and they may be many.
+        if std::mem::replace(&mut self.scans, plan.scans()) == plan.scans()
+            || *plan.folders() == self.folders
+        {
             return;
         }
         self.folders = plan.folders().clone();

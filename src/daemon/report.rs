@@ -22,7 +22,7 @@ use crate::{
     },
 };
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     fs, io,
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -55,8 +55,6 @@ pub(super) struct Reporter<'a> {
     mistakes: Vec<Mistake>,
     /// When each failure was first reported, by path and reason.
     failed: HashMap<(String, String), u64>,
-    /// Files that are not pictures and whose names do not claim it.
-    other: HashSet<PathBuf>,
     /// How long an arrangement will still take.
     time_left: TimeLeft,
     /// Where the status is written.
@@ -93,7 +91,6 @@ impl<'a> Reporter<'a> {
             seen: (0, 0, 0),
             mistakes: Vec::new(),
             failed: HashMap::new(),
-            other: HashSet::new(),
             time_left: TimeLeft::default(),
             folder: PathBuf::new(),
             unwritable: None,
@@ -162,15 +159,9 @@ impl<'a> Reporter<'a> {
                     self.metrics.embedded += 1;
                     self.metrics.stage("embed", took);
                 }
-                let path = &outcome.job.path;
-                let no_picture = |refusal: &Refusal| refusal.retry == Retry::NoPicture;
-                match outcome.result.as_ref().is_err_and(no_picture) {
-                    true => drop(self.other.insert(path.clone())),
-                    false => {
-                        self.other.remove(path);
-                        self.metrics.file_failures += u64::from(outcome.result.is_err());
-                    }
-                }
+                let failed = |refusal: &Refusal| refusal.retry != Retry::NoPicture;
+                let failed = outcome.result.as_ref().is_err_and(failed);
+                self.metrics.file_failures += u64::from(failed);
             }
             Event::Done(Ok(report)) => {
                 self.time_left.done(Instant::now());
@@ -298,8 +289,7 @@ impl<'a> Reporter<'a> {
                 left_s: left_s.filter(|_| stage == "layout"),
             },
         });
-        let is_other = |path: &PathBuf| self.other.contains(path);
-        let other = plan.refused().filter(|(path, _)| is_other(path)).count();
+        let (refused, other) = plan.refused_count();
         // What concerns a whole folder is told as a condition.
         let told = |reason: &SkipReason| {
             let folders = [
@@ -310,15 +300,16 @@ impl<'a> Reporter<'a> {
             folders.contains(reason)
         };
         let skipped = || plan.skipped().iter().filter(|(_, reason)| !told(reason));
-        let unreadable = skipped().filter(|(_, reason)| kind(*reason) == Kind::Unreadable);
+        let unreadable = skipped().filter(|(_, reason)| kind(**reason) == Kind::Unreadable);
         let unreadable = unreadable.count() as u64;
         status.counts = Counts {
             pending,
-            failed: (plan.refused_count() - other) as u64,
+            failed: (refused - other) as u64,
             skipped: skipped().count() as u64 - unreadable,
             unreadable,
             mistakes: self.mistakes.len() as u64,
             other: other as u64,
+            held: plan.held().map_or(0, |held| held.missing as u64),
             ..status.counts
         };
         let mistakes = self.mistakes.iter();
@@ -330,9 +321,12 @@ impl<'a> Reporter<'a> {
                 false,
             )
         });
-        let refused = plan.refused().filter(|(path, _)| !is_other(path));
+        let failed = refused - other;
+        let refused = plan.refused().filter(|(_, refused)| !refused.other);
         let refused =
             refused.map(|(path, r)| (portable(path), r.reason.clone(), Kind::Failed, r.again));
+        // There may be a million others after the last one.
+        let refused = refused.take(failed);
         let skipped = skipped()
             .map(|(path, reason)| (portable(path), reason.to_string(), kind(*reason), false));
         let mut known = std::mem::take(&mut self.failed);

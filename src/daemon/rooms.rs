@@ -17,7 +17,9 @@ use crate::{
     store::{Opened, SledStore, Store},
 };
 use std::{
+    io,
     num::NonZero,
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::Arc,
     thread,
@@ -151,13 +153,25 @@ pub(super) fn check_folders(config: &Config) -> Result<(), DaemonError> {
         let what = "the output or state folder is reached through a mount in the artwork folder";
         return wrong(what, &within, advice);
     }
-    for folder in [&folders.output, &folders.state] {
-        std::fs::create_dir_all(folder).map_err(|source| DaemonError::System {
+    // What the state holds is nobody else's business: names of works that are opted out, embeddings, failures.
+    for (folder, mode) in [(&folders.output, 0o777), (&folders.state, 0o700)] {
+        make(folder, mode).map_err(|source| DaemonError::System {
             what: format!("cannot make {}", folder.display()),
             source,
         })?;
     }
     Ok(())
+}
+
+/// Makes a folder with a mode of its own, unless it is there.
+fn make(folder: &Path, mode: u32) -> io::Result<()> {
+    if let Some(parent) = folder.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    match std::fs::DirBuilder::new().mode(mode).create(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
+        made => made,
+    }
 }
 
 /// The real path of a folder that may not be there yet: its nearest existing parent's, with the rest appended.

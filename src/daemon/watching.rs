@@ -7,6 +7,7 @@ use super::{Event, chain, wall_ms};
 use crate::{
     config::{Config, WatchMode},
     describe::Mistake,
+    domain::FileIdentity,
     parameters,
     pipeline::portable,
     plan::Input,
@@ -48,7 +49,9 @@ pub(super) struct Watching {
     writing: BTreeMap<PathBuf, Instant>,
     /// The mounts that concern the artwork folders.
     mounts: String,
-    /// Whether some lines in `artworks.csv` files do not name an existing work yet.
+    /// The owner's files that lie elsewhere.
+    elsewhere: Vec<Option<FileIdentity>>,
+    /// Whether some lines in `artworks.csv` files name no work yet.
     unmatched: bool,
     /// mosaicd's own folders that the last scan met.
     own: Vec<PathBuf>,
@@ -82,6 +85,7 @@ impl Watching {
             scan_at: None,
             writing: BTreeMap::new(),
             mounts: String::new(),
+            elsewhere: Vec::new(),
             unmatched: false,
             own: Vec::new(),
         }
@@ -91,6 +95,7 @@ impl Watching {
     pub(super) fn watch(&mut self, events: &UnboundedSender<Event>) {
         self.root_ids = self.roots.ids();
         self.mounts = self.roots.mounts();
+        self.elsewhere = self.roots.elsewhere();
         self.watcher = None;
         self.watch_tried = Instant::now();
         if self.once {
@@ -149,7 +154,7 @@ impl Watching {
     /// What else a scan found.
     pub(super) fn found(&mut self, scan: &Scan) {
         let own = scan.skipped.iter();
-        let own = own.filter(|(_, reason)| *reason == SkipReason::Own);
+        let own = own.filter(|(_, reason)| **reason == SkipReason::Own);
         self.own = own.map(|(path, _)| path.clone()).collect();
     }
 
@@ -239,9 +244,8 @@ impl Watching {
         let wall_ms = wall_ms();
         match self.roots.look(&path, &self.rules) {
             Ok(scan) => {
-                let changed =
-                    |(_, reason): &(PathBuf, SkipReason)| *reason == SkipReason::RulesChanged;
-                if self.scan_at.is_none() && scan.skipped.iter().any(changed) {
+                let changed = |reason: &SkipReason| *reason == SkipReason::RulesChanged;
+                if self.scan_at.is_none() && scan.skipped.values().any(changed) {
                     self.scan_at = Some(Instant::now());
                 }
                 Input::Looked {
@@ -265,6 +269,11 @@ impl Watching {
         if self.mounts != mounts {
             tracing::info!("something was mounted or unmounted at the artwork folders; scanning");
             self.mounts = mounts;
+            return Check::Scan;
+        }
+        let elsewhere = self.roots.elsewhere();
+        if self.elsewhere != elsewhere {
+            self.elsewhere = elsewhere;
             return Check::Scan;
         }
         if self.is_due() {

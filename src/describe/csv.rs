@@ -9,7 +9,14 @@ pub struct Record {
     pub fields: Vec<String>,
     /// Whether the text ended within a quoted field.
     pub open: bool,
+    /// Whether it is longer than any that is taken; what is too much is left out.
+    pub long: bool,
 }
+
+/// Longest record taken.
+pub const MAX_RECORD_BYTES: usize = 64 << 10;
+/// Most fields of a record.
+pub const MAX_FIELDS: usize = 1_000;
 
 /// What may stand between fields.
 const SEPARATORS: [char; 4] = [',', ';', '\t', '|'];
@@ -57,8 +64,13 @@ fn split(text: &str, separator: char) -> impl Iterator<Item = Record> {
             line,
             fields: vec![String::new()],
             open: false,
+            long: false,
         };
+        let mut bytes = 0;
         while let Some(c) = rest.next() {
+            bytes += c.len_utf8();
+            record.long |= bytes > MAX_RECORD_BYTES || record.fields.len() > MAX_FIELDS;
+            let long = record.long;
             let field = record.fields.last_mut()?;
             match c {
                 '"' if record.open && rest.next_if_eq(&'"').is_some() => field.push('"'),
@@ -71,10 +83,13 @@ fn split(text: &str, separator: char) -> impl Iterator<Item = Record> {
                     line += 1;
                     break;
                 }
+                c if c == separator && !record.open && long => {}
                 c if c == separator && !record.open => record.fields.push(String::new()),
                 c => {
                     line += usize::from(c == '\n' || c == '\r' && rest.peek() != Some(&'\n'));
-                    field.push(c);
+                    if !long {
+                        field.push(c);
+                    }
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! Which lines of a table name no work, and what they may have meant. Pure.
 
-use super::{Descriptions, Mistake, Mistakes, Row, text};
+use super::{Descriptions, Mistake, Mistakes, Row, called, text};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// The lines whose path is not among `files` (as the manifest writes them): named with what is there instead. Paths of
@@ -14,7 +14,9 @@ pub fn unmatched<'a>(
         return Vec::new();
     }
     let files: HashSet<String> = files
-        .map(|path| text::composed(path).into_owned())
+        .flat_map(|path| [Some(path.to_owned()), called(path)])
+        .flatten()
+        .map(|path| text::composed(&path).into_owned())
         .collect();
     let missing = descriptions.0.iter();
     let mut missing: Vec<(&String, &Row)> = missing

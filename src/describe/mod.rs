@@ -5,8 +5,7 @@
 //! other columns are left to the owner. `csv` reads what spreadsheets write, `text` their encodings, and `matching` says
 //! which lines name no work. Paths are compared in Unicode's composed form.
 //!
-//! Invariants: a link is `http(s)` or relative, never a script; a mistake affects its own line only, and is reported
-//! with the line's number.
+//! Invariants: a link is `http(s)` or relative, never a script nor on another server by `//`; a mistake costs its own line alone, and is named with it.
 
 pub mod csv;
 mod matching;
@@ -17,6 +16,8 @@ pub use matching::unmatched;
 use crate::artwork::ContentHash;
 use std::collections::BTreeMap;
 
+/// Rows read of one table; further ones are refused.
+const MAX_ROWS: usize = 200_000;
 /// Longest text taken; the rest of a longer one is cut.
 const MAX_CHARS: usize = 1_000;
 /// Mistakes of one table that are named at most; further ones are counted.
@@ -67,7 +68,9 @@ impl Descriptions {
     /// What is said of the work at `path`, as the manifest writes it.
     pub fn of(&self, path: &str) -> Option<&Description> {
         let row = self.0.get(&*text::composed(path));
-        row.map(|row| &row.description)
+        // A table names a file as it is called, not as the manifest writes it.
+        let called = || self.0.get(&*text::composed(&called(path)?));
+        row.or_else(called).map(|row| &row.description)
     }
 
     /// Whether nothing is said of any work.
@@ -105,6 +108,27 @@ impl Mistake {
             what: format!("cannot be read: {why}"),
         }
     }
+
+    /// A table of somebody who may not speak of others' works.
+    pub fn foreign(file: &str, user: u32) -> Self {
+        Self {
+            file: file.to_owned(),
+            what: format!(
+                "is not read: it belongs to the user {user}; it must belong to root, to mosaicd's user or to the owner \
+                 of the artwork folder, or be named by folders.table"
+            ),
+        }
+    }
+
+    /// A table of which the lines from this one on were not read.
+    pub fn too_large(file: &str, line: usize) -> Self {
+        Self {
+            file: file.to_owned(),
+            what: format!(
+                "line {line}: the table is larger than 32 MiB; this line and those after it are not read"
+            ),
+        }
+    }
 }
 
 /// Mistakes of one table: the first ones by name, the rest by their number.
@@ -130,6 +154,12 @@ impl Mistakes {
         }
         let file = self.file.clone();
         self.named.push(Mistake { file, what });
+    }
+
+    /// Names one even if there are many others.
+    fn first(&mut self, what: String) {
+        let file = self.file.clone();
+        self.named.insert(0, Mistake { file, what });
     }
 
     fn list(mut self) -> Vec<Mistake> {
@@ -178,12 +208,28 @@ pub fn parse(bytes: &[u8], file: &str, folder: &str) -> (Descriptions, Vec<Mista
         return (found, mistakes.list());
     };
     let (title, artist, link) = (column("title"), column("artist"), column("link"));
+    let mut rows = 0;
     for record in records {
         let field = |at: Option<usize>| {
             let text = record.fields.get(at?)?.trim();
             (!text.is_empty()).then(|| text.chars().take(MAX_CHARS).collect::<String>())
         };
         let line = record.line;
+        rows += 1;
+        if rows > MAX_ROWS {
+            mistakes.first(format!(
+                "line {line}: more than {MAX_ROWS} rows; this line and those after it are not read"
+            ));
+            break;
+        }
+        if record.long {
+            mistakes.add(format!(
+                "line {line}: longer than {} KiB, or more than {} fields",
+                csv::MAX_RECORD_BYTES >> 10,
+                csv::MAX_FIELDS
+            ));
+            continue;
+        }
         if record.open {
             mistakes.add(format!("line {line}: a quoted field is not closed"));
             continue;
@@ -237,6 +283,11 @@ pub fn parse(bytes: &[u8], file: &str, folder: &str) -> (Descriptions, Vec<Mista
     (found, mistakes.list())
 }
 
+/// The name of a file in which the manifest escapes `%`; `None` if it does not.
+fn called(path: &str) -> Option<String> {
+    path.contains("%25").then(|| path.replace("%25", "%"))
+}
+
 /// What a header has instead of the column `name`, if it does not have it: its name misspelt, or another word for it.
 fn misspelt<'a>(name: &str, header: &'a [String]) -> Option<&'a str> {
     let mut fields = header.iter().map(|field| field.trim());
@@ -257,7 +308,10 @@ fn misspelt<'a>(name: &str, header: &'a [String]) -> Option<&'a str> {
 fn harmless(link: &str) -> bool {
     let scheme = link.split(['/', '?', '#']).next().unwrap_or("");
     let clean = !link.chars().any(|c| c.is_control() || c == '\\');
+    // Begins with the name of another server.
+    let elsewhere = link.starts_with("//");
     clean
+        && !elsewhere
         && match scheme.split_once(':') {
             None => true,
             Some((scheme, _)) => ["http", "https"]
@@ -352,6 +406,32 @@ mod tests {
     }
 
     #[test]
+    fn what_would_cost_too_much_is_refused_by_its_line() {
+        let long = format!(
+            "path,title\na.png,A\nb.png,{}\nc.png,C\n",
+            "x".repeat(70_000)
+        );
+        let wide = format!(
+            "path,title\na.png,A\nb.png{}\nc.png,C\n",
+            ",".repeat(70_000)
+        );
+        for text in [long, wide] {
+            let (found, wrong) = parse(text.as_bytes(), "artworks.csv", "");
+            assert!(found.of("a.png").is_some() && found.of("c.png").is_some());
+            assert!(found.of("b.png").is_none());
+            assert!(wrong[0].what.starts_with("line 3: longer"), "{wrong:?}");
+        }
+        let mut many = "path,title\n".to_owned();
+        (0..200_001).for_each(|i| many += &format!("{i},T\n"));
+        let (found, wrong) = parse(many.as_bytes(), "artworks.csv", "");
+        assert!(found.of("199999").is_some() && found.of("200000").is_none());
+        assert!(
+            wrong[0].what.starts_with("line 200002: more than"),
+            "{wrong:?}"
+        );
+    }
+
+    #[test]
     fn links_that_run_are_refused() {
         for good in [
             "https://a.b/c?d#e",
@@ -370,6 +450,7 @@ mod tests {
             "java\tscript:x",
             "file:///x",
             "\\\\x",
+            "//evil.example/x",
         ] {
             assert!(!harmless(bad), "{bad:?}");
         }

@@ -133,7 +133,7 @@ pub struct Work {
     /// Number kept through rename and edit.
     pub id: ArtworkId,
     /// Path below the artwork folder, `/`-separated; bytes that are not UTF-8 are percent-encoded, as is `%` itself
-    /// in such a path.
+    /// in such a path, and in one where it stands before two hexadecimal digits.
     pub path: String,
     /// Column, 0 at the left.
     pub col: u32,

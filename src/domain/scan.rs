@@ -2,7 +2,7 @@
 
 use super::FileIdentity;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt, io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -15,10 +15,12 @@ pub struct Scan {
     pub start: PathBuf,
     /// Every regular file that is not ignored.
     pub files: BTreeMap<PathBuf, FileIdentity>,
-    /// What could have been an artwork, and why it is not one.
-    pub skipped: Vec<(PathBuf, SkipReason)>,
+    /// What could have been an artwork and why it is none.
+    pub skipped: BTreeMap<PathBuf, SkipReason>,
     /// Every folder that was read, and which one it is.
     pub folders: BTreeMap<PathBuf, RootId>,
+    /// Files that an ignore file of their own user names, which counts for nobody else's.
+    pub withheld: BTreeSet<PathBuf>,
     /// The paths that the patterns in force name.
     pub opted_out: OptedOut,
 }
@@ -80,9 +82,9 @@ impl Scan {
     /// Whether the scan can tell that `path` is not there: it lies below the scan's start, and not in a folder that
     /// could not be read.
     pub fn covers(&self, path: &Path) -> bool {
-        let unknown =
-            |(at, reason): &(PathBuf, SkipReason)| reason.is_unknown() && path.starts_with(at);
-        path.starts_with(&self.start) && !self.skipped.iter().any(unknown)
+        let reason = |at: &Path| self.skipped.get(at);
+        let unknown = |at: &Path| reason(at).is_some_and(|reason| reason.is_unknown());
+        path.starts_with(&self.start) && !path.ancestors().any(unknown)
     }
 }
 

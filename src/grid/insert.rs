@@ -5,7 +5,7 @@ use super::board::Board;
 use super::chain::{LONGEST, Neighbourhoods};
 use super::features::{self, Features};
 use super::rng::Rng;
-use super::seam::{self, Canvas};
+use super::seam::{self, Canvas, Seam};
 use super::ties::Ties;
 use super::{Grid, GridError, GridParams, Method, Outcome, Polishing, SPARE, arrange, bulk, shape};
 use crate::matrix::Matrix;
@@ -130,6 +130,7 @@ impl Grid {
     fn insert_each<const D: usize>(&mut self, features: &[[f32; D]], p: &GridParams) -> Outcome {
         let before: Vec<(u32, u32)> = self.places().collect();
         let mut expected = before.clone();
+        let mut seams = Vec::new();
         let (old_cols, old_rows) = (self.cols, self.rows);
         let mut neighbourhoods = Neighbourhoods::new(features, Board::new(self.cols, &self.cells));
         self.homes.resize(features.len(), SPARE);
@@ -141,7 +142,7 @@ impl Grid {
             let placed = item + 1;
             while self.cells.len() < placed + shape::fewest_spares(placed, p) {
                 neighbourhoods.board().copy_to(&mut self.cells);
-                self.grow(features, &mut expected, p, &mut rng);
+                seams.push(self.grow(features, &mut expected, p, &mut rng));
                 neighbourhoods = Neighbourhoods::new(features, Board::new(self.cols, &self.cells));
                 ties = self.ties_near(neighbourhoods.board().places(features.len()), p);
             }
@@ -177,6 +178,7 @@ impl Grid {
         Outcome {
             grown_cols: self.cols - old_cols,
             grown_rows: self.rows - old_rows,
+            seams,
             ..self.outcome(&expected, pushed)
         }
     }
@@ -188,7 +190,7 @@ impl Grid {
         expected: &mut [(u32, u32)],
         p: &GridParams,
         rng: &mut Rng,
-    ) {
+    ) -> Seam {
         let column = shape::grows_by_column(self.cols, self.rows, p);
         let cuts = if p.reserve > 0.0 && p.lambda.is_finite() {
             seam::carve(features, &self.cells, self.cols, column, rng)
@@ -209,6 +211,7 @@ impl Grid {
             let (col, row) = seam.shift((*home % old, *home / old));
             *home = row * new + col;
         }
+        seam
     }
 
     /// Fits the grid to a changed number of columns, aspect or reserve.

@@ -74,6 +74,7 @@ mod insert;
 mod lap;
 mod polish;
 pub use homes::Drift;
+pub use seam::Seam;
 pub mod quality;
 mod remove;
 mod rng;
@@ -245,6 +246,8 @@ pub struct Outcome {
     pub grown_cols: u32,
     /// Rows added by growth.
     pub grown_rows: u32,
+    /// The seams by which it grew, in their order: they say where a cell is that is kept in mind.
+    pub seams: Vec<Seam>,
     /// Items, ascending, that moved for another reason than growth.
     pub moved: Vec<u32>,
     /// Items, ascending, that were only pushed along by growth.

@@ -21,19 +21,23 @@ pub(super) struct Canvas<'a> {
     pub(super) cells: &'a mut Vec<u32>,
 }
 
-/// A seam that was cut.
-pub(super) struct Seam {
+/// A seam that was cut: with it the grid has one column or row more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seam {
     column: bool,
     cuts: Vec<u32>,
 }
 
 impl Seam {
-    /// Where a cell (column, row) is once the seam is in.
-    pub(super) fn shift(&self, (col, row): (u32, u32)) -> (u32, u32) {
+    /// Where a cell (column, row) is once the seam is in; one beside the grid stays where it is.
+    pub fn shift(&self, (col, row): (u32, u32)) -> (u32, u32) {
+        let (line, along) = if self.column { (row, col) } else { (col, row) };
+        let cut = self.cuts.get(line as usize);
+        let pushed = u32::from(cut.is_some_and(|&cut| along >= cut));
         if self.column {
-            (col + u32::from(col >= self.cuts[row as usize]), row)
+            (col + pushed, row)
         } else {
-            (col, row + u32::from(row >= self.cuts[col as usize]))
+            (col, row + pushed)
         }
     }
 }

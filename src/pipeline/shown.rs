@@ -75,10 +75,18 @@ fn moves(rebuilt: Rebuilt) -> manifest::Moves {
     }
 }
 
-/// A path as the manifest writes it: UTF-8 as it is, other bytes percent-encoded (then `%` itself too).
+/// A path as the manifest writes it: UTF-8 as it is, other bytes percent-encoded, and then `%` itself too; likewise where a
+/// `%` before two hexadecimal digits would be taken for such a byte. No two paths are written alike.
 pub fn portable(path: &Path) -> String {
     if let Some(text) = path.to_str() {
-        return text.to_owned();
+        let is_code = |rest: &str| {
+            let digits = rest.as_bytes().first_chunk::<2>();
+            digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+        };
+        return match text.split('%').skip(1).any(is_code) {
+            true => text.replace('%', "%25"),
+            false => text.to_owned(),
+        };
     }
     let mut text = String::new();
     for chunk in path.as_os_str().as_bytes().utf8_chunks() {
@@ -89,4 +97,26 @@ pub fn portable(path: &Path) -> String {
             .for_each(|byte| text.push_str(&format!("%{byte:02X}")));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsStr;
+
+    #[test]
+    fn no_two_paths_are_written_alike() {
+        let names: [(&[u8], &str); 7] = [
+            (b"a.png", "a.png"),
+            (b"100%.png", "100%.png"),
+            (b"a\xff.png", "a%FF.png"),
+            (b"a%FF.png", "a%25FF.png"),
+            (b"a%25FF.png", "a%2525FF.png"),
+            (b"%\xff%41", "%25%FF%2541"),
+            (b"%zz%4", "%zz%4"),
+        ];
+        for (name, written) in names {
+            assert_eq!(portable(Path::new(OsStr::from_bytes(name))), written);
+        }
+    }
 }

@@ -62,6 +62,8 @@ pub struct Refused {
     pub again: bool,
     /// Whether the file is not to blame: the store or the cells could not be written.
     pub ours: bool,
+    /// Whether it is no picture and not named like any.
+    pub other: bool,
     /// How often it was tried.
     pub(super) tries: u32,
 }
@@ -83,6 +85,8 @@ pub(super) struct Counts {
     pub(super) refused: usize,
     /// Refused files that are not to blame.
     pub(super) ours: usize,
+    /// Refused files that are no pictures and not named like any.
+    pub(super) other: usize,
     /// Stale works that are about to be read, or are being read.
     pub(super) rereading: usize,
 }
@@ -147,6 +151,7 @@ impl Entry {
             _ => None,
         };
         let ours = refused.is_some_and(|refused| refused.ours);
+        let other = refused.is_some_and(|refused| refused.other);
         let stale = self.placed.is_some_and(|placed| placed.stale);
         Counts {
             placed: self.placed.is_some().into(),
@@ -156,6 +161,7 @@ impl Entry {
             gone: self.is_gone().into(),
             refused: refused.is_some().into(),
             ours: ours.into(),
+            other: other.into(),
             rereading: (stale && (settles || reads || ours)).into(),
         }
     }
@@ -170,6 +176,7 @@ impl Counts {
         step(&mut self.gone, other.gone);
         step(&mut self.refused, other.refused);
         step(&mut self.ours, other.ours);
+        step(&mut self.other, other.other);
         step(&mut self.rereading, other.rereading);
     }
 }

@@ -21,7 +21,7 @@ use crate::domain::{
     ContentHash, Job, Known, Outcome, Report, Retry, Scan, SkipReason, Task, Touch,
 };
 use next::Pending;
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 use table::Table;
 
 mod entry;
@@ -48,6 +48,8 @@ pub struct Settings {
     pub quiet: Quiet,
     /// How long ready files wait for others that are nearly ready (the other half of a rename), milliseconds.
     pub gather_ms: u64,
+    /// Generations follow each other at this pace under continuous change.
+    pub pace: Pace,
     /// A full scan at least this often, milliseconds.
     pub rescan_ms: u64,
     /// Whether an unexplained mass removal is held.
@@ -85,6 +87,26 @@ impl PolishTime {
 
 /// Minutes of a day.
 const DAY: u16 = 24 * 60;
+
+/// How fast generations may follow each other: every open page fetches each. A few may come at once, so that nobody waits
+/// who changes something now and then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// Up to eight at once, then one every 2 s, and 200 ms more for each 1,000 works.
+    Auto,
+    /// One at a time, never sooner than so many milliseconds after the one before.
+    EveryMs(u64),
+}
+
+impl Pace {
+    /// Milliseconds from one generation to the next when many works change all the time, and how many may come at once.
+    pub(crate) fn of(self, works: usize) -> (u64, u64) {
+        match self {
+            Self::Auto => (2_000 + works as u64 / 5, 8),
+            Self::EveryMs(ms) => (ms, 1),
+        }
+    }
+}
 
 /// Something happened.
 #[derive(Debug)]
@@ -174,7 +196,7 @@ pub struct Held {
 pub struct Plan {
     settings: Settings,
     table: Table,
-    skipped: Vec<(PathBuf, SkipReason)>,
+    skipped: BTreeMap<PathBuf, SkipReason>,
     held: Option<Held>,
     /// How long the removal had been held before this plan was made, milliseconds; 0 once nothing is held.
     held_before_ms: u64,
@@ -190,6 +212,10 @@ pub struct Plan {
     /// When the next of the files that wait because of us is tried; `None` while there is none.
     probe_at: Option<u64>,
     waiting_since: Option<u64>,
+    /// When the pace is kept again: each generation puts it off, see [`Pace`].
+    paced_ms: u64,
+    /// Whether a work is to leave because the owner's patterns name it: that does not wait.
+    urgent: bool,
     scans: u64,
     /// Time of the last input.
     now_ms: u64,
@@ -208,7 +234,7 @@ impl Plan {
             shadow,
             settings,
             table: Table::new(settings.quiet, known),
-            skipped: Vec::new(),
+            skipped: BTreeMap::new(),
             held: None,
             held_before_ms: 0,
             confirmed: None,
@@ -220,6 +246,8 @@ impl Plan {
             failing: None,
             probe_at: None,
             waiting_since: None,
+            paced_ms: 0,
+            urgent: false,
             scans: 0,
             now_ms: 0,
             inputs: 0,

@@ -196,6 +196,7 @@ impl Plan {
         let shadow = self.shadow.as_ref().and_then(|shadow| shadow.not_before());
         let future = [
             patience,
+            since.map(|_| self.paced_until_ms()),
             renames.map(|since| since + super::tasks::RENAME_MS),
             heals,
             shadow,

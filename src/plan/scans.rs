@@ -5,9 +5,10 @@ use super::{
     Command, Held, Plan,
     entry::{Entry, InTask, Placed, Stage},
 };
-use crate::domain::{ContentHash, FileIdentity, Scan};
+use crate::domain::{ContentHash, FileIdentity, Scan, SkipReason};
 use std::{
     collections::{BTreeMap, HashSet},
+    ops::Bound,
     path::{Path, PathBuf},
 };
 
@@ -25,23 +26,45 @@ fn age_ms(identity: &FileIdentity, wall_ms: u64) -> Option<u64> {
 impl Plan {
     /// A path was looked at: what is there is true now.
     pub(super) fn looked(&mut self, path: &Path, scan: &Scan, wall_ms: u64) -> Vec<Command> {
+        let mut reasons = scan.skipped.values();
+        let settled = !reasons.any(|reason| *reason == SkipReason::RulesChanged);
         for known in self.table.below(path) {
-            if scan.files.contains_key(&known) || !scan.covers(&known) {
+            if scan.files.contains_key(&known) {
+                continue;
+            }
+            if !scan.covers(&known) {
+                if settled {
+                    self.table.unknown(&known, self.now_ms);
+                }
                 continue;
             }
             let placed = self
                 .table
                 .get(&known)
                 .is_some_and(|entry| entry.placed.is_some());
+            self.urgent |= placed && scan.opted_out.contains(&known);
             match placed && self.settings.hold && self.folders.is_elsewhere(&known, scan) {
                 // Its device is not there: a scan of everything judges that.
                 true => self.scan_at = Some(self.now_ms),
                 false => self.table.vanished(&known),
             }
         }
-        self.skipped
-            .retain(|(skipped, _)| !skipped.starts_with(path));
-        self.skipped.extend(scan.skipped.iter().cloned());
+        let from = (Bound::Included(path), Bound::Unbounded);
+        let below = self.skipped.range::<Path, _>(from).map(|(path, _)| path);
+        let below = below.take_while(|below| below.starts_with(path));
+        for below in below.cloned().collect::<Vec<_>>() {
+            self.skipped.remove(&below);
+        }
+        // What lies in a folder that is left out is told by the folder.
+        for (at, reason) in &scan.skipped {
+            if !at
+                .ancestors()
+                .skip(1)
+                .any(|above| self.skipped.contains_key(above))
+            {
+                self.skipped.insert(at.clone(), *reason);
+            }
+        }
         let files = scan.files.iter();
         let jobs = files.filter_map(|(path, identity)| {
             let age_ms = age_ms(identity, wall_ms);
@@ -109,8 +132,9 @@ impl Plan {
             if known || scan.files.contains_key(path) || !scan.covers(path) {
                 continue;
             }
-            let explained =
-                scan.opted_out.contains(path) || there.contains(&(identity.dev, identity.ino));
+            let explained = scan.opted_out.contains(path)
+                || scan.withheld.contains(path)
+                || there.contains(&(identity.dev, identity.ino));
             if !explained {
                 counts.1 += 1;
                 vanished.push(path.clone());

@@ -226,6 +226,15 @@ impl Table {
         });
     }
 
+    /// What is at a path cannot be told: it is not waited for, except by what is tried again in any case.
+    pub(super) fn unknown(&mut self, path: &Path, now_ms: u64) {
+        let later_ms = now_ms.saturating_add(self.quiet.max_retry_ms);
+        self.change(path, |entry| {
+            let retry = entry.settling.filter(|settling| settling.is_retry);
+            entry.settling = retry.map(|settling| settling.put_off(later_ms));
+        });
+    }
+
     /// A file was read: its content is durable.
     pub(super) fn read(&mut self, job: &Job, hash: ContentHash) {
         if self.is_reading(job) {
@@ -268,6 +277,7 @@ impl Table {
                 reason,
                 again,
                 ours,
+                other: retry == Retry::NoPicture,
                 tries,
             });
         });

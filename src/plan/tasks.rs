@@ -54,6 +54,17 @@ impl Plan {
         self.table.counts().ready + self.table.counts().gone > 0
     }
 
+    /// Until when works that came or are gone wait, so that generations do not follow each other too fast.
+    pub(super) fn paced_until_ms(&self) -> u64 {
+        let (every_ms, at_once) = self.settings.pace.of(self.table.counts().placed);
+        match self.urgent || self.settings.once {
+            true => 0,
+            false => self
+                .paced_ms
+                .saturating_sub(every_ms * at_once.saturating_sub(1)),
+        }
+    }
+
     /// How long ready changes wait for more.
     ///
     /// In a single pass they wait until all is read, so that what comes of it depends on the works alone, and not on how
@@ -79,6 +90,7 @@ impl Plan {
     ///
     /// - Works that came or are gone wait for files that are nearly ready, but not for long ([`Plan::patience_ms`]).
     /// - A work that is gone waits [`RENAME_MS`], and then as long as its file is on its way in under another name.
+    /// - Generations keep a pace ([`Pace`](super::Pace)); a work that its owner opts out does not wait for it.
     /// - While placed works are read again (another model or tile), readers keep the old mosaic until all are.
     /// - What is due without a change waits until no file is on its way in; a polished grid does not, because works that
     ///   come or go make it void.
@@ -95,8 +107,11 @@ impl Plan {
         if counts.gone > 0 && !waited(RENAME_MS) {
             return None;
         }
+        if self.paced_until_ms() > now_ms {
+            return None;
+        }
         let (busy, changes) = (counts.reading + counts.settling > 0, self.has_changes());
-        if busy && changes && !waited(self.patience_ms()) {
+        if busy && changes && !self.urgent && !waited(self.patience_ms()) {
             return None;
         }
         if changes || (self.pending.due && !busy) {
@@ -104,7 +119,10 @@ impl Plan {
             if !arrivals.is_empty() || !gone.is_empty() || self.pending.due {
                 // What becomes due while the task runs is not in it.
                 self.pending.due = false;
+                self.urgent = false;
                 if !(arrivals.is_empty() && gone.is_empty()) {
+                    let (every_ms, _) = self.settings.pace.of(counts.placed);
+                    self.paced_ms = self.paced_ms.max(now_ms).saturating_add(every_ms);
                     self.pending.void_polish();
                 }
                 return Some(Task::Apply { arrivals, gone });

@@ -2,7 +2,7 @@
 
 use super::{Held, KnownFolders, LINGER_MS, Plan, Refused, Shadow};
 use crate::domain::{SkipReason, Task};
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 impl Plan {
     /// Whether nothing is left to do until something changes; background work may be going on.
@@ -86,19 +86,24 @@ impl Plan {
         self.table.refused()
     }
 
-    /// How many files are not in the mosaic.
-    pub fn refused_count(&self) -> usize {
-        self.table.counts().refused
+    /// How many files are not in the mosaic, and how many of them are no pictures and not named like any.
+    pub fn refused_count(&self) -> (usize, usize) {
+        (self.table.counts().refused, self.table.counts().other)
     }
 
     /// What the last scan left out.
-    pub fn skipped(&self) -> &[(PathBuf, SkipReason)] {
+    pub fn skipped(&self) -> &BTreeMap<PathBuf, SkipReason> {
         &self.skipped
     }
 
     /// A held removal.
     pub fn held(&self) -> Option<&Held> {
         self.held.as_ref()
+    }
+
+    /// How many scans have ended.
+    pub fn scans(&self) -> u64 {
+        self.scans
     }
 
     /// The folders of the placed works.

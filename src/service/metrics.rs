@@ -132,12 +132,22 @@ fn write(out: &mut String, status: &Status, metrics: &Metrics) -> fmt::Result {
     let counts = status.counts;
     for (name, count) in [
         ("failed", counts.failed),
+        ("other", counts.other),
         ("pending", counts.pending),
         ("placed", counts.works),
         ("skipped", counts.skipped),
         ("unreadable", counts.unreadable),
     ] {
         writeln!(out, "mosaicd_artworks{{state=\"{name}\"}} {count}")?;
+    }
+
+    let what = "What keeps files from being shown as they are, by kind.";
+    head(out, "mosaicd_failures", "gauge", what)?;
+    let kinds = ["failed", "mistake", "skipped", "unreadable"];
+    let (failed, mistakes) = (counts.failed, counts.mistakes);
+    let by_kind = [failed, mistakes, counts.skipped, counts.unreadable];
+    for (kind, count) in kinds.iter().zip(by_kind) {
+        writeln!(out, "mosaicd_failures{{kind=\"{kind}\"}} {count}")?;
     }
 
     let mut gauges: Vec<(&str, &str, f64)> = vec![
@@ -150,6 +160,11 @@ fn write(out: &mut String, status: &Status, metrics: &Metrics) -> fmt::Result {
             "mosaicd_mistakes",
             "Mistakes in the owner's files.",
             counts.mistakes as f64,
+        ),
+        (
+            "mosaicd_held_artworks",
+            "Works shown though their files have vanished: an unexplained removal.",
+            counts.held as f64,
         ),
         (
             "mosaicd_generation",

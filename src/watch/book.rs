@@ -8,14 +8,18 @@
 //!   doubtful line may mean is left out as well;
 //! - a file that was never understood blocks its folder: the works in it stay as they are, and nothing new is shown.
 //!
+//! Strangers may write to the artwork folder. Only root, mosaicd's user and the folder's owner speak for everybody's works;
+//! an ignore file of any other user leaves out that user's own files: nobody's work is shown against its maker's will,
+//! and nobody can take out another one's.
+//!
 //! The last good patterns are kept in the state folder, so that this is true across restarts. They are written there in
 //! hexadecimal digits, because they name works that must leave no trace.
 
 use super::{
     ignore::{IGNORE_FILE, Ignore, NOMEDIA_FILE},
     level::{Doubt, Level, Lines},
-    read::read_small_at,
-    root::identity,
+    read::read_small,
+    root::{identity, open_root},
 };
 use crate::{disk, domain::FileIdentity};
 use rustix::fd::OwnedFd;
@@ -82,6 +86,8 @@ enum Reading {
     Away,
     Unreadable(String),
     Read(FileIdentity, Lines),
+    /// It is of a user who may not speak for others.
+    Foreign(u32, Lines),
 }
 
 /// What is in force of one ignore file.
@@ -90,6 +96,7 @@ struct InForce {
     patterns: Vec<String>,
     meant: Vec<String>,
     hold: bool,
+    stranger: Option<(u32, Vec<String>)>,
 }
 
 impl Book {
@@ -151,31 +158,55 @@ impl Book {
     /// [`RULE_FILES`]. `None` if it has none.
     pub(super) fn level(
         &mut self,
-        opened: &OwnedFd,
+        (opened, speakers): (&OwnedFd, &[u32]),
         folder: &Path,
         stats: [Option<Stat>; 2],
         changed: SystemTime,
     ) -> Option<Level> {
         self.visited.insert(folder.to_owned());
         let mut level = InForce::default();
+        let mut strangers = Vec::new();
         for (name, stat) in RULE_FILES.into_iter().zip(stats) {
             let file = folder.join(name);
             if stat.is_none() && !self.entries.contains_key(&file) {
                 continue;
             }
-            let reading = read(opened, name, stat);
+            let reading = read(opened, Path::new(name), stat, speakers);
             let found = self.believe(file, reading, changed);
             level.patterns.extend(found.patterns);
             level.meant.extend(found.meant);
             level.hold |= found.hold;
+            let stranger = found.stranger.into_iter();
+            strangers.extend(
+                stranger.map(|(user, patterns)| (user, Level::new(patterns, Vec::new(), false))),
+            );
         }
         let silent = level.patterns.is_empty() && level.meant.is_empty() && !level.hold;
         let there = stats.iter().any(Option::is_some);
         (!silent || there).then(|| {
             let mut level = Level::new(level.patterns, level.meant, level.hold);
-            level.seen = stats.map(|stat| stat.map(|stat| identity(&stat)));
+            level.strangers = strangers;
+            level.seen = stats.map(|stat| stat.map(|stat| seen_of(&stat, speakers)));
             level
         })
+    }
+
+    /// The patterns of a file that the configuration names; they count everywhere.
+    pub(super) fn everywhere(&mut self, file: &Path) -> Level {
+        let real = file.canonicalize().unwrap_or_else(|_| file.to_owned());
+        let looked = || {
+            let (folder, name) = (real.parent()?, real.file_name()?);
+            let stat = rustix::fs::lstat(&real).ok()?;
+            let opened = open_root(folder).ok()?;
+            // Whoever wrote it: the configuration names it.
+            Some(read(&opened, Path::new(name), Some(stat), &[stat.st_uid]))
+        };
+        let reading = match looked() {
+            None | Some(Reading::Away) => Reading::Unreadable("is not there".to_owned()),
+            Some(reading) => reading,
+        };
+        let found = self.believe(file.to_owned(), reading, SystemTime::now());
+        Level::new(found.patterns, found.meant, found.hold)
     }
 
     /// The last good patterns of folders below `root` that this scan has not reached; those that `is_gone` are forgotten.
@@ -196,6 +227,10 @@ impl Book {
             let Ok(below) = folder.strip_prefix(root) else {
                 continue;
             };
+            // Of the file that the configuration names, see above.
+            if folder.is_absolute() {
+                continue;
+            }
             match is_gone(below) {
                 true => gone.push(file.clone()),
                 false => {
@@ -249,6 +284,15 @@ impl Book {
                 Some(rest) => (Some("is not there any more".to_owned()), Some(rest)),
             },
             Reading::Unreadable(why) => (Some(why), None),
+            Reading::Foreign(user, lines) => {
+                found.hold = false;
+                found.stranger = Some((user, lines.patterns));
+                let what = format!(
+                    "belongs to the user {user}, who may not speak for others (root, mosaicd's user and the owner of \
+                     the artwork folder may): it leaves out that user's files alone"
+                );
+                (Some(what), None)
+            }
             Reading::Read(_, lines) if !lines.doubts.is_empty() => {
                 found.meant = lines.patterns;
                 (Some(told(&lines.doubts)), None)
@@ -288,6 +332,7 @@ impl Book {
         }
         if let Some(what) = what {
             let what = match wait {
+                None if found.stranger.is_some() && kept.is_none() => what,
                 Some(rest) => format!("{what}; {instead} for {} s more", rest.as_secs() + 1),
                 None => format!("{what}; {instead}"),
             };
@@ -309,32 +354,55 @@ impl Book {
 }
 
 /// Reads an ignore file of an open folder.
-fn read(folder: &OwnedFd, name: &str, stat: Option<Stat>) -> Reading {
+fn read(folder: &OwnedFd, name: &Path, stat: Option<Stat>, speakers: &[u32]) -> Reading {
     let Some(stat) = stat else {
         return Reading::Away;
     };
     let seen = identity(&stat);
-    if name == NOMEDIA_FILE {
+    let of = |user: u32, seen, lines| match speakers.contains(&user) {
+        true => Reading::Read(seen, lines),
+        false => Reading::Foreign(user, lines),
+    };
+    if name == Path::new(NOMEDIA_FILE) {
         let patterns = vec!["*".to_owned()];
         let doubts = Vec::new();
-        return Reading::Read(seen, Lines { patterns, doubts });
+        return of(stat.st_uid, seen, Lines { patterns, doubts });
     }
-    let unreadable = |what: &str| Reading::Unreadable(what.to_owned());
+    let unreadable = |what: &str| match speakers.contains(&stat.st_uid) {
+        true => Reading::Unreadable(what.to_owned()),
+        // What a stranger means is not known, and concerns the stranger's files alone.
+        false => {
+            let (patterns, doubts) = (vec!["*".to_owned()], Vec::new());
+            Reading::Foreign(stat.st_uid, Lines { patterns, doubts })
+        }
+    };
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => {}
         FileType::Symlink => return unreadable("is a symbolic link, which is not followed"),
         FileType::Directory => return unreadable("is a folder"),
         _ => return unreadable("is no ordinary file"),
     }
-    match read_small_at(folder, name, MAX_FILE_BYTES) {
-        Ok(Some((bytes, read))) if read == seen => Reading::Read(seen, Lines::read(&bytes)),
-        // It changed meanwhile: what it is now counts from now on.
-        Ok(Some((bytes, read))) => Reading::Read(read, Lines::read(&bytes)),
+    match read_small(folder, name, MAX_FILE_BYTES) {
+        Ok(Some(small)) if !small.whole => unreadable("is larger than 1 MiB"),
+        // If it changed meanwhile, what it is now counts from now on.
+        Ok(Some(small)) => of(small.user, small.identity, Lines::read(&small.bytes)),
         Ok(None) => Reading::Away,
-        Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
-            unreadable("is larger than 1 MiB")
-        }
-        Err(error) => Reading::Unreadable(format!("cannot be read ({error})")),
+        Err(error) => unreadable(&format!("cannot be read ({error})")),
+    }
+}
+
+/// What of a rule file is to stay the same, so that what was made of it counts: a stranger who writes to one all the time
+/// must not keep others' files from being looked at.
+pub(super) fn seen_of(stat: &Stat, speakers: &[u32]) -> FileIdentity {
+    match speakers.contains(&stat.st_uid) {
+        true => identity(stat),
+        false => FileIdentity {
+            dev: stat.st_dev,
+            ino: 0,
+            size: 0,
+            mtime_ns: 0,
+            ctime_ns: i64::from(stat.st_uid),
+        },
     }
 }
 

@@ -1,9 +1,10 @@
 //! Which files are left out: names that are never artworks, the patterns of the configuration, and the owner's files in
 //! the folders themselves.
 //!
-//! Patterns are those of gitignore(5). A file [`IGNORE_FILE`] counts for its folder and everything below; the deepest
-//! one that mentions a path wins, and the patterns of the configuration come last. A file [`NOMEDIA_FILE`] leaves its
-//! folder out with everything below, as on Android. Names are compared in Unicode's composed form.
+//! Patterns are those of gitignore(5). A file [`IGNORE_FILE`] counts for its folder and everything below; the deepest one
+//! that says something of a path wins, and the patterns of the configuration come last. A file [`NOMEDIA_FILE`] leaves its
+//! folder out with everything below, as on Android. Names are compared in Unicode's composed form, and
+//! without regard to upper and lower case, unless a pattern takes something back.
 //!
 //! `book` reads these files, and decides what holds when one cannot be read.
 
@@ -28,6 +29,8 @@ pub const NOMEDIA_FILE: &str = ".nomedia";
 pub struct Ignore {
     /// The patterns of the configuration.
     base: Arc<Level>,
+    /// Those of the file that the configuration names.
+    everywhere: Option<Arc<Level>>,
     /// Those of the folders, by their paths below the watched folder.
     levels: Arc<BTreeMap<PathBuf, Level>>,
 }
@@ -59,6 +62,7 @@ impl Ignore {
         let patterns = patterns.iter().map(good).collect::<Result<_, _>>()?;
         Ok(Self {
             base: Arc::new(Level::new(patterns, Vec::new(), false)),
+            everywhere: None,
             levels: Arc::default(),
         })
     }
@@ -67,7 +71,16 @@ impl Ignore {
     pub(super) fn with_levels(&self, levels: BTreeMap<PathBuf, Level>) -> Self {
         Self {
             base: Arc::clone(&self.base),
+            everywhere: self.everywhere.clone(),
             levels: Arc::new(levels),
+        }
+    }
+
+    /// The same patterns with those of the file that the configuration names.
+    pub(super) fn and_everywhere(&self, level: Option<Level>) -> Self {
+        Self {
+            everywhere: level.map(Arc::new),
+            ..self.clone()
         }
     }
 
@@ -96,10 +109,34 @@ impl Ignore {
             || within.any(|dir| self.is_named(dir, true))
     }
 
+    /// Whether nothing new may be shown anywhere, because the file that the configuration names was never understood.
+    pub(super) fn holds_all(&self) -> bool {
+        self.everywhere.as_ref().is_some_and(|level| level.hold)
+    }
+
+    /// Whether the file at `path` is left out by patterns of its user that count for nobody else's files.
+    pub(super) fn withholds(&self, path: &Path, user: u32) -> bool {
+        let mut folders = path.ancestors().skip(1);
+        !self.levels.is_empty()
+            && folders.any(|folder| {
+                let level = self
+                    .levels
+                    .get(folder)
+                    .filter(|level| !level.strangers.is_empty());
+                level
+                    .zip(path.strip_prefix(folder).ok())
+                    .is_some_and(|(level, below)| {
+                        let below = text::composed_bytes(below.as_os_str().as_bytes());
+                        level.withholds(Path::new(&*below), user)
+                    })
+            })
+    }
+
     /// Whether a folder that `path` is in has patterns that are not known, so that nothing new in it may be shown.
     pub(super) fn holds(&self, path: &Path) -> bool {
         let mut folders = path.ancestors().skip(1);
-        folders.any(|folder| self.levels.get(folder).is_some_and(|level| level.hold))
+        self.holds_all()
+            || folders.any(|folder| self.levels.get(folder).is_some_and(|level| level.hold))
     }
 
     fn is_named(&self, path: &Path, is_dir: bool) -> bool {
@@ -120,12 +157,22 @@ impl Ignore {
                 }
             }
         }
-        (says(&self.base, path, is_dir), None)
+        let everywhere = self
+            .everywhere
+            .as_ref()
+            .map(|level| says(level, path, is_dir));
+        match everywhere {
+            Some(said) if said != Said::Nothing => (said, None),
+            _ => (says(&self.base, path, is_dir), None),
+        }
     }
 
     /// Every pattern that is in force, with the folder it counts for.
     pub(super) fn patterns(&self) -> impl Iterator<Item = (&Path, &str)> {
-        let base = [(Path::new(""), &*self.base)].into_iter();
+        let all = [Some(&self.base), self.everywhere.as_ref()]
+            .into_iter()
+            .flatten();
+        let base = all.map(|level| (Path::new(""), &**level));
         let levels = self.levels.iter();
         let all = base.chain(levels.map(|(folder, level)| (folder.as_path(), level)));
         all.flat_map(|(folder, level)| {
@@ -160,7 +207,7 @@ impl Ignore {
         }
         match self.says(path, is_dir) {
             (Said::Out(pattern), None) => Some(format!(
-                "{shown}: the pattern {pattern:?} of watch.ignore names it"
+                "{shown}: the pattern {pattern:?} of watch.ignore or watch.rules names it"
             )),
             (Said::Out(pattern), Some(folder)) => Some(format!(
                 "{shown}: the pattern {pattern:?} in {} names it",
@@ -184,6 +231,7 @@ impl Default for Ignore {
     fn default() -> Self {
         Self {
             base: Arc::new(Level::new(Vec::new(), Vec::new(), false)),
+            everywhere: None,
             levels: Arc::default(),
         }
     }

@@ -11,6 +11,13 @@ use ::ignore::{
 };
 use std::path::Path;
 
+/// Longest line that is compiled: the longest path that the system knows.
+const MAX_LINE_BYTES: usize = 4_096;
+/// Braces within braces: each takes up stack when a pattern is compiled.
+const MAX_NESTED: usize = 8;
+/// Patterns of one file.
+const MAX_PATTERNS: usize = 10_000;
+
 /// A line that is not understood for certain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Doubt {
@@ -31,10 +38,13 @@ pub(super) struct Lines {
 #[derive(Clone, Debug)]
 pub(super) struct Level {
     patterns: Vec<String>,
-    /// Each set leaves out by itself: what is in force, and what doubtful lines may mean.
-    rules: Vec<Gitignore>,
+    /// Each set leaves out by itself: what is in force, and what doubtful lines may mean. The second of each pair does not
+    /// tell upper from lower case, for folders on systems that do not either; it takes nothing back.
+    rules: Vec<[Gitignore; 2]>,
     /// Whether nothing new below the folder may be shown, because its patterns are not known.
     pub(super) hold: bool,
+    /// Patterns of users who may not speak for others: each leaves out that user's own files alone.
+    pub(super) strangers: Vec<(u32, Level)>,
     /// The folder's ignore files as they were when this was made; others mean that it must be made again.
     pub(super) seen: [Option<FileIdentity>; 2],
 }
@@ -68,6 +78,10 @@ impl Lines {
             if line.trim().is_empty() || line.starts_with('#') {
                 continue;
             }
+            if lines.patterns.len() >= MAX_PATTERNS {
+                doubt("is beyond the 10,000 patterns that one file may have");
+                break;
+            }
             match vet(&line) {
                 Ok(pattern) => lines.patterns.push(pattern),
                 Err((what, meant)) => {
@@ -82,11 +96,21 @@ impl Lines {
 
 /// A line as a pattern that compiles; otherwise what is wrong with it, and what it may mean.
 fn vet(line: &str) -> Result<String, (&'static str, Option<String>)> {
+    if nested(line) > MAX_NESTED {
+        return Err(("nests braces more than 8 deep", None));
+    }
+    if line.len() > MAX_LINE_BYTES {
+        return Err(("is longer than 4,096 bytes", None));
+    }
     let meant = |line: String| {
         // What is taken back by mistake would be shown.
         let harmless = !line.starts_with('!');
         harmless.then(|| vet(&line).ok()).flatten()
     };
+    let bare = line.trim_matches(is_unseen);
+    if bare.len() < line.len() {
+        return Err(("has a character that is not seen", meant(bare.to_owned())));
+    }
     if line.starts_with(char::is_whitespace) {
         let what = "begins with a blank, which is part of the pattern";
         return Err((what, meant(line.trim_start().to_owned())));
@@ -107,6 +131,9 @@ fn vet(line: &str) -> Result<String, (&'static str, Option<String>)> {
 
 /// A line that compiles. Braces mean nothing in a .gitignore; the ones that do not pair are taken as they are.
 pub(super) fn compilable(line: &str) -> Option<String> {
+    if line.len() > MAX_LINE_BYTES || nested(line) > MAX_NESTED {
+        return None;
+    }
     let good = |line: &str| GitignoreBuilder::new("").add_line(None, line).is_ok();
     if good(line) {
         return Some(line.to_owned());
@@ -115,9 +142,32 @@ pub(super) fn compilable(line: &str) -> Option<String> {
     good(&escaped).then_some(escaped)
 }
 
+/// Whether nobody sees that a character is there: byte order marks in the middle, zero widths, directions.
+fn is_unseen(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}'
+    )
+}
+
+/// How deep braces lie within braces, at most.
+fn nested(line: &str) -> usize {
+    let (mut depth, mut deepest) = (0usize, 0);
+    for byte in line.bytes() {
+        match byte {
+            b'{' => depth += 1,
+            b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
+}
+
 /// Compiles patterns; those that are malformed are left out.
-fn compiled(patterns: &[String]) -> Gitignore {
+fn compiled(patterns: &[String], any_case: bool) -> Gitignore {
     let mut builder = GitignoreBuilder::new("");
+    let _ = builder.case_insensitive(any_case);
     for pattern in patterns {
         let _ = builder.add_line(None, pattern);
     }
@@ -135,15 +185,32 @@ impl Level {
         let sets = [&patterns, &meant]
             .into_iter()
             .filter(|set| !set.is_empty());
-        let rules = sets.map(|set| compiled(set)).collect();
+        let rules = sets.map(|set| [false, true].map(|any_case| compiled(set, any_case)));
+        let rules = rules.collect();
         let mut patterns = patterns;
         patterns.extend(meant);
         Self {
             patterns,
             rules,
             hold,
+            strangers: Vec::new(),
             seen: [None; 2],
         }
+    }
+
+    /// Whether the patterns leave out the file at `path`, relative to the folder, or a folder that it is in.
+    fn leaves_out(&self, path: &Path) -> bool {
+        let mut steps = path
+            .ancestors()
+            .take_while(|step| !step.as_os_str().is_empty());
+        let out = |path, is_dir| matches!(self.says(path, is_dir), Said::Out(_));
+        steps.next().is_some_and(|file| out(file, false)) || steps.any(|step| out(step, true))
+    }
+
+    /// Whether a file of this user is left out by the patterns of that user.
+    pub(super) fn withholds(&self, path: &Path, user: u32) -> bool {
+        let own = self.strangers.iter().filter(|(other, _)| *other == user);
+        own.into_iter().any(|(_, level)| level.leaves_out(path))
     }
 
     /// The patterns, without comments and empty lines.
@@ -154,11 +221,15 @@ impl Level {
     /// What the patterns say of `path`, relative to the folder, in Unicode's composed form.
     pub(super) fn says(&self, path: &Path, is_dir: bool) -> Said {
         let mut taken_back = Said::Nothing;
-        for rules in &self.rules {
-            match rules.matched(path, is_dir) {
+        for [exact, any_case] in &self.rules {
+            match exact.matched(path, is_dir) {
                 Match::Ignore(glob) => return Said::Out(glob.original().to_owned()),
                 Match::Whitelist(glob) => taken_back = Said::In(glob.original().to_owned()),
-                Match::None => {}
+                Match::None => {
+                    if let Match::Ignore(glob) = any_case.matched(path, is_dir) {
+                        return Said::Out(glob.original().to_owned());
+                    }
+                }
             }
         }
         taken_back
@@ -185,6 +256,11 @@ mod tests {
             (b"private\\\n", &["private/"], &[1]),
             (b"a\\b\n\\#c\n\\!d\n", &["a/b", "\\#c", "\\!d"], &[1]),
             (b" a/\n./b\n", &["a/", "b"], &[1, 2]),
+            (
+                "\u{feff}\u{feff}a/\nb/\u{200b}\n".as_bytes(),
+                &["a/", "b/"],
+                &[1, 2],
+            ),
             (b"!a\\b\n", &[], &[1]),
             (b"a{b\n{c,d}\n", &["a\\{b", "{c,d}"], &[]),
             (b"[z-a]\n", &[], &[1]),
@@ -194,6 +270,20 @@ mod tests {
             let patterns = patterns.iter().map(|&p| p.to_owned()).collect();
             assert_eq!(doubtful(text), (patterns, doubts.to_vec()), "{text:?}");
         }
+    }
+
+    #[test]
+    fn what_would_cost_too_much_is_a_doubt_with_its_line() {
+        let braces = format!("a\n{}b{}\n", "{".repeat(15_000), "}".repeat(15_000));
+        let nested = format!("a\n{}b{}\n", "{".repeat(9), "}".repeat(9));
+        let long = format!("a\n{}\n", "x".repeat(4_097));
+        for text in [braces, nested, long] {
+            assert_eq!(doubtful(text.as_bytes()), (vec!["a".to_owned()], vec![2]));
+        }
+        let many = "a\n".repeat(10_002);
+        let (patterns, doubts) = doubtful(many.as_bytes());
+        assert_eq!((patterns.len(), doubts), (10_000, vec![10_001]));
+        assert_eq!(compilable(&"{".repeat(15_000)), None);
     }
 
     #[test]
@@ -210,6 +300,13 @@ mod tests {
             );
         }
         assert_eq!(both.says(Path::new("c"), false), Said::Nothing);
+        // Case is told apart only to take something back.
+        let cased = level(&["Private/", "*.gif", "!Keep.gif"], &[]);
+        let said = |path: &str, is_dir| cased.says(Path::new(path), is_dir);
+        assert!(matches!(said("private", true), Said::Out(_)));
+        assert!(matches!(said("keep.gif", false), Said::Out(_)));
+        assert!(matches!(said("Keep.gif", false), Said::In(_)));
+        assert!(matches!(said("A.GIF", false), Said::Out(_)));
         let one = level(&["*", "!b"], &[]);
         assert_eq!(one.says(Path::new("b"), false), Said::In("!b".to_owned()));
     }

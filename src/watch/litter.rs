@@ -1,7 +1,7 @@
 //! Names that are never artworks: hidden files, files that are still being copied, and files that systems and programs
 //! leave behind. One table, with the program that gives each name; `mosaicd validate --explain` quotes it.
 //!
-//! The names are from the programs' own documentation or source, named in each line. A name belongs here only if no
+//! The names are from the programs' own documentation or source as far as it could be found. A name belongs here only if no
 //! artist would give it to a work. Names that a person may well choose (`image.png.1` of wget, `image-LAPTOP.png` of
 //! OneDrive) are not in the table: a pattern in [`IGNORE_FILE`](super::IGNORE_FILE) leaves those out.
 
@@ -14,106 +14,239 @@ use std::os::unix::ffi::OsStrExt;
 /// `.swp` files, Emacs' `.#` locks, LibreOffice's `.~lock`.
 const HIDDEN: &str = "its name begins with a dot: hidden files and folders are no artworks";
 
-/// Names in lower case, and who gives them. `*` stands for anything, at the beginning and at the end of a name.
-const LITTER: &[(&str, &str)] = &[
+/// Names in lower case, who gives them, and the document that says so. `*` stands for anything, at the beginning and at the
+/// end of a name. Without a document: other indexers' lists have the name, the program's own documentation was not found.
+const LITTER: &[(&str, &str, &str)] = &[
     // Files that are still being copied or downloaded.
     (
         "*.part",
         "an unfinished download (Firefox, KDE, Nextcloud, JDownloader)",
+        "sync-exclude.lst of the Nextcloud client",
     ),
     (
         "*.partial",
         "an unfinished copy (rclone, Internet Explorer)",
+        "rclone docs: --partial-suffix",
     ),
-    ("*.crdownload", "an unfinished download (Chrome, Edge)"),
-    ("*.download", "an unfinished download (Safari)"),
-    ("*.opdownload", "an unfinished download (Opera)"),
-    ("*.filepart", "an unfinished upload (WinSCP)"),
-    ("*.aria2", "the control file of a download (aria2)"),
-    ("*.ytdl", "the control file of a download (yt-dlp)"),
-    ("*.!ut", "an unfinished download (uTorrent)"),
-    ("*.!qb", "an unfinished download (qBittorrent)"),
-    ("*.!sync", "an unfinished copy (Resilio Sync)"),
-    ("*.bc!", "an unfinished download (BitComet)"),
-    ("*_.gstmp", "an unfinished download (gsutil)"),
-    ("*.ffs_tmp", "an unfinished copy (FreeFileSync)"),
-    ("*.cyberducksegment", "an unfinished download (Cyberduck)"),
-    ("~syncthing~*", "an unfinished copy (Syncthing)"),
-    ("*.tmp", "a temporary file"),
-    ("*.temp", "a temporary file"),
-    ("*.*_exiftool_tmp", "a temporary file of exiftool"),
+    (
+        "*.crdownload",
+        "an unfinished download (Chrome, Edge)",
+        "sync-exclude.lst of the Nextcloud client",
+    ),
+    ("*.download", "an unfinished download (Safari)", ""),
+    ("*.opdownload", "an unfinished download (Opera)", ""),
+    (
+        "*.filepart",
+        "an unfinished upload (WinSCP)",
+        "winscp.net/eng/docs/resume",
+    ),
+    (
+        "*.aria2",
+        "the control file of a download (aria2)",
+        "aria2c(1)",
+    ),
+    ("*.ytdl", "the control file of a download (yt-dlp)", ""),
+    ("*.!ut", "an unfinished download (uTorrent)", ""),
+    ("*.!qb", "an unfinished download (qBittorrent)", ""),
+    ("*.!sync", "an unfinished copy (Resilio Sync)", ""),
+    ("*.bc!", "an unfinished download (BitComet)", ""),
+    (
+        "*_.gstmp",
+        "an unfinished download (gsutil)",
+        "gsutil docs: cp",
+    ),
+    (
+        "*.ffs_tmp",
+        "an unfinished copy (FreeFileSync)",
+        "FreeFileSync manual",
+    ),
+    (
+        "*.cyberducksegment",
+        "an unfinished download (Cyberduck)",
+        "",
+    ),
+    (
+        "~syncthing~*",
+        "an unfinished copy (Syncthing)",
+        "lib/fs/tempname.go of Syncthing",
+    ),
+    ("*.tmp", "a temporary file", ""),
+    ("*.temp", "a temporary file", ""),
+    (
+        "*.*_exiftool_tmp",
+        "a temporary file of exiftool",
+        "exiftool(1): -overwrite_original",
+    ),
     // Backups that programs make when they save.
     (
         "*.*_original",
         "the backup that exiftool keeps of an edited file",
+        "exiftool(1): -overwrite_original",
     ),
     (
         "*~",
         "a backup of an editor, of cp --backup or of rsync --backup",
+        "cp(1), rsync(1), Emacs manual: Backup Names",
     ),
-    ("*.bak", "a backup"),
-    ("*.orig", "a backup (patch, merge tools)"),
-    ("*.old", "a backup"),
-    ("*.swp", "an editor's swap file"),
-    ("#*#", "an auto-save file of Emacs"),
-    ("~$*", "a lock file of Microsoft Office"),
+    ("*.bak", "a backup", ""),
+    (
+        "*.orig",
+        "a backup (patch, merge tools)",
+        "patch(1), git-mergetool(1)",
+    ),
+    ("*.old", "a backup", ""),
+    ("*.swp", "an editor's swap file", "Vim :help swap-file"),
+    (
+        "#*#",
+        "an auto-save file of Emacs",
+        "Emacs manual: Auto Save Files",
+    ),
+    (
+        "~$*",
+        "a lock file of Microsoft Office",
+        "sync-exclude.lst of the Nextcloud client",
+    ),
     // Copies that a program makes when two people changed one file.
-    ("*.sync-conflict-*", "a conflict copy (Syncthing)"),
+    (
+        "*.sync-conflict-*",
+        "a conflict copy (Syncthing)",
+        "docs.syncthing.net: syncing",
+    ),
     (
         "*(conflicted copy*",
         "a conflict copy (Nextcloud, ownCloud)",
+        "docs.nextcloud.com: Conflicts",
     ),
-    ("*conflicted copy *)*", "a conflict copy (Dropbox)"),
+    (
+        "*conflicted copy *)*",
+        "a conflict copy (Dropbox)",
+        "dropbox.com/help/36",
+    ),
     (
         "*_conflict-*",
         "a conflict copy (ownCloud, older Nextcloud)",
+        "sync-exclude.lst of the Nextcloud client",
     ),
-    ("*(sfconflict *", "a conflict copy (Seafile)"),
-    ("*.conflict", "a conflict copy (Resilio Sync)"),
-    ("*.conflict.*", "a conflict copy (Resilio Sync)"),
-    ("*_conflict.*", "a conflict copy (Synology Drive)"),
-    ("*_caseconflict*", "a conflict copy (Synology Drive)"),
-    ("*_whitespaceconflict*", "a conflict copy (Synology Drive)"),
+    (
+        "*(sfconflict *",
+        "a conflict copy (Seafile)",
+        "Seafile manual: File conflicts",
+    ),
+    ("*.conflict", "a conflict copy (Resilio Sync)", ""),
+    ("*.conflict.*", "a conflict copy (Resilio Sync)", ""),
+    ("*_conflict.*", "a conflict copy (Synology Drive)", ""),
+    ("*_caseconflict*", "a conflict copy (Synology Drive)", ""),
+    (
+        "*_whitespaceconflict*",
+        "a conflict copy (Synology Drive)",
+        "",
+    ),
     (
         "*_tailcharacterconflict*",
         "a conflict copy (Synology Drive)",
+        "",
     ),
-    ("*[conflict*", "a conflict copy (Insync, Google Drive)"),
+    ("*[conflict*", "a conflict copy (Insync, Google Drive)", ""),
     // Recycle bins.
-    ("#recycle", "a recycle bin (Synology)"),
-    ("@recycle", "a recycle bin (QNAP)"),
-    ("$recycle.bin", "a recycle bin (Windows)"),
-    ("recycler", "a recycle bin (Windows XP)"),
-    ("recycled", "a recycle bin (Windows 98)"),
-    ("trashbox", "a recycle bin (Buffalo)"),
-    ("network trash folder", "a recycle bin (macOS, AFP)"),
+    (
+        "#recycle",
+        "a recycle bin (Synology)",
+        "Synology help: Recycle Bin",
+    ),
+    (
+        "@recycle",
+        "a recycle bin (QNAP)",
+        "QTS manual: Network Recycle Bin",
+    ),
+    (
+        "$recycle.bin",
+        "a recycle bin (Windows)",
+        "Microsoft Learn: Recycle Bin",
+    ),
+    (
+        "recycler",
+        "a recycle bin (Windows XP)",
+        "Microsoft Learn: Recycle Bin",
+    ),
+    (
+        "recycled",
+        "a recycle bin (Windows 98)",
+        "Microsoft Learn: Recycle Bin",
+    ),
+    ("trashbox", "a recycle bin (Buffalo)", ""),
+    ("network trash folder", "a recycle bin (macOS, AFP)", ""),
     // Snapshots.
-    ("#snapshot", "snapshots (Synology)"),
-    ("@sharesnap", "snapshots (Synology)"),
-    ("@recently-snapshot", "snapshots (QNAP)"),
-    ("~snapshot", "snapshots (NetApp)"),
-    ("@gmt-*", "a snapshot (Samba, shadow_copy2)"),
-    // What systems keep next to the files.
-    ("@eadir", "thumbnails and indexes (Synology)"),
-    ("@tmp", "temporary files (Synology)"),
-    ("@sharebin", "a folder of the system (Synology)"),
-    ("@synologycloudsync", "a folder of the system (Synology)"),
-    ("*@synoeastream", "attributes of a file (Synology)"),
-    ("*@synoresource", "attributes of a file (Synology)"),
-    ("@upload_cache", "unfinished uploads (QNAP)"),
-    ("thumbs.db", "thumbnails (Windows)"),
-    ("ehthumbs.db", "thumbnails (Windows)"),
-    ("desktop.ini", "a folder's settings (Windows)"),
+    (
+        "#snapshot",
+        "snapshots (Synology)",
+        "Synology help: Snapshot Replication",
+    ),
+    ("@sharesnap", "snapshots (Synology)", ""),
+    (
+        "@recently-snapshot",
+        "snapshots (QNAP)",
+        "QTS manual: Snapshots",
+    ),
+    (
+        "~snapshot",
+        "snapshots (NetApp)",
+        "ONTAP docs: Snapshot copy directory",
+    ),
+    (
+        "@gmt-*",
+        "a snapshot (Samba, shadow_copy2)",
+        "vfs_shadow_copy2(8)",
+    ),
+    // What systems keep beside the files.
+    ("@eadir", "thumbnails and indexes (Synology)", ""),
+    ("@tmp", "temporary files (Synology)", ""),
+    ("@sharebin", "a folder of the system (Synology)", ""),
+    (
+        "@synologycloudsync",
+        "a folder of the system (Synology)",
+        "",
+    ),
+    ("*@synoeastream", "attributes of a file (Synology)", ""),
+    ("*@synoresource", "attributes of a file (Synology)", ""),
+    ("@upload_cache", "unfinished uploads (QNAP)", ""),
+    (
+        "thumbs.db",
+        "thumbnails (Windows)",
+        "sync-exclude.lst of the Nextcloud client",
+    ),
+    ("ehthumbs.db", "thumbnails (Windows)", ""),
+    (
+        "desktop.ini",
+        "a folder's settings (Windows)",
+        "sync-exclude.lst of the Nextcloud client",
+    ),
     (
         "system volume information",
         "a folder of the system (Windows)",
+        "sync-exclude.lst of the Nextcloud client",
     ),
-    ("lost+found", "a folder of the file system (ext4)"),
-    ("__macosx", "attributes of files (macOS archives)"),
-    ("icon\r", "a folder's icon (macOS)"),
-    ("temporary items", "temporary files (macOS)"),
-    ("thevolumesettingsfolder", "a folder of the system (macOS)"),
-    ("*.lrdata", "previews (Lightroom)"),
+    (
+        "lost+found",
+        "a folder of the file system (ext4)",
+        "fsck(8), mklost+found(8)",
+    ),
+    ("__macosx", "attributes of files (macOS archives)", ""),
+    (
+        "icon\r",
+        "a folder's icon (macOS)",
+        "sync-exclude.lst of the Nextcloud client",
+    ),
+    ("temporary items", "temporary files (macOS)", ""),
+    (
+        "thevolumesettingsfolder",
+        "a folder of the system (macOS)",
+        "",
+    ),
+    (
+        "*.lrdata",
+        "previews (Lightroom)",
+        "Adobe help: Lightroom preference and other file locations",
+    ),
 ];
 
 /// Why a file or folder of this name is never an artwork; `None` if it may be one.
@@ -123,8 +256,10 @@ pub(super) fn litter(name: &OsStr) -> Option<&'static str> {
         return Some(HIDDEN);
     }
     let name = name.to_ascii_lowercase();
-    let found = LITTER.iter().find(|(form, _)| fits(form.as_bytes(), &name));
-    found.map(|(_, why)| *why)
+    let found = LITTER
+        .iter()
+        .find(|(form, ..)| fits(form.as_bytes(), &name));
+    found.map(|(_, why, _)| *why)
 }
 
 /// Whether a name is one of the table's, or hidden.
@@ -158,8 +293,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_programs_leave_behind_is_no_artwork() {
-        for name in [
+    fn what_programs_leave_behind_is_no_artwork_and_what_people_make_is() {
+        let litters = [
             // rsync, ProFTPD, Pure-FTPd, Nextcloud, Syncthing, davfs2, NFS, FUSE
             ".a.png.Xy12Zw",
             ".in.a.png.",
@@ -232,14 +367,8 @@ mod tests {
             "__MACOSX",
             "System Volume Information",
             "Icon\r",
-        ] {
-            assert!(is_litter(OsStr::new(name)), "{name:?}");
-        }
-    }
-
-    #[test]
-    fn what_people_call_their_works_is_left_alone() {
-        for name in [
+        ];
+        let works = [
             "a.png",
             "part",
             "tmp.png",
@@ -268,10 +397,16 @@ mod tests {
             "$5.png",
             "orig.png",
             "download.png",
-        ] {
-            assert_eq!(litter(OsStr::new(name)), None, "{name:?}");
+        ];
+        let all = litters.iter().map(|name| (name, true));
+        for (name, is) in all.chain(works.iter().map(|name| (name, false))) {
+            assert_eq!(is_litter(OsStr::new(name)), is, "{name:?}");
         }
         assert_eq!(litter(OsStr::from_bytes(b"caf\xe9.jpg")), None);
+        // Every form is said once, in lower case.
+        let forms: std::collections::BTreeSet<_> = LITTER.iter().map(|(form, ..)| form).collect();
+        assert_eq!(forms.len(), LITTER.len());
+        assert!(forms.iter().all(|form| **form == form.to_ascii_lowercase()));
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod root;
 mod roots;
 mod rules;
 mod scan;
+mod tables;
 mod watcher;
 mod watchers;
 mod watches;

@@ -77,25 +77,27 @@ pub fn read_finished(
     Ok(bytes)
 }
 
-/// Reads a small file of the owner that lies directly in the artwork folder `root`; `None` if there is none.
-///
-/// # Errors
-/// The system's; `InvalidInput` for anything but a regular file, `FileTooLarge` for one of more than `max_bytes`.
-pub(super) fn read_small(root: &Path, name: &str, max_bytes: u64) -> io::Result<Option<Vec<u8>>> {
-    let found = read_small_at(&root::open_root(root)?, name, max_bytes)?;
-    Ok(found.map(|(bytes, _)| bytes))
+/// A file of the owner that speaks of other files.
+pub(super) struct Small {
+    /// Its bytes, the first ones only if there are too many.
+    pub(super) bytes: Vec<u8>,
+    /// Whether these are all.
+    pub(super) whole: bool,
+    /// Which file it was.
+    pub(super) identity: FileIdentity,
+    /// Whose it is.
+    pub(super) user: u32,
 }
 
-/// Reads a small file of the owner that lies in the open `folder`, and says which file it was; `None` if there is none.
+/// Reads a file that lies in the open `folder`, but no more than `max_bytes` of it; `None` if there is none.
 ///
 /// # Errors
-/// See [`read_small`].
-pub(super) fn read_small_at(
+/// The system's; `InvalidInput` for what is no regular file.
+pub(super) fn read_small(
     folder: &OwnedFd,
-    name: &str,
+    name: &Path,
     max_bytes: u64,
-) -> io::Result<Option<(Vec<u8>, FileIdentity)>> {
-    let name = Path::new(name);
+) -> io::Result<Option<Small>> {
     let is_regular = |stat: &Stat| match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => Ok(()),
         _ => Err(io::Error::from(io::ErrorKind::InvalidInput)),
@@ -111,10 +113,14 @@ pub(super) fn read_small_at(
     let mut bytes = Vec::new();
     file.take(max_bytes.saturating_add(1))
         .read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > max_bytes {
-        return Err(io::ErrorKind::FileTooLarge.into());
-    }
-    Ok(Some((bytes, root::identity(&stat))))
+    let whole = bytes.len() as u64 <= max_bytes;
+    bytes.truncate(usize::try_from(max_bytes).unwrap_or(usize::MAX));
+    Ok(Some(Small {
+        bytes,
+        whole,
+        identity: root::identity(&stat),
+        user: stat.st_uid,
+    }))
 }
 
 fn check(stat: &Stat, expected: &FileIdentity) -> Result<(), ReadError> {

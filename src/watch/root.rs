@@ -36,6 +36,12 @@ pub fn root_id(root: &Path) -> io::Result<RootId> {
     Ok(RootId::of(&rustix::fs::stat(root)?))
 }
 
+/// Who may speak of other users' files in the folder that this is the stat of: root, mosaicd's user, the folder's owner.
+pub(super) fn speakers(folder: &Stat) -> [u32; 3] {
+    let own = rustix::process::geteuid();
+    [0, own.as_raw(), folder.st_uid]
+}
+
 /// What file system `root` is on, by the magic number of statfs(2).
 ///
 /// # Errors

@@ -1,7 +1,7 @@
 //! The watched folders as one: a single folder, or several whose works' paths begin with their folder's name.
 //!
-//! Every access that needs a path's real place goes through here: scanning, looking, reading, watching, and the owner's
-//! table in a folder ([`DESCRIPTIONS_FILE`]).
+//! Everything that needs to know where a path really is comes through here: scanning, looking, reading and watching. The
+//! owner's tables are `tables`'.
 //!
 //! Invariants: with several folders, one that cannot be read makes its own works unknown, not gone; mosaicd's own folders
 //! are never looked into, whatever mount leads there.
@@ -9,45 +9,39 @@
 use super::{
     Book, FsKind, Ignore, ReadError, RootId, Rules, Scan, ScanError, SkipReason, WatchError,
     Watcher, Watchers, fs_kind,
-    read::{read_finished, read_small},
-    root::identity,
+    read::read_finished,
     root_id,
     scan::{Source, walk},
 };
-use crate::{
-    describe::{self, Descriptions, Mistake},
-    domain::{FileIdentity, SystemError},
-};
+use crate::domain::{FileIdentity, SystemError};
 use rustix::io::Errno;
 use std::{
     collections::{BTreeMap, HashSet},
-    fs, io,
+    fs,
     path::{Path, PathBuf},
     sync::Arc,
-    thread,
-    time::{Duration, SystemTime},
 };
 
 /// Name of the file of titles, artists and links in a watched folder.
 pub const DESCRIPTIONS_FILE: &str = "artworks.csv";
-/// A million works, with room for their titles.
-const MAX_DESCRIPTIONS_BYTES: u64 = 256 << 20;
-/// How long to wait for a file of descriptions that is still being written.
-const WRITING: Duration = Duration::from_secs(3);
 
 /// The watched folders. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Roots {
-    watched: Arc<[Root]>,
+    pub(super) watched: Arc<[Root]>,
     /// Folders that mosaicd writes to.
     own: Arc<[PathBuf]>,
+    /// A file of patterns that lies elsewhere.
+    pub(super) rules: Option<Arc<Path>>,
+    /// A file of titles, artists and links that lies elsewhere, instead of those in the folders.
+    pub(super) table: Option<Arc<Path>>,
 }
 
 #[derive(Clone, Debug)]
-struct Root {
+pub(super) struct Root {
     /// First part of its works' paths; empty if it is the only folder.
-    name: PathBuf,
-    folder: PathBuf,
+    pub(super) name: PathBuf,
+    pub(super) folder: PathBuf,
 }
 
 impl Roots {
@@ -57,10 +51,19 @@ impl Roots {
         Self {
             watched: folders.into_iter().map(root).collect(),
             own: Arc::new([]),
+            rules: None,
+            table: None,
         }
     }
 
-    /// The same folders, but the ones that mosaicd writes to are left out, wherever they appear.
+    /// The same folders with files of the owner that lie elsewhere: patterns that count besides those in the folders, and
+    /// a table instead of theirs.
+    pub fn with(mut self, rules: Option<&Path>, table: Option<&Path>) -> Self {
+        (self.rules, self.table) = (rules.map(Arc::from), table.map(Arc::from));
+        self
+    }
+
+    /// The same folders, without those that mosaicd writes to, wherever they are reached.
     pub fn without(mut self, own: impl IntoIterator<Item = PathBuf>) -> Self {
         self.own = own.into_iter().collect();
         self
@@ -87,17 +90,19 @@ impl Roots {
         let own = self.own_ids();
         let mut whole: Option<Scan> = None;
         let mut failed = None;
-        let mut unknown = Vec::new();
+        let mut unknown = BTreeMap::new();
         let mut rules = Vec::new();
         book.begin();
+        let everywhere = self.rules.as_ref().map(|file| book.everywhere(file));
+        let base = book.base().and_everywhere(everywhere);
         for root in self.watched.iter() {
             let name = &root.name;
-            let ignore = book.base().with_levels(BTreeMap::new());
+            let ignore = base.with_levels(BTreeMap::new());
             let source = Source::Book { book, name };
             let found = walk(&root.folder, Path::new(""), ignore, source, &own);
             let mut ignore = match &found {
                 Ok((_, ignore)) => ignore.clone(),
-                Err(_) => book.base().with_levels(BTreeMap::new()),
+                Err(_) => base.with_levels(BTreeMap::new()),
             };
             let scan = found.map(|(scan, _)| scan);
             // A folder that was not reached keeps its last good patterns; one that is gone has none.
@@ -115,10 +120,11 @@ impl Roots {
                     let scan = within(name, scan);
                     whole.files.extend(scan.files);
                     whole.skipped.extend(scan.skipped);
+                    whole.withheld.extend(scan.withheld);
                     whole.folders.extend(scan.folders);
                 }
                 (Err(error), _) => {
-                    unknown.push((name.clone(), SkipReason::Unreadable(errno_of(&error))));
+                    unknown.insert(name.clone(), SkipReason::Unreadable(errno_of(&error)));
                     failed.get_or_insert(error);
                 }
             }
@@ -230,38 +236,6 @@ impl Roots {
             .map(Watchers)
     }
 
-    /// The files that [`Roots::descriptions`] reads, as the file system has them; `None` where there is none, or its
-    /// metadata cannot be read.
-    pub fn tables(&self) -> Vec<Option<FileIdentity>> {
-        let table = |folder: &Path| rustix::fs::lstat(folder.join(DESCRIPTIONS_FILE)).ok();
-        self.folders()
-            .map(|folder| table(folder).map(|stat| identity(&stat)))
-            .collect()
-    }
-
-    /// What the owner's files say of the works, and their mistakes. Waits some seconds for a file being written, whose
-    /// age is less than `quiet`.
-    pub fn descriptions(&self, quiet: Duration) -> (Descriptions, Vec<Mistake>) {
-        let (mut all, mut mistakes) = (Descriptions::default(), Vec::new());
-        for root in self.watched.iter() {
-            let file = match root.name.as_os_str().is_empty() {
-                true => DESCRIPTIONS_FILE.to_owned(),
-                false => format!("{}/{DESCRIPTIONS_FILE}", root.name.display()),
-            };
-            match read_settled(&root.folder, quiet) {
-                Ok(None) => {}
-                Ok(Some(bytes)) => {
-                    let name = root.name.to_str().unwrap_or("");
-                    let (found, wrong) = describe::parse(&bytes, &file, name);
-                    all.extend(found);
-                    mistakes.extend(wrong);
-                }
-                Err(error) => mistakes.push(Mistake::unreadable(&file, &error.to_string())),
-            }
-        }
-        (all, mistakes)
-    }
-
     /// The watched folder a path is in, and the path below it.
     fn locate<'a>(&self, path: &'a Path) -> Option<(&Root, &'a Path)> {
         let mut found = self.watched.iter();
@@ -285,6 +259,7 @@ fn within(name: &Path, mut scan: Scan) -> Scan {
     scan.folders = folders.map(|(path, id)| (within(path), id)).collect();
     let skipped = scan.skipped.into_iter();
     scan.skipped = skipped.map(|(path, why)| (within(path), why)).collect();
+    scan.withheld = scan.withheld.into_iter().map(within).collect();
     scan
 }
 
@@ -324,32 +299,11 @@ fn errno_of(error: &ScanError) -> SystemError {
     SystemError(errno.raw_os_error())
 }
 
-/// Reads the descriptions in a folder once nothing has been written to them for `quiet`; `None` if there are none.
-fn read_settled(folder: &Path, quiet: Duration) -> io::Result<Option<Vec<u8>>> {
-    let path = folder.join(DESCRIPTIONS_FILE);
-    let mut waited = Duration::ZERO;
-    while waited < WRITING {
-        let changed = match fs::symlink_metadata(&path) {
-            Ok(metadata) => metadata.modified()?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        // A time in the future tells nothing.
-        let age = SystemTime::now().duration_since(changed).ok();
-        let Some(rest) = age.and_then(|age| quiet.checked_sub(age)) else {
-            break;
-        };
-        let rest = rest.max(Duration::from_millis(1));
-        thread::sleep(rest);
-        waited += rest;
-    }
-    read_small(folder, DESCRIPTIONS_FILE, MAX_DESCRIPTIONS_BYTES)
-}
-
 #[cfg(test)]
 #[allow(clippy::disallowed_methods)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     fn two() -> (tempfile::TempDir, Roots) {
         let dir = tempfile::tempdir().expect("a folder");

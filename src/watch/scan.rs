@@ -5,7 +5,7 @@
 
 use super::{
     Ignore,
-    book::{Book, RULE_FILES},
+    book::{Book, RULE_FILES, seen_of},
     root,
 };
 use crate::domain::{RootId, Scan, SkipReason, SystemError};
@@ -72,8 +72,10 @@ pub(super) fn walk(
         },
     };
     let opened = root::open_root(root).map_err(failed)?;
+    let speakers = root::speakers(&rustix::fs::fstat(&opened).map_err(failed)?);
     let mut walk = Walk {
         root: &opened,
+        speakers,
         ignore,
         source,
         own,
@@ -104,6 +106,8 @@ pub(super) fn walk(
 
 struct Walk<'a> {
     root: &'a OwnedFd,
+    /// Whose ignore files count for everybody's files.
+    speakers: [u32; 3],
     ignore: Ignore,
     source: Source<'a>,
     own: &'a HashSet<RootId>,
@@ -131,7 +135,7 @@ impl Walk<'_> {
                 .folders
                 .insert(folder.to_owned(), RootId::of(&stat));
             if let Some(reason) = self.closed(&opened, folder, &stat) {
-                self.scan.skipped.push((folder.to_owned(), reason));
+                self.scan.skipped.insert(folder.to_owned(), reason);
                 return false;
             }
         }
@@ -155,7 +159,7 @@ impl Walk<'_> {
         let folder = root::open_beneath(self.root, &path, OFlags::RDONLY | OFlags::DIRECTORY)?;
         let stat = rustix::fs::fstat(&folder)?;
         if !self.seen.insert(RootId::of(&stat)) {
-            self.scan.skipped.push((path, SkipReason::Loop));
+            self.scan.skipped.insert(path, SkipReason::Loop);
             return Ok(());
         }
         // The whole folder is read before any of it is believed: its ignore file may come last.
@@ -168,7 +172,7 @@ impl Walk<'_> {
             }
         }
         if let Some(reason) = self.closed(&folder, &path, &stat) {
-            self.scan.skipped.push((path, reason));
+            self.scan.skipped.insert(path, reason);
             return Ok(());
         }
         self.scan.folders.insert(path.clone(), RootId::of(&stat));
@@ -190,7 +194,7 @@ impl Walk<'_> {
         let hold = match &mut self.source {
             Source::Known => {
                 let level = self.ignore.levels().get(path);
-                let seen = stats.map(|stat| stat.map(|stat| root::identity(&stat)));
+                let seen = stats.map(|stat| stat.map(|stat| seen_of(&stat, &self.speakers)));
                 if level.map_or([None; 2], |level| level.seen) != seen {
                     return Some(SkipReason::RulesChanged);
                 }
@@ -201,7 +205,7 @@ impl Walk<'_> {
                 let changed = UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
                 let changed = changed.unwrap_or_else(SystemTime::now);
                 let folder = name.join(path);
-                let level = book.level(opened, &folder, stats, changed);
+                let level = book.level((opened, &self.speakers), &folder, stats, changed);
                 let hold = level.as_ref().is_some_and(|level| level.hold);
                 if let Some(level) = level {
                     self.ignore.add(path.to_owned(), level);
@@ -209,7 +213,7 @@ impl Walk<'_> {
                 hold
             }
         };
-        hold.then_some(SkipReason::RulesUnread)
+        (hold || self.ignore.holds_all()).then_some(SkipReason::RulesUnread)
     }
 
     /// Takes in one entry of an open folder.
@@ -222,6 +226,10 @@ impl Walk<'_> {
             Err(errno) => return self.skip(path, errno),
         };
         let reason = match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile if self.ignore.withholds(&path, stat.st_uid) => {
+                self.scan.withheld.insert(path);
+                return;
+            }
             FileType::RegularFile => {
                 self.scan.files.insert(path, root::identity(&stat));
                 return;
@@ -237,7 +245,7 @@ impl Walk<'_> {
             FileType::Socket => SkipReason::Socket,
             _ => SkipReason::Device,
         };
-        self.scan.skipped.push((path, reason));
+        self.scan.skipped.insert(path, reason);
     }
 
     /// Notes what could not be read; what vanished meanwhile is simply not there.
@@ -248,6 +256,6 @@ impl Walk<'_> {
             Errno::LOOP | Errno::XDEV => SkipReason::Symlink,
             errno => SkipReason::Unreadable(SystemError(errno.raw_os_error())),
         };
-        self.scan.skipped.push((path, reason));
+        self.scan.skipped.insert(path, reason);
     }
 }

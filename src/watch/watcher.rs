@@ -6,6 +6,9 @@
 //! and waits until it does; only then the folder is reported as [`WatchEvent::Subtree`], so that a scan of it misses
 //! nothing.
 //!
+//! A folder that may not be read is left alone until its attributes change: folders of mode 0700 are what many sftp users
+//! leave behind, and there may be thousands of them.
+//!
 //! A folder that a scan finds and nothing watches (mounted since, moved in where events were lost) is watched from then
 //! on: see [`Watcher::cover`]. What no event tells (a replaced or unmounted root, other machines' writes, writes through a
 //! memory map) is left to the periodic scan and to [`super::root_id`].
@@ -26,7 +29,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
-use std::thread;
+use std::{fs, io, thread};
 
 /// Paths noted at most; beyond it they are dropped for one [`WatchEvent::Lost`]. 100,000 hold some 20 MB.
 const MAX_NOTES: usize = 100_000;
@@ -97,6 +100,9 @@ pub struct Watcher {
     tried: Mutex<HashSet<(PathBuf, RootId)>>,
 }
 
+/// Folders that may not be read, relative to the artwork folder.
+type Closed = Mutex<HashSet<PathBuf>>;
+
 /// What happened since the daemon asked last.
 #[derive(Default)]
 struct Notes {
@@ -130,16 +136,18 @@ impl Watcher {
         let notes = Arc::new(Mutex::new(Notes::default()));
         let wake = Arc::new(wake);
         let (new_folder, new_folders) = channel();
+        let closed = Arc::new(Closed::default());
         let handler = {
+            let closed = Arc::clone(&closed);
             let (notes, wake, root) = (Arc::clone(&notes), Arc::clone(&wake), root.to_owned());
             let new_folder = new_folder.clone();
-            move |event| take_note(&root, event, &notes, &*wake, &new_folder)
+            move |event| take_note((&root, &closed), event, &notes, &*wake, &new_folder)
         };
         let config = Config::default().with_follow_symlinks(false);
         let inner = RecommendedWatcher::new(handler, config).map_err(of_notify)?;
         let inner = Arc::new(Mutex::new(inner));
         let before = watches();
-        watch(&inner, root)?;
+        watch(&inner, root, Path::new(""), &closed)?;
         if !is_watched(root, before.as_ref()) {
             return Err(WatchError::Unwatched(root.to_owned()));
         }
@@ -152,7 +160,9 @@ impl Watcher {
         };
         let started = thread::Builder::new()
             .name("watch-folders".to_owned())
-            .spawn(move || watch_folders(&root, &new_folders, &weak, &notes, &*wake));
+            .spawn(move || {
+                watch_folders((&root, &closed), &new_folders, &weak, &notes, &*wake);
+            });
         started.map_err(|error| WatchError::Notify(notify::Error::io(error)))?;
         Ok(watcher)
     }
@@ -228,7 +238,7 @@ impl Drop for Watcher {
 
 /// notify's handler: records the event and returns.
 fn take_note(
-    root: &Path,
+    (root, closed): (&Path, &Closed),
     event: notify::Result<Event>,
     notes: &Mutex<Notes>,
     wake: &dyn Fn(),
@@ -277,7 +287,12 @@ fn take_note(
         if path.iter().any(is_litter) {
             continue;
         }
-        if matches!(what, Note::Folder | Note::Arrived) {
+        let opened = matches!(what, Note::Touched(Touch::Attributes))
+            && closed
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .contains(path);
+        if opened || matches!(what, Note::Folder | Note::Arrived) {
             // Both wait for the other thread; it fails only when that has ended, with everything else.
             let _ = new_folder.send(path.to_owned());
         } else {
@@ -288,7 +303,7 @@ fn take_note(
 
 /// Watches what appeared and reports it: folders once they are watched, files at once.
 fn watch_folders(
-    root: &Path,
+    (root, closed): (&Path, &Closed),
     appeared: &Receiver<PathBuf>,
     inner: &Weak<Mutex<RecommendedWatcher>>,
     notes: &Mutex<Notes>,
@@ -307,7 +322,7 @@ fn watch_folders(
         let Some(inner) = inner.upgrade() else {
             return;
         };
-        let watched = watch(&inner, &absolute);
+        let watched = watch(&inner, root, &path, closed);
         let unwatched = watched.err().filter(|_| absolute.exists());
         // The last holder's drop may panic like the watcher's own.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(inner)));
@@ -372,16 +387,64 @@ fn note(notes: &Mutex<Notes>, wake: &dyn Fn(), change: impl FnOnce(&mut Notes)) 
     }
 }
 
-/// Has notify watch `path` with everything below; returns when it does.
-fn watch(inner: &Mutex<RecommendedWatcher>, path: &Path) -> Result<(), WatchError> {
+/// Has notify watch `path` below `root`, with everything below it that may be read; returns when it does.
+fn watch(
+    inner: &Mutex<RecommendedWatcher>,
+    root: &Path,
+    path: &Path,
+    closed: &Closed,
+) -> Result<(), WatchError> {
+    let mut folders = vec![path.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let absolute = match folder.as_os_str().is_empty() {
+            true => root.to_owned(),
+            false => root.join(&folder),
+        };
+        // notify would give up at the first folder below that may not be read.
+        let watched = watch_one(inner, &absolute);
+        let mut refused = closed.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.remove(&folder);
+        match watched {
+            Ok(()) => {}
+            // What has vanished meanwhile is no failure, nor what may not be read.
+            Err(_) if folder != path && !absolute.is_dir() => continue,
+            Err(error) if folder.as_os_str().is_empty() || !is_denied(&error) => return Err(error),
+            Err(_) => {
+                refused.insert(folder);
+                continue;
+            }
+        }
+        drop(refused);
+        // Now that it is watched, nothing that comes is missed.
+        for entry in fs::read_dir(&absolute).into_iter().flatten().flatten() {
+            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            if is_folder && !is_litter(&entry.file_name()) {
+                folders.push(folder.join(entry.file_name()));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn watch_one(inner: &Mutex<RecommendedWatcher>, folder: &Path) -> Result<(), WatchError> {
     // notify panics if its thread died.
     let watched = catch_unwind(AssertUnwindSafe(|| {
         let mut inner = inner.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.watch(path, RecursiveMode::Recursive)
+        inner.watch(folder, RecursiveMode::NonRecursive)
     }));
     match watched {
         Ok(watched) => watched.map_err(of_notify),
         Err(_) => Err(WatchError::Died),
+    }
+}
+
+fn is_denied(error: &WatchError) -> bool {
+    match error {
+        WatchError::Notify(error) => match &error.kind {
+            notify::ErrorKind::Io(error) => error.kind() == io::ErrorKind::PermissionDenied,
+            _ => false,
+        },
+        _ => false,
     }
 }
 

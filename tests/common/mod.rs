@@ -213,6 +213,13 @@ pub struct Daemon<'a> {
     pub child: Child,
 }
 
+impl<'a> Daemon<'a> {
+    /// A daemon of a site that was started otherwise.
+    pub fn of(site: &'a Site, child: Child) -> Self {
+        Self { site, child }
+    }
+}
+
 impl Daemon<'_> {
     pub fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();

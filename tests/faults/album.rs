@@ -79,6 +79,8 @@ pub struct Editor {
     pub dice: Dice,
     next: u64,
     files: Vec<PathBuf>,
+    /// A folder below the root whose files are elsewhere: its name, and where they are now.
+    pub also: Option<(PathBuf, PathBuf)>,
     /// About as many files as this are kept.
     aim: usize,
 }
@@ -91,6 +93,7 @@ impl Editor {
             dice: Dice(seed),
             next: 0,
             files: Vec::new(),
+            also: None,
             aim,
         }
     }
@@ -98,6 +101,30 @@ impl Editor {
     /// How many files there are.
     pub fn len(&self) -> usize {
         self.files.len()
+    }
+
+    /// The path of any file.
+    pub fn any_file(&mut self) -> Option<String> {
+        let i = self.pick()?;
+        Some(self.files[i].to_str().unwrap().to_owned())
+    }
+
+    /// Where the file at a path is.
+    fn place(&self, path: &Path) -> PathBuf {
+        match &self.also {
+            Some((name, folder)) if path.starts_with(name) => {
+                folder.join(path.strip_prefix(name).unwrap())
+            }
+            _ => self.root.join(path),
+        }
+    }
+
+    /// A path for another name of a file: on the same disk.
+    fn beside(&self, path: &Path, name: String) -> PathBuf {
+        match &self.also {
+            Some((folder, _)) if path.starts_with(folder) => folder.join(name),
+            _ => PathBuf::from(name),
+        }
     }
 
     /// Adds `count` works.
@@ -136,20 +163,22 @@ impl Editor {
     fn arrive(&mut self) {
         let bytes = self.new_picture();
         let folder = format!("{}", self.dice.below(12));
-        let path = match self.dice.below(3) {
-            0 => PathBuf::from(format!("{}.png", self.next)),
-            1 => Path::new(&folder).join(format!("{}.png", self.next)),
+        let ways = 3 + u64::from(self.also.is_some());
+        let path = match (self.dice.below(ways), &self.also) {
+            (3, Some((name, _))) => name.join(format!("{}.png", self.next)),
+            (0, _) => PathBuf::from(format!("{}.png", self.next)),
+            (1, _) => Path::new(&folder).join(format!("{}.png", self.next)),
             _ => Path::new(&folder)
                 .join("deep")
                 .join(format!("{}.png", self.next)),
         };
-        fs::create_dir_all(self.root.join(&path).parent().unwrap()).unwrap();
+        fs::create_dir_all(self.place(&path).parent().unwrap()).unwrap();
         self.write(&path, &bytes);
         self.files.push(path);
     }
 
     fn write(&mut self, path: &Path, bytes: &[u8]) {
-        let target = self.root.join(path);
+        let target = self.place(path);
         if self.dice.below(2) == 0 {
             let hidden = target.with_file_name(format!(".{}.Xy12z", self.next));
             fs::write(&hidden, bytes).unwrap();
@@ -173,8 +202,8 @@ impl Editor {
     fn rename(&mut self) {
         if let Some(i) = self.pick() {
             self.next += 1;
-            let to = PathBuf::from(format!("renamed-{}.png", self.next));
-            fs::rename(self.root.join(&self.files[i]), self.root.join(&to)).unwrap();
+            let to = self.beside(&self.files[i], format!("renamed-{}.png", self.next));
+            fs::rename(self.place(&self.files[i]), self.place(&to)).unwrap();
             self.files[i] = to;
         }
     }
@@ -184,7 +213,7 @@ impl Editor {
         if let Some(i) = self.pick() {
             self.next += 1;
             let to = PathBuf::from(format!("copy-{}.png", self.next));
-            fs::copy(self.root.join(&self.files[i]), self.root.join(&to)).unwrap();
+            fs::copy(self.place(&self.files[i]), self.place(&to)).unwrap();
             self.files.push(to);
         }
     }
@@ -192,7 +221,7 @@ impl Editor {
     fn delete(&mut self) {
         if let Some(i) = self.pick() {
             let path = self.files.swap_remove(i);
-            fs::remove_file(self.root.join(path)).unwrap();
+            fs::remove_file(self.place(&path)).unwrap();
         }
     }
 }

@@ -116,13 +116,16 @@ pub fn differences(root: &Path, manifest: &Manifest) -> Vec<String> {
 
 /// Waits until manifest and folder are the same, and gives the time that took.
 pub fn until_same(site: &Site) -> (Manifest, Duration) {
+    until(site, |manifest| differences(&site.artworks(), manifest))
+}
+
+/// Waits until nothing in the manifest differs from what it should be, and gives the time that took.
+pub fn until(site: &Site, differences: impl Fn(&Manifest) -> Vec<String>) -> (Manifest, Duration) {
     let began = Instant::now();
     loop {
         let looking = Instant::now();
         let manifest = site.try_manifest();
-        let wrong = manifest
-            .as_ref()
-            .map(|manifest| differences(&site.artworks(), manifest));
+        let wrong = manifest.as_ref().map(&differences);
         match (manifest, wrong) {
             (Some(manifest), Some(wrong)) if wrong.is_empty() => {
                 return (manifest, began.elapsed());

@@ -30,4 +30,6 @@ mod owner;
 mod power_cut;
 mod soak;
 mod stopping;
+mod strangers;
 mod watching;
+mod will;

@@ -1,11 +1,13 @@
-//! The soak: random adds, edits, renames, copies, deletes and restarts for as long as `MOSAICD_SOAK_S` says, compared with
-//! the folder again and again. An hour: `MOSAICD_SOAK_S=3600 MOSAICD_SOAK_WORKS=5000 cargo test --release --test faults
+//! The soak: random adds, edits, renames, copies, deletes and restarts, mounts that come and go, rules that change and
+//! tables that are saved, for as long as `MOSAICD_SOAK_S` says, compared with the folder under its rules again and again.
+//! An hour: `MOSAICD_SOAK_S=3600 MOSAICD_SOAK_WORKS=5000 cargo test --release --test faults
 //! soak -- --nocapture`.
 
 use crate::{
     album::Editor,
-    check::{agree, configure, start_ready, tail, until_same},
+    check::{agree, configure, start_ready, tail},
     common::Site,
+    will::Owner,
 };
 use std::{
     fs,
@@ -56,13 +58,17 @@ fn soak() {
     let site = Site::new();
     configure(&site, "");
     let mut editor = Editor::new(&site.artworks(), 5, works as usize);
+    let mut owner = Owner::new(&site, &mut editor);
     editor.add(works as usize);
     let began = Instant::now();
     let (mut rests, mut restarts, mut steps, mut slowest) = (0, 0, 0u64, Duration::ZERO);
     let mut samples: Vec<Vec<Sample>> = vec![Vec::new()];
     let mut daemon = Some(start_ready(&site, &[]).0);
-    until_same(&site);
+    owner.until_same();
     while began.elapsed().as_secs() < seconds {
+        if editor.dice.below(2) == 0 {
+            owner.step(&mut editor);
+        }
         let busy = Duration::from_secs(1 + editor.dice.below(8));
         let since = Instant::now();
         while since.elapsed() < busy {
@@ -73,18 +79,26 @@ fn soak() {
         // None in the second half, so that one process's memory can be followed.
         let restart = editor.dice.below(6) == 0;
         if restart && 2 * began.elapsed().as_secs() < seconds {
+            // The owner does things while nobody looks, too.
+            let owns = editor.dice.below(2) == 0;
+            if owns {
+                owner.until_same();
+            }
             let old = daemon.take().expect("a daemon runs");
             if editor.dice.below(2) == 0 {
                 old.kill();
             } else {
                 assert_eq!(old.stop(), 0);
             }
+            if owns {
+                owner.step(&mut editor);
+            }
             (0..editor.dice.below(30)).for_each(|_| editor.step());
             daemon = Some(start_ready(&site, &[]).0);
             restarts += 1;
             samples.push(Vec::new());
         }
-        let (_, took) = until_same(&site);
+        let (_, took) = owner.until_same();
         slowest = slowest.max(took);
         rests += 1;
         agree(&site, &editor.album);
@@ -97,8 +111,10 @@ fn soak() {
         }
         if rests % 20 == 0 {
             report(&samples, rests, restarts, steps, slowest, editor.len());
+            println!("mounts, rules, tables: {:?}", owner.did);
         }
     }
+    println!("mounts, rules, tables: {:?}", owner.did);
     report(&samples, rests, restarts, steps, slowest, editor.len());
     let daemon = daemon.take().expect("a daemon runs");
     assert_eq!(daemon.stop(), 0);

@@ -4,7 +4,7 @@
 use mosaicd::domain::{
     ContentHash, FileIdentity, Job, Known, Outcome, Refusal, Report, Retry, Scan, Task, Touch,
 };
-use mosaicd::plan::{Background, Command, Input, Plan, PolishTime, Quiet, Settings, Shadow};
+use mosaicd::plan::{Background, Command, Input, Pace, Plan, PolishTime, Quiet, Settings, Shadow};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},

@@ -433,6 +433,22 @@ test('hostile names are text', async () => {
   await close(page);
 });
 
+test('only what is named like a picture is linked, and its bytes are escaped once', async () => {
+  const names = ['work.html', 'a.PNG', 'a%FF.png', 'a%25FF.png', '100%.jpg', 'b.svg/x', 'c.jpeg', 'png'];
+  const hrefs = [null, 'a.PNG', 'a%FF.png', 'a%25FF.png', '100%25.jpg', null, 'c.jpeg', null];
+  const works = grid(4, 2).map((work, i) => ({ ...work, path: names[i] }));
+  const page = await open(output(works, { cols: 4, rows: 2, link: 'https://example.invalid/o/{path}' }).url);
+  await page.route('https://example.invalid/**', (route) => route.abort());
+  await settled(page);
+  for (const [i, { id }] of works.entries()) {
+    await page.evaluate((id) => window.mosaicd.app.open(id), id);
+    const href = await page.getAttribute('#card-link', 'href');
+    assert.equal(href, hrefs[i] && `https://example.invalid/o/${hrefs[i]}`);
+  }
+  page.problems = page.problems.filter((text) => !/ERR_FAILED/.test(text));
+  await close(page);
+});
+
 test('a link pattern that is no web address is ignored', async () => {
   const page = await open(output(grid(4, 2), { cols: 4, rows: 2, link: 'javascript:alert(1)//{path}' }).url);
   await settled(page);

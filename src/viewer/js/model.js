@@ -8,6 +8,7 @@
   /** The newest manifest schema this page understands. */
   m.SCHEMA = 1;
 
+  const PICTURE = /\.(png|jpe?g|jpe|jfif|gif|webp|bmp|dib|tiff?|avif|jxl|svg)$/i;
   const WEEK_MS = 7 * 24 * 3600 * 1000;
   // Control characters, and marks of direction that a file name could use to reorder the line that shows it.
   const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]+/g;
@@ -126,11 +127,16 @@
   /** Was the work placed within the week before `now`? */
   m.isNew = (work, now) => work.added_ms > now - WEEK_MS;
 
-  /** Where the original is served, or null; `{path}` is replaced, URL-encoded segment by segment. */
+  /**
+   * Where the original is served, or null; `{path}` is replaced, URL-encoded segment by segment. Only what is named like a
+   * picture is linked: a server takes the type from the name, and a picture named x.html would be served as a page.
+   */
   m.originalOf = function (model, work) {
     const pattern = model.manifest.link;
-    if (typeof pattern !== 'string' || !pattern) return null;
-    const path = work.path.split('/').map(encodeURIComponent).join('/');
+    if (typeof pattern !== 'string' || !pattern || !PICTURE.test(work.path)) return null;
+    // Bytes that the manifest escapes are escaped once.
+    const encode = (part) => encodeURIComponent(part).replace(/%25([0-9A-Fa-f]{2})/g, '%$1');
+    const path = work.path.split('/').map(encode).join('/');
     return harmless(pattern.split('{path}').join(path));
   };
 
