@@ -12,11 +12,13 @@
 use crate::{
     artwork::{
         cell::{self, CellSpec},
-        decode::{self, DecodeError, DecodeLimits},
+        decode::{self, DecodeError, DecodeLimits, Picture},
+        large,
     },
     cells::{CellError, CellStore},
     domain::{ContentHash, Job, Outcome, Refusal, Retry, chain},
     embed::{EncodeError, Encoder},
+    publish::{PublishError, Renditions},
     store::{Store, StoreError},
     watch::{ReadError, Roots},
 };
@@ -63,6 +65,8 @@ pub struct Ingest {
     pub store: Arc<dyn Store>,
     /// Durable cells.
     pub cells: Arc<CellStore>,
+    /// Renditions in the output folder.
+    pub renditions: Arc<Renditions>,
     /// Crash-loop guard.
     pub attempts: Arc<Attempts>,
     /// What all threads may hold together.
@@ -155,6 +159,8 @@ struct Decoded {
 /// What the encoder and the next one are to embed; `None` if the store has the embedding already.
 #[derive(Default)]
 struct Inputs {
+    /// Why there is no rendition though one was wanted.
+    unrendered: Option<Arc<PublishError>>,
     input: Option<Vec<f32>>,
     next: Option<Vec<f32>>,
     /// How long it took to make them.
@@ -163,6 +169,7 @@ struct Inputs {
 
 struct Encoded {
     job: Job,
+    unrendered: Option<Arc<PublishError>>,
     hash: ContentHash,
     embedded: Embedded,
     next: Embedded,
@@ -205,6 +212,7 @@ impl Ingest {
                             job,
                             embedded: None,
                             next_error: None,
+                            render_error: None,
                         }),
                     }
                 }
@@ -251,7 +259,8 @@ impl Ingest {
             Some(next) if wanted(&**next)? => Some(next),
             _ => None,
         };
-        if !fresh && next.is_none() && self.cells.contains(&hash) {
+        let rendered = !self.renditions.wants(&hash);
+        if !fresh && next.is_none() && rendered && self.cells.contains(&hash) {
             return Ok((hash, Inputs::default()));
         }
         let _pixels = self.memory.pixels.take(decode::footprint(&bytes));
@@ -264,12 +273,23 @@ impl Ingest {
                 .map_err(cell)?;
         }
         let inputs = Inputs {
+            unrendered: self.render(&hash, &picture).err().map(Arc::new),
             input: fresh.then(|| self.encoder.prepare(&picture)),
             next: next.map(|next| next.prepare(&picture)),
             took: began.elapsed(),
         };
         attempt.end();
         Ok((hash, inputs))
+    }
+
+    /// Makes the rendition of a picture, if one is wanted.
+    fn render(&self, hash: &ContentHash, picture: &Picture) -> Result<(), PublishError> {
+        let wanted = self.renditions.wants(hash);
+        let wanted = wanted.then(|| large::prepare(picture, self.renditions.spec()));
+        match wanted.flatten() {
+            Some(large) => self.renditions.put(hash, &large),
+            None => Ok(()),
+        }
     }
 
     /// Encodes what is waiting, in groups of at most one batch of new pictures.
@@ -308,6 +328,7 @@ impl Ingest {
         };
         let answers = embedded.into_iter().zip(next);
         let encoded = |(decoded, (embedded, next)): (Decoded, (Embedded, Embedded))| Encoded {
+            unrendered: decoded.inputs.unrendered,
             job: decoded.job,
             hash: decoded.hash,
             embedded,
@@ -340,6 +361,8 @@ impl Ingest {
                 Some(encoder) => self.make_durable(&**encoder, &group, |e| &e.next),
                 None => Ok(()),
             });
+        // Without its rendition a work gets its place all the same; it is made later.
+        let rendered = self.renditions.sync().map_err(Arc::new);
         let outcome = |encoded: Encoded| {
             let fresh = encoded.embedded.is_some();
             let result = match (encoded.embedded, &durable) {
@@ -349,11 +372,13 @@ impl Ingest {
                 (_, Ok(())) => Ok(encoded.hash),
             };
             let next_error = encoded.next.and_then(Result::err);
+            let render_error = encoded.unrendered.or_else(|| rendered.clone().err());
             Outcome {
                 embedded: (result.is_ok() && fresh).then_some(encoded.took),
                 result: result.map_err(|error| refusal(&encoded.job, &error)),
                 job: encoded.job,
                 next_error: next_error.map(|error| error.to_string()),
+                render_error: render_error.map(|error| error.to_string()),
             }
         };
         group.into_iter().map(outcome).collect()

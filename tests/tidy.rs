@@ -53,7 +53,7 @@ const ROOMS: &[(&str, bool, &[&str])] = &[
         "ingest",
         SHELL,
         &[
-            "artwork", "cells", "disk", "domain", "embed", "store", "watch",
+            "artwork", "cells", "disk", "domain", "embed", "publish", "store", "watch",
         ],
     ),
     (

@@ -71,6 +71,8 @@ pub struct Page {
     pub url: String,
     /// The language of the page's own texts.
     pub language: Language,
+    /// Longest side of the rendition of each whole work, pixels; 0: none.
+    pub large_px: u32,
 }
 
 /// The language of the page's own texts.
@@ -113,6 +115,7 @@ impl Default for Page {
             link: String::new(),
             url: String::new(),
             language: Language::Visitor,
+            large_px: 1024,
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     ingest::{Attempts, Ingest},
     parameters,
     pipeline::{Pipeline, Wording},
-    publish::{HistoryFiles, Publisher},
+    publish::{HistoryFiles, Publisher, Renditions},
     service::signals::Signal,
     store::{Opened, SledStore, Store},
 };
@@ -52,13 +52,15 @@ impl Rooms {
         let output = &config.folders.output;
         let publisher = Publisher::open(output, parameters::output_spec(config))?;
         let history_files = HistoryFiles::open(output, &config.page.url)?;
+        let renditions = Renditions::open(output, parameters::large_spec(config))?;
+        let renditions = Arc::new(renditions);
         let wording = wording(config, next.is_some(), started)?;
         let mut pipeline = Pipeline::open(
             parameters::params(config),
             serving.clone(),
             store.clone(),
             cells.clone(),
-            (publisher, history_files),
+            (publisher, history_files, renditions.clone()),
             (state, wall_ms()),
         )?;
         pipeline.wait_for_departed(config.watch.removal_grace_h * 3_600_000);
@@ -72,6 +74,7 @@ impl Rooms {
             next: next.clone(),
             store: store.clone(),
             cells,
+            renditions,
             attempts,
             memory: Arc::default(),
             stop: Arc::default(),

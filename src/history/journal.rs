@@ -200,6 +200,7 @@ pub(crate) mod tests {
             title: None,
             artist: None,
             link: None,
+            large: None,
         };
         Manifest {
             schema: 1,

@@ -15,6 +15,11 @@ use std::{
     time::Duration,
 };
 
+const LARGE: large::LargeSpec = large::LargeSpec {
+    px: 64,
+    background: [0; 3],
+};
+
 /// Nothing here takes this long unless it is broken.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -130,6 +135,9 @@ fn ingest(fake: Fake, widths: &[u32], threads: usize, mut seen: impl FnMut(&Outc
         next: None,
         store: Arc::new(SledStore::open(&state).expect("a store").store),
         cells: Arc::new(CellStore::open(&state.join("cells"), &cell).expect("cells")),
+        renditions: Arc::new(
+            Renditions::open(&state.join("output"), LARGE).expect("an output folder"),
+        ),
         attempts: Arc::new(Attempts::open(&state.join("attempting")).expect("a folder")),
         cell,
         stop: Arc::default(),

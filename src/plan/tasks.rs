@@ -28,6 +28,7 @@ impl Plan {
             Ok(report) => {
                 self.failing = None;
                 self.pending.published(&report, now_ms);
+                self.rendering.lack(report.unrendered);
                 let going_on = self.pending() > 0;
                 let longer = (2 * self.burst_ms).min(BURST_MS.1);
                 self.burst_ms = if going_on { longer } else { BURST_MS.0 };

@@ -13,6 +13,7 @@
 //! 5. [`Publisher::collect`] removes what no kept generation names.
 //!
 //! # Invariants
+//! - Renditions of works ([`Renditions`]) belong to contents and are durable before a generation that names them begins.
 //! - Whatever a manifest names exists, complete and synced, before the manifest does, and is never changed.
 //! - A stop between any two steps leaves the old or the new generation published; the next publish heals the rest.
 //! - Only files with one of our names ([`names`]) are deleted or replaced; a folder whose stable names belong to
@@ -41,6 +42,7 @@ mod pointers;
 mod publisher;
 mod pyramid;
 mod recover;
+mod renditions;
 mod spliced;
 mod stable;
 
@@ -57,6 +59,7 @@ pub use collect::Collected;
 pub use history_files::HistoryFiles;
 pub use notes::Notes;
 pub use publisher::Publisher;
+pub use renditions::Renditions;
 
 /// What to publish and how; fixed while a [`Publisher`] is open.
 #[derive(Clone, Debug)]

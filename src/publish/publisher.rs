@@ -163,6 +163,11 @@ impl Publisher {
         Ok(())
     }
 
+    /// How long a file stays after the last generation that names it, milliseconds.
+    pub fn grace_ms(&self) -> u64 {
+        self.spec.grace_ms
+    }
+
     /// Removes files of earlier generations whose grace is over at `now_ms`.
     pub fn collect(&mut self, now_ms: u64) -> Result<Collected, PublishError> {
         let state = self.take_state()?;

@@ -20,6 +20,7 @@ use mosaicd::{
         FileIdentity,
         cell::{CellSpec, Fit},
         decode::{DecodeLimits, decode},
+        large::LargeSpec,
     },
     cells::CellStore,
     demo,
@@ -32,6 +33,7 @@ use mosaicd::{
         session::{Device, Runtime},
     },
     ingest::{Attempts, Ingest, threads_or_all},
+    publish::Renditions,
     store::SledStore,
     watch::Roots,
 };
@@ -132,6 +134,10 @@ fn ingest(encoder: &Arc<dyn Encoder>, root: &Path, jobs: &[Job]) -> Vec<(PathBuf
         fit: Fit::Cover,
         background: [17; 3],
     };
+    let large = LargeSpec {
+        px: 0,
+        background: [17; 3],
+    };
     let ingest = Ingest {
         roots: Roots::new([(PathBuf::new(), root.to_owned())]),
         memory: Arc::default(),
@@ -141,6 +147,7 @@ fn ingest(encoder: &Arc<dyn Encoder>, root: &Path, jobs: &[Job]) -> Vec<(PathBuf
         next: None,
         store: Arc::new(SledStore::open(state.path()).unwrap().store),
         cells: Arc::new(CellStore::open(&state.path().join("cells"), &cell).unwrap()),
+        renditions: Arc::new(Renditions::open(&state.path().join("output"), large).unwrap()),
         attempts: Arc::new(Attempts::open(&state.path().join("attempting")).unwrap()),
         cell,
         stop: Arc::default(),

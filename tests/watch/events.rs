@@ -123,6 +123,7 @@ impl Daemon {
             result,
             embedded: None,
             next_error: None,
+            render_error: None,
         }
     }
 
