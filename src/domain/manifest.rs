@@ -31,6 +31,9 @@ pub struct Manifest {
     pub pyramid: Option<Pyramid>,
     /// Background of spare cells and letterboxes, `#rrggbb`.
     pub background: String,
+    /// How a work fills its cell: `cover`, `letterbox` or `pre-crop`; absent before 0.2.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub fit: String,
     /// Pattern of a link to an original (`{path}` is replaced, URL-encoded); absent when originals are not served.
     pub link: Option<String>,
     /// The watched folders, if there are several: every path begins with one's name.

@@ -216,6 +216,7 @@ pub(crate) mod tests {
             mosaic: None,
             pyramid: None,
             background: String::new(),
+            fit: String::new(),
             link: None,
             folders: Vec::new(),
             works: works.iter().map(work).collect(),

@@ -163,11 +163,6 @@ impl Publisher {
         Ok(())
     }
 
-    /// How long a file stays after the last generation that names it, milliseconds.
-    pub fn grace_ms(&self) -> u64 {
-        self.spec.grace_ms
-    }
-
     /// Removes files of earlier generations whose grace is over at `now_ms`.
     pub fn collect(&mut self, now_ms: u64) -> Result<Collected, PublishError> {
         let state = self.take_state()?;
@@ -266,6 +261,7 @@ impl Publisher {
             }),
             pyramid: None,
             background: format!("#{r:02x}{g:02x}{b:02x}"),
+            fit: self.spec.cell.fit.name().to_owned(),
             link: self.spec.link.clone(),
             folders: self.spec.folders.clone(),
             works,

@@ -27,6 +27,8 @@
       margin: { side: 56, high: 66 },
       /** True while the whole mosaic is shown and should stay so through resizes and growth. */
       home: true,
+      /** How much closer than to one whole work one may zoom. */
+      closest: 1,
       /** True where the visitor asked for less motion: every glide becomes a cut. */
       reduced: false,
     };
@@ -63,7 +65,7 @@
     };
     camera.maxScale = () => {
       const { width, height } = open();
-      return Math.max(Math.min(width, height) * 0.86, (2 * camera.cellPx) / camera.dpr);
+      return Math.max(Math.min(width, height) * 0.86 * camera.closest, (2 * camera.cellPx) / camera.dpr);
     };
     camera.minScale = () => camera.fitScale() * 0.8;
 
