@@ -13,7 +13,7 @@ use crate::{
     domain::{Artwork, ContentHash, Known, ModelId, Rebuilt, Report, Task, manifest},
     embed::Encoder,
     history::twins::Groups,
-    publish::{HistoryFiles, PublishError, Published, Publisher, Renditions},
+    publish::{HistoryFiles, Iiif, PublishError, Published, Publisher, Renditions},
     rebuild::{self, ChangeSet, Collection, Params, RebuildError},
     service::limit::Complaints,
     snapshot::{self, SnapshotError},
@@ -70,6 +70,7 @@ pub struct Pipeline {
     publisher: Publisher,
     history_files: HistoryFiles,
     renditions: Arc<Renditions>,
+    iiif: Option<Iiif>,
     /// How many placed works lacked their rendition after the last task.
     unrendered: usize,
     collection: Collection,
@@ -127,6 +128,7 @@ impl Pipeline {
             publisher,
             history_files,
             renditions,
+            iiif: None,
             unrendered: 0,
             collection,
             state: state.to_owned(),
@@ -190,6 +192,11 @@ impl Pipeline {
             .iter()
             .map(|departed| departed.hash);
         works.chain(departed).collect()
+    }
+
+    /// Keeps the collection's files for IIIF viewers in step with every publication.
+    pub fn publish_iiif(&mut self, iiif: Iiif) {
+        self.iiif = Some(iiif);
     }
 
     /// Takes over what the owner says of the works; the next publication shows it.
@@ -381,6 +388,12 @@ impl Pipeline {
             && let Err(error) = self.history_files.note(manifest)
         {
             let what = "the history could not be written; the next generation catches up";
+            self.complaints.warn(what, &error);
+        }
+        if let (Some(iiif), Some(manifest)) = (&mut self.iiif, self.publisher.manifest())
+            && let Err(error) = iiif.note(manifest)
+        {
+            let what = "the IIIF files could not be written; the next generation catches up";
             self.complaints.warn(what, &error);
         }
         Ok(published)

@@ -5,12 +5,16 @@ mod common;
 
 use common::Site;
 use mosaicd::publish::manifest::{Manifest, Rendition};
+use serde_json::Value;
 use std::{collections::BTreeSet, fs};
 
 /// The renditions in the output folder, by path.
 fn files(site: &Site) -> BTreeSet<String> {
     let mut all = BTreeSet::new();
-    for folder in fs::read_dir(site.output().join("large")).into_iter().flatten() {
+    for folder in fs::read_dir(site.output().join("large"))
+        .into_iter()
+        .flatten()
+    {
         for file in fs::read_dir(folder.unwrap().path()).unwrap() {
             let path = file.unwrap().path();
             let below = path.strip_prefix(site.output()).unwrap();
@@ -22,7 +26,11 @@ fn files(site: &Site) -> BTreeSet<String> {
 
 /// The rendition of every work; each is there and has the size that the manifest says.
 fn sound(site: &Site, manifest: &Manifest) -> Option<Vec<Rendition>> {
-    let all: Option<Vec<_>> = manifest.works.iter().map(|work| work.large.clone()).collect();
+    let all: Option<Vec<_>> = manifest
+        .works
+        .iter()
+        .map(|work| work.large.clone())
+        .collect();
     for Rendition {
         file,
         width,
@@ -40,14 +48,27 @@ fn sound(site: &Site, manifest: &Manifest) -> Option<Vec<Rendition>> {
 fn a_work_is_published_uncropped_and_never_enlarged() {
     let site = Site::new();
     site.configure("[page]\nlarge_px = 256\n");
-    image::RgbImage::new(600, 200).save(site.art("wide.png")).unwrap();
-    image::RgbImage::new(40, 90).save(site.art("small.png")).unwrap();
+    image::RgbImage::new(600, 200)
+        .save(site.art("wide.png"))
+        .unwrap();
+    image::RgbImage::new(40, 90)
+        .save(site.art("small.png"))
+        .unwrap();
     let manifest = site.build();
-    let sizes: BTreeSet<_> = sound(&site, &manifest).unwrap().into_iter().map(|r| (r.width, r.height)).collect();
+    let sizes: BTreeSet<_> = sound(&site, &manifest)
+        .unwrap()
+        .into_iter()
+        .map(|r| (r.width, r.height))
+        .collect();
     assert_eq!(sizes, BTreeSet::from([(256, 85), (40, 90)]));
     let before = files(&site);
     // An arrival writes its own rendition alone.
-    let written = |file: &String| fs::metadata(site.output().join(file)).unwrap().modified().unwrap();
+    let written = |file: &String| {
+        fs::metadata(site.output().join(file))
+            .unwrap()
+            .modified()
+            .unwrap()
+    };
     let times: Vec<_> = before.iter().map(written).collect();
     site.draw(0, 1);
     assert_eq!(sound(&site, &site.build()).unwrap().len(), 3);
@@ -91,7 +112,74 @@ fn an_opt_out_erases_a_rendition_at_once() {
     fs::write(site.art(".mosaicignore"), format!("{}\n", names[3])).unwrap();
     let after = site.build();
     assert_eq!(after.works.len(), 11);
-    let left: BTreeSet<_> = sound(&site, &after).unwrap().into_iter().map(|r| r.file).collect();
+    let left: BTreeSet<_> = sound(&site, &after)
+        .unwrap()
+        .into_iter()
+        .map(|r| r.file)
+        .collect();
     assert_eq!(files(&site), left);
     assert!(!left.contains(&gone));
+}
+
+#[test]
+fn iiif_viewers_find_every_work_and_nothing_that_left() {
+    let site = Site::new();
+    site.configure("[page]\niiif = true\nurl = \"https://example.org/mosaic/index.html\"\n");
+    let names = site.draw(0, 5);
+    let read = |name: &str| -> Value {
+        let text = fs::read_to_string(site.output().join("iiif").join(name)).unwrap();
+        serde_json::from_str(&text).unwrap()
+    };
+    let base = "https://example.org/mosaic/";
+    let images = |canvases: &[Value]| -> BTreeSet<String> {
+        let service = |canvas: &Value| {
+            let body = &canvas["items"][0]["items"][0]["body"];
+            let id = body["service"][0]["id"].as_str().unwrap();
+            id.strip_prefix(&format!("{base}iiif/")).unwrap().to_owned()
+        };
+        canvases.iter().map(service).collect()
+    };
+    let there = || -> BTreeSet<String> {
+        let entries = fs::read_dir(site.output().join("iiif")).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| !name.ends_with(".json")).collect()
+    };
+    let works = site.build().works;
+    let manifest = read("manifest.json");
+    assert_eq!(manifest["type"], "Manifest");
+    assert_eq!(manifest["id"], format!("{base}iiif/manifest.json"));
+    let canvases = manifest["items"].as_array().unwrap();
+    assert_eq!(canvases.len(), 5);
+    assert_eq!(images(canvases), there());
+    for (image, work) in canvases.iter().map(|canvas| {
+        let image = images(std::slice::from_ref(canvas)).pop_first().unwrap();
+        let label = canvas["label"]["none"][0].as_str().unwrap();
+        (image, works.iter().find(|work| work.path == label).unwrap())
+    }) {
+        let (large, info) = (
+            work.large.clone().unwrap(),
+            read(&format!("{image}/info.json")),
+        );
+        assert_eq!(info["id"], format!("{base}iiif/{image}"));
+        assert_eq!(
+            (info["width"].clone(), info["height"].clone()),
+            (large.width.into(), large.height.into())
+        );
+        let file = fs::read(site.output().join(&large.file)).unwrap();
+        for size in [
+            "max".to_owned(),
+            format!("{},{}", large.width, large.height),
+        ] {
+            let path = format!("iiif/{image}/full/{size}/0/default.jpg");
+            assert!(fs::read(site.output().join(path)).unwrap() == file);
+        }
+    }
+    fs::remove_file(site.art(&names[2])).unwrap();
+    site.build();
+    let left = read("manifest.json");
+    let left = images(left["items"].as_array().unwrap());
+    assert_eq!((left.len(), &left), (4, &there()));
+    site.configure("");
+    site.build();
+    assert!(there().is_empty() && !site.output().join("iiif/manifest.json").exists());
 }

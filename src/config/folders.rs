@@ -73,6 +73,8 @@ pub struct Page {
     pub language: Language,
     /// Longest side of the rendition of each whole work, pixels; 0: none.
     pub large_px: u32,
+    /// Whether the collection is published for IIIF viewers, too; needs `url` and renditions.
+    pub iiif: bool,
 }
 
 /// The language of the page's own texts.
@@ -116,6 +118,7 @@ impl Default for Page {
             url: String::new(),
             language: Language::Visitor,
             large_px: 1024,
+            iiif: false,
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     ingest::{Attempts, Ingest},
     parameters,
     pipeline::{Pipeline, Wording},
-    publish::{HistoryFiles, Publisher, Renditions},
+    publish::{HistoryFiles, Iiif, Publisher, Renditions},
     service::signals::Signal,
     store::{Opened, SledStore, Store},
 };
@@ -54,6 +54,8 @@ impl Rooms {
         let history_files = HistoryFiles::open(output, &config.page.url)?;
         let renditions = Renditions::open(output, parameters::large_spec(config))?;
         let renditions = Arc::new(renditions);
+        let page = &config.page;
+        let iiif = Iiif::open(output, if page.iiif { &page.url } else { "" })?;
         let wording = wording(config, next.is_some(), started)?;
         let mut pipeline = Pipeline::open(
             parameters::params(config),
@@ -65,6 +67,7 @@ impl Rooms {
         )?;
         pipeline.wait_for_departed(config.watch.removal_grace_h * 3_600_000);
         pipeline.set_wording(wording);
+        pipeline.publish_iiif(iiif);
         let ingest = Ingest {
             roots: parameters::roots(config),
             max_file_bytes: config.decode.max_file_mb << 20,

@@ -118,6 +118,13 @@ impl Pipeline {
             // A pattern that was taken back has nothing held any more.
             return self.note_held(&[]);
         }
+        // Its images are further names of the renditions.
+        if let (Some(iiif), Some(manifest)) = (&mut self.iiif, self.publisher.manifest())
+            && let Err(error) = iiif.note(manifest)
+        {
+            let what = "what the ignore patterns name is not erased yet; trying again";
+            return self.complaints.warn(what, &error);
+        }
         let (departed, erasing) = (&self.collection.departed, &self.erasing);
         let named = departed.iter().filter(|one| erasing.names(&one.path));
         let named: Vec<u64> = named.map(|one| one.id.0).collect();
