@@ -79,13 +79,13 @@ export function writeGeneration(dir, { works, cols, rows, pictures, generation =
   return manifest;
 }
 
-/** Writes a work's rendition, `{rgb, width, height}`. A PNG under a JPEG's name: browsers look at the bytes. */
-function writeLarge(dir, picture, { rgb, width, height }) {
+/** Writes a work's rendition, `{rgb, width, height}`; the manifest says that it is `says` times as large. A PNG under a JPEG's name: browsers look at the bytes. */
+function writeLarge(dir, picture, { rgb, width, height, says = 1 }) {
   const hash = createHash('sha256').update(String(picture)).digest('hex').slice(0, 32);
   const file = `large/${hash.slice(0, 2)}/${hash}-00000000-${width}x${height}.jpg`;
   mkdirSync(dirname(join(dir, file)), { recursive: true });
   if (!existsSync(join(dir, file))) writeFileSync(join(dir, file), encodePng(rgb, width, height));
-  return { file, width, height };
+  return { file, width: says * width, height: says * height };
 }
 
 /** Renames manifest and latest into place, as JSON and as scripts. */

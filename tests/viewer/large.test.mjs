@@ -1,6 +1,6 @@
 // Renditions: on the card, in the large view, and in the mosaic where a visitor zooms in.
 //
-// Each test work has a rendition of 96 × 64 px: its middle square is white, what the cell crops away is black. So a pixel
+// Each test work has a rendition of 96 × 64 px, which says to be 16 times as large: its middle square is white, what the cell crops away is black. So a pixel
 // tells whether the tile (the work's colour), the rendition's middle or its edge is shown.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
@@ -13,7 +13,7 @@ const large = () => {
     const x = i % WIDTH;
     rgb.fill(x >= 16 && x < 80 ? 255 : 0, 3 * i, 3 * i + 3);
   }
-  return { rgb, width: WIDTH, height: HEIGHT };
+  return { rgb, width: WIDTH, height: HEIGHT, says: 16 };
 };
 const WHITE = [255, 255, 255];
 let stage;
@@ -85,7 +85,7 @@ test('without renditions everything is as it was, and a name from elsewhere is n
   await click(page, 120);
   await page.click('#card-picture');
   assert.equal((await shown(page, 'large-original')).src, null);
-  assert.equal(await page.evaluate(() => window.mosaicd.app.camera.closest), 1);
+  assert.equal(await page.evaluate(() => window.mosaicd.app.camera.largePx), 0);
   await close(page);
 });
 
@@ -149,11 +149,11 @@ test('the original is loaded only for a closer look, and one that no browser sho
   await page.click('#card-picture');
   await isHere(page, 'large-original');
   assert.match((await shown(page, 'large-original')).src, /^large/, 'a heavy original is not loaded unasked');
-  await page.keyboard.press('+');
+  for (let i = 0; i < 2; i += 1) await page.keyboard.press('+');
   await page.waitForFunction(() => /icon\.png$/.test(document.getElementById('large-original').getAttribute('src')));
   await page.keyboard.press('ArrowRight');
   await isHere(page, 'large-original');
-  await page.keyboard.press('+');
+  for (let i = 0; i < 2; i += 1) await page.keyboard.press('+');
   await page.waitForTimeout(500);
   assert.match((await shown(page, 'large-original')).src, /^large/, 'the rendition stays');
   await close(page);

@@ -9,7 +9,7 @@
   const FROM = 1.3; // Drawn from this many device pixels per cell pixel on.
   const MOST = 48; // Works that are drawn from their renditions at the same time.
   const FADE_MS = 220;
-  const CLOSER = 3; // With renditions one may zoom in this much closer.
+  const SAMPLED = 300;
   const FILE = /^large\/[0-9a-f]{2}\/[0-9a-f]{32}-[0-9a-f]{8}-\d{1,5}x\d{1,5}\.jpg$/;
   const FITS = new Set(['cover', 'pre-crop', 'letterbox']);
 
@@ -19,8 +19,12 @@
     return typeof file === 'string' && FILE.test(file) && width > 0 && height > 0 ? { file, width, height } : null;
   };
 
-  /** How much closer than to a whole cell one may zoom. */
-  m.closestOf = (model) => (FITS.has(model.manifest.fit) && model.works.some(m.renditionOf) ? CLOSER : 1);
+  /** The longest side of a rendition, pixels: as far as a few hundred works tell; 0 without renditions. */
+  m.largestOf = function (model) {
+    if (!FITS.has(model.manifest.fit)) return 0;
+    const sides = model.works.slice(0, SAMPLED).map(m.renditionOf).map((found) => (found ? Math.max(found.width, found.height) : 0));
+    return Math.max(0, ...sides);
+  };
 
   /**
    * The part of a `width` × `height` picture that its cell shows, as fractions of the picture, and where it lies in the
