@@ -92,7 +92,8 @@ fn what_is_lacking_is_made_in_the_background_without_embedding_again() {
     }
     let daemon = site.start();
     site.until("all", |manifest| manifest.works.len() == 9);
-    fs::remove_dir_all(site.output()).unwrap();
+    // In one step: the daemon may be writing below it.
+    fs::rename(site.output(), site.path("lost")).unwrap();
     site.draw(9, 1);
     site.until("the renditions of a lost output", |manifest| {
         manifest.works.len() == 10 && sound(&site, manifest).is_some()
