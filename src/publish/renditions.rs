@@ -5,6 +5,8 @@
 //! of the disk that a work takes up; a rendition that is lost is made again from the work's file. What is there is read
 //! from the names at every start, so that there is no list that could be wrong.
 //!
+//! JPEGs in `large/` are further names in `iiif/` where that is switched on.
+//!
 //! Invariants: a file under such a name is complete (it gets the name after it was flushed); [`Renditions::of`] gives
 //! only what survives a power cut; only names that parse as ours are removed.
 
