@@ -15,6 +15,7 @@ use crate::{
     decoding::{Allowance, Decoders, Failure, Kind},
     domain::{ContentHash, Job, Outcome, Refusal, Retry, chain},
     embed::{EncodeError, Encoder},
+    publish::{PublishError, Renditions},
     store::{Store, StoreError},
     watch::{ReadError, Roots},
 };
@@ -62,6 +63,8 @@ pub struct Ingest {
     pub store: Arc<dyn Store>,
     /// Durable cells.
     pub cells: Arc<CellStore>,
+    /// Renditions in the output folder.
+    pub renditions: Arc<Renditions>,
     /// Where files are decoded.
     pub decoders: Arc<dyn Decoders>,
     /// What decoding one file may use in all.
@@ -164,6 +167,8 @@ struct Decoded {
 /// What the encoder and the next one are to embed; `None` if the store has the embedding already.
 #[derive(Default)]
 struct Inputs {
+    /// Why there is no rendition though one was wanted.
+    unrendered: Option<Arc<PublishError>>,
     input: Option<Vec<f32>>,
     next: Option<Vec<f32>>,
     /// How long it took to make them.
@@ -172,6 +177,7 @@ struct Inputs {
 
 struct Encoded {
     job: Job,
+    unrendered: Option<Arc<PublishError>>,
     hash: ContentHash,
     embedded: Embedded,
     next: Embedded,
@@ -248,6 +254,7 @@ impl Ingest {
         };
         let answers = embedded.into_iter().zip(next);
         let encoded = |(decoded, (embedded, next)): (Decoded, (Embedded, Embedded))| Encoded {
+            unrendered: decoded.inputs.unrendered,
             job: decoded.job,
             hash: decoded.hash,
             embedded,
@@ -280,6 +287,8 @@ impl Ingest {
                 Some(encoder) => self.make_durable(&**encoder, &group, |e| &e.next),
                 None => Ok(()),
             });
+        // Without its rendition a work gets its place all the same; it is made later.
+        let rendered = self.renditions.sync().map_err(Arc::new);
         let outcome = |encoded: Encoded| {
             let fresh = encoded.embedded.is_some();
             let result = match (encoded.embedded, &durable) {
@@ -289,11 +298,13 @@ impl Ingest {
                 (_, Ok(())) => Ok(encoded.hash),
             };
             let next_error = encoded.next.and_then(Result::err);
+            let render_error = encoded.unrendered.or_else(|| rendered.clone().err());
             Outcome {
                 embedded: (result.is_ok() && fresh).then_some(encoded.took),
                 result: result.map_err(|error| refusal(&encoded.job, &error)),
                 job: encoded.job,
                 next_error: next_error.map(|error| error.to_string()),
+                render_error: render_error.map(|error| error.to_string()),
             }
         };
         group.into_iter().map(outcome).collect()

@@ -3,7 +3,7 @@
 //! It opens nothing and decides nothing: every key becomes the field that it names, in the type of its room.
 
 use crate::{
-    artwork::decode::DecodeLimits,
+    artwork::{decode::DecodeLimits, large::LargeSpec},
     config::{self, Config},
     decoding::Allowance,
     domain::manifest,
@@ -48,7 +48,7 @@ fn named(path: &Path) -> Option<&Path> {
 fn own_folders(config: &Config) -> Vec<PathBuf> {
     let (output, state) = (&config.folders.output, &config.folders.state);
     let mut own = vec![output.clone(), state.clone()];
-    own.extend([names::TILES, names::DZI_TILES].map(|name| output.join(name)));
+    own.extend([names::TILES, names::DZI_TILES, names::LARGE].map(|name| output.join(name)));
     own.extend(["cells", "store"].map(|name| state.join(name)));
     own
 }
@@ -140,6 +140,14 @@ fn folder_titles(config: &Config) -> Vec<manifest::Folder> {
     match config.folder.as_slice() {
         [] | [_] => Vec::new(),
         several => several.iter().map(titled).collect(),
+    }
+}
+
+/// How renditions of whole works are made.
+pub fn large_spec(config: &Config) -> LargeSpec {
+    LargeSpec {
+        px: config.page.large_px,
+        background: config.tile.background.0,
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
     domain::{Artwork, ContentHash, Known, ModelId, Rebuilt, Report, Task, manifest},
     embed::Encoder,
     history::twins::Groups,
-    publish::{HistoryFiles, PublishError, Published, Publisher},
+    publish::{HistoryFiles, Iiif, PublishError, Published, Publisher, Renditions},
     rebuild::{self, ChangeSet, Collection, Params, RebuildError},
     service::limit::Complaints,
     snapshot::{self, SnapshotError},
@@ -70,6 +70,10 @@ pub struct Pipeline {
     cells: Arc<CellStore>,
     publisher: Publisher,
     history_files: HistoryFiles,
+    renditions: Arc<Renditions>,
+    iiif: Option<Iiif>,
+    /// How many placed works lacked their rendition after the last task.
+    unrendered: usize,
     collection: Collection,
     /// The parameters, by their key, that the collection was made with.
     made_with: String,
@@ -104,7 +108,7 @@ impl Pipeline {
         encoder: Arc<dyn Encoder>,
         store: Arc<dyn Store>,
         cells: Arc<CellStore>,
-        (publisher, history_files): (Publisher, HistoryFiles),
+        (publisher, history_files, renditions): (Publisher, HistoryFiles, Arc<Renditions>),
         (state, now_ms): (&Path, u64),
     ) -> Result<Self, PipelineError> {
         let key = params.key();
@@ -124,6 +128,9 @@ impl Pipeline {
             cells,
             publisher,
             history_files,
+            renditions,
+            iiif: None,
+            unrendered: 0,
             collection,
             state: state.to_owned(),
             unsaved: false,
@@ -186,6 +193,11 @@ impl Pipeline {
             .iter()
             .map(|departed| departed.hash);
         works.chain(departed).collect()
+    }
+
+    /// Keeps the collection's files for IIIF viewers in step with every publication.
+    pub fn publish_iiif(&mut self, iiif: Iiif) {
+        self.iiif = Some(iiif);
     }
 
     /// Takes over what the owner says of the works; the next publication shows it.
@@ -269,6 +281,18 @@ impl Pipeline {
             .iter()
             .filter(|w| missing.contains(&w.hash))
             .map(|w| w.path.clone());
+        let unrendered = works
+            .iter()
+            .filter(|work| self.renditions.wants(&work.hash))
+            .map(|work| work.path.clone());
+        let unrendered: Vec<_> = unrendered.collect();
+        if self.unrendered == 0 && !unrendered.is_empty() {
+            tracing::info!(
+                artworks = unrendered.len(),
+                "renditions of placed works are made in the background"
+            );
+        }
+        self.unrendered = unrendered.len();
         let manifest = self.publisher.manifest();
         Ok(Report {
             rebuilt,
@@ -284,6 +308,7 @@ impl Pipeline {
             store_bytes: self.store.size_on_disk().unwrap_or(0),
             store_healed,
             missing: undrawn.chain(unembedded).collect(),
+            unrendered,
             stages: stages.list,
             wants_polish: self.collection.grid.wants_polish(&self.params.grid),
         })
@@ -346,7 +371,9 @@ impl Pipeline {
         self.share_vectors();
         let mut generation = generation(&self.collection, self.encoder.name(), self.unpublished);
         generation.words_by = self.words_by();
+        self.renditions.check()?;
         for work in &mut generation.works {
+            work.large = self.renditions.of(&work.hash);
             if let Some(said) = self.described.of(&work.path).cloned() {
                 (work.title, work.artist, work.link) = (said.title, said.artist, said.link);
             }
@@ -363,6 +390,12 @@ impl Pipeline {
             && let Err(error) = self.history_files.note(manifest)
         {
             let what = "the history could not be written; the next generation catches up";
+            self.complaints.warn(what, &error);
+        }
+        if let (Some(iiif), Some(manifest)) = (&mut self.iiif, self.publisher.manifest())
+            && let Err(error) = iiif.note(manifest)
+        {
+            let what = "the IIIF files could not be written; the next generation catches up";
             self.complaints.warn(what, &error);
         }
         Ok(published)

@@ -55,7 +55,7 @@ const ROOMS: &[(&str, bool, &[&str])] = &[
         "ingest",
         SHELL,
         &[
-            "artwork", "cells", "decoding", "disk", "domain", "embed", "store", "watch",
+            "artwork", "cells", "decoding", "disk", "domain", "embed", "publish", "store", "watch",
         ],
     ),
     (

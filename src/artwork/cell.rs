@@ -21,6 +21,17 @@ pub enum Fit {
     Letterbox,
 }
 
+impl Fit {
+    /// Its name in the configuration, in the manifest and in file names.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cover => "cover",
+            Self::PreCrop => "pre-crop",
+            Self::Letterbox => "letterbox",
+        }
+    }
+}
+
 /// Everything that decides a cell's pixels besides the picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct CellSpec {

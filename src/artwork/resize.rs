@@ -32,7 +32,7 @@ pub(super) struct Window {
 
 impl Window {
     /// All of a picture of that width and height.
-    fn whole((width, height): (u32, u32)) -> Self {
+    pub(super) fn whole((width, height): (u32, u32)) -> Self {
         Self {
             left: 0.0,
             top: 0.0,

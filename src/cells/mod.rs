@@ -9,7 +9,7 @@
 mod file;
 
 use crate::{
-    artwork::cell::{Cell, CellSpec, Fit},
+    artwork::cell::{Cell, CellSpec},
     disk::{self, Action, flush, syncfs_flushes},
     domain::ContentHash,
 };
@@ -267,11 +267,7 @@ pub fn check_px(px: u32) -> Result<(), CellError> {
 
 /// A folder name for everything except the picture that decides a cell's pixels.
 pub fn spec_key(spec: &CellSpec) -> String {
-    let fit = match spec.fit {
-        Fit::Cover => "cover",
-        Fit::PreCrop => "pre-crop",
-        Fit::Letterbox => "letterbox",
-    };
+    let fit = spec.fit.name();
     let [r, g, b] = spec.background;
     format!("v{PREPARED}-{}-{fit}-{r:02x}{g:02x}{b:02x}", spec.px)
 }
@@ -306,7 +302,7 @@ fn list(folder: &Path) -> Result<Vec<fs::DirEntry>, CellError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::render::mips::mips;
+    use crate::{artwork::cell::Fit, render::mips::mips};
 
     fn spec(px: u32) -> CellSpec {
         CellSpec {

@@ -272,6 +272,7 @@ fn embed_file(config: &Config, path: &Path, dims: usize, model: &str) -> anyhow:
     let wanted = Wanted {
         limits: parameters::decode_limits(config),
         cell: None,
+        large: None,
         inputs: vec![encoder.preparation()],
     };
     let made = decode_once(bytes, &wanted, parameters::allowance(config))

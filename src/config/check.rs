@@ -136,6 +136,14 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
         "page.link must contain {path}, as in \"https://example.org/art/{path}\"",
     );
     need(
+        page.large_px == 0 || (256..=4_096).contains(&page.large_px),
+        "page.large_px must be 256 to 4096, or 0 for none",
+    );
+    need(
+        !page.iiif || (page.large_px > 0 && !page.url.is_empty()),
+        "page.iiif needs page.url, for identifiers are absolute, and page.large_px, for the works' pictures",
+    );
+    need(
         page.url.is_empty() || page.url.starts_with("https://") || page.url.starts_with("http://"),
         "page.url must begin with https:// or http://, as in \"https://example.org/mosaic/\"",
     );

@@ -74,6 +74,10 @@ pub struct Page {
     pub url: String,
     /// The language of the page's own texts.
     pub language: Language,
+    /// Longest side of the rendition of each whole work, pixels; 0: none.
+    pub large_px: u32,
+    /// Whether the collection is published for IIIF viewers, too; needs `url` and renditions.
+    pub iiif: bool,
 }
 
 /// The language of the page's own texts.
@@ -116,6 +120,8 @@ impl Default for Page {
             link: String::new(),
             url: String::new(),
             language: Language::Visitor,
+            large_px: 1024,
+            iiif: false,
         }
     }
 }

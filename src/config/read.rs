@@ -57,7 +57,9 @@ impl Config {
             embed.model = base.join(&embed.model).to_string_lossy().into_owned();
         }
         for file in [&mut embed.library, &mut embed.vocabulary] {
-            if !file.as_os_str().is_empty() {
+            // `art` is no path but the list that comes with mosaicd; a file of that name is `./art`.
+            let is_path = !file.as_os_str().is_empty() && file.as_os_str() != "art";
+            if is_path {
                 *file = base.join(&*file);
             }
         }

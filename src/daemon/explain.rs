@@ -158,6 +158,7 @@ fn unreadable(config: &Config, file: &Path) -> Option<String> {
             let wanted = Wanted {
                 limits: parameters::decode_limits(config),
                 cell: None,
+                large: None,
                 inputs: Vec::new(),
             };
             let made = decode_once(bytes, &wanted, parameters::allowance(config));

@@ -12,7 +12,7 @@ use crate::{
     ingest::{Ingest, Overruns},
     parameters,
     pipeline::{Pipeline, Wording},
-    publish::{HistoryFiles, Publisher},
+    publish::{HistoryFiles, Iiif, Publisher, Renditions},
     service::signals::Signal,
     store::{Opened, SledStore, Store},
 };
@@ -58,17 +58,22 @@ impl Rooms {
         let output = &config.folders.output;
         let publisher = Publisher::open(output, parameters::output_spec(config))?;
         let history_files = HistoryFiles::open(output, &config.page.url)?;
+        let renditions = Renditions::open(output, parameters::large_spec(config))?;
+        let renditions = Arc::new(renditions);
+        let page = &config.page;
+        let iiif = Iiif::open(output, if page.iiif { &page.url } else { "" })?;
         let wording = wording(config, next.is_some(), started)?;
         let mut pipeline = Pipeline::open(
             parameters::params(config),
             serving.clone(),
             store.clone(),
             cells.clone(),
-            (publisher, history_files),
+            (publisher, history_files, renditions.clone()),
             (state, wall_ms()),
         )?;
         pipeline.wait_for_departed(config.watch.removal_grace_h * 3_600_000);
         pipeline.set_wording(wording);
+        pipeline.publish_iiif(iiif);
         let ingest = Ingest {
             roots: parameters::roots(config),
             max_file_bytes: config.decode.max_file_mb << 20,
@@ -78,6 +83,7 @@ impl Rooms {
             next: next.clone(),
             store: store.clone(),
             cells,
+            renditions,
             decoders: Arc::new(Processes::default()),
             allowance,
             overruns: Arc::new(overruns),

@@ -10,6 +10,7 @@ use crate::{
     artwork::{
         cell::{self, Cell, CellSpec},
         decode::{DecodeLimits, Picture},
+        large::{self, Large, LargeSpec},
     },
     embed::Preparation,
 };
@@ -23,6 +24,8 @@ pub struct Wanted {
     pub limits: DecodeLimits,
     /// The cell of the mosaic; `None`: it is there already.
     pub cell: Option<CellSpec>,
+    /// The rendition; `None`: it is there already, or there are none.
+    pub large: Option<LargeSpec>,
     /// Inputs of encoders.
     pub inputs: Vec<Preparation>,
 }
@@ -32,6 +35,8 @@ pub struct Wanted {
 pub struct Made {
     /// The cell's pixels, `px × px × 3` bytes, if wanted.
     pub cell: Option<Bytes>,
+    /// The rendition's width, height and file, if wanted.
+    pub large: Option<(u32, u32, Bytes)>,
     /// The encoders' inputs, in the order in which they were wanted.
     pub inputs: Vec<Floats>,
 }
@@ -40,9 +45,14 @@ impl Made {
     /// Makes everything.
     pub fn of(picture: &Picture, wanted: &Wanted) -> Self {
         let made = |spec: &CellSpec| Bytes(cell::prepare(picture, spec).rgb);
+        let rendition = |spec: &LargeSpec| {
+            let large = large::prepare(picture, spec)?;
+            Some((large.width, large.height, Bytes(large.jpeg)))
+        };
         let input = |preparation: &Preparation| Floats(preparation.of(picture));
         Self {
             cell: wanted.cell.as_ref().map(made),
+            large: wanted.large.as_ref().and_then(rendition),
             inputs: wanted.inputs.iter().map(input).collect(),
         }
     }
@@ -52,6 +62,17 @@ impl Made {
         let Bytes(rgb) = self.cell.take()?;
         let bytes = 3 * u64::from(spec.px) * u64::from(spec.px);
         (rgb.len() as u64 == bytes).then_some(Cell { px: spec.px, rgb })
+    }
+
+    /// The rendition, if there is one that can be shown.
+    pub fn large(&mut self, spec: &LargeSpec) -> Option<Large> {
+        let (width, height, Bytes(jpeg)) = self.large.take()?;
+        let large = Large {
+            width,
+            height,
+            jpeg,
+        };
+        large.is_sound(spec).then_some(large)
     }
 }
 
@@ -120,10 +141,15 @@ mod tests {
             fit: Fit::Cover,
             background: [0; 3],
         };
+        let larger = LargeSpec {
+            px: 12,
+            background: [0; 3],
+        };
         let picture = Picture::drawn(20, 10, |x, y| [x as u8, y as u8, 7, 255]);
         let wanted = Wanted {
             limits: DecodeLimits::default(),
             cell: Some(spec(16)),
+            large: Some(larger),
             inputs: vec![Preparation::Descriptor],
         };
         let made = Made::of(&picture, &wanted);
@@ -136,6 +162,8 @@ mod tests {
             Some(cell::prepare(&picture, &spec(16)))
         );
         assert_eq!(come.cell(&spec(32)), None);
+        assert_eq!(come.clone().large(&larger), large::prepare(&picture, &larger));
+        assert_eq!(come.large(&LargeSpec { px: 11, ..larger }), None);
         let wanted: Wanted =
             postcard::from_bytes(&postcard::to_stdvec(&wanted).expect("sent")).expect("read");
         assert_eq!(Made::of(&picture, &wanted), made);

@@ -54,6 +54,8 @@ pub struct Outcome {
     pub embedded: Option<Duration>,
     /// Why the next encoder could not embed it; the file gets its place all the same.
     pub next_error: Option<String>,
+    /// Why its rendition could not be written; the file gets its place all the same.
+    pub render_error: Option<String>,
 }
 
 /// Why a file is not in the mosaic, and when it is tried again.

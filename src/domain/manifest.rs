@@ -31,6 +31,9 @@ pub struct Manifest {
     pub pyramid: Option<Pyramid>,
     /// Background of letterboxes and of what is not drawn, `#rrggbb`.
     pub background: String,
+    /// How a work fills its cell: `cover`, `letterbox` or `pre-crop`; absent before 0.2.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub fit: String,
     /// What spare cells show: `blend`, colours of their neighbours, or `#rrggbb`; absent: the background.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spare: Option<String>,
@@ -160,6 +163,20 @@ pub struct Work {
     /// Where to read more of it: an `http(s)` or relative URL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<String>,
+    /// All of it at a size in which one can look at it; absent where that is switched off or not made yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub large: Option<Rendition>,
+}
+
+/// A work uncropped, as a JPEG.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rendition {
+    /// Path below the output folder; its bytes never change.
+    pub file: String,
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
 }
 
 /// One of several watched folders.

@@ -51,6 +51,8 @@ pub struct Report {
     pub store_healed: bool,
     /// Placed files whose prepared cell is missing, so that they must be read again.
     pub missing: Vec<PathBuf>,
+    /// Placed files whose rendition is still to be made.
+    pub unrendered: Vec<PathBuf>,
     /// How long each stage took.
     pub stages: Vec<(&'static str, Duration)>,
     /// Whether so much has arrived that a polish has something to do.

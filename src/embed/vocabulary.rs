@@ -32,7 +32,11 @@ const VERSION: u32 = 1;
 /// Words that are embedded before what is known is written down, so that a stop loses no more: some 20 s.
 const WRITE_EVERY: usize = 1_000;
 
-/// Reads a word list.
+/// Stands for the list that comes with mosaicd, instead of a path.
+pub const ART: &str = "art";
+const ART_WORDS: &str = include_str!("art.txt");
+
+/// Reads a word list: a file's, or [`ART`]'s.
 pub fn read(path: &Path) -> Result<Vec<String>, EncodeError> {
     let unreadable = |source| EncodeError::WordListUnreadable {
         path: path.to_path_buf(),
@@ -42,6 +46,9 @@ pub fn read(path: &Path) -> Result<Vec<String>, EncodeError> {
         path: path.to_path_buf(),
         source,
     };
+    if path == Path::new(ART) {
+        return words::parse(ART_WORDS.as_bytes()).map_err(wrong);
+    }
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(unreadable)?;
     let mut file = file.take(MOST_BYTES + 1);
@@ -244,6 +251,18 @@ mod tests {
         };
         write(&path, &short).expect("writable");
         assert!(load(folder.path()).is_none(), "rows are missing");
+    }
+
+    #[test]
+    fn the_list_that_comes_with_mosaicd_has_a_thousand_words_none_twice() {
+        let words = read(Path::new(ART)).expect("a list");
+        let mut lower: Vec<_> = words.iter().map(|word| word.to_lowercase()).collect();
+        lower.sort();
+        lower.dedup();
+        assert_eq!(lower.len(), words.len());
+        assert!(words.len() >= 1_000 && words.contains(&"piano keys".to_owned()));
+        // A file of that name is meant by another path.
+        assert!(read(Path::new("./art")).is_err());
     }
 
     #[test]

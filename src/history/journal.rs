@@ -200,6 +200,7 @@ pub(crate) mod tests {
             title: None,
             artist: None,
             link: None,
+            large: None,
         };
         Manifest {
             schema: 1,
@@ -215,6 +216,7 @@ pub(crate) mod tests {
             mosaic: None,
             pyramid: None,
             background: String::new(),
+            fit: String::new(),
             spare: None,
             link: None,
             folders: Vec::new(),

@@ -15,7 +15,7 @@ use crate::{
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::{
     io,
-    sync::atomic::Ordering,
+    sync::{Arc, atomic::Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -95,6 +95,7 @@ impl Ingest {
                     job,
                     embedded: None,
                     next_error: None,
+                    render_error: None,
                 }),
             }
         }
@@ -129,7 +130,8 @@ impl Ingest {
             _ => None,
         };
         let celled = self.cells.contains(&hash);
-        if fresh.is_none() && next.is_none() && celled {
+        let unrendered = self.renditions.wants(&hash);
+        if fresh.is_none() && next.is_none() && celled && !unrendered {
             return Ok((hash, Inputs::default()));
         }
         if let Some(reason) = self.overruns.of_content(&hash, &job.identity) {
@@ -138,6 +140,7 @@ impl Ingest {
         let wanted = Wanted {
             limits: self.limits,
             cell: (!celled).then_some(self.cell),
+            large: unrendered.then_some(*self.renditions.spec()),
             inputs: [fresh, next]
                 .into_iter()
                 .flatten()
@@ -170,10 +173,15 @@ impl Ingest {
             let made = made.cell(spec).ok_or(nonsense)?;
             self.cells.put(&hash, &made).map_err(cell)?;
         }
+        let rendered = match wanted.large.and_then(|spec| made.large(&spec)) {
+            Some(large) => self.renditions.put(&hash, &large),
+            None => Ok(()),
+        };
         let mut inputs = made.inputs.into_iter().map(|input| input.0);
         Ok((
             hash,
             Inputs {
+                unrendered: rendered.err().map(Arc::new),
                 input: fresh.and_then(|_| inputs.next()),
                 next: next.and_then(|_| inputs.next()),
                 took: began.elapsed(),

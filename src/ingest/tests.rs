@@ -23,6 +23,11 @@ use std::{
     time::Duration,
 };
 
+const LARGE: large::LargeSpec = large::LargeSpec {
+    px: 64,
+    background: [0; 3],
+};
+
 /// Nothing here takes this long unless it is broken.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -188,6 +193,9 @@ fn ingest_by(
         next: None,
         store: Arc::new(SledStore::open(&state).expect("a store").store),
         cells: Arc::new(CellStore::open(&state.join("cells"), &cell).expect("cells")),
+        renditions: Arc::new(
+            Renditions::open(&state.join("output"), LARGE).expect("an output folder"),
+        ),
         decoders: Arc::new(here),
         allowance: Allowance {
             spare: 0,

@@ -9,7 +9,7 @@ use crate::{
     artwork::ContentHash,
     cells::{CellError, CellStore},
     disk,
-    publish::{HistoryFiles, PublishError, Publisher},
+    publish::{HistoryFiles, PublishError, Publisher, Renditions},
     store::{Store, StoreError},
     watch::Rules,
 };
@@ -107,11 +107,10 @@ impl Erasing {
 /// Erases everything that belongs to none of the `used` contents.
 pub(super) fn erase(
     (publisher, history_files): (&mut Publisher, &mut HistoryFiles),
-    cells: &CellStore,
-    store: &dyn Store,
+    (cells, store, renditions): (&CellStore, &dyn Store, &Renditions),
     used: &HashSet<ContentHash>,
 ) -> Result<Erased, EraseError> {
-    let files = erase_output((publisher, history_files))?;
+    let files = erase_output((publisher, history_files), renditions)?;
     let cells = cells.retain(|hash| used.contains(hash))?;
     let embeddings = store.erase(&|hash, _| used.contains(hash))?;
     Ok(Erased {
@@ -123,10 +122,14 @@ pub(super) fn erase(
 /// Erases from the output what belongs to no published work; gives how many files that were.
 pub(super) fn erase_output(
     (publisher, history_files): (&mut Publisher, &mut HistoryFiles),
+    renditions: &Renditions,
 ) -> Result<usize, EraseError> {
     let collected = publisher.erase()?;
-    if let Some(manifest) = publisher.manifest() {
-        history_files.forget(manifest)?;
-    }
-    Ok(collected.files)
+    let Some(manifest) = publisher.manifest() else {
+        return Ok(collected.files);
+    };
+    history_files.forget(manifest)?;
+    // A rendition that is erased too early is made again.
+    let shown = manifest.works.iter().map(|work| work.hash).collect();
+    Ok(collected.files + renditions.retain(&shown, 0, 0)?)
 }

@@ -27,6 +27,7 @@ impl Pipeline {
             self.complaints
                 .warn("old generations could not be removed", &error);
         }
+        self.collect_renditions(now_ms);
         if self.collected == self.publisher.generation() {
             return;
         }
@@ -44,6 +45,21 @@ impl Pipeline {
                 .warn("unneeded embeddings could not be removed", &error),
         }
         self.give_room_back();
+    }
+
+    /// Removes renditions that no work has needed for a while: readers may hold an old manifest.
+    fn collect_renditions(&mut self, now_ms: u64) {
+        // What is published now must stay, whatever became of its work since.
+        let Some(manifest) = self.publisher.manifest() else {
+            return;
+        };
+        let mut needed = self.used();
+        needed.extend(manifest.works.iter().map(|work| work.hash));
+        let grace_ms = self.publisher.grace_ms();
+        if let Err(error) = self.renditions.retain(&needed, now_ms, grace_ms) {
+            self.complaints
+                .warn("unneeded renditions could not be removed", &error);
+        }
     }
 
     /// Rewrites the store if its files take up much more than what is stored. Each save appends: some 200 KB an
@@ -102,6 +118,13 @@ impl Pipeline {
             // A pattern that was taken back has nothing held any more.
             return self.note_held(&[]);
         }
+        // Its images are further names of the renditions.
+        if let (Some(iiif), Some(manifest)) = (&mut self.iiif, self.publisher.manifest())
+            && let Err(error) = iiif.note(manifest)
+        {
+            let what = "what the ignore patterns name is not erased yet; trying again";
+            return self.complaints.warn(what, &error);
+        }
         let (departed, erasing) = (&self.collection.departed, &self.erasing);
         let named = departed.iter().filter(|one| erasing.names(&one.path));
         let named: Vec<u64> = named.map(|one| one.id.0).collect();
@@ -110,7 +133,8 @@ impl Pipeline {
         self.note_held(if held { &named } else { &[] });
         if held {
             // Nothing of it is to be seen; what is private stays until it is sure that the owner means it.
-            let seen = erase::erase_output((&mut self.publisher, &mut self.history_files));
+            let output = (&mut self.publisher, &mut self.history_files);
+            let seen = erase::erase_output(output, &self.renditions);
             if let Err(error) = seen {
                 let what = "what the ignore patterns name is not erased yet; trying again";
                 self.complaints.warn(what, &error);
@@ -130,7 +154,8 @@ impl Pipeline {
         let used = self.used();
         let history_files = &mut self.history_files;
         let output = (&mut self.publisher, history_files);
-        let erased = erase::erase(output, &self.cells, &*self.store, &used)
+        let kept = (&*self.cells, &*self.store, &*self.renditions);
+        let erased = erase::erase(output, kept, &used)
             .and_then(|erased| self.erasing.done().map(|()| erased));
         match erased {
             Ok(erased) => tracing::info!(

@@ -10,23 +10,26 @@
 //! | `tasks` | when a task may begin, and what its end means |
 //! | `folders` | which folders the works lie in, to tell a lost mount from a deletion |
 //! | `shadow` | placed works that another model embeds |
+//! | `rendering` | placed works whose rendition is still to be made |
 //! | `view` | what the plan tells of itself |
 //!
 //! Invariants: the scan is the truth and events only schedule; one scan, one task at a time, and each version of a file
-//! is read once (reads for [`Shadow`] not counted) unless there is a reason; a change that comes while a task runs goes
-//! into the next one; works that vanished together with their folder or its device, and more than half of a watched
+//! is read once (reads for `shadow` and `rendering` not counted) unless there is a reason; a change that comes while a
+//! task runs goes into the next one; works that vanished together with their folder or its device, and more than half of a watched
 //! folder's works at once, are not taken out until that is confirmed or the grace period is over.
 
 use crate::domain::{
     ContentHash, Job, Known, Outcome, Report, Retry, Scan, SkipReason, Task, Touch,
 };
 use next::Pending;
+use rendering::Rendering;
 use std::{collections::BTreeMap, path::PathBuf};
 use table::Table;
 
 mod entry;
 mod folders;
 mod next;
+mod rendering;
 mod scans;
 mod settling;
 mod shadow;
@@ -224,6 +227,7 @@ pub struct Plan {
     /// The local time, minutes since midnight, once it was told.
     local: Option<u16>,
     shadow: Option<Shadow>,
+    rendering: Rendering,
     pending: Pending,
 }
 
@@ -252,6 +256,7 @@ impl Plan {
             now_ms: 0,
             inputs: 0,
             local: None,
+            rendering: Rendering::default(),
             pending: Pending::default(),
         }
     }
@@ -312,6 +317,15 @@ impl Plan {
                 shadow::Verdict::Look => return Some(Command::Look(outcome.job.path)),
                 shadow::Verdict::NotOurs => {}
             }
+        }
+        match self.rendering.ingested(&outcome, now_ms) {
+            rendering::Verdict::NotOurs => {}
+            rendering::Verdict::Done => return None,
+            rendering::Verdict::Show => {
+                self.pending.due = true;
+                return None;
+            }
+            rendering::Verdict::Look => return Some(Command::Look(outcome.job.path)),
         }
         let Outcome { job, result, .. } = outcome;
         match result {

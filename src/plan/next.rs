@@ -115,9 +115,10 @@ impl Plan {
     /// 1. a scan, if one is due, and none is going on;
     /// 2. a look at every file whose wait is over, and at one of those that wait for room;
     /// 3. reading placed works for another model, a few at a time;
-    /// 4. a task, if none runs (see [`Plan::next_task`] for when): works that came or are gone and what the owner says
+    /// 4. if the plan is idle, reading placed works for their renditions, a few at a time;
+    /// 5. a task, if none runs (see [`Plan::next_task`] for when): works that came or are gone and what the owner says
     ///    of them; then a polished grid; then a new layout;
-    /// 5. background work, if nothing is being read or placed (see [`Plan::next_background`]): relax, polish, measure,
+    /// 6. background work, if nothing is being read or placed (see [`Plan::next_background`]): relax, polish, measure,
     ///    word, collect.
     pub(super) fn next(&mut self, commands: &mut Vec<Command>) {
         let now_ms = self.now_ms;
@@ -134,6 +135,10 @@ impl Plan {
         commands.extend(due.map(Command::Look));
         if let Some(shadow) = &mut self.shadow {
             let jobs = shadow.next(&self.table, now_ms);
+            commands.extend(jobs.into_iter().map(Command::Ingest));
+        }
+        if self.is_idle() {
+            let jobs = self.rendering.next(&self.table, now_ms);
             commands.extend(jobs.into_iter().map(Command::Ingest));
         }
         if self.has_changes() && self.waiting_since.is_none() {
@@ -201,6 +206,7 @@ impl Plan {
             heals,
             shadow,
             calm.filter(|_| !self.pending.wanted.is_empty()),
+            self.rendering.again_at(),
             self.pending.collect_at.filter(|_| !self.settings.once),
         ];
         let future = future.into_iter().flatten().filter(|at| *at > self.now_ms);

@@ -32,6 +32,7 @@ impl Plan {
             Ok(report) => {
                 self.failing = None;
                 self.pending.published(&report, now_ms);
+                self.rendering.lack(report.unrendered);
                 for path in report.missing {
                     self.table.damaged(&path);
                     looks.push(Command::Look(path));

@@ -24,7 +24,8 @@ impl Plan {
         let writing =
             counts.settling > 0 && counts.settling == self.pending() && self.now_ms > LINGER_MS;
         let failing = self.failing.is_some() || self.scan_error.is_some();
-        (self.is_idle() || writing || failing) && !self.pending.is_working()
+        (self.is_idle() && self.rendering.is_over() || writing || failing)
+            && !self.pending.is_working()
     }
 
     /// The embedding of the placed works by another model, while that goes on.

@@ -143,6 +143,7 @@ mod tests {
             title: None,
             artist: None,
             link: None,
+            large: None,
         }
     }
 

@@ -13,6 +13,7 @@
 //! 5. [`Publisher::collect`] removes what no kept generation names.
 //!
 //! # Invariants
+//! - Renditions of works ([`Renditions`]) belong to contents and are durable before a generation that names them begins.
 //! - Whatever a manifest names exists, complete and synced, before the manifest does, and is never changed.
 //! - A stop between any two steps leaves the old or the new generation published; the next publish heals the rest.
 //! - Only files with one of our names ([`names`]) are deleted or replaced; a folder whose stable names belong to
@@ -30,6 +31,7 @@ mod difference;
 mod drawing;
 mod files;
 mod history_files;
+mod iiif;
 mod listing;
 mod lock;
 mod lossless;
@@ -41,6 +43,7 @@ mod pointers;
 mod publisher;
 mod pyramid;
 mod recover;
+mod renditions;
 mod spliced;
 mod stable;
 
@@ -55,8 +58,10 @@ use std::{fmt, io, path::PathBuf};
 pub use crate::disk::{Action, Failpoint, Step};
 pub use collect::Collected;
 pub use history_files::HistoryFiles;
+pub use iiif::Iiif;
 pub use notes::Notes;
 pub use publisher::Publisher;
+pub use renditions::Renditions;
 
 /// What to publish and how; fixed while a [`Publisher`] is open.
 #[derive(Clone, Debug)]

@@ -17,6 +17,8 @@ pub const DZI: &str = "mosaic.dzi";
 pub const DZI_TILES: &str = "mosaic_files";
 /// Where content-addressed tiles live.
 pub const TILES: &str = "t";
+/// Where renditions of whole works live.
+pub const LARGE: &str = "large";
 /// Extension of a tile, and Deep Zoom's `Format`.
 pub const TILE_FORMAT: &str = "jpg";
 
@@ -85,6 +87,56 @@ pub fn parse_tile(name: &str) -> Option<(u32, u32, u32)> {
     Some((number(col)?, number(row)?, hex(hash)?))
 }
 
+/// What the file name of a rendition says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LargeName {
+    /// First half of the hash of the work's file.
+    pub content: [u8; 16],
+    /// What decided its pixels besides the work, `LargeSpec::tag`.
+    pub tag: u32,
+    /// Width, pixels.
+    pub width: u32,
+    /// Height, pixels.
+    pub height: u32,
+}
+
+impl LargeName {
+    /// Path below the output folder. Work and spec decide the bytes, so they are never others under this name.
+    pub fn path(&self) -> String {
+        let Self {
+            content,
+            tag,
+            width,
+            height,
+        } = self;
+        let content = u128::from_be_bytes(*content);
+        format!(
+            "{LARGE}/{:02x}/{content:032x}-{tag:08x}-{width}x{height}.jpg",
+            self.content[0]
+        )
+    }
+
+    /// Reads the file name alone.
+    pub fn parse(name: &str) -> Option<Self> {
+        let (content, rest) = name.strip_suffix(".jpg")?.split_once('-')?;
+        let (tag, size) = rest.split_once('-')?;
+        let (width, height) = size.split_once('x')?;
+        let (high, low) = (content.get(..16)?, content.get(16..)?);
+        let content = (u128::from(hex64(high)?) << 64) | u128::from(hex64(low)?);
+        Some(Self {
+            content: content.to_be_bytes(),
+            tag: hex(tag)?,
+            width: number(width)?,
+            height: number(height)?,
+        })
+    }
+}
+
+/// Whether a folder below `large/` is one of ours.
+pub fn is_large_folder(name: &str) -> bool {
+    name.len() == 2 && name.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
 /// Path of a tile for third-party viewers.
 pub fn dzi_tile(level: u32, col: u32, row: u32) -> String {
     format!("{DZI_TILES}/{level}/{col}_{row}.{TILE_FORMAT}")
@@ -118,8 +170,18 @@ fn number<T: std::str::FromStr>(text: &str) -> Option<T> {
 }
 
 fn hex(text: &str) -> Option<u32> {
-    let plain = text.len() == 8 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    plain.then(|| u32::from_str_radix(text, 16).ok()).flatten()
+    let number = (text.len() == 8).then(|| digits(text)).flatten()?;
+    u32::try_from(number).ok()
+}
+
+fn hex64(text: &str) -> Option<u64> {
+    (text.len() == 16).then(|| digits(text)).flatten()
+}
+
+/// Hexadecimal digits as we write them, in lower case.
+fn digits(text: &str) -> Option<u64> {
+    let plain = text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    plain.then(|| u64::from_str_radix(text, 16).ok()).flatten()
 }
 
 #[cfg(test)]
@@ -136,6 +198,22 @@ mod tests {
         assert_eq!(name, "t/9/3_0-deadbeef.jpg");
         assert_eq!(parse_tile("3_0-deadbeef.jpg"), Some((3, 0, 0xdead_beef)));
         assert_eq!(parse_dzi_tile("3_0.jpg"), Some((3, 0)));
+        let mut content = [0xee; 16];
+        content[0] = 0x0a;
+        let large = LargeName {
+            content,
+            tag: 0xdead_beef,
+            width: 1024,
+            height: 7,
+        };
+        let (folder, name) = large
+            .path()
+            .rsplit_once('/')
+            .map(|(a, b)| (a.to_owned(), b.to_owned()))
+            .expect("a folder");
+        assert_eq!(folder, "large/0a");
+        assert_eq!(LargeName::parse(&name), Some(large));
+        assert!(is_large_folder("0a") && !is_large_folder("0A") && !is_large_folder("a"));
     }
 
     #[test]
@@ -160,6 +238,9 @@ mod tests {
             assert_eq!(parse_tile(name), None, "{name}");
         }
         assert_eq!(parse_dzi_tile("3_0-deadbeef.jpg"), None);
+        for name in ["0a-deadbeef-1x1.jpg", "0a", "-", "0a-deadbeef-01x1.jpg"] {
+            assert_eq!(LargeName::parse(name), None, "{name}");
+        }
         assert_eq!(parse_level("07"), None);
         assert_eq!(parse_level("40"), None);
     }

@@ -165,6 +165,7 @@ mod tests {
             title: None,
             artist: None,
             link: None,
+            large: None,
         }
     }
 

@@ -260,6 +260,7 @@ impl Publisher {
             }),
             pyramid: None,
             background: Spare::Colour(self.spec.cell.background).to_string(),
+            fit: self.spec.cell.fit.name().to_owned(),
             spare: self.spec.spare.map(|spare| spare.to_string()),
             link: self.spec.link.clone(),
             folders: self.spec.folders.clone(),

@@ -12,7 +12,9 @@
 //! - `t/<level>/<col>_<row>-<hash>.<format>`; without a pyramid `preview.jpg` and the generation's mosaic file.
 //! - `history.js`, when a visitor asks for the time-lapse or for what changed since the last visit, never before: the
 //!   journal of moves, read as text, or run as a script from disk.
-//! - An original through the manifest's `link`, only when a visitor opens a work.
+//! - `large/..`, a work's rendition, when a visitor opens the work or zooms in until its cell has too few pixels.
+//! - An original through the manifest's `link`, only when a visitor looks closer than the rendition allows, or where there
+//!   is none. It is no `srcset`: its size is not known before it has loaded, and a TIFF there would leave no picture.
 //!
 //! # Languages
 //! `texts/<language>.json` holds all texts of the page, one file per language, each with the same keys; a further
@@ -66,12 +68,14 @@ const SCRIPTS: &[&str] = &[
     include_str!("js/camera.js"),
     include_str!("js/tiles.js"),
     include_str!("js/regions.js"),
+    include_str!("js/rendition.js"),
     include_str!("js/paint.js"),
     include_str!("js/transition.js"),
     include_str!("js/thumbs.js"),
     include_str!("js/pointer.js"),
     include_str!("js/framed.js"),
     include_str!("js/card.js"),
+    include_str!("js/closer.js"),
     include_str!("js/large.js"),
     include_str!("js/hover.js"),
     include_str!("js/detail.js"),

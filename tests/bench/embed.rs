@@ -6,6 +6,7 @@
 //!   of different content.
 //! - `huge MODEL FOLDER FILE`: when the folder's files are done with and without FILE, a huge picture, before them.
 //! - `pixels SIZE FILE OUT`: what the encoder is given, as raw RGB, for comparison with Pillow (`pillow_sweep.py`).
+//! - `large FOLDER PX`: CPU time of one core and bytes of a rendition, over the folder's files, decoding apart.
 //! - `draw FOLDER COUNT SIZE png|jpeg`: sample artworks to run it on.
 //!
 //! `MODEL` is an ONNX file; the library is found as usual (`ORT_DYLIB_PATH`); `MOSAICD_THREADS` sets both the decoding
@@ -20,6 +21,7 @@ use mosaicd::{
         FileIdentity,
         cell::{CellSpec, Fit},
         decode::{DecodeLimits, decode},
+        large::{self, LargeSpec},
     },
     cells::CellStore,
     config::Config,
@@ -35,6 +37,7 @@ use mosaicd::{
     },
     ingest::{Ingest, Overruns, threads_or_all},
     parameters,
+    publish::Renditions,
     store::SledStore,
     watch::Roots,
 };
@@ -60,6 +63,7 @@ fn main() {
         ["memory", model, folder, count] => {
             memory(model, Path::new(folder), count.parse().unwrap())
         }
+        ["large", folder, px] => renditions(Path::new(folder), px.parse().unwrap()),
         ["huge", model, folder, file] => huge(model, Path::new(folder), Path::new(file)),
         ["pixels", size, file, out] => pixels(size.parse().unwrap(), file, out),
         ["draw", folder, count, size, format] => {
@@ -127,12 +131,45 @@ fn job(root: &Path, path: &Path) -> Job {
     }
 }
 
+/// What renditions cost.
+fn renditions(folder: &Path, px: u32) {
+    let spec = LargeSpec {
+        px,
+        background: [17; 3],
+    };
+    let (mut took, mut bytes, mut count, mut decoding) = (0.0, 0, 0, 0.0);
+    for entry in fs::read_dir(folder).unwrap() {
+        let file = fs::read(entry.unwrap().path()).unwrap();
+        let began = cpu();
+        let Ok(picture) = decode(&file, &DecodeLimits::default()) else {
+            continue;
+        };
+        decoding += cpu() - began;
+        let began = cpu();
+        let made = large::prepare(&picture, &spec).unwrap();
+        took += cpu() - began;
+        bytes += made.jpeg.len();
+        count += 1;
+    }
+    let each = f64::from(count);
+    println!(
+        "{count} pictures: decoded in {:.2} ms of CPU, rendition in {:.2} ms and {:.0} bytes each",
+        1e3 * decoding / each,
+        1e3 * took / each,
+        bytes as f64 / each
+    );
+}
+
 /// Ingests the jobs into a fresh state folder and says when each was durable.
 fn ingest(encoder: &Arc<dyn Encoder>, root: &Path, jobs: &[Job]) -> Vec<(PathBuf, Duration)> {
     let state = tempfile::tempdir().unwrap();
     let cell = CellSpec {
         px: 128,
         fit: Fit::Cover,
+        background: [17; 3],
+    };
+    let large = LargeSpec {
+        px: 0,
         background: [17; 3],
     };
     let ingest = Ingest {
@@ -144,6 +181,7 @@ fn ingest(encoder: &Arc<dyn Encoder>, root: &Path, jobs: &[Job]) -> Vec<(PathBuf
         next: None,
         store: Arc::new(SledStore::open(state.path()).unwrap().store),
         cells: Arc::new(CellStore::open(&state.path().join("cells"), &cell).unwrap()),
+        renditions: Arc::new(Renditions::open(&state.path().join("output"), large).unwrap()),
         decoders: Arc::new(Processes::of(env!("CARGO_BIN_EXE_mosaicd").into())),
         allowance: parameters::allowance(&Config::default()),
         overruns: Arc::new(Overruns::open(&state.path().join("overruns.json"), "")),

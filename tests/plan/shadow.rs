@@ -60,6 +60,7 @@ fn a_model_that_fails_does_not_take_over_and_says_why() {
             job,
             embedded: None,
             next_error: Some("out of memory".into()),
+            render_error: None,
         }));
     }
     assert!(!world.plan.can_take_over());

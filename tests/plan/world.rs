@@ -244,6 +244,7 @@ impl World {
             result,
             embedded: None,
             next_error: None,
+            render_error: None,
         }));
     }
 

@@ -67,6 +67,7 @@ pub fn work(id: u64, seed: u64, col: u32, row: u32) -> Work {
         title: None,
         artist: None,
         link: None,
+        large: None,
     }
 }
 

@@ -54,7 +54,7 @@ export class Pictures {
  * Writes one generation. `works`: `[{id, path, col, row, picture, size, added_ms, neighbours}]`, `picture` a key for
  * `pictures`. Tiles that exist already are left alone, as the publisher does. Returns the manifest.
  */
-export function writeGeneration(dir, { works, cols, rows, pictures, generation = 1, published = Date.now(), title = 'Mosaic', link = null, change = {} }) {
+export function writeGeneration(dir, { works, cols, rows, pictures, generation = 1, published = Date.now(), title = 'Mosaic', link = null, large = null, change = {} }) {
   const { cellPx } = pictures;
   const [width, height] = [cols * cellPx, rows * cellPx];
   const max = Math.ceil(Math.log2(Math.max(width, height, 1)));
@@ -68,15 +68,24 @@ export function writeGeneration(dir, { works, cols, rows, pictures, generation =
     grid: { cols, rows, cell_px: cellPx },
     mosaic: { file: `mosaic-${generation}.jpg`, cell_px: cellPx, width, height },
     pyramid: works.length ? { width, height, tile_size: TILE, overlap: 0, format: 'png', min_level: min, max_level: max, levels } : null,
-    background: '#181716', link,
+    background: '#181716', fit: 'cover', link,
     works: works.map(({ id, path, col, row, picture, size = 4096, added_ms = 0, neighbours = [] }) => ({
       id, path, col, row, x: col, y: row,
       hash: createHash('sha256').update(String(picture)).digest('hex'),
-      size, added_ms, neighbours })),
+      size, added_ms, neighbours, ...(large && { large: writeLarge(dir, picture, large(picture)) }) })),
     moves: { added: 0, removed: 0, moved: 0, grown: 0 }, quality: null, ...change,
   };
   publish(dir, manifest);
   return manifest;
+}
+
+/** Writes a work's rendition, `{rgb, width, height}`; the manifest says that it is `says` times as large. A PNG under a JPEG's name: browsers look at the bytes. */
+function writeLarge(dir, picture, { rgb, width, height, says = 1 }) {
+  const hash = createHash('sha256').update(String(picture)).digest('hex').slice(0, 32);
+  const file = `large/${hash.slice(0, 2)}/${hash}-00000000-${width}x${height}.jpg`;
+  mkdirSync(dirname(join(dir, file)), { recursive: true });
+  if (!existsSync(join(dir, file))) writeFileSync(join(dir, file), encodePng(rgb, width, height));
+  return { file, width: says * width, height: says * height };
 }
 
 /** Renames manifest and latest into place, as JSON and as scripts. */

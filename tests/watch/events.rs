@@ -125,6 +125,7 @@ impl Daemon {
             result,
             embedded: None,
             next_error: None,
+            render_error: None,
         }
     }
 

@@ -24,6 +24,11 @@ impl Publisher {
         manifest.map_or(0, |manifest| manifest.generation)
     }
 
+    /// How long a file stays after the last generation that names it, milliseconds.
+    pub fn grace_ms(&self) -> u64 {
+        self.spec.grace_ms
+    }
+
     /// Whether the folder was removed, replaced or emptied since this was asked last: its other files are gone then,
     /// too.
     pub fn take_lost(&mut self) -> bool {

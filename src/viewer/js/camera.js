@@ -27,6 +27,8 @@
       margin: { side: 56, high: 66 },
       /** True while the whole mosaic is shown and should stay so through resizes and growth. */
       home: true,
+      /** Longest side of the works' renditions, pixels: with them one may zoom in closer than to one whole work. */
+      largePx: 0,
       /** True where the visitor asked for less motion: every glide becomes a cut. */
       reduced: false,
     };
@@ -63,7 +65,8 @@
     };
     camera.maxScale = () => {
       const { width, height } = open();
-      return Math.max(Math.min(width, height) * 0.86, (2 * camera.cellPx) / camera.dpr);
+      const whole = Math.min(width, height) * 0.86;
+      return Math.max(whole, Math.min(3 * whole, (1.5 * camera.largePx) / camera.dpr), (2 * camera.cellPx) / camera.dpr);
     };
     camera.minScale = () => camera.fitScale() * 0.8;
 

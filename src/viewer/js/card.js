@@ -66,7 +66,7 @@
       byId('card-size').textContent = m.formatBytes(work.size);
       byId('card-new').hidden = !m.isNew(work, Date.now()) || app.allNew;
       app.thumbs.show(crop, work.id, 360);
-      showOriginal(m.originalOf(model, work), fresh);
+      showOriginal(m.originalOf(model, work), m.renditionOf(work), fresh);
       showLike(work, model);
       if (fresh) {
         byId('card-body').scrollTop = 0;
@@ -98,17 +98,18 @@
       return { left: 0, top: byId('top').getBoundingClientRect().bottom, right: 0, bottom: root.offsetHeight };
     };
 
-    function showOriginal(url, fresh) {
+    function showOriginal(url, rendition, fresh) {
+      const shown = rendition ? rendition.file : url;
       const link = byId('card-link');
       if (url) link.setAttribute('href', url);
       else link.removeAttribute('href');
       link.hidden = !url;
-      if (!fresh && original.getAttribute('src') === url) return;
+      if (!fresh && original.getAttribute('src') === shown) return;
       original.classList.remove('here');
       original.removeAttribute('src');
-      if (url) original.src = url;
+      if (shown) original.src = shown;
     }
-    // The crop stays under the original until that is decoded; an original no browser shows (TIFF) never appears.
+    // The crop stays under the picture until that is decoded; an original no browser shows (TIFF) never appears.
     original.addEventListener('load', () => original.classList.add('here'));
     original.addEventListener('error', () => original.classList.remove('here'));
 

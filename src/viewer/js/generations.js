@@ -121,6 +121,7 @@
       const { pyramid } = model;
       const title = m.titleOf(model);
       const count = model.works.length;
+      camera.largePx = m.largestOf(model);
       camera.setWorld(model.cols, model.rows, pyramid.levels.get(pyramid.max).cellPx);
       showState(count ? null : 'empty');
       byId('title').textContent = title;

@@ -229,6 +229,11 @@
       let again = m.paintTiles(context, model, tiles, view, {
         want: tiles.want, now: scene.reduced ? Infinity : now,
       });
+      if (!scene.transition) {
+        const wanted = { want: tiles.want, now: scene.reduced ? Infinity : now };
+        again = m.paintRenditions(context, model, tiles, view, wanted) || again;
+        context.imageSmoothingQuality = 'low';
+      }
       if (scene.spare) paintSpare(context, view, scene);
       again = paintFilter(scene, view, now) || again;
       context.fillStyle = theme.background;
