@@ -18,6 +18,7 @@
     large.open = () => {
       const work = app.model && app.model.works[app.model.byId.get(app.card.id)];
       if (!work) return;
+      app.need(['text'], [work.id], () => { if (root.open && app.card.id === work.id) large.open(); });
       byId('large-name').textContent = m.nameOf(work);
       app.thumbs.show(crop, work.id, Math.min(innerWidth, innerHeight, app.camera.cellPx * 2));
       const url = m.originalOf(app.model, work);
