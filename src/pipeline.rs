@@ -346,6 +346,7 @@ impl Pipeline {
         generation.words_by = self.words_by();
         for work in &mut generation.works {
             if let Some(said) = self.described.of(&work.path).cloned() {
+                work.fields = said.filters(self.publisher.filters());
                 (work.title, work.artist, work.link) = (said.title, said.artist, said.link);
             }
         }

@@ -71,6 +71,8 @@ pub struct Page {
     pub url: String,
     /// The language of the page's own texts.
     pub language: Language,
+    /// Columns of `artworks.csv` that visitors may filter by; `*`: every further one.
+    pub filters: Vec<String>,
 }
 
 /// The language of the page's own texts.
@@ -113,6 +115,7 @@ impl Default for Page {
             link: String::new(),
             url: String::new(),
             language: Language::Visitor,
+            filters: Vec::new(),
         }
     }
 }

@@ -200,6 +200,7 @@ pub(crate) mod tests {
             title: None,
             artist: None,
             link: None,
+            fields: Default::default(),
         };
         Manifest {
             schema: 1,
@@ -216,6 +217,7 @@ pub(crate) mod tests {
             pyramid: None,
             background: String::new(),
             link: None,
+            work_pages: None,
             folders: Vec::new(),
             works: works.iter().map(work).collect(),
             regions: Vec::new(),

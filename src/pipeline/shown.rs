@@ -35,6 +35,7 @@ pub(super) fn generation(collection: &Collection, model: &str, rebuilt: Rebuilt)
             title: None,
             artist: None,
             link: None,
+            fields: Default::default(),
         }
     };
     let mut works: Vec<manifest::Work> = collection.works.iter().enumerate().map(work).collect();

@@ -68,6 +68,7 @@ mod tests {
                 title: Some(title.clone()).filter(|_| id.is_multiple_of(3)),
                 artist: None,
                 link: None,
+                fields: Default::default(),
             };
             let mut manifest: Manifest = serde_json::from_str(EMPTY).expect("a manifest");
             manifest.title = title.clone() + "\"works\":[]";

@@ -40,6 +40,8 @@ pub(super) fn plain(name: &str) -> bool {
         names::DZI,
         names::DZI_TILES,
         names::TILES,
+        names::PAGE,
+        names::WORK_PAGES,
         super::history_files::JOURNAL,
         super::history_files::FEED_ATOM,
         super::history_files::FEED_JSON,

@@ -118,6 +118,7 @@ mod tests {
             title: None,
             artist: None,
             link: None,
+            fields: Default::default(),
         }
     }
 

@@ -19,6 +19,7 @@ fn work(id: u64, path: &str, col: u32, row: u32) -> Work {
         title: None,
         artist: None,
         link: None,
+        fields: Default::default(),
     }
 }
 

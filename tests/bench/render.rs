@@ -101,6 +101,7 @@ fn grid(cols: u32, rows: u32) -> Generation {
         title: None,
         artist: None,
         link: None,
+        fields: Default::default(),
     });
     Generation {
         works: works.collect(),
