@@ -156,6 +156,8 @@ pub fn output_spec(config: &Config) -> OutputSpec {
     let mosaic = &config.mosaic;
     OutputSpec {
         title: config.page.title.clone(),
+        url: config.page.url.clone(),
+        filters: config.page.filters.clone(),
         link: (!config.page.link.is_empty()).then(|| config.page.link.clone()),
         folders: folder_titles(config),
         cell: config.cell_spec(),

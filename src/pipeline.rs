@@ -375,6 +375,7 @@ impl Pipeline {
         for work in &mut generation.works {
             work.large = self.renditions.of(&work.hash);
             if let Some(said) = self.described.of(&work.path).cloned() {
+                work.fields = said.filters(self.publisher.filters());
                 (work.title, work.artist, work.link) = (said.title, said.artist, said.link);
             }
         }

@@ -147,6 +147,10 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
         page.url.is_empty() || page.url.starts_with("https://") || page.url.starts_with("http://"),
         "page.url must begin with https:// or http://, as in \"https://example.org/mosaic/\"",
     );
+    need(
+        page.filters.iter().all(|name| !name.trim().is_empty()),
+        "page.filters must name columns of artworks.csv, as in [\"year\", \"tags\"]",
+    );
     problems
 }
 

@@ -78,6 +78,8 @@ pub struct Page {
     pub large_px: u32,
     /// Whether the collection is published for IIIF viewers, too; needs `url` and renditions.
     pub iiif: bool,
+    /// Columns of `artworks.csv` that visitors may filter by; `*`: every further one.
+    pub filters: Vec<String>,
 }
 
 /// The language of the page's own texts.
@@ -122,6 +124,7 @@ impl Default for Page {
             language: Language::Visitor,
             large_px: 1024,
             iiif: false,
+            filters: Vec::new(),
         }
     }
 }

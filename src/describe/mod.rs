@@ -1,8 +1,8 @@
 //! What the owner says about the works: title, artist and link, from a table `artworks.csv` in the watched folder.
 //!
 //! The door of the room, and pure: bytes come in from `watch`, descriptions go out with the generation. The table has
-//! a header line; the column `path` is a work's path below the folder, `title`, `artist` and `link` are optional, and
-//! other columns are left to the owner. `csv` reads what spreadsheets write, `text` their encodings, and `matching` says
+//! a header line; the column `path` is a work's path below the folder, `title`, `artist` and `link` are optional.
+//! Other columns are the owner's: they are published only where the configuration names them, for visitors to filter by. `csv` reads what spreadsheets write, `text` their encodings, and `matching` says
 //! which lines name no work. Paths are compared in Unicode's composed form.
 //!
 //! Invariants: a link is `http(s)` or relative, never a script nor on another server by `//`; a mistake costs its own line alone, and is named with it.
@@ -20,6 +20,8 @@ use std::collections::BTreeMap;
 const MAX_ROWS: usize = 200_000;
 /// Longest text taken; the rest of a longer one is cut.
 const MAX_CHARS: usize = 1_000;
+/// Further columns that are read.
+const MAX_COLUMNS: usize = 32;
 /// Mistakes of one table that are named at most; further ones are counted.
 const MAX_MISTAKES: usize = 20;
 /// The columns that are read.
@@ -49,6 +51,21 @@ pub struct Description {
     pub artist: Option<String>,
     /// Where to read more: an http(s) or relative URL.
     pub link: Option<String>,
+    /// Further columns by their names, in lower case.
+    pub fields: BTreeMap<String, String>,
+}
+
+impl Description {
+    /// The fields that visitors may filter by; `wanted` names columns, `artist` among them, or is `*` for every further one.
+    pub fn filters(&self, wanted: &[String]) -> BTreeMap<String, String> {
+        let names = |name: &str| wanted.iter().any(|wanted| wanted.to_lowercase() == name);
+        let further = self.fields.iter();
+        let further = further.filter(|(name, _)| names("*") || names(name));
+        let further = further.map(|(name, text)| (name.clone(), text.clone()));
+        let artist = self.artist.clone().filter(|_| names("artist"));
+        let artist = artist.map(|artist| ("artist".to_owned(), artist.replace(';', ",")));
+        further.chain(artist).collect()
+    }
 }
 
 /// Descriptions by path, as the manifest writes it, in Unicode's composed form.
@@ -208,6 +225,11 @@ pub fn parse(bytes: &[u8], file: &str, folder: &str) -> (Descriptions, Vec<Mista
         return (found, mistakes.list());
     };
     let (title, artist, link) = (column("title"), column("artist"), column("link"));
+    let further: Vec<(usize, String)> = (header.iter().enumerate())
+        .map(|(at, name)| (at, name.trim().to_lowercase()))
+        .filter(|(_, name)| !name.is_empty() && !COLUMNS.contains(&name.as_str()))
+        .take(MAX_COLUMNS)
+        .collect();
     let mut rows = 0;
     for record in records {
         let field = |at: Option<usize>| {
@@ -259,6 +281,9 @@ pub fn parse(bytes: &[u8], file: &str, folder: &str) -> (Descriptions, Vec<Mista
             title: field(title),
             artist: field(artist),
             link,
+            fields: (further.iter())
+                .filter_map(|(at, name)| Some((name.clone(), field(Some(*at))?)))
+                .collect(),
         };
         let path = text::composed(path.trim_start_matches("./"));
         let path = match folder {
@@ -342,6 +367,18 @@ mod tests {
             assert_eq!(a.artist.as_deref(), Some("N. N."));
             assert_eq!(a.link.as_deref(), Some("https://x.org/1"));
         }
+        let a = good("path,Year,tags\na.png,1900,sea;night\n");
+        let a = a.of("a.png").expect("described");
+        let filters = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+            a.filters(&names).into_keys().collect::<Vec<_>>()
+        };
+        assert!(
+            filters(&[]).is_empty(),
+            "published only where it is asked for"
+        );
+        assert_eq!(filters(&["Year"]), ["year"]);
+        assert_eq!(filters(&["*"]), ["tags", "year"]);
         assert_eq!(good(""), Descriptions::default());
         assert!(good("path,title\na.png,\n").of("a.png").is_none());
     }

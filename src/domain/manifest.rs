@@ -4,6 +4,7 @@
 
 use super::{ArtworkId, ContentHash, ModelId};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// The schema's version; a reader refuses a higher major number.
 pub const SCHEMA: u32 = 1;
@@ -42,6 +43,9 @@ pub struct Manifest {
     /// The watched folders, if there are several: every path begins with one's name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub folders: Vec<Folder>,
+    /// Says that every work has a page of its own, `w/<id / 1000>/<id>.html`, by another text whenever all of them are others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub work_pages: Option<String>,
     /// Every artwork, ordered by id.
     pub works: Vec<Work>,
     /// What moved since the generation before.
@@ -75,7 +79,7 @@ pub struct Manifest {
 }
 
 /// `latest.json`: tells a poller in a few bytes whether `manifest.json` is worth fetching.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Latest {
     /// Schema version, [`SCHEMA`].
     pub schema: u32,
@@ -83,6 +87,12 @@ pub struct Latest {
     pub generation: u64,
     /// The manifest's time of publishing, milliseconds since the Unix epoch.
     pub published_ms: u64,
+    /// The page's own file of this generation, see [`crate::publish`]; absent before version 0.2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head: Option<String>,
+    /// What led to that file from the one before, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delta: Option<String>,
 }
 
 /// The grid in cells.
@@ -166,6 +176,9 @@ pub struct Work {
     /// All of it at a size in which one can look at it; absent where that is switched off or not made yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub large: Option<Rendition>,
+    /// What the owner's table says besides, by the name of the column, as far as visitors may filter by it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fields: BTreeMap<String, String>,
 }
 
 /// A work uncropped, as a JPEG.

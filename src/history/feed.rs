@@ -82,6 +82,14 @@ pub fn atom(manifest: &Manifest, url: &str) -> String {
         if let Some(link) = page_of(entry.work, url) {
             let _ = writeln!(out, "<link rel=\"alternate\" href=\"{}\"/>", escaped(&link));
         }
+        if let Some(Picture { url, kind }) = picture(entry.work, link(manifest), url) {
+            let _ = writeln!(
+                out,
+                "<link rel=\"enclosure\" type=\"{kind}\" length=\"{}\" href=\"{}\"/>",
+                entry.work.size,
+                escaped(&url)
+            );
+        }
         let _ = writeln!(out, "<summary>{}</summary>", escaped(&entry.summary()));
         out.push_str("</entry>\n");
     }
@@ -94,7 +102,7 @@ pub fn json(manifest: &Manifest, url: &str) -> String {
     let mut feed = json!({
         "version": "https://jsonfeed.org/version/1.1",
         "title": manifest.title,
-        "items": entries(manifest).iter().map(|entry| item(entry, url)).collect::<Vec<_>>(),
+        "items": entries(manifest).iter().map(|entry| item(entry, link(manifest), url)).collect::<Vec<_>>(),
     });
     if !url.is_empty() {
         feed["home_page_url"] = url.into();
@@ -105,7 +113,11 @@ pub fn json(manifest: &Manifest, url: &str) -> String {
     text
 }
 
-fn item(entry: &Entry<'_>, url: &str) -> Value {
+fn link(manifest: &Manifest) -> Option<&str> {
+    manifest.link.as_deref()
+}
+
+fn item(entry: &Entry<'_>, link: Option<&str>, url: &str) -> Value {
     let work = entry.work;
     let mut item = json!({
         "id": entry.id,
@@ -116,6 +128,12 @@ fn item(entry: &Entry<'_>, url: &str) -> Value {
     });
     if let Some(link) = page_of(work, url) {
         item["url"] = link.into();
+    }
+    if let Some(picture) = picture(work, link, url) {
+        item["image"] = picture.url.as_str().into();
+        item["attachments"] = json!([{
+            "url": picture.url, "mime_type": picture.kind, "size_in_bytes": work.size,
+        }]);
     }
     if let Some(artist) = &work.artist {
         item["authors"] = json!([{"name": artist}]);
@@ -141,6 +159,54 @@ fn entries(manifest: &Manifest) -> Vec<Entry<'_>> {
             work,
         })
         .collect()
+}
+
+/// A picture on the web.
+pub struct Picture {
+    /// Its absolute address.
+    pub url: String,
+    /// Its media type.
+    pub kind: &'static str,
+}
+
+/// The picture of one work that anybody may load: the original, where the configuration serves it and browsers show it.
+/// `link` is the pattern of the originals' addresses, `url` the page's.
+pub fn picture(work: &Work, link: Option<&str>, url: &str) -> Option<Picture> {
+    let (_, extension) = work.path.rsplit_once('.')?;
+    let kind = match extension.to_ascii_lowercase().as_str() {
+        "png" => "image/png",
+        "jpg" | "jpeg" | "jfif" => "image/jpeg",
+        "gif" => "image/gif",
+        "webp" => "image/webp",
+        _ => return None,
+    };
+    let encode = |part: &str| {
+        part.bytes().fold(String::new(), |mut out, byte| {
+            match byte {
+                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                    out.push(byte.into())
+                }
+                _ => drop(write!(out, "%{byte:02X}")),
+            }
+            out
+        })
+    };
+    let path: Vec<String> = work.path.split('/').map(encode).collect();
+    let address = link?.replace("{path}", &path.join("/"));
+    let absolute = match address.strip_prefix('/') {
+        _ if address.starts_with("https://") || address.starts_with("http://") => address,
+        Some(rest) => {
+            let host = url.find("://")? + 3;
+            let end = url[host..].find('/').map_or(url.len(), |at| host + at);
+            format!("{}/{rest}", &url[..end])
+        }
+        None if url.is_empty() => return None,
+        None => join(url, &address),
+    };
+    Some(Picture {
+        url: absolute,
+        kind,
+    })
 }
 
 /// A work's title, or its file name without folder and extension.
@@ -191,13 +257,16 @@ fn page_of(work: &Work, url: &str) -> Option<String> {
     (!url.is_empty()).then(|| join(url, &format!("#work={}", work.id.0)))
 }
 
-fn join(url: &str, name: &str) -> String {
-    let slash = if url.ends_with('/') || url.ends_with(".html") && name.starts_with('#') {
-        ""
-    } else {
-        "/"
+/// The address of a file, or of a place, of the page at `url`.
+pub fn join(url: &str, name: &str) -> String {
+    if url.ends_with(".html") && name.starts_with('#') {
+        return format!("{url}{name}");
+    }
+    let folder = match url.rsplit_once('/') {
+        Some((folder, file)) if file.ends_with(".html") => folder,
+        _ => url.trim_end_matches('/'),
     };
-    format!("{url}{slash}{name}")
+    format!("{folder}/{name}")
 }
 
 /// Milliseconds since the Unix epoch as RFC 3339 in UTC, to the second.
@@ -254,6 +323,45 @@ mod tests {
         assert_eq!(json["items"].as_array().map(Vec::len), Some(3));
         assert_eq!(json["items"][0]["_mosaicd"]["path"], "3.png");
         assert!(json.get("feed_url").is_none() && json["items"][0].get("url").is_none());
+    }
+
+    #[test]
+    fn entries_carry_the_picture_where_originals_are_served() {
+        let mut manifest = sample();
+        let picture = |manifest: &Manifest, url: &str| {
+            let feed: Value = serde_json::from_str(&json(manifest, url)).expect("JSON");
+            feed["items"][0]["image"].as_str().map(str::to_owned)
+        };
+        assert_eq!(picture(&manifest, "https://x.org/m/"), None);
+        manifest.works[2].path = "a b/ö.PNG".into();
+        for (link, url, wanted) in [
+            ("https://o.org/{path}", "", "https://o.org/a%20b/%C3%B6.PNG"),
+            (
+                "/art/{path}",
+                "https://x.org/m/",
+                "https://x.org/art/a%20b/%C3%B6.PNG",
+            ),
+            (
+                "art/{path}",
+                "https://x.org/m/index.html",
+                "https://x.org/m/art/a%20b/%C3%B6.PNG",
+            ),
+        ] {
+            manifest.link = Some(link.into());
+            assert_eq!(picture(&manifest, url).as_deref(), Some(wanted));
+            let atom = atom(&manifest, url);
+            let enclosure = format!(
+                "<link rel=\"enclosure\" type=\"image/png\" length=\"{}\" href=\"{wanted}\"/>",
+                manifest.works[2].size
+            );
+            assert!(atom.contains(&enclosure), "{atom}");
+        }
+        manifest.works[2].path = "a.tif".into();
+        assert_eq!(
+            picture(&manifest, "https://x.org/m/"),
+            None,
+            "no browser shows it"
+        );
     }
 
     #[test]

@@ -201,6 +201,7 @@ pub(crate) mod tests {
             artist: None,
             link: None,
             large: None,
+            fields: Default::default(),
         };
         Manifest {
             schema: 1,
@@ -219,6 +220,7 @@ pub(crate) mod tests {
             fit: String::new(),
             spare: None,
             link: None,
+            work_pages: None,
             folders: Vec::new(),
             works: works.iter().map(work).collect(),
             regions: Vec::new(),

@@ -36,6 +36,7 @@ pub(super) fn generation(collection: &Collection, model: &str, rebuilt: Rebuilt)
             artist: None,
             link: None,
             large: None,
+            fields: Default::default(),
         }
     };
     let mut works: Vec<manifest::Work> = collection.works.iter().enumerate().map(work).collect();

@@ -11,7 +11,7 @@ use super::{
     files::Folder,
     names::{self, parse_mosaic_file},
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The longest grace of a whole-image file, milliseconds.
 const STILL_GRACE_MS: u64 = 60_000;
@@ -177,6 +177,23 @@ pub(super) fn retire(
     }
     for file in named.into_iter().filter_map(|(_, file)| file) {
         retired.revive(&file.file);
+    }
+}
+
+/// Notes the page's files of the generation before that the new one does not name.
+pub(super) fn retire_page(
+    retired: &mut Retired,
+    before: Option<&super::page::Page>,
+    now: &super::page::Page,
+    (generation, at_ms): (u64, u64),
+) {
+    let named: BTreeSet<String> = now.files().collect();
+    let gone = before.into_iter().flat_map(super::page::Page::files);
+    for name in gone.filter(|name| !named.contains(name)) {
+        retired.add(name, generation, Some(at_ms));
+    }
+    for name in &named {
+        retired.revive(name);
     }
 }
 

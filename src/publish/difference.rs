@@ -45,6 +45,7 @@ pub(super) fn same(before: &Manifest, wanted: &Manifest) -> bool {
         && before.background == wanted.background
         && before.link == wanted.link
         && before.folders == wanted.folders
+        && before.work_pages == wanted.work_pages
 }
 
 /// Whether the numbers of the levels have moved.

@@ -3,7 +3,7 @@
 //!
 //! Pure. Invariant: [`Serialised`] is what `serde_json` writes of the works.
 
-use super::{Generation, PublishError, manifest::Work};
+use super::{Generation, PublishError, manifest::Work, page::Touched};
 use rayon::prelude::*;
 use std::{borrow::Cow, ops::Range};
 
@@ -16,6 +16,8 @@ pub(super) struct Listing {
     pub(super) serialised: Serialised,
     /// Whether they differ from the list before.
     pub(super) changed: bool,
+    /// Those that do.
+    pub(super) touched: Touched,
 }
 
 impl Listing {
@@ -35,13 +37,25 @@ impl Listing {
         // Where each stood before; `None` for a work that is new or has changed.
         let mut stood = Vec::with_capacity(wanted.len());
         let (count, mut before) = (before.len(), before.into_iter().enumerate().peekable());
+        let mut touched = Touched::default();
         for work in wanted.into_iter().map(finite) {
-            while before.next_if(|(_, old)| old.id < work.id).is_some() {}
+            while let Some((_, gone)) = before.next_if(|(_, old)| old.id < work.id) {
+                touched.all.push(gone.id);
+            }
             let old = before.next_if(|(_, old)| *old == *work);
+            if old.is_none() {
+                touched.all.push(work.id);
+                let same = before.peek().filter(|(_, old)| old.id == work.id);
+                if same.is_some_and(|(_, old)| old.hash != work.hash) {
+                    touched.edited.push(work.id);
+                }
+            }
             stood.push(old.as_ref().map(|(at, _)| *at));
             works.push(old.map_or_else(|| work.into_owned(), |(_, old)| old));
         }
+        touched.all.extend(before.map(|(_, gone)| gone.id));
         Ok(Self {
+            touched,
             changed: count != works.len() || stood.iter().any(Option::is_none),
             serialised: serialised.updated(&works, &stood)?,
             works,
@@ -144,6 +158,7 @@ mod tests {
             artist: None,
             link: None,
             large: None,
+            fields: Default::default(),
         }
     }
 

@@ -69,6 +69,7 @@ mod tests {
                 artist: None,
                 link: None,
                 large: None,
+                fields: Default::default(),
             };
             let mut manifest: Manifest = serde_json::from_str(EMPTY).expect("a manifest");
             manifest.title = title.clone() + "\"works\":[]";

@@ -7,8 +7,9 @@
 //! 1. tiles under names that carry their content's hash, the single-file mosaic and its preview likewise, everything
 //!    else as temporary files in the target's folder;
 //! 2. all of it made durable: a few files one by one, many by one `syncfs`;
+//!    The page's own files (`page`) are among the first.
 //! 3. `manifest.json` renamed into place, the folder synced: from here on the generation is the published one;
-//! 4. `manifest.js`, `latest.json`, then the stable names (`mosaic.jpg`, `preview.jpg`, `mosaic_files/`, `mosaic.dzi`, the viewer),
+//! 4. `manifest.js`, the works' own pages, `latest.json`, then the stable names (`mosaic.jpg`, `preview.jpg`, `mosaic_files/`, `mosaic.dzi`, the viewer),
 //!    each by rename;
 //! 5. [`Publisher::collect`] removes what no kept generation names.
 //!
@@ -38,6 +39,7 @@ mod lossless;
 pub mod manifest;
 pub mod names;
 mod notes;
+mod page;
 mod placement;
 mod pointers;
 mod publisher;
@@ -46,6 +48,7 @@ mod recover;
 mod renditions;
 mod spliced;
 mod stable;
+mod work_pages;
 
 use crate::{
     artwork::cell::CellSpec,
@@ -68,6 +71,10 @@ pub use renditions::Renditions;
 pub struct OutputSpec {
     /// Title of the page.
     pub title: String,
+    /// Where visitors find the page; empty: unknown, and works have no pages of their own.
+    pub url: String,
+    /// Columns of the owner's table that visitors may filter by.
+    pub filters: Vec<String>,
     /// How cells are prepared; `px` must be a power of two from 16 to 1024.
     pub cell: CellSpec,
     /// How tiles and the mosaic are encoded.
@@ -102,6 +109,8 @@ impl Default for OutputSpec {
     fn default() -> Self {
         Self {
             title: "Mosaic".to_owned(),
+            url: String::new(),
+            filters: Vec::new(),
             cell: CellSpec {
                 px: 128,
                 fit: Default::default(),

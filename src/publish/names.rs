@@ -19,6 +19,10 @@ pub const DZI_TILES: &str = "mosaic_files";
 pub const TILES: &str = "t";
 /// Where renditions of whole works live.
 pub const LARGE: &str = "large";
+/// Where the page's own files live.
+pub const PAGE: &str = "p";
+/// Where works have pages of their own.
+pub const WORK_PAGES: &str = "w";
 /// Extension of a tile, and Deep Zoom's `Format`.
 pub const TILE_FORMAT: &str = "jpg";
 
@@ -137,6 +141,42 @@ pub fn is_large_folder(name: &str) -> bool {
     name.len() == 2 && name.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
+/// Path of one of the page's own files below the output folder; `hash` is that of its content.
+pub fn page(stem: &str, hash: u32) -> String {
+    format!("{PAGE}/{stem}-{hash:08x}.json")
+}
+
+/// Hash in the file name of one of the page's own files.
+pub fn parse_page(name: &str) -> Option<u32> {
+    let (stem, hash) = name.strip_suffix(".json")?.rsplit_once('-')?;
+    let (kind, numbers) = stem.split_once('-').unwrap_or((stem, "0"));
+    let kinds = ["head", "delta", "cells", "text", "near", "facet", "tiles"];
+    let numbered = numbers.split('-').all(|n| number::<u64>(n).is_some());
+    (kinds.contains(&kind) && numbered)
+        .then(|| hex(hash))
+        .flatten()
+}
+
+/// The folder of a work's own page: no folder holds more than a thousand.
+pub fn shard(id: u64) -> u64 {
+    id / 1000
+}
+
+/// Path of a work's own page below the output folder.
+pub fn work_page(id: u64) -> String {
+    format!("{WORK_PAGES}/{}/{id}.html", shard(id))
+}
+
+/// The work in the file name of its page.
+pub fn parse_work_page(name: &str) -> Option<u64> {
+    number(name.strip_suffix(".html")?)
+}
+
+/// Path of the same file, compressed.
+pub fn compressed(name: &str) -> String {
+    format!("{name}.gz")
+}
+
 /// Path of a tile for third-party viewers.
 pub fn dzi_tile(level: u32, col: u32, row: u32) -> String {
     format!("{DZI_TILES}/{level}/{col}_{row}.{TILE_FORMAT}")
@@ -214,6 +254,10 @@ mod tests {
         assert_eq!(folder, "large/0a");
         assert_eq!(LargeName::parse(&name), Some(large));
         assert!(is_large_folder("0a") && !is_large_folder("0A") && !is_large_folder("a"));
+        for stem in ["head", "cells-0", "tiles-12-3"] {
+            let name = page(stem, 0xab);
+            assert_eq!(parse_page(&name[2..]), Some(0xab), "{name}");
+        }
     }
 
     #[test]
@@ -240,6 +284,14 @@ mod tests {
         assert_eq!(parse_dzi_tile("3_0-deadbeef.jpg"), None);
         for name in ["0a-deadbeef-1x1.jpg", "0a", "-", "0a-deadbeef-01x1.jpg"] {
             assert_eq!(LargeName::parse(name), None, "{name}");
+        }
+        for name in [
+            "head.json",
+            "note-000000ab.json",
+            "cells-x-000000ab.json",
+            "head-000000ab.js",
+        ] {
+            assert_eq!(parse_page(name), None, "{name}");
         }
         assert_eq!(parse_level("07"), None);
         assert_eq!(parse_level("40"), None);

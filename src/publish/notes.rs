@@ -42,6 +42,8 @@ pub(super) fn plain(name: &str) -> bool {
         names::TILES,
         names::LARGE,
         super::iiif::IIIF,
+        names::PAGE,
+        names::WORK_PAGES,
         super::history_files::JOURNAL,
         super::history_files::FEED_ATOM,
         super::history_files::FEED_JSON,

@@ -166,6 +166,7 @@ mod tests {
             artist: None,
             link: None,
             large: None,
+            fields: Default::default(),
         }
     }
 

@@ -4,22 +4,15 @@
 use super::{
     PublishError,
     files::{Folder, Staged},
-    manifest::{Document, Latest, Manifest, SCHEMA},
+    manifest::{Document, Latest},
     names,
 };
 use crate::viewer::{LATEST_CALL, MANIFEST_CALL};
 use std::{fs, io};
 
 /// Stages what says which generation is the newest, in the order of the renames.
-pub(super) fn stage_latest(
-    folder: &Folder,
-    manifest: &Manifest,
-) -> Result<[Staged; 2], PublishError> {
-    let latest = serde_json::to_vec(&Latest {
-        schema: SCHEMA,
-        generation: manifest.generation,
-        published_ms: manifest.published_ms,
-    })?;
+pub(super) fn stage_latest(folder: &Folder, latest: &Latest) -> Result<[Staged; 2], PublishError> {
+    let latest = serde_json::to_vec(latest)?;
     Ok([
         folder.stage(names::LATEST, &latest)?,
         folder.stage_joined(names::LATEST_JS, &script(LATEST_CALL, &[&latest]))?,

@@ -6,27 +6,29 @@
 use super::{
     Collected, Elapsed, Failpoint, Generation, OutputSpec, PublishError, Published, Spare,
     clock::Clock,
-    collect::{self, Retired, retire},
+    collect::{self, Retired, retire, retire_page},
     difference::{Difference, same, shifted},
     drawing::{Artist, Drawn, preview_px},
     files::{Folder, Staged},
     listing::Listing,
     lock::Lock,
     lossless,
-    manifest::{GridSize, Manifest, MosaicFile, Quality, Region, SCHEMA, Work},
+    manifest::{GridSize, Manifest, MosaicFile, SCHEMA, Work},
     names::{self, MosaicKind},
     notes::plain,
+    page::{self, Page, Touched},
     placement::Placement,
     pointers,
     pyramid::{self, Tiles},
     recover::{State, recover, render_key},
-    stable,
+    stable, work_pages,
 };
+mod amend;
+mod finish;
 mod loss;
 
 use crate::{
     cells::{self, CellError, CellStore},
-    domain::ModelId,
     regions,
     render::{jpeg::mosaic_cell_px, pyramid::Pyramid, tile::Raster},
 };
@@ -60,10 +62,17 @@ impl Publisher {
     /// [`Publisher::open`] with a failpoint, for tests of faults.
     pub fn open_with(
         output: &Path,
-        spec: OutputSpec,
+        mut spec: OutputSpec,
         failpoint: Option<Failpoint>,
     ) -> Result<Self, PublishError> {
         cells::check_px(spec.cell.px)?;
+        let text = spec
+            .viewer
+            .iter()
+            .filter(|(name, _)| !name.ends_with(".png"));
+        let compressed = text.map(|(name, bytes)| (names::compressed(name), page::gzip(bytes)));
+        let compressed: Vec<_> = compressed.collect();
+        spec.viewer.extend(compressed);
         if let Some((name, _)) = spec.viewer.iter().find(|(name, _)| !plain(name)) {
             return Err(PublishError::ViewerName { name: name.clone() });
         }
@@ -87,6 +96,11 @@ impl Publisher {
     /// The published manifest, if there is one and no publish has failed since it was read.
     pub fn manifest(&self) -> Option<&Manifest> {
         self.state.as_ref()?.manifest.as_ref()
+    }
+
+    /// Columns of the owner's table that visitors may filter by.
+    pub fn filters(&self) -> &[String] {
+        &self.spec.filters
     }
 
     /// Publishes a generation; `now_ms` is its time, milliseconds since the Unix epoch. A state equal to the published
@@ -119,50 +133,6 @@ impl Publisher {
         }
     }
 
-    /// Rewrites the manifest with the quality of some generation's arrangement; nothing else changes. Does nothing
-    /// before the first publish.
-    pub fn publish_quality(&mut self, quality: Quality) -> Result<(), PublishError> {
-        self.amend(|manifest| {
-            let changes = manifest.quality != Some(quality);
-            manifest.quality = Some(quality);
-            changes
-        })
-    }
-
-    /// Rewrites the manifest with regions that have words from a model, or with `None` without any words; nothing else
-    /// changes. Does nothing before the first publish.
-    pub fn publish_words(
-        &mut self,
-        regions: Option<Vec<Region>>,
-        words_by: Option<ModelId>,
-    ) -> Result<(), PublishError> {
-        self.amend(|manifest| {
-            let regions = regions.unwrap_or_else(|| regions::unworded(&manifest.regions));
-            let changes = (&manifest.regions, &manifest.words_by) != (&regions, &words_by);
-            (manifest.regions, manifest.words_by) = (regions, words_by);
-            changes
-        })
-    }
-
-    /// Rewrites the published manifest if `change` changes it.
-    fn amend(&mut self, change: impl FnOnce(&mut Manifest) -> bool) -> Result<(), PublishError> {
-        let mut state = self.take_state()?;
-        if let Some(manifest) = &mut state.manifest
-            && change(manifest)
-        {
-            let document = manifest.document(&state.serialised)?;
-            let staged = self
-                .folder
-                .stage_joined(names::MANIFEST, &document.parts())?;
-            self.folder.sync()?;
-            self.folder.commit(staged)?;
-            self.folder.sync_folder()?;
-            pointers::write_script(&self.folder, &document)?;
-        }
-        self.state = Some(state);
-        Ok(())
-    }
-
     /// Removes files of earlier generations whose grace is over at `now_ms`.
     pub fn collect(&mut self, now_ms: u64) -> Result<Collected, PublishError> {
         let state = self.take_state()?;
@@ -170,15 +140,6 @@ impl Publisher {
         self.state = Some(state);
         let spec = (self.spec.grace_ms, self.spec.keep);
         collect::collect(&self.folder, &mut self.retired, now_ms, current, spec)
-    }
-
-    /// Removes every file that the published generation does not name, without any grace, and every region's name that
-    /// no work gives any more: what left the mosaic must not be visible anywhere.
-    pub fn erase(&mut self) -> Result<Collected, PublishError> {
-        self.amend(regions::erase)?;
-        let state = self.take_state()?;
-        self.state = Some(state);
-        collect::erase(&self.folder, &mut self.retired)
     }
 
     fn attempt(
@@ -197,7 +158,7 @@ impl Publisher {
         let before = before.map_or_else(Vec::new, |before| std::mem::take(&mut before.works));
         let listing = Listing::of(generation, before, &state.serialised)?;
         state.serialised = listing.serialised;
-        let works = listing.works;
+        let (works, touched) = (listing.works, listing.touched);
         let placement = Placement::of(&works, generation.cols, generation.rows)?.shown(&self.spec);
         cells.expect(works.len());
         let difference = Difference::of(&state.drawn, placement, cells);
@@ -217,7 +178,7 @@ impl Publisher {
                 }
                 (state, published)
             }
-            _ => self.release(state, manifest, difference, cells, &mut clock)?,
+            _ => self.release(state, manifest, (difference, &touched), cells, &mut clock)?,
         };
         published.elapsed.compare_ms = compare_ms;
         Ok((state, published))
@@ -264,6 +225,7 @@ impl Publisher {
             spare: self.spec.spare.map(|spare| spare.to_string()),
             link: self.spec.link.clone(),
             folders: self.spec.folders.clone(),
+            work_pages: work_pages::key(&self.spec),
             works,
             moves: generation.moves.clone(),
             drift: generation.drift,
@@ -301,7 +263,7 @@ impl Publisher {
         &mut self,
         state: State,
         mut manifest: Manifest,
-        difference: Difference,
+        (difference, touched): (Difference, &Touched),
         cells: &CellStore,
         clock: &mut Clock,
     ) -> Result<(State, Published), PublishError> {
@@ -367,8 +329,12 @@ impl Publisher {
         let missing = artist.into_missing();
         let lost = manifest.works.iter().filter(|w| missing.contains(&w.hash));
         manifest.undrawn = lost.map(|work| work.id).collect();
+        let page = Page::write(folder, state.page.as_ref(), &manifest, touched)?;
+        let key = state.manifest.as_ref().map(|before| &before.work_pages);
+        let some = (key == Some(&manifest.work_pages)).then_some(touched.all.as_slice());
+        let staged_works = work_pages::stage(folder, &self.spec, &manifest, some)?;
         let document = manifest.document(&state.serialised)?;
-        let staged_pointers = pointers::stage_latest(folder, &manifest)?;
+        let staged_pointers = pointers::stage_latest(folder, &page.latest(&manifest))?;
         let staged_viewer = stable::stage_viewer(folder, &self.spec)?;
         let staged_manifest = folder.stage_joined(names::MANIFEST, &document.parts())?;
         elapsed.stage_ms = clock.lap();
@@ -383,6 +349,7 @@ impl Publisher {
         elapsed.manifest_ms = clock.lap();
 
         pointers::write_script(folder, &document)?;
+        staged_works.commit(folder)?;
         for staged in staged_pointers {
             folder.commit(staged)?;
         }
@@ -402,6 +369,8 @@ impl Publisher {
             let before = (before, state.tiles.as_ref());
             retire(&mut self.retired, before, (&manifest, tiles.as_ref()));
         }
+        let at = (manifest.generation.saturating_sub(1), manifest.published_ms);
+        retire_page(&mut self.retired, state.page.as_ref(), &page, at);
         elapsed.stable_ms = clock.lap();
 
         let published = Published {
@@ -422,6 +391,7 @@ impl Publisher {
             view: tiles.is_some(),
             tiles,
             lowest,
+            page: Some(page),
             mosaic,
             preview,
             mosaic_files: true,
@@ -431,45 +401,6 @@ impl Publisher {
             serialised: state.serialised,
         };
         Ok((state, published))
-    }
-
-    /// Finishes the stable names of a generation that is published already.
-    fn finish(
-        &self,
-        state: &mut State,
-        difference: &Difference,
-        cells: &CellStore,
-    ) -> Result<(), PublishError> {
-        let Some(manifest) = &mut state.manifest else {
-            return Ok(());
-        };
-        let folder = &self.folder;
-        let document = manifest.document(&state.serialised)?;
-        let staged_pointers = pointers::stage_latest(folder, manifest)?;
-        let artist = Artist::new(&self.spec, cells, difference);
-        let staged_view = match &state.tiles {
-            Some(tiles) if !state.view => {
-                let lowest = pyramid::lowest(&artist, &tiles.pyramid, &[], None);
-                self.stage_view(&artist, tiles, &lowest, manifest.generation)?
-            }
-            _ => Vec::new(),
-        };
-        let staged_viewer = stable::stage_viewer(folder, &self.spec)?;
-        folder.sync()?;
-        pointers::write_script(folder, &document)?;
-        for staged in staged_pointers {
-            folder.commit(staged)?;
-        }
-        stable::point_mosaic_files(folder, None, manifest)?;
-        if !state.view {
-            stable::show_view(folder, None, state.tiles.as_ref(), true, staged_view)?;
-        }
-        for staged in staged_viewer {
-            folder.commit(staged)?;
-        }
-        state.view = state.tiles.is_some();
-        state.finished = true;
-        Ok(())
     }
 
     fn pyramid_of(&self, grid: GridSize) -> Result<Pyramid, PublishError> {

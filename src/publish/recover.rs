@@ -10,6 +10,7 @@ use super::{
     listing::Serialised,
     manifest::{Manifest, MosaicFile, SCHEMA},
     names::{self, MosaicKind},
+    page::Page,
     placement::Placement,
     pyramid::{OnDisk, Tiles, levels_on_disk},
     spliced::Spliced,
@@ -41,6 +42,8 @@ pub(super) struct State {
     pub(super) tiles: Option<Tiles>,
     /// The lowest level of `tiles`; `None` if it has not been drawn since the start.
     pub(super) lowest: Option<Raster>,
+    /// The page's own files; `None` unless they are there as the manifest says.
+    pub(super) page: Option<Page>,
     pub(super) mosaic: Option<Spliced>,
     pub(super) preview: Option<Spliced>,
     /// Whether PNG and WebP are there as the manifest says.
@@ -88,6 +91,11 @@ pub(super) fn recover(
         ..State::default()
     };
     let levels = levels_on_disk(folder)?;
+    let files = folder.list(names::PAGE)?;
+    state.page = manifest
+        .as_ref()
+        .and_then(|manifest| Page::read(folder, manifest, &files));
+    retire_page_files(&files, state.page.as_ref(), retired);
     let Some(manifest) = manifest else {
         retire_unnamed(&root, &levels, None, None, retired);
         return Ok(state);
@@ -124,8 +132,9 @@ pub(super) fn recover(
     }
     state.view = stable::dzi_generation(folder) == Some(manifest.generation)
         && view_complete(folder, state.tiles.as_ref())?;
-    state.finished =
-        stable::finished(folder, spec, &manifest) && (state.view || state.tiles.is_none());
+    state.finished = stable::finished(folder, spec, &manifest)
+        && (state.view || state.tiles.is_none())
+        && state.page.is_some();
     state.serialised = Serialised::of(&manifest.works)?;
     state.manifest = Some(manifest);
     Ok(state)
@@ -219,13 +228,16 @@ fn highest_generation(folder: &Folder, root: &[String], manifest: Option<&Manife
 }
 
 fn remove_temporaries(folder: &Folder) -> Result<(), PublishError> {
-    let mut folders = vec![String::new()];
+    let mut folders = vec![String::new(), format!("{}/", names::PAGE)];
     for parent in [names::TILES, names::DZI_TILES] {
         for level in folder.list(parent)? {
             if names::parse_level(&level).is_some() {
                 folders.push(format!("{parent}/{level}/"));
             }
         }
+    }
+    for shard in folder.list(names::WORK_PAGES)? {
+        folders.push(format!("{}/{shard}/", names::WORK_PAGES));
     }
     for prefix in folders {
         for name in folder.list(&prefix)? {
@@ -264,6 +276,18 @@ fn retire_unnamed(
             if tiles.and_then(|tiles| tiles.hash(*number, col, row)) != Some(hash) {
                 retired.add(names::tile(*number, col, row, hash), 0, None);
             }
+        }
+    }
+}
+
+/// Notes the page's files that the published generation does not name.
+fn retire_page_files(files: &[String], page: Option<&Page>, retired: &mut Retired) {
+    let named: BTreeSet<String> = page.into_iter().flat_map(Page::files).collect();
+    for file in files {
+        let path = format!("{}/{file}", names::PAGE);
+        let plain = file.strip_suffix(".gz").unwrap_or(file);
+        if names::parse_page(plain).is_some() && !named.contains(&path) {
+            retired.add(path, 0, None);
         }
     }
 }

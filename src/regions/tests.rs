@@ -20,6 +20,7 @@ fn work(id: u64, path: &str, col: u32, row: u32) -> Work {
         artist: None,
         link: None,
         large: None,
+        fields: Default::default(),
     }
 }
 

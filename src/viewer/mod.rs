@@ -6,7 +6,10 @@
 //! indentation are left out of it: without them the compressed file is a quarter smaller.
 //!
 //! # What the page reads
-//! - `latest.json` (`{"schema", "generation", "published_ms"}`), every five seconds; `manifest.json` when it changed.
+//! - `latest.json` (`{"schema", "generation", "published_ms", "head", "delta"}`), every five seconds.
+//! - Its head below `p/`, or the deltas that lead there from the head that the page has; blocks of cells at the first load;
+//!   blocks of texts, neighbours, filters and deep tiles when somebody looks at them (`publish::page`, `js/parts.js`).
+//! - `manifest.json` where `latest.json` names no head: an output that version 0.1 wrote.
 //! - From `file:` URLs, where browsers block such reads, `latest.js` and `manifest.js` instead: the same documents as
 //!   scripts, `mosaicd.latest({...});` and `mosaicd.manifest({...});`, see [`LATEST_CALL`] and [`MANIFEST_CALL`].
 //! - `t/<level>/<col>_<row>-<hash>.<format>`; without a pyramid `preview.jpg` and the generation's mosaic file.
@@ -27,10 +30,13 @@
 //!
 //! | | bytes | gzip | |
 //! | --- | --- | --- | --- |
-//! | this page: all scripts, five languages | 125,482 | 37,136 | |
+//! | this page: all scripts, five languages | 140,073 | 42,423 | |
 //! | OpenSeadragon 6.1.1 | 352,735 | 87,080 | tiles of one image; no works that move between generations, no dimmed cells |
 //! | PixiJS 8.22.0 | 840,663 | 236,838 | sprites; no tile pyramid, camera, or choice of level |
 //! | deck.gl 9.4.0 | 2,073,497 | 575,137 | layers over WebGL; no cuts of tiles by cell, and needs WebGL |
+//!
+//! Everything that a visitor loads before the first tile (`index.html`, style, scripts, `latest.json`, head) is less than
+//! 60 KB, which is less than OpenSeadragon alone.
 //!
 //! The camera, the tile cache and the painter, all that a library would take over, are 650 of the page's lines; search,
 //! card, keyboard, time-lapse, languages and the change between generations would remain. A page for phones and for use
@@ -42,8 +48,10 @@
 //! - Names from the manifest reach the page as text, never as markup.
 
 mod page;
+mod work;
 
 pub use page::{Page, files};
+pub use work::{WorkPage, work_page};
 
 /// What `latest.js` calls with the document of `latest.json`.
 pub const LATEST_CALL: &str = "mosaicd.latest";
@@ -65,6 +73,9 @@ const SCRIPTS: &[&str] = &[
     include_str!("js/language.js"),
     include_str!("js/source.js"),
     include_str!("js/model.js"),
+    include_str!("js/facets.js"),
+    include_str!("js/parts.js"),
+    include_str!("js/details.js"),
     include_str!("js/camera.js"),
     include_str!("js/tiles.js"),
     include_str!("js/regions.js"),
@@ -85,6 +96,7 @@ const SCRIPTS: &[&str] = &[
     include_str!("js/past.js"),
     include_str!("js/timelapse.js"),
     include_str!("js/controls.js"),
+    include_str!("js/chips.js"),
     include_str!("js/keys.js"),
     include_str!("js/address.js"),
     include_str!("js/frames.js"),

@@ -26,6 +26,7 @@ pub fn files(page: &Page<'_>) -> Vec<(String, Vec<u8>)> {
         ("viewer.css", include_bytes!("viewer.css").to_vec()),
         ("viewer.js", viewer_js().into_bytes()),
         ("embed.js", include_bytes!("embed.js").to_vec()),
+        ("open.js", include_bytes!("open.js").to_vec()),
         ("icon.png", include_bytes!("icon.png").to_vec()),
         (
             "apple-touch-icon.png",
@@ -101,7 +102,7 @@ fn sharing(url: &str, title: &str, description: &str) -> String {
     tags.join("\n")
 }
 
-fn property(name: &str, content: &str) -> String {
+pub(super) fn property(name: &str, content: &str) -> String {
     format!("<meta property=\"{name}\" content=\"{content}\">")
 }
 

@@ -102,6 +102,7 @@ fn grid(cols: u32, rows: u32) -> Generation {
         artist: None,
         link: None,
         large: None,
+        fields: Default::default(),
     });
     Generation {
         works: works.collect(),

@@ -68,6 +68,7 @@ pub fn work(id: u64, seed: u64, col: u32, row: u32) -> Work {
         artist: None,
         link: None,
         large: None,
+        fields: Default::default(),
     }
 }
 
@@ -227,12 +228,54 @@ pub fn read_all(output: &Path) -> Manifest {
         let (_, _, crc) = names::parse_mosaic_file(&file.file).expect("a name of ours");
         assert_eq!(crc, crc32fast::hash(&bytes), "{} is torn", file.file);
     }
+    if output.join(names::LATEST).exists() {
+        head(output);
+    }
     for (level, col, row, hash) in tiles(&manifest) {
         let name = names::tile(level, col, row, hash);
         let bytes = fs::read(output.join(&name)).expect("a named tile");
         assert_eq!(names::hash(&bytes), hash, "{name} is torn");
     }
     manifest
+}
+
+/// The head that `latest.json` names, after a look at every file that it names in turn: all must be there, each with the
+/// bytes that its name promises, and with the same bytes compressed beside it.
+pub fn head(output: &Path) -> serde_json::Value {
+    let latest = fs::read(output.join(names::LATEST)).expect("a latest");
+    let latest: Latest = serde_json::from_slice(&latest).expect("whole");
+    let name = latest.head.expect("a head");
+    let head: serde_json::Value =
+        serde_json::from_slice(&page_file(output, &name)).expect("a whole head");
+    let mut named = Vec::new();
+    for (kinds, prefix) in [("blocks", ""), ("tiles", "tiles-")] {
+        for (kind, names) in head[kinds].as_object().expect("lists of blocks") {
+            let digits = names.as_str().expect("hashes").as_bytes().chunks(8);
+            for (n, hash) in digits.enumerate() {
+                let hash = std::str::from_utf8(hash).expect("digits");
+                if hash != "00000000" {
+                    named.push(format!("p/{prefix}{kind}-{n}-{hash}.json"));
+                }
+            }
+        }
+    }
+    for name in named.iter().chain(&latest.delta) {
+        page_file(output, name);
+    }
+    head
+}
+
+/// A file of the page, checked.
+pub fn page_file(output: &Path, name: &str) -> Vec<u8> {
+    let bytes = fs::read(output.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let promised = names::parse_page(&name[2..]).expect("a name of ours");
+    assert_eq!(promised, names::hash(&bytes), "{name} is torn");
+    let compressed = fs::File::open(output.join(names::compressed(name))).expect("compressed");
+    let mut plain = Vec::new();
+    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(compressed), &mut plain)
+        .expect("gzip");
+    assert!(plain == bytes, "{name} is another one compressed");
+    bytes
 }
 
 /// Level, column, row, hash of every tile that a manifest names.

@@ -39,6 +39,7 @@ mkdir "$dir/artworks/.private" && cp "$dir/artworks/work.html" "$dir/artworks/.p
 ln -s /etc/passwd "$dir/artworks/link.png"
 tile="$(cd "$dir/output" && find t -type f | head -n 1)"
 still="$(cd "$dir/output" && find . -maxdepth 1 -name 'mosaic-*.jpg' | head -n 1)"; still="${still#./}"
+part="$(cd "$dir/output" && find p -name 'cells-*.json' | head -n 1)"
 
 mosaic() { # name, base URL
   local name="$1" base="$2" got
@@ -62,7 +63,19 @@ mosaic() { # name, base URL
     cmp -s "$dir/body" "$dir/output/$path" || { echo "BAD: $name: $path differs"; bad=1; }
     is "$name: asked again" 304 "$(status "$(ask -H "If-None-Match: $(header "$got" etag)" "$base/$path")")"
   done
-  for path in "${tile%-*}-00000000.jpg" "${still%-*}-00000000.jpg" nothing.js; do
+  got="$(ask "$base/$part")"
+  is "$name: $part" "200 application/json" "$(status "$got") $(header "$got" content-type | cut -d ';' -f 1)"
+  has "$name: $part" immutable "$(header "$got" cache-control)"
+  for path in "$part" index.html viewer.css viewer.js; do
+    got="$(ask -H 'Accept-Encoding: gzip' "$base/$path")"
+    is "$name: $path, compressed" "200 gzip" "$(status "$got") $(header "$got" content-encoding)"
+    cmp -s "$dir/body" "$dir/output/$path.gz" || { echo "BAD: $name: $path: not the file that lies there"; bad=1; }
+    is "$name: $path, one line of it" 1 "$(grep -ic '^cache-control' <<<"$got")"
+  done
+  got="$(ask -H 'Accept-Encoding: gzip' "$base/$part")"
+  is "$name: $part, compressed" application/json "$(header "$got" content-type | cut -d ';' -f 1)"
+  has "$name: $part, compressed" immutable "$(header "$got" cache-control)"
+  for path in "${tile%-*}-00000000.jpg" "${still%-*}-00000000.jpg" "${part%-*}-00000000.json" nothing.js; do
     got="$(ask "$base/$path")"
     is "$name: missing" 404 "$(status "$got")"
     case "$(header "$got" cache-control)" in *immutable*) echo "BAD: $name: a missing file is remembered"; bad=1 ;; esac
@@ -172,7 +185,7 @@ ErrorLog $at/error.log
 DefaultRuntimeDir $at
 Mutex file:$at default"
     # Debian's own selection, and headers.
-    for module in mpm_event alias authz_core authz_host deflate filter dir env headers mime negotiation setenvif autoindex; do
+    for module in mpm_event alias authz_core authz_host deflate filter dir env headers rewrite mime negotiation setenvif autoindex; do
       echo "LoadModule ${module}_module $m/mod_$module.so"; done
     cat /etc/apache2/mods-available/deflate.conf /etc/apache2/mods-available/mime.conf
     echo "<Directory $dir/site>

@@ -220,7 +220,7 @@ test('each work is drawn where the manifest says, and its card names it', async 
       return worst;
     }, work);
     assert.ok(off < 4, `${work.path} is off by ${off}`);
-    assert.equal(await page.textContent('#card-path'), work.path);
+    await page.waitForFunction((path) => document.getElementById('card-path').textContent === path, work.path);
     assert.equal(await page.locator('#card-like button').count(), Math.min(8, work.neighbours.length));
   }
   await close(page);
@@ -236,11 +236,11 @@ test('titles, artists and links of artworks.csv are on the card, as text', async
   assert.equal(manifest.works.find(({ id }) => id === work.id).title, hostile);
   const page = await open(`${base}/#work=${work.id}`);
   await page.waitForSelector('#card:not([hidden])');
-  assert.equal(await page.textContent('#card-name'), hostile);
+  await page.waitForFunction((name) => document.getElementById('card-name').textContent === name, hostile);
   assert.equal(await page.textContent('#card-artist'), 'Ada & Grace');
   assert.equal(await page.getAttribute('#card-page', 'href'), 'https://example.org/a?b=1&c=2');
   await page.evaluate((id) => window.mosaicd.app.open(id), other.id);
-  assert.equal(await page.textContent('#card-name'), 'Plain');
+  await page.waitForFunction(() => document.getElementById('card-name').textContent === 'Plain');
   assert.equal(await page.isVisible('#card-page'), false);
   assert.equal(await page.evaluate(() => window.hacked), undefined);
   await close(page);

@@ -181,15 +181,16 @@ test('a second visit is told what came and what moved, and can watch it', async 
 });
 
 test('a page from before an erasure finds no tiles, asks for the manifest at once, and goes on without the work', async () => {
-  const works = grid(24, 16);
-  const out = createOutput(stage, works, { cols: 24, rows: 16 });
+  // So many that the overview does not need the deepest tiles.
+  const works = grid(48, 32);
+  const out = createOutput(stage, works, { cols: 48, rows: 32 });
   // Without its five-second timer the page does not look for a new generation: only a missing tile can tell it.
   const page = await stage.open(out.url, { init: () => {
     const { setTimeout } = window;
     window.setTimeout = (run, ms, ...rest) => (ms === 5000 ? 0 : setTimeout(run, ms, ...rest));
   } });
   await settled(page);
-  const gone = works[200];
+  const gone = works[800];
   const where = await page.evaluate((id) => { const { app } = window.mosaicd; const work = app.model.works[app.model.byId.get(id)]; return { col: work.col, row: work.row }; }, gone.id);
   const before = tilesOf(out.dir);
   out.write(works.filter((work) => work !== gone));

@@ -1,5 +1,6 @@
 // The page's address: links to a work (`#work=17`, `#path=folder/name.png`) and to a view (`#view=17,0.2,-0.4,6.5`), and
-// `#slideshow` (`#wander` in version 0.1).
+// `#slideshow` (`#wander` in version 0.1); after any of them, or alone, what is filtered by and searched for
+// (`#only=year:1900&find=sea`).
 //
 // A view is given relative to the work nearest its middle (offset in cells, then how many cells fit across the shorter
 // side), so that a link stays true when the mosaic grows or changes its order.
@@ -21,6 +22,16 @@
 
   /** The page's own address, without what follows `#` and without the wish to be embedded. */
   m.pageAddress = () => location.href.split('#')[0].replace(/\?embed$/, '');
+
+  const decoded = (text) => { try { return decodeURIComponent(text); } catch { return ''; } };
+  const FURTHER = /[#&](?:only=[^&]*|find=[^&]*)/g;
+
+  /** `{only: [[facet, value]], find}` of a location hash, and `{main}`, the rest. */
+  m.parseFurther = function (hash) {
+    const only = [...hash.matchAll(/[#&]only=([^&:]*):([^&]*)/g)].map(([, name, value]) => [decoded(name), decoded(value)]);
+    const [, find = ''] = /[#&]find=([^&]*)/.exec(hash) || [];
+    return { only, find: decoded(find), main: hash.replace(FURTHER, '') };
+  };
 
   const short = (value) => String(Math.round(value * 1000) / 1000);
 
@@ -65,8 +76,16 @@
     let timer = 0;
     let written = '';
 
+    /** An address with what is filtered by and searched for. */
+    function withFurther(main) {
+      const parts = app.chosen().map(([name, value]) => `only=${encodeURIComponent(name)}:${encodeURIComponent(value)}`);
+      const find = app.search.text();
+      if (find) parts.push(`find=${encodeURIComponent(find)}`);
+      return main || parts.length ? (main || '#') + (main && parts.length ? '&' : '') + parts.join('&') : '';
+    }
     /** A new entry in the history. */
-    function push(hash) {
+    function push(main) {
+      const hash = withFurther(main);
       if (location.hash === hash) return;
       written = hash;
       try { history.pushState(null, '', hash); } catch { /* some browsers keep no history for files */ }
@@ -74,9 +93,9 @@
     /** Makes the address say what is seen, once the view rests. */
     function save(atOnce) {
       clearTimeout(timer);
-      if (!app.model) return;
+      if (!app.model || app.model.loading) return;
       timer = setTimeout(() => {
-        const hash = app.card.id !== null ? `#work=${app.card.id}` : m.viewAddress(app.model, camera);
+        const hash = withFurther(app.card.id !== null ? `#work=${app.card.id}` : m.viewAddress(app.model, camera));
         if (app.slideshow.on || hash === location.hash) return;
         written = hash;
         try { history.replaceState(null, '', hash || location.pathname + location.search); } catch { /* as above */ }
@@ -84,8 +103,12 @@
     }
     /** Goes where the address says; `first` cuts there. */
     function follow(first) {
-      const target = m.parseAddress(location.hash);
+      const { main, only, find } = m.parseFurther(location.hash);
+      const target = m.parseAddress(main);
       const { model } = app;
+      if (target.path !== undefined && !app.need(['text'], null, () => follow(first))) return;
+      app.choose(only);
+      if (find && find !== app.search.text()) app.search.open(find);
       const work = target.path !== undefined ? model.works.find(({ path }) => path === target.path)
         : model.works[model.byId.get(target.work)];
       if (target.slideshow) app.slideshow.start();
@@ -104,7 +127,7 @@
       }
       app.requestFrame();
     }
-    addEventListener('hashchange', () => { if (app.model && location.hash !== written) follow(false); });
+    addEventListener('hashchange', () => { if (app.model && !app.model.loading && location.hash !== written) follow(false); });
     addEventListener('popstate', () => { written = null; });
     return { push, save, follow };
   };

@@ -28,6 +28,11 @@
     onLoad() { app.minimap.invalidate(); app.thumbs.refresh(false); app.generations.check(); app.requestFrame(); },
     onFail() { app.source.poll(); },
   });
+  app.parts = m.createParts({
+    onPart() { app.minimap.invalidate(); app.thumbs.refresh(false); app.generations.check(); app.requestFrame(); },
+    onLost() { app.source.poll(); },
+  });
+  m.attachDetails(app);
   app.frames = m.createFrames(app, scene, painter);
   app.requestFrame = app.frames.request;
 
@@ -87,6 +92,6 @@
   const layout = new ResizeObserver(app.frames.layoutChanged);
   for (const id of ['masthead', 'tools']) layout.observe(byId(id));
   app.frames.resize();
-  app.source = m.createSource({ onManifest: app.generations.receive, onTrouble: app.generations.trouble });
+  app.source = m.createSource({ parts: app.parts, onModel: app.generations.show, onManifest: app.generations.receive, onTrouble: app.generations.trouble });
   app.source.poll();
 })(window.mosaicd = window.mosaicd || {});

@@ -50,6 +50,8 @@
       const { model } = app;
       const fresh = card.id !== work.id;
       card.id = work.id;
+      const again = () => { if (card.id === work.id && app.workOf(card.id)) { card.show(app.workOf(card.id)); app.nameDocument(); } };
+      app.need(['text', 'near'], [work.id], again);
       root.hidden = false;
       document.body.classList.add('card-open');
       byId('card-name').textContent = m.nameOf(work);
@@ -67,7 +69,7 @@
       byId('card-new').hidden = !m.isNew(work, Date.now()) || app.allNew;
       app.thumbs.show(crop, work.id, 360);
       showOriginal(m.originalOf(model, work), m.renditionOf(work), fresh);
-      showLike(work, model);
+      showLike(work, model, again);
       if (fresh) {
         byId('card-body').scrollTop = 0;
         root.classList.remove('lifted');
@@ -113,10 +115,11 @@
     original.addEventListener('load', () => original.classList.add('here'));
     original.addEventListener('error', () => original.classList.remove('here'));
 
-    function showLike(work, model) {
+    function showLike(work, model, again) {
       for (const canvas of like.querySelectorAll('canvas')) app.thumbs.release(canvas);
       const near = (work.neighbours || []).map((id) => model.works[model.byId.get(id)])
         .filter((other) => other && other.id !== work.id).slice(0, LIKE_THIS);
+      app.need(['text'], near.map((other) => other.id), again);
       byId('card-like-head').hidden = !near.length;
       like.replaceChildren(...near.map((other) => {
         const item = document.createElement('li');
@@ -136,7 +139,9 @@
     byId('card-close').addEventListener('click', () => app.close());
     byId('card-picture').addEventListener('click', () => app.large.open());
     byId('card-copy').addEventListener('click', async () => {
-      const url = `${m.pageAddress()}#work=${card.id}`;
+      // A work's own page is what messengers make a preview of; it opens the mosaic here.
+      const own = app.model.manifest.work_pages && new URL(`w/${Math.floor(card.id / 1000)}/${card.id}.html`, m.pageAddress()).href;
+      const url = own || `${m.pageAddress()}#work=${card.id}`;
       app.notify((await copy(url)) ? m.t('card.copied') : url);
     });
 

@@ -1,10 +1,9 @@
-// The controls around the mosaic: theme, full screen, filter chips, notices, help, and their fading when idle.
+// The controls around the mosaic: theme, full screen, notices, help, and their fading when idle.
 (function (m) {
   'use strict';
 
   const IDLE_MS = 4000;
   const NOTICE_MS = 7000;
-  const CHIPS = 60;
   const THEMES = ['auto', 'light', 'dark'];
   const byId = (id) => document.getElementById(id);
 
@@ -124,58 +123,6 @@
       run = action ? action.run : null;
       root.classList.add('visible');
       timer = setTimeout(hide, NOTICE_MS);
-    };
-  };
-
-  /**
-   * The row of filter chips: new this week, just arrived, folders. More than one folder may be on.
-   *
-   * `filter` is `{fresh, arrivals: Set|null, folders: Set}`; `onChange()` after a press.
-   */
-  m.createChips = function (filter, onChange) {
-    const root = byId('chips');
-
-    function chip(label, count, pressed, press, kind) {
-      const button = document.createElement('button');
-      const name = document.createElement('bdi');
-      button.type = 'button';
-      button.className = `chip ${kind}`;
-      button.setAttribute('aria-pressed', String(pressed));
-      name.className = 'chip-name';
-      name.textContent = label;
-      button.append(name);
-      if (count !== null) {
-        const number = document.createElement('span');
-        number.className = 'chip-count';
-        number.textContent = m.formatCount(count);
-        button.append(' ', number);
-      }
-      button.addEventListener('click', () => { press(); onChange(); });
-      return button;
-    }
-
-    /** `facts`: `{fresh: count, folders: [{name, label, count}]}`. */
-    return (facts) => {
-      const focused = [...root.children].indexOf(document.activeElement);
-      const scrolled = root.scrollLeft;
-      const chips = [];
-      if (filter.arrivals) {
-        chips.push(chip(m.t('chips.arrived'), filter.arrivals.size, true, () => { filter.arrivals = null; }, 'fresh'));
-      }
-      if (facts.fresh) {
-        chips.push(chip(m.t('chips.fresh'), facts.fresh, filter.fresh, () => { filter.fresh = !filter.fresh; }, 'fresh'));
-      }
-      for (const { name, label, count } of facts.folders.slice(0, CHIPS)) {
-        const on = filter.folders.has(name);
-        chips.push(chip(label, count, on, () => {
-          if (on) filter.folders.delete(name);
-          else filter.folders.add(name);
-        }, 'folder'));
-      }
-      root.replaceChildren(...chips);
-      root.hidden = !chips.length;
-      root.scrollLeft = scrolled;
-      if (focused >= 0 && chips.length) chips[Math.min(focused, chips.length - 1)].focus();
     };
   };
 

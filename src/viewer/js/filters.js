@@ -4,23 +4,31 @@
 
   /** Gives `app` its filters; `scene.veil` and `scene.spare` are drawn from them. */
   m.attachFilters = function (app, scene) {
-    const filter = app.filter = { fresh: false, arrivals: null, folders: new Set(), matches: null };
-    const showChips = m.createChips(filter, () => changed(false));
+    const filter = app.filter = { fresh: false, arrivals: null, chosen: new Map(), matches: null };
+    const showChips = m.createChips(filter, () => { changed(false); app.address.save(); });
     let fresh = 0;
     /** The page's ground over spare cells, where they are drawn as holes. */
-    const groundOf = (model) => (model.manifest.spare ? null : m.createVeil(model, scene.theme.rgb, (index) => index < 0));
+    const groundOf = (model) => (model.loading || model.manifest.spare ? null : m.createVeil(model, scene.theme.rgb, (index) => index < 0));
 
     function passes(index) {
       const work = app.model.works[index];
       if (filter.matches && !filter.matches.has(index)) return false;
       if (filter.fresh && !m.isNew(work, Date.now())) return false;
       if (filter.arrivals && !filter.arrivals.has(work.id)) return false;
-      if (!filter.folders.size) return true;
-      const { list, folderOf } = m.foldersOf(app.model);
-      return folderOf[index] >= 0 && filter.folders.has(list[folderOf[index]].name);
+      return m.hasChosen(work, filter.chosen);
     }
+    const choosing = () => [...filter.chosen.values()].some((values) => values.size);
+    /** What is chosen of the facets: `[[facet, value]]`. */
+    app.chosen = () => [...filter.chosen].flatMap(([name, values]) => [...values].map((value) => [name, value]));
+    /** Chooses just these. */
+    app.choose = (list) => {
+      if (JSON.stringify(list) === JSON.stringify(app.chosen())) return;
+      filter.chosen.clear();
+      for (const [name, value] of list) filter.chosen.set(name, (filter.chosen.get(name) || new Set()).add(value));
+      changed(false);
+    };
     /** Does the visitor filter by a chip? */
-    app.filtered = () => Boolean(filter.fresh || filter.arrivals || filter.folders.size);
+    app.filtered = () => Boolean(filter.fresh || filter.arrivals || choosing());
     /** Is any work dimmed, by a chip or by search? */
     app.dimmed = () => app.filtered() || Boolean(filter.matches);
 
@@ -30,8 +38,9 @@
       fresh = model.works.reduce((sum, work) => sum + m.isNew(work, now), 0);
       app.allNew = fresh === model.works.length;
       if (!fresh || app.allNew) filter.fresh = false;
-      showChips({ fresh: app.allNew ? 0 : fresh, folders: m.foldersOf(model).list });
-      veilChanged(atOnce);
+      showChips({ fresh: app.allNew ? 0 : fresh, facets: m.facetsOf(model) });
+      // Which works have a value is loaded when somebody asks for one.
+      if (!choosing() || app.need(['facet'], null, () => changed(false))) veilChanged(atOnce);
     }
     function veilChanged(atOnce) {
       const now = app.dimmed() ? m.createVeil(app.model, scene.theme.rgb, (index) => index >= 0 && !passes(index)) : null;
@@ -40,14 +49,18 @@
       app.requestFrame();
     }
 
+    // While works load it is not known which cells are spare.
+
     /** A new generation: what it no longer has leaves the filters. */
     app.filtersFollow = (model) => {
       if (filter.arrivals) {
         filter.arrivals = new Set([...filter.arrivals].filter((id) => model.byId.has(id)));
         if (!filter.arrivals.size) filter.arrivals = null;
       }
-      const known = new Set(m.foldersOf(model).list.map((folder) => folder.name));
-      for (const name of filter.folders) if (!known.has(name)) filter.folders.delete(name);
+      const facets = new Map(m.facetsOf(model).map(({ name, values }) => [name, new Set(values.map((value) => value.name))]));
+      for (const [name, values] of filter.chosen) {
+        for (const value of values) if (!(facets.get(name) && facets.get(name).has(value))) values.delete(value);
+      }
       scene.spare = groundOf(model);
       changed(true);
     };
@@ -67,8 +80,9 @@
     };
     app.clearFilter = () => {
       Object.assign(filter, { fresh: false, arrivals: null });
-      filter.folders.clear();
+      filter.chosen.clear();
       changed(false);
+      app.address.save();
     };
     app.toggleFresh = () => {
       filter.fresh = !filter.fresh;

@@ -34,8 +34,10 @@
       setDetail(detail.share(camera.dpr, coarse, now));
       if (moving && scene.transition && scene.transition.still) generations.endTransition();
       scene.rings = rings();
-      scene.names = app.names && !app.dimmed() && !app.slideshow.on;
       tiles.begin();
+      const lowest = app.model && app.model.cols ? app.model.pyramid.url(app.model.pyramid.min, 0, 0) : '';
+      tiles.want(lowest, -1); // A picture of the whole is the first to come; no names stand over nothing.
+      scene.names = app.names && !app.dimmed() && !app.slideshow.on && tiles.settled(lowest);
       const again = painter.draw(scene, now);
       if (scene.transition && !again) generations.endTransition();
       generations.want();

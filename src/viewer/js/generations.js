@@ -5,7 +5,7 @@
   const READY_MS = 6000; // Longest wait for a new generation's tiles before it is shown anyway.
   const byId = (id) => document.getElementById(id);
 
-  /** `receive(manifest)`, `check()` after tiles arrived, `waiting()`, `want()` in a frame, `endTransition()`, `trouble(kind)`. */
+  /** `receive(manifest)` or `show(model)`, `check()` after tiles arrived, `waiting()`, `want()` in a frame, `endTransition()`, `trouble(kind)`. */
   m.createGenerations = function (app, scene, painter) {
     const { camera, tiles } = app;
     const generations = {};
@@ -15,7 +15,10 @@
 
     generations.receive = (manifest) => {
       if (!(manifest && manifest.schema <= m.SCHEMA)) { showState('newer'); return; }
-      const model = m.createModel(manifest);
+      generations.show(m.createModel(manifest));
+    };
+    generations.show = (model) => {
+      if (!(model.manifest.schema <= m.SCHEMA)) { showState('newer'); return; }
       if (!app.model || !app.model.works.length || !model.works.length) { adopt(model); return; }
       const view = m.viewOf(camera, app.model);
       const shift = camera.home ? { dx: 0, dy: 0 } : m.worldShift(app.model, model, view, camera, app.card.id);
@@ -100,12 +103,16 @@
     /** The first generation, or one from or to nothing. */
     function adopt(model) {
       const first = !app.model || !app.model.works.length;
+      const begun = app.model && app.model.loading;
       pending = null;
       adoptWorld(model);
       scene.transition = null;
-      if (first) {
+      if (first && !begun) {
         camera.home = true;
         camera.fit();
+      }
+      if (model.loading) return app.requestFrame();
+      if (first) {
         app.address.follow(true);
         const { arrived, generation } = m.sinceLastVisit(model, m.remembered);
         if (arrived.length && arrived.length < model.works.length) {
@@ -113,14 +120,14 @@
             label: m.t('notice.show'), run: () => { showArrivals(arrived); offerMoves(generation); } });
         }
       } else m.sinceLastVisit(model, m.remembered);
-      app.requestFrame();
+      return app.requestFrame();
     }
 
     function adoptWorld(model) {
       app.model = scene.model = model;
       const { pyramid } = model;
       const title = m.titleOf(model);
-      const count = model.works.length;
+      const { count } = model;
       camera.largePx = m.largestOf(model);
       camera.setWorld(model.cols, model.rows, pyramid.levels.get(pyramid.max).cellPx);
       showState(count ? null : 'empty');

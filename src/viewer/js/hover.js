@@ -42,7 +42,8 @@
       if (!(hover.at && hover.at.byKey)) follow();
       const { at } = hover;
       const work = at && app.model && app.model.works[app.model.byId.get(at.id)];
-      const show = Boolean(work) && !camera.moving() && !app.slideshow.on && at.id !== app.card.id;
+      const named = Boolean(work) && app.need(['text'], [at.id], app.requestFrame);
+      const show = named && !camera.moving() && !app.slideshow.on && at.id !== app.card.id;
       label.classList.toggle('visible', show);
       if (!show) { labelled = null; app.thumbs.release(picture); return; }
       const small = camera.scale < SMALL_PX;

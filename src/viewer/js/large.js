@@ -26,6 +26,7 @@
     large.open = () => {
       const work = app.model && app.model.works[app.model.byId.get(app.card.id)];
       if (!work) return;
+      app.need(['text', 'near'], [work.id], () => { if (root.open && app.card.id === work.id) large.open(); });
       byId('large-name').textContent = m.nameOf(work);
       app.thumbs.show(crop, work.id, Math.min(innerWidth, innerHeight, app.camera.cellPx * 2));
       [rendition, url] = [m.renditionOf(work), m.originalOf(app.model, work)];

@@ -19,10 +19,11 @@
 
   const textOf = (value) => (typeof value === 'string' ? printable(value) : '');
 
-  /** The owner's title, or the file name without folder and extension, fit to be shown. */
+  /** The owner's title, or the file name without folder and extension, fit to be shown; '' while it is not loaded. */
   m.nameOf = function (work) {
     const title = textOf(work.title);
     if (title) return title;
+    if (work.path === undefined) return '';
     const file = work.path.slice(work.path.lastIndexOf('/') + 1);
     return printable(file.replace(/(.)\.[^.]{1,5}$/, '$1')) || m.t('work.untitled');
   };
@@ -34,7 +35,7 @@
   m.artistOf = (work) => textOf(work.artist);
 
   /** The whole path, fit to be shown. */
-  m.pathOf = (work) => printable(work.path);
+  m.pathOf = (work) => printable(work.path || '');
 
   /** Lower case without diacritics: what search compares. */
   m.fold = (text) => text.normalize('NFD').replace(/[\u0300-\u036f]/g, '').toLowerCase();
@@ -56,22 +57,25 @@
       byId.set(work.id, works.length);
       works.push(work);
     }
+    const count = manifest.count ?? works.length;
     const model = {
-      manifest, cols, rows, cellOf, works, byId,
+      manifest, cols, rows, cellOf, works, byId, count,
+      /** Whether works are still to come: the picture is shown meanwhile. */
+      loading: count > 0 && !works.length,
       key: m.keyOf(manifest),
       pyramid: manifest.pyramid ? pyramidOf(manifest) : singleFileOf(manifest),
       indexAt(col, row) {
         return col >= 0 && row >= 0 && col < cols && row < rows ? cellOf[row * cols + col] : -1;
       },
       regions: m.regionsOf(manifest),
-      folders: null,
+      facets: null,
       search: null,
     };
     return model;
   };
 
-  /** Levels of a Deep Zoom pyramid; `cellPx` halves with every level above the deepest. */
-  function pyramidOf({ pyramid, grid }) {
+  /** Levels of a Deep Zoom pyramid, a tile's address '' while its hash is not loaded; `cellPx` halves with every level above the deepest. */
+  function pyramidOf({ pyramid, grid, deepHash }) {
     const size = Math.max(1, pyramid.tile_size | 0);
     const format = /^[a-z0-9]{1,8}$/i.test(pyramid.format) ? pyramid.format : 'jpg';
     const levels = new Map();
@@ -95,7 +99,9 @@
       url(level, col, row) {
         const { cols, hashes } = levels.get(level);
         const start = 8 * (row * cols + col);
-        return `t/${level}/${col}_${row}-${encodeURIComponent(hashes.slice(start, start + 8))}.${format}`;
+        const hash = hashes ? hashes.slice(start, start + 8) : deepHash && deepHash(level, col, row);
+        if (!hash) return '';
+        return `t/${level}/${col}_${row}-${encodeURIComponent(hash)}.${format}`;
       },
     };
   }
@@ -133,7 +139,7 @@
    */
   m.originalOf = function (model, work) {
     const pattern = model.manifest.link;
-    if (typeof pattern !== 'string' || !pattern || !PICTURE.test(work.path)) return null;
+    if (typeof pattern !== 'string' || !pattern || work.path === undefined || !PICTURE.test(work.path)) return null;
     // Bytes that the manifest escapes are escaped once.
     const encode = (part) => encodeURIComponent(part).replace(/%25([0-9A-Fa-f]{2})/g, '%$1');
     const path = work.path.split('/').map(encode).join('/');
@@ -150,44 +156,6 @@
     } catch {
       return null;
     }
-  }
-
-  /**
-   * The folders a visitor may filter by: `[{name, label, count}]`, largest first, and `folderOf[index]` → position or -1.
-   *
-   * One folder that holds everything says nothing, so the level below it is taken.
-   */
-  m.foldersOf = function (model) {
-    if (model.folders) return model.folders;
-    let depth = 0;
-    let counts = countFolders(model, depth);
-    while (counts.size === 1 && [...counts.values()][0] === model.works.length && depth < 8) {
-      depth += 1;
-      counts = countFolders(model, depth);
-    }
-    // Folders that are watched on their own may have titles.
-    const titles = new Map(depth ? [] : (model.manifest.folders || []).map(({ name, title }) => [name, textOf(title)]));
-    const list = [...counts].map(([name, count]) => ({ name, count, label: titles.get(name) || printable(name) || m.t('chips.unnamed') }))
-      .sort((a, b) => b.count - a.count || (a.name < b.name ? -1 : 1));
-    const position = new Map(list.map((folder, i) => [folder.name, i]));
-    const folderOf = new Int32Array(model.works.length);
-    model.works.forEach((work, i) => { folderOf[i] = position.get(folderAt(work.path, depth)) ?? -1; });
-    model.folders = { list, folderOf };
-    return model.folders;
-  };
-
-  function folderAt(path, depth) {
-    const parts = path.split('/');
-    return depth < parts.length - 1 ? parts[depth] : undefined;
-  }
-
-  function countFolders(model, depth) {
-    const counts = new Map();
-    for (const { path } of model.works) {
-      const name = folderAt(path, depth);
-      if (name !== undefined) counts.set(name, (counts.get(name) || 0) + 1);
-    }
-    return counts;
   }
 
   /** What search compares: all that is known of a work, and last, after a slash, what it is called. */

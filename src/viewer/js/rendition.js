@@ -19,9 +19,16 @@
     return typeof file === 'string' && FILE.test(file) && width > 0 && height > 0 ? { file, width, height } : null;
   };
 
+  /** A rendition by its file's name without folder and extension, as blocks have it. */
+  m.renditionNamed = function (name) {
+    const [, width, height] = /-(\d+)x(\d+)$/.exec(name || '') || [];
+    return width ? { file: `large/${name.slice(0, 2)}/${name}.jpg`, width: Number(width), height: Number(height) } : undefined;
+  };
+
   /** The longest side of a rendition, pixels: as far as a few hundred works tell; 0 without renditions. */
   m.largestOf = function (model) {
     if (!FITS.has(model.manifest.fit)) return 0;
+    if (model.manifest.parts) return model.manifest.large_px || 0;
     const sides = model.works.slice(0, SAMPLED).map(m.renditionOf).map((found) => (found ? Math.max(found.width, found.height) : 0));
     return Math.max(0, ...sides);
   };
@@ -41,12 +48,27 @@
     return { sx: (1 - sw) / 2, sy: (1 - sh) / 2, sw, sh, x: 0, y: 0, w: 1, h: 1 };
   };
 
+  /** Asks for the renditions' names of the works in view, where they are not known yet. */
+  function needAround(model, view) {
+    const { parts } = model.manifest;
+    if (!parts) return;
+    const ids = [];
+    for (let row = view.r0; row < view.r1; row += 1) {
+      for (let col = view.c0; col < view.c1; col += 1) {
+        const work = model.works[model.indexAt(col, row)];
+        if (work) ids.push(work.id);
+      }
+    }
+    parts.want(['near'], ids);
+  }
+
   /** Draws renditions over the cells in view, and asks for those that are missing; true while one is fading in. */
   m.paintRenditions = function (context, model, tiles, view, { want, now = Infinity }) {
     const { pyramid, manifest } = model;
     if (view.k < FROM * pyramid.levels.get(pyramid.max).cellPx || !FITS.has(manifest.fit)) return false;
     if ((view.c1 - view.c0) * (view.r1 - view.r0) > MOST) return false;
     const [midCol, midRow] = [(view.width / 2 - view.ox) / view.k, (view.height / 2 - view.oy) / view.k];
+    needAround(model, view);
     let fading = false;
     context.imageSmoothingEnabled = true;
     context.imageSmoothingQuality = 'high';

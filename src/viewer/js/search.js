@@ -21,8 +21,11 @@
     for (const [part, values] of roles) for (const [name, value] of Object.entries(values)) part.setAttribute(name, value);
 
     search.isOpen = () => !panel.hidden;
-    search.open = () => {
+    /** What is searched for now. */
+    search.text = () => (search.isOpen() ? input.value.trim() : '');
+    search.open = (text) => {
       if (!app.model) return;
+      if (text) input.value = text;
       opener = document.activeElement;
       panel.hidden = false;
       document.body.classList.add('search-open');
@@ -36,6 +39,7 @@
       document.body.classList.remove('search-open');
       clear();
       app.setMatches(null);
+      app.address.save();
       if (panel.contains(document.activeElement) || document.activeElement === document.body) {
         (opener && opener.isConnected ? opener : app.canvas).focus({ preventScroll: true });
       }
@@ -52,6 +56,8 @@
 
     function update() {
       const text = input.value;
+      const here = app.need(['text'], null, () => search.refresh());
+      if (!here) { status.textContent = m.t('search.loading'); return; }
       const { best, all, total } = m.searchWorks(app.model, text, LISTED);
       clear();
       found = best.map((index) => app.model.works[index].id);
@@ -116,7 +122,7 @@
       app.open(id, { fly: true });
     }
 
-    input.addEventListener('input', update);
+    input.addEventListener('input', () => { update(); app.address.save(); });
     input.addEventListener('keydown', (event) => {
       const step = { ArrowDown: 1, ArrowUp: -1, PageDown: 6, PageUp: -6 }[event.key];
       if (step && found.length) {

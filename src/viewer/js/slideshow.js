@@ -42,8 +42,12 @@
         if (recent.length > REMEMBERED) recent.shift();
         const { width, height } = app.camera.open();
         app.flyTo(work, Math.min(width, height) * 0.55, 2.2);
-        app.setCaption(m.nameOf(work));
-        app.announce(m.nameOf(work));
+        const name = () => {
+          if (!slideshow.on || recent[recent.length - 1] !== work.id) return;
+          app.setCaption(m.nameOf(app.workOf(work.id) || work));
+          app.announce(m.nameOf(app.workOf(work.id) || work));
+        };
+        if (app.need(['text', 'near'], [work.id], name)) name();
       }
       timer = setTimeout(step, REST_MS);
     }

@@ -1,4 +1,5 @@
-// Where generations come from: polls `latest`, reads `manifest` when it changed.
+// Where generations come from: polls `latest`, and reads what it names when that changed: the page's own files (`parts.js`),
+// or `manifest` where it names none (an output of version 0.1) and from disk.
 //
 // Over http(s) both are JSON, fetched with `no-cache` so that the browser revalidates by ETag (a poll costs a 304).
 // From `file:` Chromium blocks fetch, so the publisher also writes `latest.js` and `manifest.js`, scripts that call
@@ -10,7 +11,7 @@
   const SLOWEST_POLL_MS = 60000;
 
   /** Names one published state; a different key means there is something new to read. */
-  m.keyOf = (published) => `${published.generation}/${published.published_ms}`;
+  m.keyOf = (published) => published.head || `${published.generation}/${published.published_ms}`;
 
   const overFile = location.protocol === 'file:';
 
@@ -40,11 +41,11 @@
   }
 
   /**
-   * Polls for ever and hands every new manifest to `onManifest`.
+   * Polls for ever and hands every new state to `onModel`, or its manifest to `onManifest`.
    *
    * `onTrouble(kind)` is called with 'missing' (nothing published yet), 'unreachable' or null (all well again).
    */
-  m.createSource = function ({ onManifest, onTrouble }) {
+  m.createSource = function ({ parts, onModel, onManifest, onTrouble }) {
     let key = null;
     let failures = 0;
     let timer = 0;
@@ -54,6 +55,12 @@
     async function look() {
       const latest = await read('latest');
       if (latest && m.keyOf(latest) === key) return onTrouble(null);
+      if (latest && latest.head && !overFile) {
+        onTrouble(null);
+        await parts.follow(latest, onModel);
+        key = m.keyOf(latest);
+        return undefined;
+      }
       // Without a `latest` the manifest itself is asked; over http an unchanged one costs a 304.
       const manifest = await read('manifest');
       if (!manifest) return onTrouble('missing');

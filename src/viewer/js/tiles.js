@@ -36,6 +36,7 @@
     };
     /** Asks for a tile until the next `begin`; the lowest priority number loads first. */
     tiles.want = (url, priority) => {
+      if (!url) return; // Which one it is, is still to be loaded.
       const entry = entries.get(url);
       if (entry && (entry.bitmap || entry.loading || performance.now() < entry.retryAt)) return;
       const before = wanted.get(url);

@@ -13,7 +13,7 @@
     app.nameDocument = () => {
       const title = m.titleOf(app.model);
       const work = app.model.works[app.model.byId.get(app.card.id)];
-      document.title = work ? `${m.isolated(m.nameOf(work))} · ${title}` : title;
+      document.title = work && m.nameOf(work) ? `${m.isolated(m.nameOf(work))} · ${title}` : title;
     };
 
     /** Opens a work's card; `fly` goes there, `quiet` leaves the history and the focus alone. */
@@ -30,7 +30,7 @@
       if (!quiet) app.address.push(`#work=${id}`);
       app.nameDocument();
       if (focus) byId('card-close').focus({ preventScroll: true });
-      app.announce(spoken(work));
+      speak(work);
       app.requestFrame();
     };
     app.close = () => {
@@ -65,6 +65,10 @@
     }
 
     /** What a screen reader says of a work: its name and its place. */
+    const speak = (work) => {
+      const say = () => app.announce(spoken(app.workOf(work.id) || work));
+      if (app.need(['text'], [work.id], say)) say();
+    };
     const spoken = (work) => m.t('work.place', { name: m.nameOf(work),
       col: work.col + 1, cols: app.model.cols, row: work.row + 1, rows: app.model.rows });
 
@@ -92,7 +96,7 @@
       if (app.card.id !== null) app.open(work.id, { quiet: true });
       else {
         reveal(work);
-        app.announce(spoken(work));
+        speak(work);
       }
       app.requestFrame();
     };

@@ -1,0 +1,178 @@
+//! Blocks of the page's files as JSON: columns of works by their ids, and the tiles of a deep level by their place.
+//!
+//! Pure but for the callback that writes. Numbers that grow are written as differences, which compress to almost nothing.
+
+use super::{
+    CELLS, SIDE, TEXTS, TILES_IN_HEAD,
+    facets::Facets,
+    head::{Head, Names},
+    tiles_of,
+};
+use crate::publish::{
+    PublishError,
+    manifest::{Manifest, Rendition, Work},
+};
+use serde_json::{Map, Value, json};
+use std::{collections::BTreeMap, ops::Range};
+
+/// What a block of works holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Where works lie, and since when.
+    Cells,
+    /// What they are called.
+    Text,
+    /// What is like them, their size, and their renditions.
+    Near,
+    /// What they are filtered by.
+    Facet,
+}
+
+impl Kind {
+    pub(super) const ALL: [Self; 4] = [Self::Cells, Self::Text, Self::Near, Self::Facet];
+
+    /// Ids of a block.
+    pub(super) fn ids(self) -> u64 {
+        match self {
+            Self::Cells | Self::Facet => CELLS,
+            Self::Text | Self::Near => TEXTS,
+        }
+    }
+
+    /// Name in a head.
+    pub(super) fn key(self) -> &'static str {
+        match self {
+            Self::Cells => "cells",
+            Self::Text => "text",
+            Self::Near => "near",
+            Self::Facet => "facet",
+        }
+    }
+
+    /// The first part of a block's file name.
+    pub(super) fn stem(self, n: u64) -> String {
+        format!("{}-{n}", self.key())
+    }
+
+    /// The block of some works; `None` if there are none.
+    pub(super) fn serialise(
+        self,
+        works: &[Work],
+        facets: &Facets,
+    ) -> serde_json::Result<Option<Vec<u8>>> {
+        if works.is_empty() {
+            return Ok(None);
+        }
+        let mut block = Map::new();
+        block.insert("id".into(), differences(works.iter().map(|w| w.id.0)));
+        match self {
+            Self::Cells => {
+                block.insert("col".into(), column(works, |w| w.col.into()));
+                block.insert("row".into(), column(works, |w| w.row.into()));
+                let minutes = works.iter().map(|w| w.added_ms / 60_000);
+                block.insert("added".into(), differences(minutes));
+            }
+            Self::Text => {
+                block.insert("path".into(), column(works, |w| w.path.as_str().into()));
+                let columns: [(&str, fn(&Work) -> Option<&str>); 3] = [
+                    ("title", |w| w.title.as_deref()),
+                    ("artist", |w| w.artist.as_deref()),
+                    ("link", |w| w.link.as_deref()),
+                ];
+                for (name, text) in columns {
+                    if works.iter().any(|work| text(work).is_some()) {
+                        block.insert(name.into(), column(works, |w| text(w).into()));
+                    }
+                }
+            }
+            Self::Near => {
+                block.insert("size".into(), column(works, |w| w.size.into()));
+                block.insert("near".into(), column(works, |w| json!(w.neighbours)));
+                if works.iter().any(|work| work.large.is_some()) {
+                    block.insert("large".into(), column(works, |w| json!(w.large.as_ref().map(large))));
+                }
+            }
+            Self::Facet => {
+                block.insert("columns".into(), facets.columns(works));
+            }
+        }
+        serde_json::to_vec(&block).map(Some)
+    }
+}
+
+/// A rendition's file name without what all share.
+fn large(rendition: &Rendition) -> &str {
+    let name = rendition.file.rsplit('/').next().unwrap_or_default();
+    name.strip_suffix(".jpg").unwrap_or(name)
+}
+
+fn column(works: &[Work], of: impl Fn(&Work) -> Value) -> Value {
+    Value::Array(works.iter().map(of).collect())
+}
+
+/// The first number, and how far each is from the one before.
+fn differences(numbers: impl Iterator<Item = u64>) -> Value {
+    let mut before = 0;
+    let steps = numbers.map(|number| {
+        let step = number as i64 - before;
+        before = number as i64;
+        Value::from(step)
+    });
+    Value::Array(steps.collect())
+}
+
+/// Of works ordered by id, those whose ids are in a range.
+pub(super) fn of_ids(works: &[Work], ids: Range<u64>) -> &[Work] {
+    let start = works.partition_point(|work| work.id.0 < ids.start);
+    let end = works.partition_point(|work| work.id.0 < ids.end);
+    &works[start..end]
+}
+
+/// The first part of the file name of a block of tiles.
+pub(super) fn tile_stem(level: u32, n: usize) -> String {
+    format!("tiles-{level}-{n}")
+}
+
+/// Whether a level's tiles are in the head, by their hashes as the manifest joins them.
+pub(super) fn in_head(hashes: &str) -> bool {
+    hashes.len() <= 8 * TILES_IN_HEAD
+}
+
+/// Writes the blocks of tiles that are not those of `known`; the names of all.
+pub(super) fn tiles(
+    manifest: &Manifest,
+    known: Option<&Head>,
+    write: impl Fn(&str, &[u8]) -> Result<u32, PublishError>,
+) -> Result<BTreeMap<u32, Names>, PublishError> {
+    let mut all = BTreeMap::new();
+    let Some(pyramid) = &manifest.pyramid else {
+        return Ok(all);
+    };
+    for (level, hashes) in (pyramid.min_level..).zip(&pyramid.levels) {
+        if in_head(hashes) {
+            continue;
+        }
+        let shape = tiles_of(pyramid, level);
+        let (cols, rows) = (shape.cols.div_ceil(SIDE), shape.rows.div_ceil(SIDE));
+        let old = known.and_then(|known| known.tiles.get(&level));
+        let mut names = Vec::with_capacity((cols * rows) as usize);
+        for n in 0..cols * rows {
+            let (left, top) = (n % cols * SIDE, n / cols * SIDE);
+            let width = SIDE.min(shape.cols - left) as usize;
+            let mut text = String::from("\"");
+            for row in top..shape.rows.min(top + SIDE) {
+                let start = 8 * (row * shape.cols + left) as usize;
+                text.push_str(hashes.get(start..start + 8 * width).unwrap_or(""));
+            }
+            text.push('"');
+            let hash = crate::publish::names::hash(text.as_bytes());
+            let same = old.and_then(|old| old.0.get(n as usize)) == Some(&Some(hash));
+            names.push(Some(match same {
+                true => hash,
+                false => write(&tile_stem(level, n as usize), text.as_bytes())?,
+            }));
+        }
+        all.insert(level, Names(names));
+    }
+    Ok(all)
+}

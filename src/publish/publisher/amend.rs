@@ -1,0 +1,90 @@
+//! Changes of the published generation that draw nothing: its quality, its regions' words, and the end of what had to go.
+
+use super::{
+    super::{
+        Collected, PublishError,
+        collect::{self, retire_page},
+        manifest::{Manifest, Quality, Region},
+        names,
+        page::{Page, Touched},
+        pointers,
+    },
+    Publisher,
+};
+use crate::{domain::ModelId, regions};
+
+impl Publisher {
+    /// Rewrites the manifest with the quality of some generation's arrangement; nothing else changes. Does nothing
+    /// before the first publish.
+    pub fn publish_quality(&mut self, quality: Quality) -> Result<(), PublishError> {
+        self.amend(|manifest| {
+            let changes = manifest.quality != Some(quality);
+            manifest.quality = Some(quality);
+            changes
+        })
+    }
+
+    /// Rewrites the manifest with regions that have words from a model, or with `None` without any words; nothing else
+    /// changes. Does nothing before the first publish.
+    pub fn publish_words(
+        &mut self,
+        regions: Option<Vec<Region>>,
+        words_by: Option<ModelId>,
+    ) -> Result<(), PublishError> {
+        self.amend(|manifest| {
+            let regions = regions.unwrap_or_else(|| regions::unworded(&manifest.regions));
+            let changes = (&manifest.regions, &manifest.words_by) != (&regions, &words_by);
+            (manifest.regions, manifest.words_by) = (regions, words_by);
+            changes
+        })
+    }
+
+    /// Rewrites the published manifest if `change` changes it.
+    fn amend(&mut self, change: impl FnOnce(&mut Manifest) -> bool) -> Result<(), PublishError> {
+        let mut state = self.take_state()?;
+        if let Some(manifest) = &mut state.manifest
+            && change(manifest)
+        {
+            let folder = &self.folder;
+            let before = state.page.take();
+            let page = Page::write(folder, before.as_ref(), manifest, &Touched::default())?;
+            let staged_latest = pointers::stage_latest(folder, &page.latest(manifest))?;
+            let document = manifest.document(&state.serialised)?;
+            let staged = folder.stage_joined(names::MANIFEST, &document.parts())?;
+            folder.sync()?;
+            folder.keep_fresh();
+            folder.commit(staged)?;
+            folder.sync_folder()?;
+            pointers::write_script(folder, &document)?;
+            for staged in staged_latest {
+                folder.commit(staged)?;
+            }
+            let at = (manifest.generation, manifest.published_ms);
+            retire_page(&mut self.retired, before.as_ref(), &page, at);
+            state.page = Some(page);
+        }
+        self.state = Some(state);
+        Ok(())
+    }
+
+    /// Removes every file that the published generation does not name, without any grace, and every region's name that
+    /// no work gives any more: what left the mosaic must not be visible anywhere.
+    pub fn erase(&mut self) -> Result<Collected, PublishError> {
+        self.amend(regions::erase)?;
+        let mut state = self.take_state()?;
+        if let (Some(page), Some(manifest)) = (&mut state.page, &state.manifest) {
+            // A delta tells of a work that had to go where it was, and how it was counted.
+            let deltas = page.forget_deltas();
+            let staged = pointers::stage_latest(&self.folder, &page.latest(manifest))?;
+            self.folder.sync()?;
+            for staged in staged {
+                self.folder.commit(staged)?;
+            }
+            for name in deltas {
+                self.retired.add(name, manifest.generation, None);
+            }
+        }
+        self.state = Some(state);
+        collect::erase(&self.folder, &mut self.retired)
+    }
+}

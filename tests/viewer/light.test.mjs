@@ -1,0 +1,169 @@
+// What the page loads of a mosaic that the real binary published: the head and columns first, the rest when it is needed,
+// and of a new generation only what changed.
+//
+//   MOSAICD_BIN=target/release/mosaicd node --test tests/viewer/light.test.mjs   (tests/viewer/run.sh sets it all up)
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { centreOf, createStage, poll, settled } from './stage.mjs';
+
+const HERE = dirname(fileURLToPath(import.meta.url));
+const BINARY = process.env.MOSAICD_BIN || join(HERE, '../../target/release/mosaicd');
+const WORKS = 80;
+
+let stage;
+let dir;
+const output = () => join(dir, 'output');
+const state = (page) => page.evaluate(() => {
+  const { app } = window.mosaicd;
+  return app.model.works.map(({ id, col, row }) => [id, col, row]).sort((a, b) => a[0] - b[0]);
+});
+const published = () => JSON.parse(readFileSync(join(output(), 'manifest.json'), 'utf8')).works
+  .map(({ id, col, row }) => [id, col, row]).sort((a, b) => a[0] - b[0]);
+
+function build() {
+  const run = spawnSync(BINARY, ['--config', join(dir, 'mosaicd.toml'), 'build'], { encoding: 'utf8' });
+  assert.equal(run.status, 0, run.stderr);
+}
+
+before(async () => {
+  stage = await createStage({ fileOf: (path) => join(output(), normalize(path)) });
+  dir = stage.root;
+  const run = spawnSync(BINARY, ['demo', dir, '-n', String(WORKS + 3), '--size', '64'], { encoding: 'utf8' });
+  assert.equal(run.status, 0, run.stderr);
+  for (const part of ['output', 'state']) rmSync(join(dir, part), { recursive: true, force: true });
+  const works = readdirSync(join(dir, 'artworks')).filter((name) => name.endsWith('.png')).sort();
+  mkdirSync(join(dir, 'kept'));
+  works.slice(WORKS).forEach((name) => renameSync(join(dir, 'artworks', name), join(dir, 'kept', name)));
+  for (const [n, folder] of ['ink', 'oil'].entries()) {
+    mkdirSync(join(dir, 'artworks', folder));
+    works.slice(0, WORKS).forEach((name, i) => {
+      if (i % 2 === n) renameSync(join(dir, 'artworks', name), join(dir, 'artworks', folder, name));
+    });
+  }
+  const rows = works.slice(0, WORKS).map((name, i) => `${i % 2 ? 'oil' : 'ink'}/${name},${1900 + (i % 4)},${i % 3 ? 'sea; night' : 'sea'},secret`);
+  writeFileSync(join(dir, 'artworks/artworks.csv'), ['path,year,tags,owner', ...rows].join('\n'));
+  writeFileSync(join(dir, 'mosaicd.toml'), `[folders]\nartworks = "${dir}/artworks"\nstate = "${dir}/state"\noutput = "${output()}"\n`
+    + '[page]\nfilters = ["year", "tags"]\nurl = "https://example.org/m/"\n');
+  build();
+});
+after(() => stage?.end());
+
+test('the first load takes head and columns; texts come when a work is looked at, all of them when somebody searches', async () => {
+  stage.requests.length = 0;
+  const page = await stage.open(`${stage.base}/`);
+  await settled(page);
+  assert.deepEqual(await state(page), published());
+  const kinds = () => new Set(stage.requests.filter((path) => path.startsWith('/p/')).map((path) => path.split(/[/-]/)[2]));
+  assert.deepEqual([...kinds()].sort(), ['cells', 'head']);
+  assert.ok(!stage.requests.some((path) => path.includes('manifest')), 'the manifest is not read');
+  const [id] = published()[7];
+  const at = await centreOf(page, id);
+  await page.mouse.move(at.x, at.y);
+  await page.waitForSelector('#label.visible');
+  assert.ok(kinds().has('text') && !kinds().has('near'));
+  await page.mouse.click(at.x, at.y);
+  await page.waitForFunction(() => document.querySelectorAll('#card-like li').length > 4);
+  const work = JSON.parse(readFileSync(join(output(), 'manifest.json'), 'utf8')).works.find((work) => work.id === id);
+  assert.ok((await page.textContent('#card-path')).includes(work.path));
+  await page.keyboard.press('Escape');
+  await page.keyboard.press('/');
+  await page.keyboard.type(work.path.slice(4, 10));
+  await page.waitForSelector('#search-list li');
+  await stage.close(page);
+});
+
+test('an open page follows arrivals and removals by deltas alone, and one that was away takes several at once', async () => {
+  const page = await stage.open(`${stage.base}/`);
+  await settled(page);
+  const [first, second, third] = readdirSync(join(dir, 'kept')).sort();
+  const generation = () => page.evaluate(() => window.mosaicd.app.model.manifest.generation);
+  const before = await generation();
+  copyFileSync(join(dir, 'kept', first), join(dir, 'artworks/ink', first));
+  build();
+  stage.requests.length = 0;
+  await poll(page);
+  await page.waitForFunction((n) => window.mosaicd.app.model.manifest.generation > n, before);
+  assert.deepEqual(await state(page), published());
+  const asked = () => stage.requests.filter((path) => path.startsWith('/p/') && !/^\/p\/(text|tiles)-/.test(path));
+  assert.equal(asked().length, 1, asked().join(' '));
+  assert.match(asked()[0], /^\/p\/delta-/);
+  await settled(page);
+
+  copyFileSync(join(dir, 'kept', second), join(dir, 'artworks/oil', second));
+  build();
+  copyFileSync(join(dir, 'kept', third), join(dir, 'artworks/oil', third));
+  build();
+  rmSync(join(dir, 'artworks/ink', first));
+  build();
+  stage.requests.length = 0;
+  const middle = await generation();
+  await poll(page);
+  await page.waitForFunction((n) => window.mosaicd.app.model.manifest.generation > n + 1, middle);
+  await settled(page);
+  assert.deepEqual(await state(page), published());
+  const fresh = await stage.open(`${stage.base}/`);
+  await settled(fresh);
+  const chips = (page) => page.$$eval('.chip', (chips) => chips.map((chip) => chip.textContent));
+  assert.deepEqual(await chips(page), await chips(fresh), 'counts follow, too');
+  await stage.close(fresh);
+  await stage.close(page);
+});
+
+test('columns that the configuration names are filters with counts, combined and kept in the address; others are not published', async () => {
+  const page = await stage.open(`${stage.base}/#only=year:1901&only=tags:night`);
+  await settled(page);
+  await page.waitForFunction(() => window.mosaicd.app.dimmed() && window.mosaicd.app.known(['facet']));
+  const kept = await page.evaluate(() => window.mosaicd.app.model.works
+    .filter((work) => work.values.get('year')?.includes('1901') && work.values.get('tags')?.includes('night')).length);
+  const wanted = Array.from({ length: WORKS }, (_, i) => i).filter((i) => i % 4 === 1 && i % 3).length;
+  assert.equal(kept, wanted);
+  await page.click('.chip.column >> nth=1');
+  const years = await page.$$eval('#facet-values .chip', (chips) => chips.map((chip) => [chip.textContent, chip.getAttribute('aria-pressed')]));
+  assert.deepEqual(years.map(([text]) => text), [0, 1, 2, 3].map((n) => `${1900 + n} ${WORKS / 4}`));
+  assert.deepEqual(years.filter(([, pressed]) => pressed === 'true').map(([text]) => text), [`1901 ${WORKS / 4}`]);
+  await page.click('#facet-values .chip >> nth=2');
+  await page.waitForFunction(() => window.location.hash.includes('only=year:1902'));
+  await page.keyboard.press('Escape');
+  assert.equal(await page.isVisible('#facet'), false);
+  const text = readdirSync(output()).filter((name) => /manifest|latest/.test(name)).map((name) => readFileSync(join(output(), name), 'utf8')).join('')
+    + readdirSync(join(output(), 'p')).filter((name) => name.endsWith('.json')).map((name) => readFileSync(join(output(), 'p', name), 'utf8')).join('');
+  assert.ok(!text.includes('secret'), 'a column that is not named stays private');
+  await stage.close(page);
+});
+
+test('a shared work has a page of its own that opens the mosaic there', async () => {
+  const [id] = published()[5];
+  const html = readFileSync(join(output(), `w/${Math.floor(id / 1000)}/${id}.html`), 'utf8');
+  assert.match(html, /<meta property="og:image" content="https:\/\/example\.org\/m\//);
+  const context = await stage.browser.newContext();
+  await context.route('https://example.org/**', (route) => route.fulfill({ body: '' }));
+  const page = await stage.open(`${stage.base}/w/${Math.floor(id / 1000)}/${id}.html`, { context });
+  await page.waitForURL(`${stage.base}/#work=${id}`);
+  await page.waitForFunction((id) => window.mosaicd?.app?.card.id === id, id);
+  await stage.close(page);
+});
+
+test('while works load there is the picture and the title, and no cell is taken for a spare one', async () => {
+  let free;
+  const held = new Promise((resolve) => { free = resolve; });
+  const page = await (await stage.browser.newContext({ viewport: { width: 1200, height: 800 } })).newPage();
+  await page.route('**/p/cells-*', async (route) => { await held; await route.continue(); });
+  await page.goto(`${stage.base}/`);
+  await page.waitForFunction(() => { const { app } = window.mosaicd; return app.model && app.tiles.stats().entries && !app.tiles.stats().loading; });
+  assert.equal(await page.textContent('#count'), `${published().length} works`);
+  const colours = () => page.evaluate(() => {
+    const { app } = window.mosaicd;
+    const at = app.camera.toScreen(app.model.cols / 2, app.model.rows / 2);
+    const { data } = app.canvas.getContext('2d').getImageData(at.x - 100, at.y - 100, 200, 200);
+    return new Set(Array.from({ length: 400 }, (_, i) => data.slice(400 * i, 400 * i + 3).join())).size;
+  });
+  assert.ok(await colours() > 20, 'a picture, not a blank');
+  assert.equal(await page.evaluate(() => document.body.dataset.state), 'ready');
+  free();
+  await page.waitForFunction(() => !window.mosaicd.app.model.loading);
+  await page.context().close();
+});
