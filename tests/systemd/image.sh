@@ -8,7 +8,7 @@ read -r -a podman <<<"${PODMAN:-podman}"
 podman() { command "${podman[@]}" "$@"; }
 # Where the limits that podman asks for are beyond what is allowed here.
 limits=(--ulimit "nofile=1024:$(ulimit -Hn)" --ulimit nproc=1000:1000)
-trap 'podman rm -f -v "$name" >/dev/null 2>&1; podman volume rm "$name-output" "$name-state" >/dev/null 2>&1; rm -rf "$dir"' EXIT
+trap '[ "$bad" = 0 ] || podman logs "$name" 2>&1 | tail -n 3; podman rm -f -v "$name" >/dev/null 2>&1; podman volume rm "$name-output" "$name-state" >/dev/null 2>&1; rm -rf "$dir"' EXIT
 is() { # what, wanted, found
   if [ "$2" = "$3" ]; then echo "good: $1: $3"; else echo "BAD: $1: $3, not $2"; bad=1; fi
 }
