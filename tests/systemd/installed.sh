@@ -21,7 +21,7 @@ follow() { # file: the README's commands
 # nginx speaks on port 80: asked without any tool that a clean Debian lacks.
 get() { exec 3<>/dev/tcp/127.0.0.1/80 && printf 'GET %s HTTP/1.0\r\n\r\n' "$1" >&3 && cat <&3; exec 3>&-; }
 code() { get "$1" | head -n 1 | cut -d ' ' -f 2; }
-works() { get "${1:-/mosaic}/manifest.json" | grep -ao '"id":' | wc -l; }
+works() { get "${1-/mosaic}/manifest.json" | grep -ao '"id":' | wc -l; }
 # Who is who and where, whatever the order.
 placed() { grep -o '"id":[0-9]*,"path":"[^"]*","col":[0-9]*,"row":[0-9]*\|"added_ms":[0-9]*' "${1:-/srv/mosaicd/output}/manifest.json" | sort; }
 there() { [ -e "$1" ] && echo there || echo gone; }
