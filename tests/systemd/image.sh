@@ -18,7 +18,7 @@ until_true() { # seconds, command
   echo "BAD: never true in 3 x $1 s: $2"; bad=1; return 1
 }
 
-image="$(podman load -q -i "$1" | sed 's/^Loaded image[^:]*: //')"
+image="$(podman load -q -i "$1" | sed 's/^Loaded image[^:]*: //; s/,.*//' | head -n 1)"
 echo "image $image, $(stat -c %s "$1") bytes"
 mkdir -m 755 "$dir/art"
 podman run --rm "${limits[@]}" --no-healthcheck --network=none -v "$dir/art:/art" --user 0 "$image" demo /art -n 40 --size 64 >/dev/null 2>&1
