@@ -49,6 +49,10 @@
 
 #[doc = include_str!("contributing.md")]
 pub mod contributing {}
+#[doc = include_str!("models.md")]
+pub mod models {}
+#[doc = include_str!("release.md")]
+pub mod release {}
 #[doc = include_str!("scale.md")]
 pub mod scale {}
 #[doc = include_str!("security.md")]

@@ -1,5 +1,14 @@
 # Sourced by boot.sh and package.sh: a Debian tree booted in a container, with one script as all it has to do.
 
+# commands HEADING N: the commands of the N-th block in the section HEADING of the README ($here), one a line.
+commands() {
+  awk -v heading="$1" -v wanted="$2" '
+    /^```/ { if (inside) inside = 0; else if (/^```sh/ && section) { inside = 1; block++ } else inside = 2; next }
+    inside == 1 && block == wanted && !/^#/ { print; found = 1 }
+    !inside && /^#+ / { section = ($0 ~ ("^#+ " heading "$")) }
+    END { exit !found }' "$here/README.md"
+}
+
 # container ROOT SCRIPT CONSOLE [options of systemd-nspawn]: boots ROOT with systemd as PID 1, runs SCRIPT in it once
 # everything is up, and turns it off. Shows what SCRIPT wrote to /result; fails unless that ends well.
 container() {

@@ -12,87 +12,131 @@ until_true() { # seconds, command
   while [ "$SECONDS" -lt "$until" ]; do if eval "$2" >/dev/null 2>&1; then return 0; fi; sleep .2; done
   echo "BAD: never true in 3 x $1 s: $2"; bad=1; return 1
 }
+follow() { # file: the README's commands
+  while read -r line; do
+    echo "\$ $line"
+    eval "$line" </dev/null >/tmp/said 2>&1 || { echo "BAD: its exit code: $?"; bad=1; tail -n 3 /tmp/said; }
+  done <"$1"
+}
 # nginx speaks on port 80: asked without any tool that a clean Debian lacks.
 get() { exec 3<>/dev/tcp/127.0.0.1/80 && printf 'GET %s HTTP/1.0\r\n\r\n' "$1" >&3 && cat <&3; exec 3>&-; }
-works() { get /manifest.json | grep -ao '"id":' | wc -l; }
+code() { get "$1" | head -n 1 | cut -d ' ' -f 2; }
+works() { get "${1-/mosaic}/manifest.json" | grep -ao '"id":' | wc -l; }
+# Who is who and where, whatever the order.
+placed() { grep -o '"id":[0-9]*,"path":"[^"]*","col":[0-9]*,"row":[0-9]*\|"added_ms":[0-9]*' "${1:-/srv/mosaicd/output}/manifest.json" | sort; }
 there() { [ -e "$1" ] && echo there || echo gone; }
+embedded() { cat /run/mosaicd/metrics.prom /var/lib/mosaicd/metrics.prom 2>/dev/null | awk '$1 == "mosaicd_embedded_total" {print $2}' | head -n 1; }
+apt() { DEBIAN_FRONTEND=noninteractive apt-get -qq "$@" </dev/null >/tmp/said 2>&1; }
 export DEBIAN_FRONTEND=noninteractive HOME=/root
 . /etc/os-release; echo "$PRETTY_NAME, $(systemctl --version | head -n 1)"
 cd /root
 
+# The site that is there.
+apt update; apt install nginx-light; systemctl start nginx
+is "the site before" 200 "$(code /)"
+unset -f apt # the README's is the real one
 began=$SECONDS
-while read -r line; do
-  echo "\$ $line"
-  eval "$line" </dev/null >/tmp/said 2>&1
-  is "its exit code" 0 $?
-  tail -n 3 /tmp/said
-done </commands
+follow /readme/website
 is "the service" active "$(systemctl is-active mosaicd)"
 is "it starts at boot" enabled "$(systemctl is-enabled mosaicd)"
 count=$(ls /root/pictures | wc -l)
 until_true 60 '[ "$(works)" = "$count" ]'
 is "works that nginx serves" "$count" "$(works)"
 echo "from nothing to there in $((SECONDS - began)) s"
-is "the page" yes "$(get / | grep -aq '<title' && echo yes)"
-is "a tile" yes "$(get "/$(cd /srv/mosaicd/output && find t -type f | head -n 1)" | head -n 1 | grep -aq ' 200 ' && echo yes)"
-is "kept for ever" yes "$(get "/$(cd /srv/mosaicd/output && find t -type f | head -n 1)" | grep -aqi 'cache-control: .*immutable' && echo yes)"
-is "the status is not published" 404 "$(get /status.json | head -n 1 | cut -d ' ' -f 2)"
+is "the site that was there" yes "$(get / | grep -aqi 'welcome to nginx' && echo yes)"
+is "the page" yes "$(get /mosaic/ | grep -aq '<title' && echo yes)"
+tile="/mosaic/$(cd /srv/mosaicd/output && find t -type f | head -n 1)"
+is "a tile" 200 "$(code "$tile")"
+is "kept for ever" yes "$(get "$tile" | grep -aqi 'cache-control: .*immutable' && echo yes)"
+is "the status is not published" 404 "$(code /mosaic/status.json)"
 is "a check" 0 "$(until_true 30 'mosaicd status --check'; mosaicd status --check >/dev/null; echo $?)"
+is "the artwork folder" "3775 root mosaicd" "$(stat -c '%a %U %G' /srv/mosaicd/artworks)"
+is "the output folder" "755 mosaicd mosaicd" "$(stat -c '%a %U %G' /srv/mosaicd/output)"
+is "the state is private" 700 "$(stat -c %a /var/lib/mosaicd)"
 cp "/root/pictures/$(ls /root/pictures | head -n 1)" /tmp/new.png; printf x >>/tmp/new.png
 cp /tmp/new.png /srv/mosaicd/artworks/arrived-later.png
-until_true 30 'get /manifest.json | grep -aq arrived-later.png'
-is "a work that is dropped in appears" yes "$(get /manifest.json | grep -aq arrived-later.png && echo yes)"
-is "the manual" yes "$(there /usr/share/man/man1/mosaicd.1.gz | sed 's/there/yes/')"
-until_true 10 'mosaicd status --config /etc/mosaicd/mosaicd.toml | grep -q "$((count + 1)) in the mosaic"'
-mosaicd status --config /etc/mosaicd/mosaicd.toml | head -n 3
-is "validate as the service's user" 0 "$(sudo -u mosaicd mosaicd validate --config /etc/mosaicd/mosaicd.toml >/dev/null 2>&1; echo $?)"
+until_true 30 'get /mosaic/manifest.json | grep -aq arrived-later.png'
+is "a work that is dropped in appears" yes "$(get /mosaic/manifest.json | grep -aq arrived-later.png && echo yes)"
+is "the manual" there "$(there /usr/share/man/man1/mosaicd.1.gz)"
+is "completions" there "$(there /usr/share/bash-completion/completions/mosaicd)"
+until_true 10 'mosaicd status | grep -q "$((count + 1)) in the mosaic"'
+mosaicd status | head -n 3
+is "validate as the service's user" 0 "$(sudo -u mosaicd mosaicd validate >/dev/null 2>&1; echo $?)"
 
-# Debian's own site comes back, and the mosaic goes next to it.
-ln -sf /etc/nginx/sites-available/default /etc/nginx/sites-enabled/default
-while read -r line; do echo "\$ $line"; eval "$line" </dev/null >/tmp/said 2>&1; is "its exit code" 0 $?; done </beside
-until_true 10 'get /mosaic/ | grep -aq "<title"'
-is "the site that was there" yes "$(get / | grep -aqi 'welcome to nginx' && echo yes)"
-is "the mosaic beside it" "$((count + 1))" "$(get /mosaic/manifest.json | grep -ao '"id":' | wc -l)"
-ln -sf /usr/share/mosaicd/nginx.conf /etc/nginx/sites-enabled/default
-systemctl reload nginx
-until_true 10 'get /manifest.json | grep -aq arrived-later.png'
+# A second site.
+follow /readme/sites
+cp /root/pictures/*.png /srv/mosaicd-ink/artworks/
+until_true 60 "[ \$(grep -o '\"id\":' /srv/mosaicd-ink/output/manifest.json | wc -l) = $count ]"
+is "a second site" "active $count" "$(systemctl is-active mosaicd@ink) $(grep -o '"id":' /srv/mosaicd-ink/output/manifest.json | wc -l)"
+systemctl disable -q --now mosaicd@ink
 
-generation=$(get /latest.json | grep -ao '"generation":[0-9]*' | head -n 1)
-pid=$(systemctl show -p MainPID --value mosaicd)
-echo "# mine" >>/etc/mosaicd/mosaicd.toml
-apt-get install -y -qq /packages/next.deb </dev/null >/tmp/said 2>&1
-is "upgrade" 0 $?
-is "version" "$(dpkg-deb -f /packages/next.deb Version)" "$(dpkg-query -W -f '${Version}' mosaicd)"
-is "restarted by it" yes "$([ "$(systemctl show -p MainPID --value mosaicd)" != "$pid" ] && echo yes)"
-is "and running" active "$(systemctl is-active mosaicd)"
-is "the configuration is the owner's" yes "$(tail -n 1 /etc/mosaicd/mosaicd.toml | grep -q '# mine' && echo yes)"
-until_true 30 'mosaicd status --config /etc/mosaicd/mosaicd.toml | grep -q "idle"'
+# State and output are lost; a backup of two files brings numbers, dates and cells back.
+follow /readme/backup
+systemctl stop mosaicd
+before="$(placed)"
+rm -rf /var/lib/mosaicd /srv/mosaicd/output
+install -d -o mosaicd -g mosaicd /srv/mosaicd/output
+install -o mosaicd -g mosaicd -m 644 /var/backups/mosaicd/* /srv/mosaicd/output/
+systemctl start mosaicd
+until_true 60 'mosaicd status | grep -q idle && [ "$(embedded)" = $((count + 1)) ]'
+is "numbers, dates and cells after a loss" "$(md5sum <<<"$before")" "$(placed | md5sum)"
 is "works after it" "$((count + 1))" "$(works)"
-is "nothing was embedded again" yes "$(grep -q '^mosaicd_embedded_total 0$' /run/mosaicd/metrics.prom && echo yes)"
-is "nothing was published again" "$generation" "$(get /latest.json | grep -ao '"generation":[0-9]*' | head -n 1)"
 
+# The mosaic alone, in the site's place.
+follow /readme/alone
+until_true 10 'get /manifest.json | grep -aq arrived-later.png'
+is "the mosaic alone" "$((count + 1)) yes" "$(works "") $(get / | grep -aq '<title' && echo yes)"
+
+DEBIAN_FRONTEND=noninteractive
+systemctl restart mosaicd; until_true 30 'mosaicd status | grep -q idle'
 apt-get remove -y -qq mosaicd </dev/null >/tmp/said 2>&1
 is "remove" 0 $?
 is "the service after it" inactive "$(systemctl is-active mosaicd)"
 is "the process" 0 "$(pgrep -xc mosaicd)"
 is "the binary" gone "$(there /usr/bin/mosaicd)"
-is "the unit" gone "$(there /usr/lib/systemd/system/mosaicd.service)"
+is "the unit" gone "$(there /usr/lib/systemd/system/mosaicd.service)$(there /lib/systemd/system/mosaicd.service | sed 's/gone//')"
 is "the configuration stays" there "$(there /etc/mosaicd/mosaicd.toml)"
 is "the store stays" there "$(there /var/lib/mosaicd/store)"
-is "the page is still served" "$((count + 1))" "$(works)"
+is "the page is still served" "$((count + 1))" "$(works "")"
 
-apt-get install -y -qq /packages/next.deb </dev/null >/tmp/said 2>&1
+apt-get install -y -qq /packages/new.deb </dev/null >/tmp/said 2>&1
 is "installed again" active "$(systemctl is-active mosaicd)"
-until_true 30 'mosaicd status --config /etc/mosaicd/mosaicd.toml | grep -q "idle"'
-is "nothing was embedded again" yes "$(grep -q '^mosaicd_embedded_total 0$' /run/mosaicd/metrics.prom && echo yes)"
+until_true 30 'mosaicd status | grep -q "idle"'
+is "nothing was embedded again" 0 "$(embedded)"
 
-apt-get purge -y -qq mosaicd </dev/null >/tmp/said 2>&1
-is "purge" 0 $?
-is "the configuration" gone "$(there /etc/mosaicd)"
-is "the store" gone "$(there /var/lib/mosaicd)"
-is "links of systemd" "" "$(find /etc/systemd /var/lib/systemd/deb-systemd-helper-enabled -name '*mosaicd*' 2>/dev/null)"
-is "the artists' files stay" "$((count + 1))" "$(ls /srv/mosaicd/artworks | wc -l)"
-is "the published mosaic stays" there "$(there /srv/mosaicd/output/index.html)"
-is "what dpkg knows of it" "" "$(dpkg-query -W -f '${Status}' mosaicd 2>/dev/null)"
+purged() {
+  apt-get purge -y -qq mosaicd </dev/null >/tmp/said 2>&1
+  is "purge" 0 $?
+  is "the configuration" gone "$(there /etc/mosaicd/mosaicd.toml)"
+  is "the store" gone "$(there /var/lib/mosaicd)"
+  is "links of systemd" "" "$(find /etc/systemd /var/lib/systemd/deb-systemd-helper-enabled -name '*mosaicd*' ! -name 'mosaicd@*' 2>/dev/null)"
+  is "the artists' files stay" "$((count + 1))" "$(ls /srv/mosaicd/artworks | wc -l)"
+  is "the published mosaic stays" there "$(there /srv/mosaicd/output/index.html)"
+  is "what dpkg knows of it" "" "$(dpkg-query -W -f '${Status}' mosaicd 2>/dev/null)"
+}
+purged
+
+# The version before, an owner's change to its configuration, and the upgrade.
+rm -rf /srv/mosaicd/output
+apt-get install -y -qq /packages/old.deb </dev/null >/tmp/said 2>&1
+is "the version before" "0 $(dpkg-deb -f /packages/old.deb Version)" "$? $(dpkg-query -W -f '${Version}' mosaicd)"
+until_true 60 '[ "$(works "")" = $((count + 1)) ]'
+until_true 30 'mosaicd status --config /etc/mosaicd/mosaicd.toml | grep -q idle'
+pid=$(systemctl show -p MainPID --value mosaicd)
+before="$(placed)"
+echo "# mine" >>/etc/mosaicd/mosaicd.toml
+apt-get install -y -qq -o Dpkg::Options::=--force-confold /packages/new.deb </dev/null >/tmp/said 2>&1
+is "upgrade" 0 $?
+is "version" "$(dpkg-deb -f /packages/new.deb Version)" "$(dpkg-query -W -f '${Version}' mosaicd)"
+is "restarted by it" yes "$([ "$(systemctl show -p MainPID --value mosaicd)" != "$pid" ] && echo yes)"
+is "and running" active "$(systemctl is-active mosaicd)"
+is "the configuration is the owner's" yes "$(tail -n 1 /etc/mosaicd/mosaicd.toml | grep -q '# mine' && echo yes)"
+until_true 30 'mosaicd status | grep -q "idle"'
+is "works after it" "$((count + 1))" "$(works "")"
+is "numbers, dates and cells after it" "$(md5sum <<<"$before")" "$(placed | md5sum)"
+is "nothing was embedded again" 0 "$(embedded)"
+is "the status is not published" 404 "$(code /status.json)"
+is "a check" 0 "$(until_true 30 'mosaicd status --check'; mosaicd status --check >/dev/null; echo $?)"
+purged
 [ "$bad" = 0 ] && echo "ALL GOOD"
 exit 0

@@ -1,10 +1,9 @@
 #!/usr/bin/env bash
-# The package for real: a clean Debian with systemd as PID 1 in a container, the README's commands copied from it as they
-# stand, then upgrade, remove, purge.
+# The package for real: a clean Debian with systemd as PID 1 in a container and a site that nginx serves. The README's
+# commands, copied from it as they stand, put the mosaic into it; then loss and restoring, remove, purge, and an upgrade
+# from the version before.
 # tests/systemd/package.sh OLD.deb NEW.deb [folder, target/package] [suite, bookworm]
-# Needs root, debootstrap, systemd-nspawn, network for apt, and two packages of different versions:
-#   cargo deb --no-build --deb-version 9.9.9-1 -o /tmp/next.deb
-#   cargo deb --no-build
+# Needs root, debootstrap, systemd-nspawn, network for apt, and two packages: that of the version before and target/dist's.
 set -euo pipefail
 here="$(cd "$(dirname "$0")/../.." && pwd)"
 . "$here/tests/systemd/container.sh"
@@ -21,20 +20,21 @@ fi
 rm -rf "$root"
 cp -a "$clean" "$root"
 
-# The lines of the README's block "on the server", and of the one that puts the mosaic beside a site.
-sed -n '/^## As a service/,/^## /p' "$here/README.md" >"$work/section"
-sed -n '/^# on the server/,/^```/p' "$work/section" | grep -v -e '^#' -e '^```' >"$root/commands"
-sed -n '/^\*\*Beside a site/,/^The same for/p' "$work/section" | sed -n '/^```sh/,/^```/p' | grep -v '^```' >"$root/beside"
-[ "$(wc -l <"$root/beside")" -ge 2 ] || { echo "the README's commands for a site are not found"; exit 1; }
-[ "$(wc -l <"$root/commands")" -ge 3 ] || { echo "the README's commands are not found"; exit 1; }
-
-mkdir -p "$root/root/pictures" "$root/packages"
+mkdir -p "$root/root/pictures" "$root/packages" "$root/readme"
+# The first of them builds the package: what is tried here.
+commands "Your website" 1 | grep -v '^\.ci/release' >"$root/readme/website"
+commands "Your website" 2 >"$root/readme/alone"
+commands "Backup and loss" 1 >"$root/readme/backup"
+commands "Several sites on a host" 1 >"$root/readme/sites"
 # What a person answers when apt asks.
 echo 'APT::Get::Assume-Yes "true";' >"$root/etc/apt/apt.conf.d/90yes"
-"$here/target/release/mosaicd" demo "$work/samples" -n 40 --size 64 >/dev/null 2>&1
+rm -rf "$work/unpacked" "$work/samples"
+dpkg-deb -x "$new" "$work/unpacked"
+"$work/unpacked/usr/bin/mosaicd" demo "$work/samples" -n 40 --size 64 >/dev/null 2>&1
 find "$work/samples/artworks" -name '*.png' -exec cp {} "$root/root/pictures/" \;
-cp "$old" "$root/root/$(dpkg-deb -f "$old" Package)_$(dpkg-deb -f "$old" Version)_amd64.deb"
-cp "$new" "$root/packages/next.deb"
+cp "$new" "$root/root/$(dpkg-deb -f "$new" Package)_$(dpkg-deb -f "$new" Version)_amd64.deb"
+cp "$old" "$root/packages/old.deb"
+cp "$new" "$root/packages/new.deb"
 echo "127.0.0.1 localhost $(hostname)" >"$root/etc/hosts"
 
-container "$root" "$here/tests/systemd/installed.sh" "$work/console"
+container "$root" "$here/tests/systemd/installed.sh" "$work/console-$suite"
