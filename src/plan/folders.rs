@@ -57,6 +57,13 @@ impl KnownFolders {
         })
     }
 
+    /// Whether a look at the folder `path` found another folder there than the one that the works lay in: the mount point of
+    /// a lost mount, even on the same device.
+    pub(super) fn is_replaced(&self, path: &Path, look: &Scan) -> bool {
+        let (known, now) = (self.0.get(path), look.folders.get(path));
+        known.zip(now).is_some_and(|(known, now)| known != now)
+    }
+
     /// Takes in what a scan saw, except for the folders of works that are `held`.
     pub(super) fn follow(&mut self, scan: &Scan, held: &[PathBuf]) {
         let holds: HashSet<&Path> = held.iter().flat_map(|path| path.ancestors()).collect();

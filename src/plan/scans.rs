@@ -26,6 +26,7 @@ fn age_ms(identity: &FileIdentity, wall_ms: u64) -> Option<u64> {
 impl Plan {
     /// A path was looked at: what is there is true now.
     pub(super) fn looked(&mut self, path: &Path, scan: &Scan, wall_ms: u64) -> Vec<Command> {
+        let replaced = self.folders.is_replaced(path, scan);
         let mut reasons = scan.skipped.values();
         let settled = !reasons.any(|reason| *reason == SkipReason::RulesChanged);
         for known in self.table.below(path) {
@@ -43,7 +44,8 @@ impl Plan {
                 .get(&known)
                 .is_some_and(|entry| entry.placed.is_some());
             self.urgent |= placed && scan.opted_out.contains(&known);
-            match placed && self.settings.hold && self.folders.is_elsewhere(&known, scan) {
+            let elsewhere = replaced || self.folders.is_elsewhere(&known, scan);
+            match placed && self.settings.hold && elsewhere {
                 // Its device is not there: a scan of everything judges that.
                 true => self.scan_at = Some(self.now_ms),
                 false => self.table.vanished(&known),

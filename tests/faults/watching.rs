@@ -5,7 +5,7 @@ use crate::{
     check::{
         agree, configure, copy_folder, count, patience, run, skip, start_ready, tail, until_same,
     },
-    common::{Site, placed},
+    common::{Site, placed, png, put},
     disk::Mounted,
 };
 use std::{
@@ -16,6 +16,36 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
+
+#[test]
+fn a_folder_of_the_same_device_that_is_unmounted_is_held() {
+    let site = Site::new();
+    configure(&site, "");
+    site.draw(0, 6);
+    let mut mounts = Vec::new();
+    for (i, name) in ["a", "b"].into_iter().enumerate() {
+        fs::create_dir(site.path(name)).unwrap();
+        fs::write(site.path(name).join("work.png"), png(50 + i)).unwrap();
+        mounts.push(Mounted::bound(&site.path(name), &site.art(name)));
+    }
+    if mounts.iter().any(Option::is_none) {
+        return skip("binding a folder needs root");
+    }
+    let (daemon, _) = start_ready(&site, &[]);
+    site.until("8 works", |m| m.works.len() == 8);
+    for lost in [1, 2] {
+        drop(mounts.pop());
+        site.wait("the lost mount", || {
+            (site.status().counts.held == lost).then_some(())
+        });
+        // The mount point is watched from now on, and looked at.
+        let mark = format!("mark-{lost}.png");
+        put(&site.art(&mark), &png(60 + lost as usize));
+        let marked = site.until(&mark, |m| m.works.iter().any(|work| work.path == mark));
+        assert_eq!(marked.works.len(), 8 + lost as usize);
+    }
+    assert_eq!(daemon.stop(), 0);
+}
 
 #[test]
 fn a_burst_is_taken_whole() {
