@@ -255,6 +255,7 @@ mod tests {
         OnPublish {
             command: ["/bin/sh", "-c", script].map(str::to_owned).to_vec(),
             timeout_s,
+            ..OnPublish::default()
         }
     }
 
@@ -284,7 +285,7 @@ mod tests {
         assert!(matches!(end, Ok(End::Exited(status)) if status.code() == Some(3)));
         let nowhere = OnPublish {
             command: vec!["/nowhere/at/all".into()],
-            timeout_s: 60,
+            ..OnPublish::default()
         };
         assert!(once(&nowhere, false).0.is_err());
     }

@@ -162,7 +162,10 @@ mod tests {
             Some(cell::prepare(&picture, &spec(16)))
         );
         assert_eq!(come.cell(&spec(32)), None);
-        assert_eq!(come.clone().large(&larger), large::prepare(&picture, &larger));
+        assert_eq!(
+            come.clone().large(&larger),
+            large::prepare(&picture, &larger)
+        );
         assert_eq!(come.large(&LargeSpec { px: 11, ..larger }), None);
         let wanted: Wanted =
             postcard::from_bytes(&postcard::to_stdvec(&wanted).expect("sent")).expect("read");

@@ -5,6 +5,7 @@ use crate::{
     artwork::{
         cell::Fit,
         decode::{Picture, decode},
+        large::LargeSpec,
     },
     decoding::{Decoder, Made, Overrun, Wanted, made::Floats},
     domain::{FileIdentity, ModelId},
@@ -23,7 +24,7 @@ use std::{
     time::Duration,
 };
 
-const LARGE: large::LargeSpec = large::LargeSpec {
+const LARGE: LargeSpec = LargeSpec {
     px: 64,
     background: [0; 3],
 };

@@ -215,6 +215,8 @@ pub struct Plan {
     /// When the next of the files that wait because of us is tried; `None` while there is none.
     probe_at: Option<u64>,
     waiting_since: Option<u64>,
+    /// Since when files that are still being written are the only ones that are not read.
+    unfinished_since: Option<u64>,
     /// When the pace is kept again: each generation puts it off, see [`Pace`].
     paced_ms: u64,
     /// Whether a work is to leave because the owner's patterns name it: that does not wait.
@@ -250,6 +252,7 @@ impl Plan {
             failing: None,
             probe_at: None,
             waiting_since: None,
+            unfinished_since: None,
             paced_ms: 0,
             urgent: false,
             scans: 0,
@@ -304,6 +307,9 @@ impl Plan {
             Input::LocalTime(minute) => self.local = Some(minute),
             Input::Tick => {}
         }
+        let counts = self.table.counts();
+        let unfinished = counts.settling > 0 && counts.reading == 0;
+        self.unfinished_since = unfinished.then(|| self.unfinished_since.unwrap_or(now_ms));
         self.next(&mut commands);
         commands
     }

@@ -21,8 +21,9 @@ impl Plan {
     /// for files that are still being written.
     pub fn is_over(&self) -> bool {
         let counts = self.table.counts();
+        let waited = |since| self.now_ms > since + LINGER_MS;
         let writing =
-            counts.settling > 0 && counts.settling == self.pending() && self.now_ms > LINGER_MS;
+            counts.settling == self.pending() && self.unfinished_since.is_some_and(waited);
         let failing = self.failing.is_some() || self.scan_error.is_some();
         (self.is_idle() && self.rendering.is_over() || writing || failing)
             && !self.pending.is_working()

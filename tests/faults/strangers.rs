@@ -241,7 +241,7 @@ fn folders_that_may_not_be_read_cost_nothing_and_are_found_when_they_open() {
     let shut = |i: usize| {
         fs::create_dir(closed(i)).unwrap();
         fs::write(closed(i).join("inside.png"), png(100 + i)).unwrap();
-        fs::set_permissions(closed(i), Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(closed(i), Permissions::from_mode(0o000)).unwrap();
         if is_root() {
             chown(closed(i), Some(STRANGER), None).unwrap();
         }
@@ -273,7 +273,7 @@ fn folders_that_may_not_be_read_cost_nothing_and_are_found_when_they_open() {
         site.until(&later, |m| shows(m, &later));
     }
     // One that closes keeps its works.
-    fs::set_permissions(closed(7), Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(closed(7), Permissions::from_mode(0o000)).unwrap();
     site.wait("closed again", || calm(39)(site.status()));
     assert!(shows(&site.manifest(), "closed-7/inside.png"));
     assert_eq!(daemon.stop(), 0);

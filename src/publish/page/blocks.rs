@@ -15,6 +15,9 @@ use crate::publish::{
 use serde_json::{Map, Value, json};
 use std::{collections::BTreeMap, ops::Range};
 
+/// A text of a work.
+type Text = fn(&Work) -> Option<&str>;
+
 /// What a block of works holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -74,7 +77,7 @@ impl Kind {
             }
             Self::Text => {
                 block.insert("path".into(), column(works, |w| w.path.as_str().into()));
-                let columns: [(&str, fn(&Work) -> Option<&str>); 3] = [
+                let columns: [(&str, Text); 3] = [
                     ("title", |w| w.title.as_deref()),
                     ("artist", |w| w.artist.as_deref()),
                     ("link", |w| w.link.as_deref()),
@@ -89,7 +92,10 @@ impl Kind {
                 block.insert("size".into(), column(works, |w| w.size.into()));
                 block.insert("near".into(), column(works, |w| json!(w.neighbours)));
                 if works.iter().any(|work| work.large.is_some()) {
-                    block.insert("large".into(), column(works, |w| json!(w.large.as_ref().map(large))));
+                    block.insert(
+                        "large".into(),
+                        column(works, |w| json!(w.large.as_ref().map(large))),
+                    );
                 }
             }
             Self::Facet => {

@@ -156,6 +156,7 @@ mod tests {
             title: None,
             artist: None,
             link: None,
+            large: None,
             fields: fields
                 .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
                 .collect(),
