@@ -74,7 +74,7 @@ impl Kind {
             }
             Self::Text => {
                 block.insert("path".into(), column(works, |w| w.path.as_str().into()));
-                let columns: [(&str, fn(&Work) -> Option<&str>); 3] = [
+                let columns: [(&str, Said); 3] = [
                     ("title", |w| w.title.as_deref()),
                     ("artist", |w| w.artist.as_deref()),
                     ("link", |w| w.link.as_deref()),
@@ -96,6 +96,9 @@ impl Kind {
         serde_json::to_vec(&block).map(Some)
     }
 }
+
+/// Something that the owner may say of a work.
+type Said = fn(&Work) -> Option<&str>;
 
 fn column(works: &[Work], of: impl Fn(&Work) -> Value) -> Value {
     Value::Array(works.iter().map(of).collect())
