@@ -15,9 +15,6 @@ use crate::publish::{
 use serde_json::{Map, Value, json};
 use std::{collections::BTreeMap, ops::Range};
 
-/// A text of a work.
-type Text = fn(&Work) -> Option<&str>;
-
 /// What a block of works holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -77,7 +74,7 @@ impl Kind {
             }
             Self::Text => {
                 block.insert("path".into(), column(works, |w| w.path.as_str().into()));
-                let columns: [(&str, Text); 3] = [
+                let columns: [(&str, Said); 3] = [
                     ("title", |w| w.title.as_deref()),
                     ("artist", |w| w.artist.as_deref()),
                     ("link", |w| w.link.as_deref()),
@@ -111,6 +108,9 @@ fn large(rendition: &Rendition) -> &str {
     let name = rendition.file.rsplit('/').next().unwrap_or_default();
     name.strip_suffix(".jpg").unwrap_or(name)
 }
+
+/// Something that the owner may say of a work.
+type Said = fn(&Work) -> Option<&str>;
 
 fn column(works: &[Work], of: impl Fn(&Work) -> Value) -> Value {
     Value::Array(works.iter().map(of).collect())

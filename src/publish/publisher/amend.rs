@@ -48,7 +48,13 @@ impl Publisher {
             let folder = &self.folder;
             let before = state.page.take();
             let page = Page::write(folder, before.as_ref(), manifest, &Touched::default())?;
-            let staged_latest = pointers::stage_latest(folder, &page.latest(manifest))?;
+            // What the page does not read, such as the quality, gives no other head.
+            let latest = page.latest(manifest);
+            let same = before.as_ref().map(|page| page.latest(manifest)).as_ref() == Some(&latest);
+            let staged_latest = match same {
+                true => Vec::new(),
+                false => pointers::stage_latest(folder, &latest)?.into(),
+            };
             let document = manifest.document(&state.serialised)?;
             let staged = folder.stage_joined(names::MANIFEST, &document.parts())?;
             folder.sync()?;
