@@ -41,6 +41,8 @@ fn names() -> Vec<String> {
 
 #[test]
 fn names_are_shown_as_they_are_and_escaped_everywhere() {
+    // In the manifest `%2e` stands for a byte that is no Unicode, so a file of that name is told apart from it.
+    let told = |name: &str| name.replace("%2", "%252").replace("%00", "%2500");
     let site = Site::new();
     configure(&site, "");
     let mut editor = Editor::new(&site.artworks(), 30, 0);
@@ -55,14 +57,14 @@ fn names_are_shown_as_they_are_and_escaped_everywhere() {
     let manifest = site.until_works(wanted);
     let shown = placed(&manifest);
     for name in names() {
-        assert!(shown.contains_key(&name), "{name:?} is not in the manifest");
+        assert!(shown.contains_key(&told(&name)), "{name:?} is not in the manifest");
     }
     site.wait("the failures", || {
         (site.status().counts.failed as usize == wanted).then_some(())
     });
     let failures = site.status().failures;
     for name in names() {
-        let path = format!("bad/{name}");
+        let path = format!("bad/{}", told(&name));
         assert!(failures.iter().any(|f| f.path == path), "{path:?}");
     }
     daemon.signal("USR2");
@@ -111,7 +113,7 @@ fn names_are_shown_as_they_are_and_escaped_everywhere() {
     );
     for name in names() {
         assert!(
-            rows.iter().any(|row| row[1] == name),
+            rows.iter().any(|row| row[1] == told(&name)),
             "{name:?} is not in items.csv"
         );
     }
