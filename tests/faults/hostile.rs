@@ -57,7 +57,10 @@ fn names_are_shown_as_they_are_and_escaped_everywhere() {
     let manifest = site.until_works(wanted);
     let shown = placed(&manifest);
     for name in names() {
-        assert!(shown.contains_key(&told(&name)), "{name:?} is not in the manifest");
+        assert!(
+            shown.contains_key(&told(&name)),
+            "{name:?} is not in the manifest"
+        );
     }
     site.wait("the failures", || {
         (site.status().counts.failed as usize == wanted).then_some(())
