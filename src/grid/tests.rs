@@ -214,6 +214,25 @@ fn growth_keeps_fixed_columns_and_the_aspect() {
 }
 
 #[test]
+fn seams_say_where_a_cell_has_gone() {
+    let (z, points) = sample(160, 8, 5);
+    let p = params(0.06);
+    let mut grid = Grid::arrange(&head(&z, 60), &points[..60], &p).expect("good input");
+    let before: Vec<_> = grid.places().collect();
+    let outcome = grid.insert(&z, &points, &p).expect("good input");
+    assert!(outcome.seams.len() > 1, "it grew more than once");
+    let after: Vec<_> = grid.places().collect();
+    let stayed = (0..60).filter(|item| !outcome.moved.contains(&(*item as u32)));
+    let mut pushed = 0;
+    for item in stayed {
+        let place = outcome.seams.iter().fold(before[item], |at, seam| seam.shift(at));
+        assert_eq!(place, after[item], "item {item}");
+        pushed += usize::from(place != before[item]);
+    }
+    assert!(pushed > 0, "some were pushed along");
+}
+
+#[test]
 fn the_dial_runs_from_change_to_rest() {
     let (z, points) = sample(240, 8, 11);
     let moves = |lambda: f32| {
