@@ -8,7 +8,7 @@ use crate::{
     decoding::Allowance,
     domain::manifest,
     embed::{
-        EncoderSpec,
+        EncoderSpec, builtin,
         library::LibrarySearch,
         session::{Device, Runtime},
     },
@@ -58,6 +58,7 @@ pub fn encoder_spec(config: &Config) -> EncoderSpec {
     let embed = &config.embed;
     EncoderSpec {
         model: (embed.model != "builtin").then(|| PathBuf::from(&embed.model)),
+        look: embed.look > 0.0,
         runtime: Runtime {
             library: LibrarySearch {
                 configured: (!embed.library.as_os_str().is_empty()).then(|| embed.library.clone()),
@@ -71,6 +72,14 @@ pub fn encoder_spec(config: &Config) -> EncoderSpec {
                 config::Device::Cuda => Device::Cuda,
             },
         },
+    }
+}
+
+/// How many of the last values of `model`'s embeddings are a look, and how much it counts.
+pub fn look(config: &Config, model: &str) -> (usize, f32) {
+    match config.embed.look > 0.0 && model != builtin::NAME {
+        true => (builtin::DIMS, config.embed.look as f32),
+        false => (0, 0.0),
     }
 }
 
@@ -101,6 +110,8 @@ pub fn allowance(config: &Config) -> Allowance {
 pub fn params(config: &Config) -> Params {
     let (layout, grid) = (&config.layout, &config.grid);
     Params {
+        look: config.embed.look as f32,
+        look_dims: 0,
         layout: LayoutParams {
             method: match layout.method {
                 config::LayoutMethod::Umap => LayoutMethod::Umap,

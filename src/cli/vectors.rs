@@ -201,11 +201,14 @@ pub(crate) fn similar(
     };
     let placed = manifest.works.iter().find(named);
     // Pictures are compared as the mosaic compares them. Words are not: what pictures have in common, words have not.
+    let look = parameters::look(config, &manifest.model);
     let mut space = Space::default();
     let query = match (placed, query) {
-        (None, Query::Words(words)) => embed_words(config, words, dims, &manifest.model)?,
+        (None, Query::Words(words)) => {
+            embed_words(config, words, dims.saturating_sub(look.0), &manifest.model)?
+        }
         (placed, Query::Work(name) | Query::Words(name)) => {
-            space = space_of(&manifest, &vectors);
+            space = space_of(&manifest, &vectors, look);
             space.seen(match placed {
                 Some(work) => vectors[&work.hash].clone(),
                 None => embed_file(config, Path::new(name), dims, &manifest.model)?,
@@ -244,7 +247,11 @@ pub(crate) fn similar(
 }
 
 /// What the mosaic takes out of embeddings, from those of the works that are there now.
-fn space_of(manifest: &Manifest, vectors: &HashMap<ContentHash, Vec<f32>>) -> Space {
+fn space_of(
+    manifest: &Manifest,
+    vectors: &HashMap<ContentHash, Vec<f32>>,
+    look: (usize, f32),
+) -> Space {
     if manifest.model == builtin::NAME {
         return Space::default();
     }
@@ -252,7 +259,7 @@ fn space_of(manifest: &Manifest, vectors: &HashMap<ContentHash, Vec<f32>>) -> Sp
     for work in &manifest.works {
         rows.push(&vectors[&work.hash]);
     }
-    Space::of(&rows).unwrap_or_default()
+    Space::of(&rows, look).unwrap_or_default()
 }
 
 fn embed_file(config: &Config, path: &Path, dims: usize, model: &str) -> anyhow::Result<Vec<f32>> {

@@ -67,6 +67,10 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
         "embed.model must be \"builtin\", or a folder or file with an ONNX model",
     );
     need(
+        (0.0..=1.0).contains(&config.embed.look),
+        "embed.look must be 0 to 1",
+    );
+    need(
         config.embed.threads <= 1_024,
         "embed.threads must be at most 1024",
     );

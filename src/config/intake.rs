@@ -135,6 +135,8 @@ pub struct Embed {
     pub device: Device,
     /// A file with words for the regions of the mosaic; empty: none.
     pub vocabulary: PathBuf,
+    /// How much the look counts with an ONNX model, 0 to 1.
+    pub look: f64,
 }
 
 impl Default for Embed {
@@ -146,6 +148,7 @@ impl Default for Embed {
             sessions: 0,
             device: Device::Auto,
             vocabulary: PathBuf::new(),
+            look: 0.0,
         }
     }
 }

@@ -281,7 +281,7 @@ pub(super) fn open_vocabulary(config: &Config) -> Result<Option<WordList>, Daemo
     if path.as_os_str().is_empty() {
         return Ok(None);
     }
-    let EncoderSpec { model, runtime } = parameters::encoder_spec(config);
+    let EncoderSpec { model, runtime, .. } = parameters::encoder_spec(config);
     match model {
         Some(model) => WordList::open(path, &model, &runtime),
         // A mistake in the list is told whatever the model.

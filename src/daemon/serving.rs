@@ -31,6 +31,9 @@ pub(super) struct Encoders {
 struct Remembered {
     /// `embed.model`.
     model: String,
+    /// Whether `embed.look` was above 0; it was not in version 0.1.
+    #[serde(default)]
+    look: bool,
     /// The identity of the encoder that this opened.
     id: ModelId,
 }
@@ -47,7 +50,7 @@ impl Encoders {
         if matches!(mode, Mode::Once) {
             return Ok(alone(configured));
         }
-        let Some(Remembered { model, id }) = recall(&config.folders.state) else {
+        let Some(Remembered { model, look, id }) = recall(&config.folders.state) else {
             return Ok(alone(configured));
         };
         if id == *configured.model() {
@@ -55,6 +58,7 @@ impl Encoders {
         }
         let mut old = config.clone();
         old.embed.model = model;
+        old.embed.look = f64::from(u8::from(look));
         match rooms::open_encoder(&old) {
             Ok(serving) if *serving.model() == id => Ok(Self {
                 serving,
@@ -95,6 +99,7 @@ impl Encoders {
         }
         let remembered = Remembered {
             model: config.embed.model.clone(),
+            look: config.embed.look > 0.0,
             id: self.serving.model().clone(),
         };
         if let Err(error) = write(&config.folders.state, &remembered) {

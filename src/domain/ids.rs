@@ -97,9 +97,11 @@ pub struct ArtworkId(pub u64);
 pub struct ModelId(pub String);
 
 impl ModelId {
-    /// Whether it is a network in files, whose id is their sha256, and not a descriptor that is part of mosaicd.
+    /// Whether it is a network in files, whose id is their sha256, alone or blended with the descriptor that is part of
+    /// mosaicd.
     pub fn is_a_network(&self) -> bool {
-        self.0.len() == 64 && self.0.bytes().all(|digit| digit.is_ascii_hexdigit())
+        let sum = self.0.split('+').next().unwrap_or_default();
+        sum.len() == 64 && sum.bytes().all(|digit| digit.is_ascii_hexdigit())
     }
 }
 

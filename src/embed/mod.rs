@@ -1,13 +1,14 @@
 //! Turning pictures into embeddings: the [`Encoder`] trait and its implementations.
 //!
 //! The door of the room. [`builtin`] is a descriptor in plain Rust that needs no files; [`clip`] runs any ONNX image
-//! encoder through the native onnxruntime library, which [`library`] finds and [`card`] configures; [`preprocess`]
-//! prepares pictures for it as Pillow does; [`session`] runs it, [`inspect`] describes it. [`text`] is the text encoder
-//! that a CLIP model may bring, [`vocabulary`] a list of words with their embeddings, [`words`] finds words for places.
-//! [`open`] chooses.
+//! encoder through the native onnxruntime library, which [`library`] finds and [`card`] configures; [`blended`] is both.
+//! [`preprocess`] prepares pictures for it as Pillow does; [`session`] runs it, [`inspect`] describes it. [`text`] is the
+//! text encoder that a CLIP model may bring, [`vocabulary`] a list of words with their embeddings, [`words`] finds words for
+//! places. [`open`] chooses.
 //!
 //! Invariants: embeddings have length 1 and finite values only; embeddings of different models are never compared.
 
+pub mod blended;
 pub mod builtin;
 pub mod card;
 pub mod clip;
@@ -202,6 +203,14 @@ pub enum EncodeError {
 }
 
 impl EncodeError {
+    /// The same error of a call whose inputs were those at `places` of another one.
+    fn of_inputs_at(mut self, places: &[usize]) -> Self {
+        if let Self::WrongInput { index, .. } | Self::NotFinite { index } = &mut self {
+            *index = places.get(*index).copied().unwrap_or(usize::MAX);
+        }
+        self
+    }
+
     /// Whether only the named input of a call is at fault, so that the others may be encoded without it.
     pub fn bad_input(&self) -> Option<usize> {
         match self {
@@ -225,6 +234,19 @@ pub trait Encoder: Send + Sync {
     fn runs(&self) -> usize {
         1
     }
+    /// How many of the last values describe how a picture looks, and not what it shows.
+    fn look_dims(&self) -> usize {
+        0
+    }
+    /// The model whose embedding may stand at the beginning of an input, in place of what that model takes; only
+    /// [`Encoder::remainder`] is then to be made of the picture.
+    fn begins_with(&self) -> Option<&ModelId> {
+        None
+    }
+    /// How a picture is prepared whose embedding by [`Encoder::begins_with`] is known.
+    fn remainder(&self) -> Preparation {
+        self.preparation()
+    }
     /// What it runs on: `cpu` or `cuda`.
     fn device(&self) -> &'static str {
         "cpu"
@@ -244,6 +266,8 @@ pub trait Encoder: Send + Sync {
 pub struct EncoderSpec {
     /// An ONNX file or a folder with one; `None` means the built-in descriptor.
     pub model: Option<PathBuf>,
+    /// Whether the built-in descriptor is embedded with the model.
+    pub look: bool,
     /// How it is run.
     pub runtime: Runtime,
 }
@@ -252,6 +276,12 @@ pub struct EncoderSpec {
 pub fn open(spec: &EncoderSpec) -> Result<Box<dyn Encoder>, EncodeError> {
     Ok(match &spec.model {
         None => Box::new(builtin::Builtin::new()),
-        Some(path) => Box::new(clip::OnnxEncoder::load(path, &spec.runtime)?),
+        Some(path) => {
+            let network = Box::new(clip::OnnxEncoder::load(path, &spec.runtime)?);
+            match spec.look {
+                true => Box::new(blended::Blended::new(network)),
+                false => network,
+            }
+        }
     })
 }

@@ -13,6 +13,8 @@ pub enum Preparation {
     Descriptor,
     /// A tensor for a neural encoder.
     Tensor(Preprocess),
+    /// Several, one after the other.
+    Several(Vec<Self>),
 }
 
 impl Preparation {
@@ -21,6 +23,7 @@ impl Preparation {
         match self {
             Self::Descriptor => builtin::describe(picture),
             Self::Tensor(preprocess) => preprocess.tensor(picture),
+            Self::Several(parts) => parts.iter().flat_map(|part| part.of(picture)).collect(),
         }
     }
 }

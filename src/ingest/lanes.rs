@@ -10,7 +10,7 @@ use super::{Decoded, Ingest, IngestError, Inputs, cell, refusal, store};
 use crate::{
     decoding::{Allowance, Decoder, Failure, Kind, Overrun, Wanted},
     domain::{ContentHash, Job, Outcome, chain},
-    embed::Encoder,
+    embed::{Encoder, Preparation},
 };
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::{
@@ -30,6 +30,22 @@ const FIRST_SPARE: u64 = 64 << 20;
 enum Lane {
     First,
     Second,
+}
+
+/// What an encoder needs of a picture.
+struct Unembedded {
+    /// What the picture's input begins with, because it is stored; may be empty.
+    known: Vec<f32>,
+    /// How the rest is made.
+    preparation: Preparation,
+}
+
+impl Unembedded {
+    fn complete(self, rest: Option<Vec<f32>>) -> Option<Vec<f32>> {
+        let mut input = self.known;
+        input.extend(rest?);
+        Some(input)
+    }
 }
 
 impl Ingest {
@@ -117,18 +133,8 @@ impl Ingest {
             .roots
             .read_finished(&job.path, &job.identity, self.max_file_bytes)?;
         let hash = ContentHash::of(&bytes);
-        let wanted = |encoder: &dyn Encoder| {
-            let embedded = self.store.has_embedding(&hash, encoder.model());
-            embedded.map(|embedded| !embedded).map_err(store)
-        };
-        let fresh = match wanted(&*self.encoder)? {
-            true => Some(&self.encoder),
-            false => None,
-        };
-        let next = match &self.next {
-            Some(next) if wanted(&**next)? => Some(next),
-            _ => None,
-        };
+        let fresh = self.unembedded(&hash, Some(&self.encoder))?;
+        let next = self.unembedded(&hash, self.next.as_ref())?;
         let celled = self.cells.contains(&hash);
         let unrendered = self.renditions.wants(&hash);
         if fresh.is_none() && next.is_none() && celled && !unrendered {
@@ -141,10 +147,10 @@ impl Ingest {
             limits: self.limits,
             cell: (!celled).then_some(self.cell),
             large: unrendered.then_some(*self.renditions.spec()),
-            inputs: [fresh, next]
+            inputs: [&fresh, &next]
                 .into_iter()
                 .flatten()
-                .map(|encoder| encoder.preparation())
+                .map(|wanted| wanted.preparation.clone())
                 .collect(),
         };
         // The second lane must not take all that the first one needs.
@@ -182,11 +188,41 @@ impl Ingest {
             hash,
             Inputs {
                 unrendered: rendered.err().map(Arc::new),
-                input: fresh.and_then(|_| inputs.next()),
-                next: next.and_then(|_| inputs.next()),
+                input: fresh.and_then(|wanted| wanted.complete(inputs.next())),
+                next: next.and_then(|wanted| wanted.complete(inputs.next())),
                 took: began.elapsed(),
             },
         ))
+    }
+
+    /// What an encoder needs of a picture; `None` if the store has its embedding.
+    fn unembedded(
+        &self,
+        hash: &ContentHash,
+        encoder: Option<&Arc<dyn Encoder>>,
+    ) -> Result<Option<Unembedded>, IngestError> {
+        let Some(encoder) = encoder else {
+            return Ok(None);
+        };
+        if self
+            .store
+            .has_embedding(hash, encoder.model())
+            .map_err(store)?
+        {
+            return Ok(None);
+        }
+        let known = match encoder.begins_with() {
+            Some(model) => self.store.embedding(hash, model).map_err(store)?,
+            None => None,
+        };
+        let known = known.filter(|known| known.len() + encoder.look_dims() == encoder.dims());
+        Ok(Some(Unembedded {
+            preparation: match &known {
+                Some(_) => encoder.remainder(),
+                None => encoder.preparation(),
+            },
+            known: known.unwrap_or_default(),
+        }))
     }
 
     fn allowance(&self, lane: Lane) -> Allowance {

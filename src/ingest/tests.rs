@@ -39,7 +39,11 @@ struct Fake {
     bad: Vec<u32>,
     /// Calls of `encode` wait here for each other; as many runs at a time as it wants.
     meeting: Option<Meeting>,
+    /// The model whose embedding, [`KNOWN`], is stored for every picture; an input may begin with it.
+    part: Option<ModelId>,
 }
+
+const KNOWN: f32 = 1_000.0;
 
 /// Nobody leaves it before `wanted` have come.
 struct Meeting {
@@ -79,6 +83,14 @@ impl Encoder for Fake {
 
     fn runs(&self) -> usize {
         self.meeting.as_ref().map_or(1, |meeting| meeting.wanted)
+    }
+
+    fn look_dims(&self) -> usize {
+        1
+    }
+
+    fn begins_with(&self) -> Option<&ModelId> {
+        self.part.as_ref()
     }
 
     fn preparation(&self) -> Preparation {
@@ -185,6 +197,15 @@ fn ingest_by(
             Job { path, identity }
         })
         .collect();
+    let store = SledStore::open(&state).expect("a store").store;
+    if let Some(model) = &fake.part {
+        let known = jobs.iter().map(|job| {
+            let bytes = fs::read(root.join(&job.path)).expect("it is there");
+            (ContentHash::of(&bytes), vec![KNOWN])
+        });
+        let known: Vec<_> = known.collect();
+        store.put_embeddings(model, &known).expect("writable");
+    }
     let ingest = Ingest {
         roots: Roots::new([(PathBuf::new(), root)]),
         memory: Arc::new(Memory::default()),
@@ -192,7 +213,7 @@ fn ingest_by(
         limits: DecodeLimits::default(),
         encoder: Arc::new(fake),
         next: None,
-        store: Arc::new(SledStore::open(&state).expect("a store").store),
+        store: Arc::new(store),
         cells: Arc::new(CellStore::open(&state.join("cells"), &cell).expect("cells")),
         renditions: Arc::new(
             Renditions::open(&state.join("output"), LARGE).expect("an output folder"),
@@ -230,6 +251,7 @@ fn fake() -> Fake {
         model: ModelId("fake".into()),
         bad: Vec::new(),
         meeting: None,
+        part: None,
     }
 }
 
@@ -252,6 +274,20 @@ fn a_picture_without_an_embedding_does_not_take_its_batch_with_it() {
     });
     refused.sort_unstable();
     assert_eq!(refused, bad);
+}
+
+#[test]
+fn what_is_stored_of_an_embedding_is_not_made_again() {
+    let widths: Vec<u32> = (1..10).collect();
+    let fake = Fake {
+        // As first values of an input: what would be embedded without the stored part.
+        bad: widths.clone(),
+        part: Some(ModelId("part".into())),
+        ..fake()
+    };
+    ingest(fake, &widths, 2, |outcome| {
+        assert!(outcome.result.is_ok() && outcome.embedded.is_some());
+    });
 }
 
 #[test]

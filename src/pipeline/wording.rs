@@ -32,6 +32,7 @@ pub struct Unworded {
     list: Arc<WordList>,
     state: PathBuf,
     collection: Collection,
+    look_dims: usize,
     regions: Vec<Region>,
 }
 
@@ -50,8 +51,8 @@ impl Unworded {
     /// The text encoder cannot be used.
     pub fn word(&self, stop: &dyn Fn() -> bool) -> Result<Option<Worded>, EncodeError> {
         let collection = &self.collection;
-        let dims = collection.vectors.dims();
-        let Some(vocabulary) = self.list.embed(&self.state, dims, stop)? else {
+        let shown = collection.shown(self.look_dims);
+        let Some(vocabulary) = self.list.embed(&self.state, shown.dims(), stop)? else {
             return Ok(None);
         };
         let cells: Vec<_> = (0..collection.works.len())
@@ -60,7 +61,7 @@ impl Unworded {
         let scene = Scene {
             grid: (collection.grid.cols(), collection.grid.rows()),
             cells: &cells,
-            vectors: &collection.vectors,
+            vectors: &shown,
         };
         let regions = worded(&scene, &vocabulary, &self.regions);
         Ok(Some(self.with(Some(regions))))
@@ -101,6 +102,7 @@ impl Pipeline {
             list,
             state: self.state.clone(),
             collection: self.collection.clone(),
+            look_dims: self.params.look_dims,
             regions: manifest.regions.clone(),
         }))
     }

@@ -7,7 +7,10 @@ use crate::{
     matrix::Matrix,
     reduce::{Layout, Pca},
 };
-use std::collections::{HashMap, HashSet};
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+};
 
 /// All placed works; every field in one dense index order.
 #[derive(Clone, Debug)]
@@ -87,8 +90,25 @@ impl Collection {
     }
 
     /// Takes the common mean out of the embeddings if it is time, see [`Space`]; says whether it did.
-    pub(super) fn settle_space(&mut self, afresh: bool) -> bool {
-        self.space.settle(&self.model, &mut self.vectors, afresh)
+    pub(super) fn settle_space(&mut self, params: &Params, afresh: bool) -> bool {
+        let look = (params.look_dims, params.look);
+        self.space
+            .settle(&self.model, look, &mut self.vectors, afresh)
+    }
+
+    /// What embeddings say of what pictures show, their look left out, at length 1: what words can be compared with.
+    pub fn shown(&self, look_dims: usize) -> Cow<'_, Matrix> {
+        if look_dims == 0 {
+            return Cow::Borrowed(&self.vectors);
+        }
+        let dims = self.vectors.dims().saturating_sub(look_dims);
+        let mut shown = Matrix::new(dims);
+        for i in 0..self.vectors.rows() {
+            let row = &self.vectors.row(i)[..dims];
+            let length = row.iter().map(|v| v * v).sum::<f32>().sqrt().max(1e-12);
+            shown.push(&row.iter().map(|v| v / length).collect::<Vec<_>>());
+        }
+        Cow::Owned(shown)
     }
 
     /// The features the grid sorts by, `N × 128` at most.

@@ -101,7 +101,7 @@ pub const NAME: &str = "builtin";
 const FULL: f32 = 10.0;
 
 /// The last value takes up what the blocks leave of [`FULL`], so that scaling to length 1 keeps the distances' ratios.
-const DIMS: usize = colour::LAYOUT
+pub const DIMS: usize = colour::LAYOUT
     + colour::HISTOGRAM
     + edges::LAYOUT
     + edges::POLAR
