@@ -12,6 +12,8 @@ pub(super) const RENAME_MS: u64 = 150;
 const FIRST_MS: u64 = 15_000;
 /// How long ready works wait at most until they are as many as those that are placed.
 const IMPORT_MS: u64 = 300_000;
+/// The same for each placed work: where arranging all of them is soon done, nobody waits long for one more generation.
+const IMPORT_WORK_MS: u64 = 5;
 /// In a single pass, files still being written are waited for this long.
 pub const LINGER_MS: u64 = 30_000;
 /// Back-off after the store or the output failed (because of a full disk, for instance).
@@ -69,8 +71,8 @@ impl Plan {
     /// How long ready changes wait for more.
     ///
     /// In a single pass they wait until all is read, so that what comes of it depends on the works alone, and not on how
-    /// fast each was read. Elsewhere the works of an import wait until the mosaic doubles: each generation arranges all of
-    /// it, and all generations together then cost about as much as two of the last one.
+    /// fast each was read. Elsewhere the works of an import wait until the mosaic doubles, but not for longer than it takes
+    /// to arrange all of it a few times: each generation does that.
     pub(super) fn patience_ms(&self) -> u64 {
         let counts = self.table.counts();
         let is_import = self.pending() > 20.max(counts.placed / 20);
@@ -82,7 +84,7 @@ impl Plan {
             () if counts.ready >= counts.placed => self.settings.gather_ms,
             // Nearly all is there, and a few files that are still being written keep nobody.
             () if counts.reading == 0 && 4 * counts.settling < counts.ready => FIRST_MS,
-            () => IMPORT_MS,
+            () => (IMPORT_WORK_MS * counts.placed as u64).clamp(FIRST_MS, IMPORT_MS),
         }
     }
 
