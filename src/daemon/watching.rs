@@ -22,7 +22,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 /// Without events, scans come this often, and at most a tenth of the time is spent scanning.
 const POLL: Duration = Duration::from_secs(3);
-/// How long to wait at most for the close of one of the owner's files.
+/// How long to wait at most until an ignore file or a table is closed.
 const WRITING: Duration = Duration::from_secs(600);
 /// Ignore files and own folders named in the status at most.
 const NAMED: usize = 5;
@@ -158,7 +158,7 @@ impl Watching {
         self.own = own.map(|(path, _)| path.clone()).collect();
     }
 
-    /// One of the owner's files changed; `writing` says whether it is being written.
+    /// An ignore file or a table changed; `writing` says whether it is being written.
     pub(super) fn instructed(&mut self, path: PathBuf, writing: bool) {
         match writing {
             true => drop(self.writing.entry(path).or_insert_with(Instant::now)),

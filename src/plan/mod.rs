@@ -11,6 +11,7 @@
 //! | `folders` | which folders the works lie in, to tell a lost mount from a deletion |
 //! | `shadow` | placed works that another model embeds |
 //! | `rendering` | placed works whose rendition is still to be made |
+//! | `rereads` | what these two share: which works are to be read, and which are being read |
 //! | `view` | what the plan tells of itself |
 //!
 //! Invariants: the scan is the truth and events only schedule; one scan, one task at a time, and each version of a file
@@ -30,6 +31,7 @@ mod entry;
 mod folders;
 mod next;
 mod rendering;
+mod rereads;
 mod scans;
 mod settling;
 mod shadow;

@@ -4,12 +4,9 @@
 //! only a few works are read in shadow at a time. New files are embedded by both models when they are read (`ingest`),
 //! so they never come here. `daemon` decides which model takes over, and when.
 
-use super::{entry::Placed, table::Table};
-use crate::domain::{FileIdentity, Job, Outcome, Retry};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
-};
+use super::{rereads::Rereads, table::Table};
+use crate::domain::{Job, Outcome, Retry};
+use std::{collections::BTreeSet, path::PathBuf};
 
 /// Works read in shadow at a time: enough to fill an encoder's batch twice, few enough not to delay arrivals.
 const AT_ONCE: usize = 16;
@@ -21,8 +18,7 @@ const TOLERATED: usize = 10;
 /// How far the other model is.
 #[derive(Debug, Default)]
 pub struct Shadow {
-    todo: BTreeSet<PathBuf>,
-    reading: BTreeMap<PathBuf, FileIdentity>,
+    rereads: Rereads,
     not_before: u64,
     total: usize,
     failed: usize,
@@ -46,22 +42,19 @@ impl Shadow {
         let todo: BTreeSet<PathBuf> = todo.into_iter().collect();
         Self {
             total: todo.len(),
-            todo,
+            rereads: Rereads::of(todo),
             ..Self::default()
         }
     }
 
     /// Works done and works in all.
     pub fn progress(&self) -> (usize, usize) {
-        (
-            self.total - self.todo.len() - self.reading.len(),
-            self.total,
-        )
+        (self.total - self.rereads.left(), self.total)
     }
 
     /// Whether no work is left to be read.
     pub fn is_over(&self) -> bool {
-        self.todo.is_empty() && self.reading.is_empty()
+        self.rereads.left() == 0
     }
 
     /// Whether no work is left to be read and nearly all could be embedded.
@@ -76,37 +69,28 @@ impl Shadow {
 
     /// Until when nothing is to be read.
     pub(super) fn not_before(&self) -> Option<u64> {
-        (!self.todo.is_empty()).then_some(self.not_before)
+        (!self.rereads.todo.is_empty()).then_some(self.not_before)
     }
 
     /// The works to read now; one that is not placed any more is dropped.
     pub(super) fn next(&mut self, table: &Table, now_ms: u64) -> Vec<Job> {
-        let mut jobs = Vec::new();
-        while now_ms >= self.not_before && self.reading.len() < AT_ONCE {
-            let Some(path) = self.todo.pop_first() else {
-                break;
-            };
-            if let Some(Placed { identity, .. }) = table.get(&path).and_then(|e| e.placed) {
-                self.reading.insert(path.clone(), identity);
-                jobs.push(Job { path, identity });
-            }
+        match now_ms >= self.not_before {
+            true => self.rereads.next(table, AT_ONCE),
+            false => Vec::new(),
         }
-        jobs
     }
 
     /// Takes an outcome that may belong to a shadow read.
     pub(super) fn ingested(&mut self, outcome: &Outcome, now_ms: u64) -> Verdict {
-        let Job { path, identity } = &outcome.job;
-        if self.reading.get(path) != Some(identity) {
+        if !self.rereads.ended(&outcome.job) {
             return Verdict::NotOurs;
         }
-        self.reading.remove(path);
         let error = match &outcome.result {
             Ok(_) => outcome.next_error.clone(),
             Err(refusal) => match refusal.retry {
                 Retry::Look => return Verdict::Look,
                 Retry::Wait => {
-                    self.todo.insert(path.clone());
+                    self.rereads.todo.insert(outcome.job.path.clone());
                     self.not_before = now_ms + RETRY_MS;
                     return Verdict::Done;
                 }

@@ -73,7 +73,7 @@ pub struct OutputSpec {
     pub title: String,
     /// Where visitors find the page; empty: unknown, and works have no pages of their own.
     pub url: String,
-    /// Columns of the owner's table that visitors may filter by.
+    /// Columns of `artworks.csv` that visitors may filter by.
     pub filters: Vec<String>,
     /// How cells are prepared; `px` must be a power of two from 16 to 1024.
     pub cell: CellSpec,

@@ -98,7 +98,7 @@ impl Publisher {
         self.state.as_ref()?.manifest.as_ref()
     }
 
-    /// Columns of the owner's table that visitors may filter by.
+    /// Columns of `artworks.csv` that visitors may filter by.
     pub fn filters(&self) -> &[String] {
         &self.spec.filters
     }

@@ -1,4 +1,4 @@
-//! Which patterns of the owner's ignore files are in force: opting out fails closed.
+//! Which patterns of the ignore files are in force: opting out fails closed.
 //!
 //! An ignore file may be unreadable, in another encoding, half written, or empty or missing for a moment while it is
 //! saved. If the daemon took each of these states at face value, it would publish works that the file opts out. So:

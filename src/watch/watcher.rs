@@ -53,7 +53,7 @@ pub enum WatchEvent {
     Subtree(PathBuf),
     /// Events were lost: scan everything.
     Lost,
-    /// One of the owner's files about other files changed (an ignore file or [`DESCRIPTIONS_FILE`]): scan everything.
+    /// An ignore file or [`DESCRIPTIONS_FILE`], which says something about other files, changed: scan everything.
     Instructed {
         /// Which.
         path: PathBuf,

@@ -1,4 +1,4 @@
-//! What a visitor may filter by: the folders that works lie in, and the columns of the owner's table.
+//! What a visitor may filter by: the folders that works lie in, and the columns of `artworks.csv`.
 //!
 //! Pure. A field may hold several values, parted by `;`.
 

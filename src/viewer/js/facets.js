@@ -1,4 +1,4 @@
-// What a visitor may filter by: the folders that works lie in, and the further columns of the owner's table.
+// What a visitor may filter by: the folders that works lie in, and the further columns of `artworks.csv`.
 //
 // Pure. Folders are the facet without a name. From the page's own files counts come with the head and a work's values with
 // its block; from a manifest both are found here.
