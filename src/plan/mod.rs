@@ -24,7 +24,10 @@ use crate::domain::{
 };
 use next::Pending;
 use rendering::Rendering;
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::{BTreeMap, HashSet},
+    path::PathBuf,
+};
 use table::Table;
 
 mod entry;
@@ -208,6 +211,8 @@ pub struct Plan {
     /// Which held removal the owner has confirmed.
     confirmed: Option<ContentHash>,
     folders: KnownFolders,
+    /// Works that the last full scan did not see and whose disappearance is accepted: they are looked at once more.
+    judged: HashSet<PathBuf>,
     scanning: bool,
     scan_at: Option<u64>,
     scan_error: Option<String>,
@@ -247,6 +252,7 @@ impl Plan {
             held_before_ms: 0,
             confirmed: None,
             folders: KnownFolders::default(),
+            judged: HashSet::new(),
             scanning: false,
             scan_at: None,
             scan_error: None,

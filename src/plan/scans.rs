@@ -33,7 +33,9 @@ impl Plan {
             if scan.files.contains_key(&known) {
                 continue;
             }
-            if !scan.covers(&known) {
+            // What the owner opts out leaves, whether or not its folder is there.
+            let opted_out = scan.opted_out.contains(&known);
+            if !opted_out && !scan.covers(&known) {
                 if settled {
                     self.table.unknown(&known, self.now_ms);
                 }
@@ -43,12 +45,15 @@ impl Plan {
                 .table
                 .get(&known)
                 .is_some_and(|entry| entry.placed.is_some());
-            self.urgent |= placed && scan.opted_out.contains(&known);
+            self.urgent |= placed && opted_out;
+            let judged = self.judged.remove(&known);
             let elsewhere = replaced || self.folders.is_elsewhere(&known, scan);
-            match placed && self.settings.hold && elsewhere {
+            if placed && self.settings.hold && elsewhere && !judged {
                 // Its device is not there: a scan of everything judges that.
-                true => self.scan_at = Some(self.now_ms),
-                false => self.table.vanished(&known),
+                self.table.unknown(&known, self.now_ms);
+                self.scan_at = Some(self.now_ms);
+            } else {
+                self.table.vanished(&known);
             }
         }
         let from = (Bound::Included(path), Bound::Unbounded);
@@ -93,6 +98,7 @@ impl Plan {
         };
         self.scan_error = None;
         let mut doubtful = self.missing(&scan);
+        self.judged = doubtful.iter().cloned().collect();
         let contradicts = |(path, entry): &(&PathBuf, &Entry)| match scan.files.contains_key(*path)
         {
             true => matches!(entry.stage, Stage::Gone),
@@ -131,10 +137,12 @@ impl Plan {
                 alive.extend(path.ancestors().skip(1));
             }
             let known = matches!(entry.stage, Stage::Gone) || entry.task == Some(InTask::TakesOut);
-            if known || scan.files.contains_key(path) || !scan.covers(path) {
+            let opted_out = scan.opted_out.contains(path);
+            let is_told = opted_out || scan.covers(path);
+            if known || scan.files.contains_key(path) || !is_told {
                 continue;
             }
-            let explained = scan.opted_out.contains(path)
+            let explained = opted_out
                 || scan.withheld.contains(path)
                 || there.contains(&(identity.dev, identity.ino));
             if !explained {

@@ -26,13 +26,16 @@ use rustix::fd::OwnedFd;
 use rustix::fs::{FileType, Stat};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use std::{fs, io};
 
 /// The files with rules for their folder.
-pub(super) const RULE_FILES: [&str; 2] = [IGNORE_FILE, NOMEDIA_FILE];
+pub(super) const RULE_FILES: [&str; 3] = [IGNORE_FILE, IGNORE_TXT, NOMEDIA_FILE];
+/// What some editors make of [`IGNORE_FILE`]: read in the same way.
+const IGNORE_TXT: &str = ".mosaicignore.txt";
 /// Name of the file in the state folder.
 const FILE: &str = "rules";
 /// Largest ignore file, bytes: more than anybody writes by hand.
@@ -160,7 +163,7 @@ impl Book {
         &mut self,
         (opened, speakers): (&OwnedFd, &[u32]),
         folder: &Path,
-        stats: [Option<Stat>; 2],
+        stats: [Option<Stat>; RULE_FILES.len()],
         changed: SystemTime,
     ) -> Option<Level> {
         self.visited.insert(folder.to_owned());
@@ -385,10 +388,19 @@ fn read(folder: &OwnedFd, name: &Path, stat: Option<Stat>, speakers: &[u32]) -> 
     match read_small(folder, name, MAX_FILE_BYTES) {
         Ok(Some(small)) if !small.whole => unreadable("is larger than 1 MiB"),
         // If it changed meanwhile, what it is now counts from now on.
-        Ok(Some(small)) => of(small.user, small.identity, Lines::read(&small.bytes)),
+        Ok(Some(small)) => of(
+            small.user,
+            small.identity,
+            Lines::read(&small.bytes, &path_of(folder)),
+        ),
         Ok(None) => Reading::Away,
         Err(error) => unreadable(&format!("cannot be read ({error})")),
     }
+}
+
+/// The absolute path of an open folder; empty if the system does not tell.
+fn path_of(folder: &OwnedFd) -> PathBuf {
+    fs::read_link(format!("/proc/self/fd/{}", folder.as_raw_fd())).unwrap_or_default()
 }
 
 /// What of a rule file is to stay the same, so that what was made of it counts: a stranger who writes to one all the time

@@ -4,6 +4,7 @@
 //! an encoding that had to be guessed. What a doubtful line may mean is left out as well, because leaving out too much
 //! can be corrected and publishing too much cannot.
 
+use super::book::RULE_FILES;
 use crate::{describe::text, domain::FileIdentity};
 use ::ignore::{
     Match,
@@ -46,7 +47,7 @@ pub(super) struct Level {
     /// Patterns of users who may not speak for others: each leaves out that user's own files alone.
     pub(super) strangers: Vec<(u32, Level)>,
     /// The folder's ignore files as they were when this was made; others mean that it must be made again.
-    pub(super) seen: [Option<FileIdentity>; 2],
+    pub(super) seen: [Option<FileIdentity>; RULE_FILES.len()],
 }
 
 /// What a level says about a path.
@@ -60,8 +61,8 @@ pub(super) enum Said {
 }
 
 impl Lines {
-    /// Reads the bytes of an ignore file.
-    pub(super) fn read(bytes: &[u8]) -> Self {
+    /// Reads the bytes of an ignore file in the folder at the absolute path `here`.
+    pub(super) fn read(bytes: &[u8], here: &Path) -> Self {
         let text::Text { text, guessed } = text::read(bytes);
         let mut lines = Self::default();
         let text = text.replace("\r\n", "\n");
@@ -82,7 +83,7 @@ impl Lines {
                 doubt("is beyond the 10,000 patterns that one file may have");
                 break;
             }
-            match vet(&line) {
+            match vet(&line, here) {
                 Ok(pattern) => lines.patterns.push(pattern),
                 Err((what, meant)) => {
                     doubt(what);
@@ -95,7 +96,7 @@ impl Lines {
 }
 
 /// A line as a pattern that compiles; otherwise what is wrong with it, and what it may mean.
-fn vet(line: &str) -> Result<String, (&'static str, Option<String>)> {
+fn vet(line: &str, here: &Path) -> Result<String, (&'static str, Option<String>)> {
     if nested(line) > MAX_NESTED {
         return Err(("nests braces more than 8 deep", None));
     }
@@ -105,7 +106,7 @@ fn vet(line: &str) -> Result<String, (&'static str, Option<String>)> {
     let meant = |line: String| {
         // What is taken back by mistake would be shown.
         let harmless = !line.starts_with('!');
-        harmless.then(|| vet(&line).ok()).flatten()
+        harmless.then(|| vet(&line, here).ok()).flatten()
     };
     let bare = line.trim_matches(is_unseen);
     if bare.len() < line.len() {
@@ -121,8 +122,22 @@ fn vet(line: &str) -> Result<String, (&'static str, Option<String>)> {
             meant(rest.to_owned()),
         ));
     }
+    if let Some(below) = below(line, here) {
+        let what = "begins with the path of its own folder; patterns begin below it";
+        return Err((what, meant(below)));
+    }
+    if let Some(inner) = unquoted(line) {
+        let what =
+            "is in quotation marks, which are part of the pattern; ? stands for any character";
+        return Err((what, meant(inner.to_owned())));
+    }
+    if let Some((pattern, _)) = line.split_once(" # ").or_else(|| line.split_once("/ #")) {
+        let what = "has a comment after the pattern; comments are lines of their own";
+        return Err((what, meant(pattern.trim_end().to_owned())));
+    }
     let mut after = line.split('\\').skip(1);
-    if after.any(|rest| rest.chars().next().is_none_or(char::is_alphanumeric)) {
+    let separates = |c: char| c.is_alphanumeric() || c == '*';
+    if after.any(|rest| rest.chars().next().is_none_or(separates)) {
         let what = "has a backslash; folders are separated by /";
         return Err((what, meant(line.replace('\\', "/"))));
     }
@@ -140,6 +155,21 @@ pub(super) fn compilable(line: &str) -> Option<String> {
     }
     let escaped = line.replace('{', "\\{").replace('}', "\\}");
     good(&escaped).then_some(escaped)
+}
+
+/// The rest of a pattern that begins with the absolute path of its folder.
+fn below(line: &str, here: &Path) -> Option<String> {
+    let here = here.to_str().filter(|here| here.starts_with('/'))?;
+    let rest = line.strip_prefix(here.trim_end_matches('/'))?;
+    (here.len() > 1 && rest.starts_with('/')).then(|| rest.to_owned())
+}
+
+/// What stands between quotation marks, if a line begins and ends with them.
+fn unquoted(line: &str) -> Option<&str> {
+    let line = line.trim_end();
+    let marks = [('"', '"'), ('\'', '\''), ('`', '`'), ('“', '”')];
+    let inside = |(open, close)| line.strip_prefix(open)?.strip_suffix(close);
+    marks.into_iter().find_map(inside)
 }
 
 /// Whether nobody sees that a character is there: byte order marks in the middle, zero widths, directions.
@@ -194,7 +224,7 @@ impl Level {
             rules,
             hold,
             strangers: Vec::new(),
-            seen: [None; 2],
+            seen: [None; RULE_FILES.len()],
         }
     }
 
@@ -241,7 +271,7 @@ mod tests {
     use super::*;
 
     fn doubtful(text: &[u8]) -> (Vec<String>, Vec<usize>) {
-        let lines = Lines::read(text);
+        let lines = Lines::read(text, Path::new("/srv/artworks"));
         let doubts = lines.doubts.iter().map(|doubt| doubt.line).collect();
         (lines.patterns, doubts)
     }
@@ -256,6 +286,18 @@ mod tests {
             (b"private\\\n", &["private/"], &[1]),
             (b"a\\b\n\\#c\n\\!d\n", &["a/b", "\\#c", "\\!d"], &[1]),
             (b" a/\n./b\n", &["a/", "b"], &[1, 2]),
+            (b"a\\*\nb\\?\n", &["a/*", "b\\?"], &[1]),
+            (b"\"a\"\n'b c/'\nd'e'\n", &["a", "b c/", "d'e'"], &[1, 2]),
+            (
+                b"a/ # mine\nNo #3.png\nb/ #c\n",
+                &["a/", "No #3.png", "b"],
+                &[1, 3],
+            ),
+            (
+                b"/srv/artworks/a/\n/srv/b\n!/srv/artworks/c\n",
+                &["/a/", "/srv/b", "!/srv/artworks/c"],
+                &[1],
+            ),
             (
                 "\u{feff}\u{feff}a/\nb/\u{200b}\n".as_bytes(),
                 &["a/", "b/"],

@@ -47,7 +47,11 @@ const LITTER: &[(&str, &str, &str)] = &[
     ),
     ("*.ytdl", "the control file of a download (yt-dlp)", ""),
     ("*.!ut", "an unfinished download (uTorrent)", ""),
-    ("*.!qb", "an unfinished download (qBittorrent)", ""),
+    (
+        "*.!qb",
+        "an unfinished download (qBittorrent)",
+        "qBittorrent wiki: downloads, append extension",
+    ),
     ("*.!sync", "an unfinished copy (Resilio Sync)", ""),
     ("*.bc!", "an unfinished download (BitComet)", ""),
     (
@@ -63,12 +67,18 @@ const LITTER: &[(&str, &str, &str)] = &[
     (
         "*.cyberducksegment",
         "an unfinished download (Cyberduck)",
-        "",
+        "Cyberduck source: segmented downloads",
     ),
     (
         "~syncthing~*",
         "an unfinished copy (Syncthing)",
         "lib/fs/tempname.go of Syncthing",
+    ),
+    ("*.sb-*-*", "a file that is being saved (macOS)", ""),
+    (
+        "(a document being saved by *",
+        "a folder for a file that is being saved (macOS)",
+        "",
     ),
     ("*.tmp", "a temporary file", ""),
     ("*.temp", "a temporary file", ""),
@@ -89,6 +99,17 @@ const LITTER: &[(&str, &str, &str)] = &[
         "cp(1), rsync(1), Emacs manual: Backup Names",
     ),
     ("*.bak", "a backup", ""),
+    ("*.backup", "a backup", ""),
+    (
+        "_gsdata_",
+        "earlier versions and deleted files (GoodSync)",
+        "help.goodsync.com: What is the gsdata Folder",
+    ),
+    (
+        "files_versions",
+        "earlier versions (Nextcloud, ownCloud)",
+        "Nextcloud source: apps/files_versions",
+    ),
     (
         "*.orig",
         "a backup (patch, merge tools)",
@@ -132,19 +153,35 @@ const LITTER: &[(&str, &str, &str)] = &[
         "a conflict copy (Seafile)",
         "Seafile manual: File conflicts",
     ),
-    ("*.conflict", "a conflict copy (Resilio Sync)", ""),
-    ("*.conflict.*", "a conflict copy (Resilio Sync)", ""),
-    ("*_conflict.*", "a conflict copy (Synology Drive)", ""),
-    ("*_caseconflict*", "a conflict copy (Synology Drive)", ""),
+    (
+        "*.conflict",
+        "a conflict copy (Resilio Sync)",
+        "help.resilio.com: Conflict files in Sync",
+    ),
+    (
+        "*.conflict.*",
+        "a conflict copy (Resilio Sync)",
+        "help.resilio.com: Conflict files in Sync",
+    ),
+    (
+        "*_conflict.*",
+        "a conflict copy (Synology Drive)",
+        "kb.synology.com: Synology_Drive_file_conflict_resolution",
+    ),
+    (
+        "*_caseconflict*",
+        "a conflict copy (Synology Drive)",
+        "kb.synology.com: Synology_Drive_file_conflict_resolution",
+    ),
     (
         "*_whitespaceconflict*",
         "a conflict copy (Synology Drive)",
-        "",
+        "kb.synology.com: Synology_Drive_file_conflict_resolution",
     ),
     (
         "*_tailcharacterconflict*",
         "a conflict copy (Synology Drive)",
-        "",
+        "kb.synology.com: Synology_Drive_file_conflict_resolution",
     ),
     ("*[conflict*", "a conflict copy (Insync, Google Drive)", ""),
     // Recycle bins.
@@ -173,8 +210,22 @@ const LITTER: &[(&str, &str, &str)] = &[
         "a recycle bin (Windows 98)",
         "Microsoft Learn: Recycle Bin",
     ),
+    (
+        "files_trashbin",
+        "a recycle bin (Nextcloud, ownCloud)",
+        "Nextcloud source: apps/files_trashbin",
+    ),
+    (
+        "found.000",
+        "pieces of files that a check of the disk found (Windows)",
+        "",
+    ),
     ("trashbox", "a recycle bin (Buffalo)", ""),
-    ("network trash folder", "a recycle bin (macOS, AFP)", ""),
+    (
+        "network trash folder",
+        "a recycle bin (macOS, AFP)",
+        "github.com/github/gitignore: Global/macOS",
+    ),
     // Snapshots.
     (
         "#snapshot",
@@ -236,7 +287,11 @@ const LITTER: &[(&str, &str, &str)] = &[
         "a folder's icon (macOS)",
         "sync-exclude.lst of the Nextcloud client",
     ),
-    ("temporary items", "temporary files (macOS)", ""),
+    (
+        "temporary items",
+        "temporary files (macOS)",
+        "github.com/github/gitignore: Global/macOS",
+    ),
     (
         "thevolumesettingsfolder",
         "a folder of the system (macOS)",
@@ -328,6 +383,11 @@ mod tests {
             ".a.png.swp",
             ".#a.png",
             "a.png.swp",
+            "a.png.sb-1c0a2b3d-XyZ123",
+            "(A Document Being Saved By Preview)",
+            "a.png.backup",
+            "_gsdata_",
+            "files_versions",
             // conflict copies
             "a.sync-conflict-20240101-120000-ABCDEF7.png",
             "a (conflicted copy 2024-01-01 120000).png",
@@ -348,6 +408,8 @@ mod tests {
             ".Trashes",
             "RECYCLER",
             "trashbox",
+            "files_trashbin",
+            "FOUND.000",
             "#snapshot",
             ".zfs",
             ".snapshots",

@@ -187,15 +187,23 @@ impl Walk<'_> {
         if self.own.contains(&RootId::of(stat)) {
             return Some(SkipReason::Own);
         }
-        let stats = RULE_FILES.map(|name| {
-            let stat = rustix::fs::statat(opened, name, AtFlags::SYMLINK_NOFOLLOW);
-            stat.ok()
-        });
+        let mut stats = [None; RULE_FILES.len()];
+        for (name, found) in RULE_FILES.into_iter().zip(&mut stats) {
+            *found = match rustix::fs::statat(opened, name, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(stat) => Some(stat),
+                Err(Errno::NOENT) => None,
+                // Whether there are rules is not known.
+                Err(errno) => {
+                    let error = SystemError(errno.raw_os_error());
+                    return Some(SkipReason::Unreadable(error));
+                }
+            };
+        }
         let hold = match &mut self.source {
             Source::Known => {
                 let level = self.ignore.levels().get(path);
                 let seen = stats.map(|stat| stat.map(|stat| seen_of(&stat, &self.speakers)));
-                if level.map_or([None; 2], |level| level.seen) != seen {
+                if level.map_or([None; RULE_FILES.len()], |level| level.seen) != seen {
                     return Some(SkipReason::RulesChanged);
                 }
                 level.is_some_and(|level| level.hold)

@@ -50,11 +50,13 @@ fn opting_out_fails_closed() {
         .encode_utf16()
         .flat_map(u16::to_le_bytes)
         .collect();
-    let bad: [(&[u8], Option<&str>); 6] = [
+    let bad: [(&[u8], Option<&str>); 8] = [
         (b"private/\nEntw\xfcrfe/\n", Some("line 2 is not UTF-8")),
         (b"\xef\xbb\xbfprivate/\r\n", None),
         (&utf16, None),
         (b"private\\\n", Some("line 1 has a backslash")),
+        (b"\"private/\"\n", Some("line 1 is in quotation marks")),
+        (b"private/ # mine\n", Some("line 1 has a comment")),
         (b"", Some("is empty")),
         (b"private/\n[z-a]\n", Some("line 2 is no pattern")),
     ];
@@ -107,7 +109,7 @@ fn rules_that_were_never_understood_show_nothing_new() {
 fn subfolders_have_ignore_files_of_their_own() {
     let site = Site::new();
     site.draw(0, 4);
-    for folder in ["a", "b", "Mu\u{308}ller"] {
+    for folder in ["a", "b", "d", "Mu\u{308}ller"] {
         fs::create_dir(site.art(folder)).unwrap();
         for i in 0..2 {
             fs::write(site.art(&format!("{folder}/{i}.png")), png(30 + i)).unwrap();
@@ -115,10 +117,11 @@ fn subfolders_have_ignore_files_of_their_own() {
     }
     fs::write(site.art("a/.mosaicignore"), "0.png\n").unwrap();
     fs::write(site.art("b/.nomedia"), "").unwrap();
+    fs::write(site.art("d/.mosaicignore.txt"), "0.png\n").unwrap();
     fs::write(site.art(".mosaicignore"), "M\u{fc}ller/\n").unwrap();
     let daemon = site.start();
-    let manifest = site.until_works(5);
-    assert!(shows(&manifest, "a/1.png"));
+    let manifest = site.until_works(6);
+    assert!(shows(&manifest, "a/1.png") && shows(&manifest, "d/1.png"));
     // A folder that is moved in with its rules.
     fs::create_dir(site.path("c")).unwrap();
     fs::write(site.path("c/secret.png"), png(40)).unwrap();
@@ -188,11 +191,15 @@ fn a_mount_that_appears_later_is_watched_and_one_that_is_lost_is_held() {
     for (path, place) in &before {
         assert_eq!(after[path].0, place.0, "{path}");
     }
-    // Lost for good: confirmed, and only then.
     drop(mount);
     site.until_told("(nas)");
+    // What is opted out leaves, although its folder is held.
+    fs::write(site.art(".mosaicignore"), "later.png\n").unwrap();
+    let manifest = site.until("the opt-out", |m| !shows(m, "nas/later.png"));
+    assert!(shows(&manifest, "nas/0.png"));
+    // Lost for good: confirmed, and only then.
     assert!(site.mosaicd(&["confirm-removal"]).status.success());
-    site.until("the removal", |m| !shows(m, "nas/later.png"));
+    site.until("the removal", |m| !shows(m, "nas/0.png"));
     assert_eq!(daemon.stop(), 0);
 }
 

@@ -2,11 +2,12 @@
 #![allow(missing_docs)]
 
 use mosaicd::domain::{
-    ContentHash, FileIdentity, Job, Known, Outcome, Refusal, Report, Retry, Scan, Task, Touch,
+    ContentHash, FileIdentity, Job, Known, OptedOut, Outcome, Refusal, Report, Retry, RootId, Scan,
+    Task, Touch,
 };
 use mosaicd::plan::{Background, Command, Input, Pace, Plan, PolishTime, Quiet, Settings, Shadow};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 use world::{Kind, World};
@@ -167,7 +168,7 @@ fn a_work_that_is_gone_and_back_while_a_task_takes_it_out_is_placed_again() {
     world.subtree("a");
     world.until_a_task_runs();
     world.folder.insert("a".into(), file);
-    world.forget_reads();
+    world.flip();
     world.subtree("a");
     world.settle();
     assert_eq!(sizes(&world), [(0, 1), (1, 0)]);

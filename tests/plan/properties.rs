@@ -16,6 +16,10 @@ enum Step {
     Remove(usize, bool),
     Rename(usize, usize, bool),
     RemoveFolder(bool),
+    /// The mount comes or goes.
+    Mount,
+    /// The owner opts a file out, or takes that back; whether that is noticed at once.
+    OptOut(usize, bool),
     /// An event that means nothing.
     Touch(usize, Touch),
     Lost,
@@ -47,6 +51,8 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (name(), any::<bool>()).prop_map(|(n, seen)| Step::Remove(n, seen)),
         3 => (name(), name(), any::<bool>()).prop_map(|(a, b, seen)| Step::Rename(a, b, seen)),
         1 => any::<bool>().prop_map(Step::RemoveFolder),
+        1 => Just(Step::Mount),
+        2 => (name(), any::<bool>()).prop_map(|(n, seen)| Step::OptOut(n, seen)),
         2 => (name(), touch()).prop_map(|(n, t)| Step::Touch(n, t)),
         1 => Just(Step::Lost),
         4 => Just(Step::TakeScan),
@@ -63,7 +69,12 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn take(world: &mut World, step: Step) {
+    let away = |n: usize| world.is_away && NAMES[n].starts_with("d/");
     match step {
+        // Nobody changes what is away.
+        Step::Make(n, ..) | Step::Remove(n, _) | Step::Rename(n, ..) | Step::Rename(_, n, _)
+            if away(n) => {}
+        Step::RemoveFolder(_) if world.is_away => {}
         Step::Make(n, kind, touch) => {
             world.make(NAMES[n], kind);
             if let Some(touch) = touch {
@@ -88,6 +99,19 @@ fn take(world: &mut World, step: Step) {
             world.folder.retain(|path, _| !path.starts_with("d"));
             if seen {
                 world.subtree("d");
+            }
+        }
+        Step::Mount => {
+            world.is_away = !world.is_away;
+            world.flip();
+        }
+        Step::OptOut(n, seen) => {
+            if !world.opted_out.remove(Path::new(NAMES[n])) {
+                world.opted_out.insert(NAMES[n].into());
+            }
+            world.flip();
+            if seen {
+                world.subtree(NAMES[n]);
             }
         }
         Step::Touch(n, touch) => world.touched(NAMES[n], touch),
@@ -115,10 +139,16 @@ proptest! {
         }
         world.full = false;
         world.settle();
+        let private = world.placed.keys().find(|path| world.opted_out.contains(*path));
+        prop_assert_eq!(private, None);
+        world.is_away = false;
+        world.flip();
+        world.settle();
         if world.plan.held().is_some() {
             world.on(Input::Confirm);
             world.settle();
         }
+        world.folder.retain(|path, _| !world.opted_out.contains(path));
         let good = world.folder.iter().filter(|(_, (_, kind))| *kind == Kind::Good);
         let good: BTreeMap<PathBuf, FileIdentity> = good.map(|(p, (i, _))| (p.clone(), *i)).collect();
         // A good file that was replaced by junk keeps its last good place.

@@ -22,6 +22,11 @@ pub(crate) struct World {
     /// Wall clock less `now_ms`.
     pub(crate) wall_ms: u64,
     pub(crate) folder: BTreeMap<PathBuf, (FileIdentity, Kind)>,
+    /// Whether the folder "d", a mount, is away: its files are not seen then.
+    pub(crate) is_away: bool,
+    /// What the owner opts out.
+    pub(crate) opted_out: BTreeSet<PathBuf>,
+    flips: bool,
     /// What the pipeline has placed.
     pub(crate) placed: BTreeMap<PathBuf, FileIdentity>,
     /// Files to read.
@@ -71,6 +76,9 @@ impl World {
             now_ms: 0,
             wall_ms: 1_000_000_000,
             folder: BTreeMap::new(),
+            is_away: false,
+            opted_out: BTreeSet::new(),
+            flips: false,
             placed: BTreeMap::new(),
             jobs: VecDeque::new(),
             task: None,
@@ -112,7 +120,8 @@ impl World {
                     commands.extend(self.plan.on(input, self.now_ms));
                 }
                 Command::Ingest(job) => {
-                    assert!(!self.jobs.contains(&job), "{job:?} is read twice at a time");
+                    let twice = self.jobs.contains(&job) && !self.flips;
+                    assert!(!twice, "{job:?} is read twice at a time");
                     let key = (job.path.clone(), job.identity);
                     let (may, was) = self.reads.entry(key).or_insert((1, 0));
                     *was += 1;
@@ -130,16 +139,39 @@ impl World {
         }
     }
 
+    /// Whether the owner's patterns and the mount let a file be seen.
+    fn shows(&self, path: &Path) -> bool {
+        !self.opted_out.contains(path) && !(self.is_away && path.starts_with("d"))
+    }
+
     fn seen(&self, start: &Path) -> Scan {
         let files = self.folder.range(start.to_owned()..);
-        Scan {
+        let files = files.take_while(|(path, _)| path.starts_with(start));
+        let files = files.filter(|(path, _)| self.shows(path));
+        let opted_out = self.opted_out.clone();
+        let mut scan = Scan {
             start: start.into(),
             files: files
-                .take_while(|(path, _)| path.starts_with(start))
                 .map(|(path, (identity, _))| (path.clone(), *identity))
                 .collect(),
+            opted_out: OptedOut::new(move |path| opted_out.contains(path)),
             ..Scan::default()
+        };
+        let below = |path: &&PathBuf| path.starts_with("d/e");
+        let deep = !self.is_away && self.folder.keys().any(|path| below(&path));
+        let mount = if self.is_away { (1, 2) } else { (9, 1) };
+        for (folder, (dev, ino), is_there) in [
+            ("", (1, 1), true),
+            ("d", mount, true),
+            ("d/e", (9, 2), deep),
+        ] {
+            let folder = Path::new(folder);
+            let is_seen = folder.starts_with(start) || start.starts_with(folder);
+            if is_there && is_seen && !self.folder.contains_key(folder) {
+                scan.folders.insert(folder.into(), RootId { dev, ino });
+            }
         }
+        scan
     }
 
     fn look(&self, path: &Path) -> Input {
@@ -226,7 +258,8 @@ impl World {
             return;
         };
         self.read += 1;
-        let result = match self.folder.get(&job.path) {
+        let seen = self.folder.get(&job.path).filter(|_| self.shows(&job.path));
+        let result = match seen {
             Some((identity, kind)) if *identity == job.identity => match kind {
                 _ if self.full => Err(refusal(Retry::Wait, "full")),
                 Kind::Good => Ok(hash(&job.path)),
@@ -306,7 +339,9 @@ impl World {
             stale: false,
             unshadowed: false,
         });
+        let folders = self.plan.folders().clone();
         self.plan = Plan::new(settings(), known.collect(), shadow);
+        self.plan.remember_folders(folders);
         self.now_ms += 1;
         self.on(Input::Start);
     }
@@ -332,9 +367,10 @@ impl World {
         self.finish_scan();
     }
 
-    /// Every file may be read again.
-    pub(crate) fn forget_reads(&mut self) {
+    /// What is seen of the folder has changed, and may change back: every file may be read again, even while it is read.
+    pub(crate) fn flip(&mut self) {
         self.reads.clear();
+        self.flips = true;
     }
 
     /// Lets everything but a task end well, and time pass until the next deadline.
