@@ -16,7 +16,12 @@ use crate::{
     pipeline::PipelineError,
     plan::{Pace, Plan, PolishTime, Quiet, Settings, Shadow},
     publish::PublishError,
-    service::{signals, status::Status, systemd::Notifier, telemetry::LevelHandle},
+    service::{
+        signals::{self, Signal},
+        status::Status,
+        systemd::Notifier,
+        telemetry::LevelHandle,
+    },
     store::StoreError,
     watch::{Ignore, IgnoreError, Rules},
 };
@@ -184,6 +189,8 @@ enum Next {
     Reload(Box<(Config, Arc<dyn Encoder>)>),
     /// Every work is embedded by the next model.
     TakeOver,
+    /// The state folder was removed or replaced.
+    StateLost,
     Died,
 }
 
@@ -214,20 +221,21 @@ pub fn run(
     let mut reporter = Reporter::new(observe);
     // A daemon waits for a full or failing disk to pass; a lock is somebody else's, and everything else an error.
     let patient = |error: &DaemonError| matches!(mode, Mode::Watch { .. }) && error.may_pass();
-    let (store, healed) = loop {
-        let opened = rooms::check_folders(&config)
-            .and_then(|()| runtime.block_on(rooms::open_store(&config, &mut signals)));
+    let open_store = |config: &Config, signals: &mut mpsc::UnboundedReceiver<Signal>| loop {
+        let opened = rooms::check_folders(config)
+            .and_then(|()| runtime.block_on(rooms::open_store(config, signals)));
         match opened {
-            Ok(Some(opened)) => break opened,
-            Ok(None) => return Ok(Exit::Stopped(reporter.stopped())),
             Err(error) if patient(&error) => {
                 report_wait(&notifier, &error);
-                if runtime.block_on(rooms::wait(&mut signals)) {
-                    return Ok(Exit::Stopped(reporter.stopped()));
+                if runtime.block_on(rooms::wait(signals)) {
+                    return Ok(None);
                 }
             }
-            Err(error) => return Err(error),
+            opened => return opened,
         }
+    };
+    let Some((mut store, healed)) = open_store(&config, &mut signals)? else {
+        return Ok(Exit::Stopped(reporter.stopped()));
     };
     let mut encoders = Encoders::open(&config, &mode)?;
     if healed {
@@ -294,7 +302,7 @@ pub fn run(
         let (guard, held_ms) = RemovalGuard::open(&config.folders.state);
         plan.go_on_holding(held_ms);
         plan.remember_folders(guard.folders().clone());
-        let of = (&config, &mode);
+        let of = (&config, &mode, &*store);
         let mut round = Loop::new(of, &notifier, &mut reporter, events, (plan, workers, guard));
         match runtime.block_on(round.serve(&mut inbox, &mut signals)) {
             Next::Reload(new) => {
@@ -309,6 +317,19 @@ pub fn run(
             Next::TakeOver => {
                 round.end(None);
                 encoders.take_over();
+            }
+            Next::StateLost => {
+                tracing::error!(
+                    path = %config.folders.state.display(),
+                    "the state folder was removed or replaced while it was in use; it is opened again"
+                );
+                round.end(None);
+                // First, because closing writes.
+                drop(store);
+                match open_store(&config, &mut signals)? {
+                    Some((opened, _)) => store = opened,
+                    None => return Ok(Exit::Stopped(reporter.stopped())),
+                }
             }
             Next::Died => return Err(DaemonError::Died),
             next @ (Next::Stop | Next::Idle) => {

@@ -3,8 +3,9 @@
 
 mod common;
 
-use common::Site;
-use std::fs;
+use common::{Site, placed};
+use mosaicd::service::status::State;
+use std::{fs, os::unix::fs::PermissionsExt};
 
 /// A site of 24 works whose folder is empty now, as after a lost mount.
 fn lost() -> Site {
@@ -86,4 +87,37 @@ fn a_bad_file_is_warned_about_once_however_often_the_configuration_is_read() {
     fs::write(site.art("broken.png"), "still no picture").unwrap();
     site.wait("another warning", || (warned() == 2).then_some(()));
     assert_eq!(daemon.stop(), 0);
+}
+
+#[test]
+fn a_state_that_is_removed_while_it_is_in_use_costs_time_and_nothing_else() {
+    let site = Site::new();
+    let (daemon, _) = site.run_with(40);
+    // Others in between: the cells are not those of a first layout.
+    site.draw(40, 3);
+    site.until_works(43);
+    let idle = || (site.status().state == State::Idle).then_some(());
+    site.wait("rest", idle);
+    let before = placed(&site.manifest());
+
+    fs::remove_dir_all(site.state()).unwrap();
+    site.wait("a new state", || {
+        let said = site
+            .log()
+            .contains("removed or replaced while it was in use");
+        (said && site.state().join("store/lock").exists()).then_some(())
+    });
+    let mode = fs::metadata(site.state()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700, "it is as private as the first");
+    site.wait("every work in it", || {
+        let embedded = site.state().join("metrics.prom").exists()
+            && site.metric("mosaicd_embedded_total") >= 86.0;
+        (embedded && site.status().state == State::Idle).then_some(())
+    });
+    assert_eq!(placed(&site.manifest()), before);
+    assert_eq!(daemon.stop(), 0);
+
+    site.build();
+    assert_eq!(placed(&site.manifest()), before);
+    assert_eq!(site.metric("mosaicd_embedded_total"), 0.0);
 }

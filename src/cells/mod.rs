@@ -92,7 +92,7 @@ impl CellStore {
             key,
         };
         let folder = store.folder();
-        fs::create_dir_all(&folder).map_err(io_error(Action::MakeFolder, &folder))?;
+        disk::make_private(&folder).map_err(io_error(Action::MakeFolder, &folder))?;
         Ok(store)
     }
 
@@ -114,7 +114,7 @@ impl CellStore {
             .unwrap_or_else(PoisonError::into_inner);
         let path = self.path(hash);
         let folder = path.parent().unwrap_or(&self.dir).to_owned();
-        fs::create_dir_all(&folder).map_err(io_error(Action::MakeFolder, &folder))?;
+        disk::make_private(&folder).map_err(io_error(Action::MakeFolder, &folder))?;
         let sequence = self.sequence.fetch_add(1, Ordering::Relaxed);
         let temporary = folder.join(disk::temporary(sequence));
         disk::replace(&path, &temporary, &bytes).map_err(io_error(Action::Write, &path))?;

@@ -3,6 +3,9 @@
 use crate::{pipeline::portable, plan::Plan};
 use std::path::Path;
 
+/// A scan that takes longer than this is told. A quarter of a million files on a slow network disk take less.
+pub(super) const SCAN_STUCK_MS: u64 = 600_000;
+
 /// A folder's name in messages.
 fn named(folder: &Path) -> String {
     match folder.as_os_str().is_empty() {
@@ -20,9 +23,18 @@ pub(super) fn undecodable(error: String) -> (String, String) {
     )
 }
 
-/// Every such condition: (what, what to do). `blocked` says whether files wait because the state folder cannot be
-/// written, `blind` why changes are noticed by scans alone.
-pub(super) fn conditions(plan: &Plan, blocked: bool, blind: Option<&str>) -> Vec<(String, String)> {
+/// What the plan does not know.
+pub(super) struct Seen<'a> {
+    /// Whether files wait because the state folder cannot be written.
+    pub(super) blocked: bool,
+    /// Why changes are noticed by scans alone.
+    pub(super) blind: Option<&'a str>,
+    /// Whether a scan has gone on for longer than [`SCAN_STUCK_MS`].
+    pub(super) scan_stuck: bool,
+}
+
+/// Every such condition: (what, what to do).
+pub(super) fn conditions(plan: &Plan, seen: &Seen) -> Vec<(String, String)> {
     let mut conditions = Vec::new();
     let mut add = |what: String, advice: &str| conditions.push((what, advice.to_owned()));
     let hours = |ms: Option<u64>| ms.unwrap_or(0).div_ceil(3_600_000);
@@ -30,6 +42,15 @@ pub(super) fn conditions(plan: &Plan, blocked: bool, blind: Option<&str>) -> Vec
         add(
             format!("the artwork folder cannot be scanned: {error}"),
             "mount or make it again; the last good mosaic stays until then",
+        );
+    }
+    if seen.scan_stuck {
+        add(
+            format!(
+                "the artwork folder has been scanned for more than {} min without an end",
+                SCAN_STUCK_MS / 60_000
+            ),
+            "most likely a disk or network file system does not answer; the last good mosaic stays",
         );
     }
     if let Some(held) = plan.held() {
@@ -58,7 +79,7 @@ pub(super) fn conditions(plan: &Plan, blocked: bool, blind: Option<&str>) -> Vec
             "make space or repair the disk; it heals by itself then",
         );
     }
-    if blocked {
+    if seen.blocked {
         add(
             "some files cannot be taken in: the state folder cannot be written".into(),
             "make space in the state folder or repair its disk; they are tried again",
@@ -73,7 +94,7 @@ pub(super) fn conditions(plan: &Plan, blocked: bool, blind: Option<&str>) -> Vec
             "the old model stays; mend embed.model and reload",
         );
     }
-    if let Some(error) = blind {
+    if let Some(error) = seen.blind {
         add(
             format!("changes are noticed by scans alone: {error}"),
             "set watch.mode = \"scan\" to accept it, or mend the cause; it is tried again every minute",

@@ -1,8 +1,9 @@
 //! `publish.command`: what is started after each generation.
 //!
 //! One thread starts it, observes it and logs how it ended; the loop only sends a message. It never runs twice at the
-//! same time: generations that are published meanwhile are reported together, by one start after it has ended. When its
-//! time is over it is killed with its whole process group. The first lines of its output are kept for the log.
+//! same time: generations that are published meanwhile are reported together, by one start after it has ended. When it
+//! ends, or its time is over, what it started is killed: its process group, and every process that has its mark in the
+//! environment, which finds those that left the group (`setsid`). The first lines of its output are kept for the log.
 
 use crate::{
     config::OnPublish,
@@ -11,16 +12,17 @@ use crate::{
 };
 use rustix::{
     fs::{OFlags, fcntl_getfl, fcntl_setfl},
-    process::{Pid, Signal, kill_process_group},
+    process::{Pid, Signal, kill_process, kill_process_group},
 };
 use std::{
+    fs,
     io::{self, PipeReader, Read},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::{Receiver, Sender, channel},
     },
     thread::{self, JoinHandle},
@@ -31,6 +33,11 @@ use std::{
 const LOOK: Duration = Duration::from_millis(20);
 /// Bytes of its output that are kept for the log; the rest is read and discarded.
 const KEPT: usize = 2_000;
+
+/// How often is looked for processes that left the group, at most; new ones may appear while the old ones are killed.
+const SWEEPS: usize = 50;
+/// The variable with the mark.
+const MARK: &str = "MOSAICD_COMMAND";
 
 /// What the command is told.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -184,11 +191,15 @@ fn run(
         .stderr(writer)
         // A group of its own, so that what it starts ends with it.
         .process_group(0);
+    static STARTED: AtomicU64 = AtomicU64::new(0);
+    let sequence = STARTED.fetch_add(1, Ordering::Relaxed);
+    let mark = format!("{}-{sequence}", std::process::id());
     for private in ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"] {
         command.env_remove(private);
     }
     let path = |name: &str| -> PathBuf { output.join(name) };
     command
+        .env(MARK, &mark)
         .env("MOSAICD_GENERATION", news.generation.to_string())
         .env("MOSAICD_WORKS", news.works.to_string())
         .env("MOSAICD_ADDED", news.moves.added.to_string())
@@ -215,7 +226,7 @@ fn run(
         thread::sleep(LOOK);
     };
     // Also after a good end: nothing of it stays behind.
-    kill(&mut child, &end);
+    kill(&mut child, &end, &mark);
     drain(&mut reader, said);
     Ok(end)
 }
@@ -234,8 +245,8 @@ fn drain(reader: &mut PipeReader, said: &mut Vec<u8>) {
     }
 }
 
-/// Kills the command's whole group, and waits for its end.
-fn kill(child: &mut Child, end: &End) {
+/// Kills the command's whole group and everything with its mark, and waits for its end.
+fn kill(child: &mut Child, end: &End, mark: &str) {
     let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     if let Some(group) = group {
         // Nobody may be left in it.
@@ -245,6 +256,31 @@ fn kill(child: &mut Child, end: &End) {
         drop(child.kill());
         drop(child.wait());
     }
+    for _ in 0..SWEEPS {
+        let left = marked(mark);
+        if left.is_empty() {
+            return;
+        }
+        for process in left {
+            let _ = kill_process(process, Signal::KILL);
+        }
+        thread::sleep(LOOK);
+    }
+}
+
+/// The processes whose environment has this mark; those of other users cannot be seen.
+fn marked(mark: &str) -> Vec<Pid> {
+    let wanted = format!("{MARK}={mark}");
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let process = |entry: fs::DirEntry| {
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        let environment = fs::read(entry.path().join("environ")).ok()?;
+        let is_marked = environment
+            .split(|byte| *byte == 0)
+            .any(|variable| variable == wanted.as_bytes());
+        is_marked.then(|| Pid::from_raw(pid)).flatten()
+    };
+    entries.filter_map(process).collect()
 }
 
 #[cfg(test)]
@@ -294,19 +330,28 @@ mod tests {
     fn one_that_hangs_is_killed_with_what_it_started() {
         let dir = tempfile::tempdir().expect("a folder");
         let left = dir.path().join("pid");
-        let script = format!("sleep 1000 & echo $! > {}; wait", left.display());
-        let (end, _) = once(&shell(&script, 1), false);
-        assert!(matches!(end, Ok(End::TimedOut)), "{end:?}");
-        let pid = std::fs::read_to_string(&left).expect("written");
-        let lives = || {
-            let status = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim()));
-            status.is_ok_and(|stat| !stat.contains(") Z "))
-        };
-        // The system takes its time to end a process.
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while lives() {
-            assert!(Instant::now() < deadline, "its child lives on");
-            thread::sleep(LOOK);
+        let child = format!("sleep 1000 & echo $! > {}; wait", left.display());
+        // `setsid` of a group's leader forks, and its child's number is its own to tell.
+        let escaped = format!(
+            "setsid sh -c 'echo $$ > {0}; exec sleep 1000' & while ! [ -s {0} ]; do sleep .05; done; ",
+            left.display()
+        );
+        let good = format!("{escaped} exit 0");
+        for (script, timeout_s) in [(child, 1), (good, 600), (escaped + "wait", 1)] {
+            fs::write(&left, "").expect("written");
+            let (end, _) = once(&shell(&script, timeout_s), false);
+            assert_eq!(matches!(end, Ok(End::TimedOut)), timeout_s == 1, "{end:?}");
+            let pid = fs::read_to_string(&left).expect("written");
+            let lives = || {
+                let status = fs::read_to_string(format!("/proc/{}/stat", pid.trim()));
+                status.is_ok_and(|stat| !stat.contains(") Z "))
+            };
+            // The system takes its time to end a process.
+            let deadline = Instant::now() + Duration::from_secs(60);
+            while lives() {
+                assert!(Instant::now() < deadline, "{script}: its child lives on");
+                thread::sleep(LOOK);
+            }
         }
         assert!(matches!(
             once(&shell("sleep 1000", 60), true).0,

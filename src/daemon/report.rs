@@ -7,6 +7,7 @@ use super::{
 use crate::{
     config::Config,
     describe::Mistake,
+    disk,
     domain::{Job, Refusal, Report, Retry, SkipReason, manifest::GridSize},
     pipeline::portable,
     plan::Plan,
@@ -46,7 +47,10 @@ pub(super) struct Reporter<'a> {
     status: Status,
     metrics: Metrics,
     notes: Option<Notes>,
-    written_ms: u64,
+    /// When the status was written last. Not by the wall clock, which may be set back.
+    written: Option<Instant>,
+    /// Since when files have been pending without a break.
+    pending_since: Option<Instant>,
     since: BTreeMap<String, u64>,
     done: u64,
     /// What the status on disk was made from: the plan's inputs, the numbers of conditions and of files that take long.
@@ -85,7 +89,8 @@ impl<'a> Reporter<'a> {
             status,
             metrics: Metrics::default(),
             notes: None,
-            written_ms: 0,
+            written: None,
+            pending_since: None,
             since: BTreeMap::new(),
             done: 0,
             seen: (0, 0, 0),
@@ -237,9 +242,9 @@ impl<'a> Reporter<'a> {
     ) {
         let wall = wall_ms();
         let seen = (plan.inputs(), conditions.len(), long.len());
-        let age_ms = wall.saturating_sub(self.written_ms);
-        let due = if seen == self.seen { LIFE_MS } else { EVERY_MS };
-        if !now && age_ms < due {
+        let age = self.written.map(|written| written.elapsed());
+        let due_ms = if seen == self.seen { LIFE_MS } else { EVERY_MS };
+        if !now && age.is_some_and(|age| age < Duration::from_millis(due_ms)) {
             return;
         }
         self.seen = seen;
@@ -247,8 +252,10 @@ impl<'a> Reporter<'a> {
         if pending == 0 {
             self.done = 0;
         }
-        let since_ms = self.status.pending_since_ms.unwrap_or(wall);
-        self.status.pending_since_ms = (pending > 0).then_some(since_ms);
+        let since = self.pending_since.unwrap_or_else(Instant::now);
+        self.pending_since = (pending > 0).then_some(since);
+        let ago_ms = |since: Instant| wall.saturating_sub(since.elapsed().as_millis() as u64);
+        self.status.pending_since_ms = self.pending_since.map(ago_ms);
         self.since
             .retain(|what, _| conditions.iter().any(|(known, _)| known == what));
         let degraded = conditions.into_iter().map(|(what, what_to_do)| Condition {
@@ -386,7 +393,7 @@ impl<'a> Reporter<'a> {
     }
 
     fn write(&mut self, wall: u64) {
-        self.written_ms = wall;
+        self.written = Some(Instant::now());
         self.status.updated_ms = wall;
         (self.observe)(&self.status);
         self.metrics.machine = Machine::look(&self.measured);
@@ -394,7 +401,7 @@ impl<'a> Reporter<'a> {
         for (name, text) in FILES.into_iter().zip([self.status.to_json(), metrics]) {
             // The folder may have been removed and made again.
             if self.notes.is_none() {
-                self.notes = Notes::open(&self.folder).ok();
+                self.notes = self.reopen_notes();
             }
             let Some(notes) = &self.notes else { return };
             if let Err(error) = notes.write(name, text.as_bytes()) {
@@ -402,6 +409,15 @@ impl<'a> Reporter<'a> {
                 self.notes = None;
             }
         }
+    }
+
+    /// Makes the folder of the status again where that was removed. A state folder stays private.
+    fn reopen_notes(&self) -> Option<Notes> {
+        let [_, (_, state)] = &self.measured;
+        if self.folder == *state {
+            disk::make_private(state).ok()?;
+        }
+        Notes::open(&self.folder).ok()
     }
 
     /// Checks whether the output folder can be written; call it about once a second.

@@ -2,7 +2,7 @@
 
 use super::{
     Event, Mode, Next, chain,
-    conditions::{conditions, undecodable},
+    conditions::{SCAN_STUCK_MS, Seen, conditions, undecodable},
     local_minute, reload,
     removal_guard::{RemovalGuard, held_opt_out},
     report::Reporter,
@@ -18,6 +18,7 @@ use crate::{
     plan::{Command, Input, Plan},
     publish::names,
     service::{limit::Complaints, signals::Signal, stall::StallTimer, systemd::Notifier},
+    store::Store,
     watch::{RootId, WatchEvent, root_id},
 };
 use std::{
@@ -43,6 +44,7 @@ const LONG: Duration = Duration::from_secs(5);
 pub(super) struct Loop<'a, 'b> {
     config: &'a Config,
     mode: &'a Mode,
+    store: &'a dyn Store,
     notifier: &'a Notifier,
     reporter: &'a mut Reporter<'b>,
     events: UnboundedSender<Event>,
@@ -58,6 +60,9 @@ pub(super) struct Loop<'a, 'b> {
     files: u64,
     rebuilding: StallTimer,
     reading: StallTimer,
+    scanning: StallTimer,
+    /// Whether a scan has not ended for too long.
+    scan_stuck: bool,
     /// Whether files wait because the state folder cannot be written.
     blocked: bool,
     /// A mass opt-out that is not erased yet.
@@ -69,7 +74,7 @@ pub(super) struct Loop<'a, 'b> {
 
 impl<'a, 'b> Loop<'a, 'b> {
     pub(super) fn new(
-        (config, mode): (&'a Config, &'a Mode),
+        (config, mode, store): (&'a Config, &'a Mode, &'a dyn Store),
         notifier: &'a Notifier,
         reporter: &'a mut Reporter<'b>,
         events: UnboundedSender<Event>,
@@ -79,6 +84,7 @@ impl<'a, 'b> Loop<'a, 'b> {
         Self {
             config,
             mode,
+            store,
             notifier,
             reporter,
             events,
@@ -93,6 +99,8 @@ impl<'a, 'b> Loop<'a, 'b> {
             files: 0,
             rebuilding: StallTimer::default(),
             reading: StallTimer::default(),
+            scanning: StallTimer::default(),
+            scan_stuck: false,
             blocked: false,
             held_opt_out: None,
             output: None,
@@ -141,6 +149,9 @@ impl Loop<'_, '_> {
                 if self.workers.any_died() {
                     return Next::Died;
                 }
+                if self.store.is_lost() {
+                    return Next::StateLost;
+                }
             }
             if !self.ready && self.plan.has_scanned() {
                 self.ready = true;
@@ -168,7 +179,12 @@ impl Loop<'_, '_> {
     fn report(&mut self, now: bool) {
         let trouble = self.workers.underway().trouble();
         let blocked = self.blocked && trouble.is_none();
-        let mut conditions = conditions(&self.plan, blocked, self.watching.blind());
+        let seen = Seen {
+            blocked,
+            blind: self.watching.blind(),
+            scan_stuck: self.scan_stuck,
+        };
+        let mut conditions = conditions(&self.plan, &seen);
         conditions.extend(trouble.map(undecodable));
         conditions.extend(self.watching.conditions());
         conditions.extend(self.reporter.conditions());
@@ -425,6 +441,8 @@ impl Loop<'_, '_> {
             }
         }
         let (now, (running, done)) = (self.now_ms(), self.tasks);
+        let scanning = (self.plan.is_scanning(), self.plan.scans());
+        self.scan_stuck = (self.scanning).is_stuck(scanning.0, scanning.1, now, SCAN_STUCK_MS);
         let reading = self.plan.reading() > 0;
         let longest = ingest::longest(&parameters::allowance(self.config));
         let reading_ms = READING_STUCK_MS + longest.as_millis() as u64;

@@ -26,6 +26,7 @@ pub use step::{Action, Failpoint, Step};
 use std::{
     fs::{self, File},
     io::{self, Write},
+    os::unix::fs::DirBuilderExt,
     path::Path,
 };
 
@@ -38,6 +39,14 @@ pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
 pub fn exchange(one: &Path, other: &Path) -> io::Result<()> {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
     Ok(renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?)
+}
+
+/// Makes a folder and its missing parents, for this user alone. One that is there keeps its rights.
+pub fn make_private(folder: &Path) -> io::Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
 }
 
 /// Makes the names in a folder durable.

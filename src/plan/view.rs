@@ -49,6 +49,11 @@ impl Plan {
         self.scans > 0
     }
 
+    /// Whether a scan is under way.
+    pub fn is_scanning(&self) -> bool {
+        self.scanning
+    }
+
     /// Whether some file could not be taken in for lack of room or an I/O error of ours.
     pub fn is_blocked(&self) -> bool {
         self.table.counts().ours > 0

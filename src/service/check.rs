@@ -45,7 +45,7 @@ impl Verdict {
 
 /// Judges a status at `now_ms`. Files may wait `patience_ms` for a generation that shows them.
 pub fn check(status: &Status, life: Life, now_ms: u64, patience_ms: u64) -> Verdict {
-    let seconds = now_ms.saturating_sub(status.updated_ms) / 1000;
+    let seconds = now_ms.abs_diff(status.updated_ms) / 1000;
     match life {
         Life::Stopped => {
             return Verdict::Down(format!(
@@ -55,6 +55,13 @@ pub fn check(status: &Status, life: Life, now_ms: u64, patience_ms: u64) -> Verd
         Life::Silent => {
             return Verdict::Down(format!(
                 "not running: killed or hung, last heard of {seconds} s ago; see journalctl -u mosaicd"
+            ));
+        }
+        Life::Hung => {
+            return Verdict::Down(format!(
+                "process {} hangs, or cannot write its status (a full disk?); last heard of {seconds} s ago; see \
+                 journalctl -u mosaicd",
+                status.pid
             ));
         }
         Life::Running => {}
@@ -158,7 +165,7 @@ mod tests {
     fn a_dead_daemon_is_down_whatever_else_there_is() {
         let mut status = fine();
         status.degraded.push(Condition::default());
-        for life in [Life::Stopped, Life::Silent] {
+        for life in [Life::Stopped, Life::Silent, Life::Hung] {
             let verdict = check(&status, life, NOW + 90_000, PATIENCE);
             assert_eq!(verdict.code(), 2);
             assert_eq!(verdict.lines().len(), 1);

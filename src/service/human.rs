@@ -27,13 +27,19 @@ fn write(out: &mut String, status: &Status, life: Life, now_ms: u64) -> fmt::Res
             writeln!(out, " (as of {since})")?;
         }
         Life::Stopped => writeln!(out, "not running: it ended in good order {since}")?,
-        Life::Silent => writeln!(
-            out,
-            "not running: killed or hung, last heard of {since} (it was {})\n{:<9}-> look at `journalctl -u mosaicd`, \
-             then `systemctl restart mosaicd`",
-            state(status),
-            ""
-        )?,
+        Life::Silent | Life::Hung => {
+            let what = match life {
+                Life::Hung => "it hangs, or cannot write its status (a full disk?)",
+                _ => "not running: killed or hung",
+            };
+            writeln!(
+                out,
+                "{what}, last heard of {since} (it was {})\n{:<9}-> look at `journalctl -u mosaicd`, then `systemctl \
+                 restart mosaicd`",
+                state(status),
+                ""
+            )?;
+        }
     }
 
     write!(out, "{:<9}", "mosaic")?;

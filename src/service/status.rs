@@ -68,19 +68,23 @@ pub enum Life {
     Stopped,
     /// It was killed, or hangs: there is no sign of life since its status was written.
     Silent,
+    /// The same, but its process is there: it hangs, or cannot write its status.
+    Hung,
 }
 
 impl Status {
     /// Whether the daemon still runs, asked at `now_ms` by a caller that knows whether its process is there (`None`: it
     /// does not know). A process may be another machine's or container's, so its absence alone proves nothing.
     pub fn life(&self, now_ms: u64, process: Option<bool>) -> Life {
-        let silent_ms = now_ms.saturating_sub(self.updated_ms);
+        // A status from the future is one that was not written again since the clock was set back.
+        let silent_ms = now_ms.abs_diff(self.updated_ms);
         let patience_ms = match process {
             Some(false) => LIFE_MS + 2_000,
             _ => 3 * LIFE_MS,
         };
         match self.state {
             State::Stopped => Life::Stopped,
+            _ if silent_ms > patience_ms && process == Some(true) => Life::Hung,
             _ if silent_ms > patience_ms => Life::Silent,
             State::Stopping if process == Some(false) => Life::Stopped,
             _ => Life::Running,
@@ -354,13 +358,22 @@ pub(crate) mod tests {
         let mut status = full();
         let at = |later_ms: u64| full().updated_ms + later_ms;
         assert_eq!(status.life(at(89_000), None), Life::Running);
-        assert_eq!(status.life(at(91_000), Some(true)), Life::Silent);
+        assert_eq!(status.life(at(91_000), Some(true)), Life::Hung);
+        assert_eq!(status.life(at(91_000), None), Life::Silent);
         assert_eq!(status.life(at(20_000), Some(false)), Life::Running);
         assert_eq!(status.life(at(33_000), Some(false)), Life::Silent);
+        let before = |earlier_ms: u64| full().updated_ms - earlier_ms;
+        let set_back = "a clock set back, and no word since";
+        assert_eq!(status.life(before(60_000), Some(true)), Life::Running);
         assert_eq!(
-            status.life(0, Some(true)),
-            Life::Running,
-            "a clock set back"
+            status.life(before(91_000), Some(true)),
+            Life::Hung,
+            "{set_back}"
+        );
+        assert_eq!(
+            status.life(before(33_000), Some(false)),
+            Life::Silent,
+            "{set_back}"
         );
         status.state = State::Stopping;
         assert_eq!(status.life(at(1_000), Some(true)), Life::Running);

@@ -82,6 +82,11 @@ pub trait Store: Send + Sync {
     /// Bytes on disk.
     fn size_on_disk(&self) -> Result<u64, StoreError>;
 
+    /// Whether its files were removed or replaced since it was opened. Writes fail then; it must be opened again.
+    fn is_lost(&self) -> bool {
+        false
+    }
+
     /// The healing that happened since the last call, if any: a store may also heal while it is in use.
     fn take_healed(&self) -> Option<Quarantine> {
         None

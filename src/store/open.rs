@@ -29,13 +29,13 @@ const SALVAGED_MARK: &str = "salvaged";
 ///
 /// Only one process may call this for a folder at a time.
 pub(super) fn open_or_heal(folder: &Path) -> Result<(Engine, Option<Quarantine>), Fault> {
-    fs::create_dir_all(folder)?;
+    disk::make_private(folder)?;
     rewrite::finish(folder)?;
     let (mut engine, reason) = match open_within(folder, open_limit(folder)) {
         Err(Fault::Damaged(reason)) => {
             tracing::error!(path = %folder.display(), error = %Chain(&reason), "the store is damaged and set aside");
             set_aside(folder)?;
-            fs::create_dir_all(folder)?;
+            disk::make_private(folder)?;
             (open_within(folder, OPEN_LIMIT)?, Some(reason))
         }
         opened => (opened?, None),

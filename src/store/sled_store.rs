@@ -7,12 +7,12 @@ use super::{
     open::{self, Chain, open_or_heal},
     rewrite, state,
 };
-use crate::{artwork::ContentHash, embed::ModelId};
+use crate::{artwork::ContentHash, disk, embed::ModelId};
 use rustix::fs::FlockOperation;
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError, RwLock};
@@ -31,7 +31,7 @@ pub struct SledStore {
     engine: RwLock<Option<Engine>>,
     healed: Mutex<Option<Quarantine>>,
     /// Held, with this process's id in it, as long as the store lives.
-    _lock: Lock,
+    lock: Lock,
 }
 
 /// A store that was opened.
@@ -51,7 +51,7 @@ impl SledStore {
     pub fn open(state_dir: &Path) -> Result<Opened, StoreError> {
         let folder = state_dir.join("store");
         let io = |source: io::Error| Fault::from(source).at(&folder);
-        fs::create_dir_all(folder.join(SUBFOLDER)).map_err(io)?;
+        disk::make_private(&folder.join(SUBFOLDER)).map_err(io)?;
         let lock = lock(&folder)?;
         let (engine, healed) =
             open_or_heal(&folder.join(SUBFOLDER)).map_err(|fault| fault.at(&folder))?;
@@ -59,7 +59,7 @@ impl SledStore {
             folder,
             engine: RwLock::new(Some(engine)),
             healed: Mutex::default(),
-            _lock: lock,
+            lock,
         };
         Ok(Opened { store, healed })
     }
@@ -86,6 +86,7 @@ impl SledStore {
     ) -> Result<R, StoreError> {
         let mut slot = self.engine.write().unwrap_or_else(PoisonError::into_inner);
         let done = fault::guarded(&self.folder, || {
+            self.check_place()?;
             let engine = match &mut *slot {
                 Some(engine) => engine,
                 closed => closed.insert(self.open_again()?),
@@ -113,6 +114,7 @@ impl SledStore {
         let mut slot = self.engine.write().unwrap_or_else(PoisonError::into_inner);
         // An error on the way leaves it closed, and the next call opens what is there.
         let done = fault::guarded(&self.folder, || {
+            self.check_place()?;
             let old = match slot.take() {
                 Some(engine) => engine,
                 None => self.open_again()?,
@@ -125,6 +127,18 @@ impl SledStore {
         });
         drop(slot);
         done.map_err(|fault| self.report(fault))
+    }
+
+    /// Refuses to write where the folder is not the one that was opened: an empty store in its place would hold the
+    /// placed works without their embeddings.
+    fn check_place(&self) -> Result<(), Fault> {
+        match self.is_lost() {
+            true => {
+                let what = "the state folder was removed or replaced while it was in use";
+                Err(io::Error::new(io::ErrorKind::NotFound, what).into())
+            }
+            false => Ok(()),
+        }
     }
 
     fn report(&self, fault: Fault) -> StoreError {
@@ -220,6 +234,20 @@ impl Store for SledStore {
 
     fn size_on_disk(&self) -> Result<u64, StoreError> {
         self.read(Engine::size_on_disk)
+    }
+
+    fn is_lost(&self) -> bool {
+        match (
+            fs::metadata(self.folder.join("lock")),
+            self.lock.0.metadata(),
+        ) {
+            (Ok(there), Ok(held)) => (there.dev(), there.ino()) != (held.dev(), held.ino()),
+            (Err(error), _) => matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ),
+            _ => false,
+        }
     }
 
     fn take_healed(&self) -> Option<Quarantine> {

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# The unit for real: boots Debian 12 with systemd as PID 1 in a container, installs mosaicd as the README says, and tries it.
-# tests/systemd/boot.sh [folder, target/systemd]   Needs root, debootstrap, systemd-nspawn and a release build.
+# The unit for real: boots Debian with systemd as PID 1 in a container, installs mosaicd's files, and tries them.
+# tests/systemd/boot.sh [folder, target/systemd] [suite, bookworm]   Needs root, debootstrap, systemd-nspawn and a release build.
 set -euo pipefail
 here="$(cd "$(dirname "$0")/../.." && pwd)"
 . "$here/tests/systemd/container.sh"
-work="${1:-$here/target/systemd}"
-root="$work/root"
+work="${1:-$here/target/systemd}" suite="${2:-bookworm}"
+root="$work/$suite"
 
 if [ ! -x "$root/usr/bin/nginx" ] && [ ! -x "$root/usr/sbin/nginx" ]; then
-  debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,nginx-light,procps bookworm "$root" \
+  debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,nginx-light,procps "$suite" "$root" \
     http://deb.debian.org/debian
 fi
 install -m 755 "$here/target/release/mosaicd" "$root/usr/bin/mosaicd"
@@ -26,4 +26,4 @@ rm -f "$root/etc/nginx/sites-enabled/default" "$root/result" "$root/etc/systemd/
 rm -rf "$root"/srv/mosaicd* "$root"/var/lib/mosaicd* "$root/var/lib/private" "$root/samples"
 "$here/target/release/mosaicd" demo "$root/samples" -n 60 --size 64 >/dev/null
 
-container "$root" "$here/tests/systemd/inside.sh" "$work/console" --private-network
+container "$root" "$here/tests/systemd/inside.sh" "$work/console-$suite" --private-network

@@ -21,6 +21,10 @@ rm -rf "$root"
 cp -a "$clean" "$root"
 
 mkdir -p "$root/root/pictures" "$root/packages" "$root/readme"
+# Without the package: its binary alone, where cargo would put or run it; `similar --text` needs a model from the network.
+commands "Try it" 1 | sed 's/^cargo run --release -- /mosaicd /' >"$root/readme/try"
+commands "Your own folder" 1 | grep -v '^cargo install' >"$root/readme/folder"
+commands "Vectors" 1 | sed -e '/--text/d' -e '/^mosaicd export/a cd /tmp/vectors && cp embeddings.npy vectors.npy' >"$root/readme/vectors"
 # The first of them builds the package: what is tried here.
 commands "Your website" 1 | grep -v '^\.ci/release' >"$root/readme/website"
 commands "Your website" 2 >"$root/readme/alone"
@@ -32,6 +36,8 @@ rm -rf "$work/unpacked" "$work/samples"
 dpkg-deb -x "$new" "$work/unpacked"
 "$work/unpacked/usr/bin/mosaicd" demo "$work/samples" -n 40 --size 64 >/dev/null 2>&1
 find "$work/samples/artworks" -name '*.png' -exec cp {} "$root/root/pictures/" \;
+mv "$(find "$root/root/pictures" -name '*.png' | head -n 1)" "$root/root/pictures/piano.png"
+install -m 755 "$work/unpacked/usr/bin/mosaicd" "$root/usr/local/bin/mosaicd"
 cp "$new" "$root/root/$(dpkg-deb -f "$new" Package)_$(dpkg-deb -f "$new" Version)_amd64.deb"
 cp "$old" "$root/packages/old.deb"
 cp "$new" "$root/packages/new.deb"

@@ -42,7 +42,7 @@ still="$(cd "$dir/output" && find . -maxdepth 1 -name 'mosaic-*.jpg' | head -n 1
 part="$(cd "$dir/output" && find p -name 'cells-*.json' | head -n 1)"
 
 mosaic() { # name, base URL
-  local name="$1" base="$2" got
+  local name="$1" base="$2" got before
   tried=$((tried + 1))
   got="$(ask "$base/")"
   is "$name: the page" 200 "$(status "$got")"
@@ -95,6 +95,30 @@ mosaic() { # name, base URL
   is "$name: compressed" gzip "$(header "$got" content-encoding)"
   gunzip <"$dir/body" | cmp -s - "$dir/output/viewer.js" || { echo "BAD: $name: compressed differs"; bad=1; }
   is "$name: unchanged, compressed" 304 "$(status "$(ask -H 'Accept-Encoding: gzip' -H "If-None-Match: $(header "$got" etag)" "$base/viewer.js")")"
+  got="$(ask -I "$base/$tile")"
+  is "$name: a head alone" "200 $(stat -c %s "$dir/output/$tile")" "$(status "$got") $(header "$got" content-length)"
+  has "$name: a head alone" immutable "$(header "$got" cache-control)"
+  got="$(ask -r 2-11 "$base/$tile")"
+  is "$name: a part" "206 10" "$(status "$got") $(stat -c %s "$dir/body")"
+  has "$name: a part" immutable "$(header "$got" cache-control)"
+  is "$name: no guessing" nosniff "$(header "$got" x-content-type-options)"
+  got="$(ask -r 999999999- "$base/$tile")"
+  is "$name: a part that is not there" 416 "$(status "$got")"
+  has "$name: no guessing" nosniff "$(header "$got" x-content-type-options)"
+  got="$(ask -H 'Accept-Encoding: gzip' -H 'Range: bytes=0-9' "$base/$part")"
+  case "$(status "$got") $(header "$got" content-encoding)" in
+    "206 gzip") cmp -s "$dir/body" <(head -c 10 "$dir/output/$part.gz") || { echo "BAD: $name: a part of another file"; bad=1; } ;;
+    "206 ") cmp -s "$dir/body" <(head -c 10 "$dir/output/$part") || { echo "BAD: $name: a part of another file"; bad=1; } ;;
+    "200 gzip") cmp -s "$dir/body" "$dir/output/$part.gz" || { echo "BAD: $name: another file"; bad=1; } ;;
+    *) echo "BAD: $name: a part, compressed: $(status "$got") $(header "$got" content-encoding)"; bad=1 ;;
+  esac
+  for path in t/ p/ large/; do
+    got="$(status "$(ask "$base/$path")")"
+    case "$got" in 403 | 404) echo "good: $name: no list of $path: $got" ;; *) echo "BAD: $name: /$path: $got"; bad=1 ;; esac
+  done
+  before="$(cksum <"$dir/output/manifest.json")"
+  ask -X PUT -d x "$base/manifest.json" >"$dir/said"
+  is "$name: nothing is taken in" "$before" "$(cksum <"$dir/output/manifest.json")"
   # Another version of the same length within the same second must be seen.
   printf '{"generation":1}' >"$dir/output/.x"; touch -d '2026-01-01 00:00:00.2' "$dir/output/.x"
   cp -p "$dir/output/latest.json" "$dir/latest.json"; mv "$dir/output/.x" "$dir/output/latest.json"
