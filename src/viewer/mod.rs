@@ -2,8 +2,9 @@
 //!
 //! [`files`] lists everything that `publish` writes next to `manifest.json`: no build step, no third-party code, no
 //! request outside the output folder. Sources under `js/` are classic scripts that share one object, `window.mosaicd`;
-//! they are joined into one `viewer.js`, because ES modules do not load from `file:` URLs. Comment lines and
-//! indentation are left out of it: without them the compressed file is a quarter smaller.
+//! they are joined into one `viewer.js`, because ES modules do not load from `file:` URLs. Comments and
+//! indentation are left out of it: without them the compressed file is a quarter smaller. Other languages than English
+//! are scripts of their own, `texts-<language>.js`: all of them together would be an eighth of it.
 //!
 //! # What the page reads
 //! - `latest.json` (`{"schema", "generation", "published_ms", "head", "delta"}`), every five seconds.
@@ -74,6 +75,7 @@ const SCRIPTS: &[&str] = &[
     include_str!("js/source.js"),
     include_str!("js/model.js"),
     include_str!("js/facets.js"),
+    include_str!("js/overlay.js"),
     include_str!("js/parts.js"),
     include_str!("js/details.js"),
     include_str!("js/camera.js"),

@@ -82,7 +82,7 @@
       scene.transition = null;
       if (!still) {
         const newView = m.viewOf(camera, model);
-        const diff = app.dimmed() || refit
+        const diff = app.dimmed() || scene.tint || refit
           ? { total: Infinity } : m.diffVisible(before, model, oldView, newView, offset);
         tiles.hold = true;
         scene.transition = m.createTransition({

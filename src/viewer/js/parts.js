@@ -2,11 +2,13 @@
 //
 // Each is named by its content and never changes. `follow(latest)` goes to the newest state by deltas where it can, by the
 // head where it cannot, and gives it in the form of a manifest, for `m.createModel`. Works get their texts when somebody
-// needs them: `need`. Draws nothing.
+// needs them: `need`. Draws nothing. What works look like is asked with `looksLike`.
 (function (m) {
   'use strict';
 
   const IDS = { cells: 4096, facet: 4096, text: 256, near: 256 }; // Ids of a block.
+  const WORDS = 64; // Words of a block.
+  const VOCABULARY = 3; // Words of the vocabulary that a search is taken for at most.
   const SIDE = 32; // Tiles along the side of a block of tiles.
   const PARALLEL = 8;
   const RETRY_MS = 3000;
@@ -242,6 +244,27 @@
       if (parts.has(kinds, ids) || performance.now() < failed.get(WANTED)) return;
       failed.set(WANTED, performance.now() + RETRY_MS); // Once at a time.
       parts.need(kinds, ids).then(() => { failed.delete(WANTED); onPart(); }, onLost);
+    };
+
+    // ---- words ----
+
+    const blocksOfWords = new Map(); // name → promise
+    function blockOfWords(names, n) {
+      const name = `words-${n}-${nameAt(names, n)}`;
+      if (!blocksOfWords.has(name)) {
+        if (blocksOfWords.size > 64) blocksOfWords.clear();
+        blocksOfWords.set(name, load(name).catch((error) => { blocksOfWords.delete(name); throw error; }));
+      }
+      return blocksOfWords.get(name);
+    }
+
+    /** The words of the vocabulary that a search asks for, with the works that they fit best: `[{word, ids}]`. */
+    parts.looksLike = async (text) => {
+      const names = state.head.blocks.words;
+      if (!names) return [];
+      const { words, count } = await blockOfWords(names, 0);
+      return Promise.all(m.searchVocabulary(words, count, text, VOCABULARY).map(async (i) => (
+        { word: words[i], ids: (await blockOfWords(names, 1 + Math.floor(i / WORDS)))[i % WORDS] })));
     };
 
     return parts;
