@@ -113,6 +113,39 @@ test('an open page follows arrivals and removals by deltas alone, and one that w
   await stage.close(page);
 });
 
+test('a delta that cannot be had, and a network that is gone for a while, only delay an open page', async () => {
+  const context = await stage.browser.newContext({ viewport: { width: 1200, height: 800 } });
+  await context.route('**/p/delta-*', (route) => route.fulfill({ status: 404, body: '' }));
+  const page = await stage.open(`${stage.base}/`, { context });
+  await settled(page);
+  const before = await page.evaluate(() => window.mosaicd.app.model.manifest.generation);
+  const work = readdirSync(join(dir, 'artworks/oil')).sort()[0];
+  renameSync(join(dir, 'artworks/oil', work), join(dir, 'kept', work));
+  build();
+  await context.setOffline(true);
+  await poll(page);
+  await poll(page);
+  await page.waitForFunction(() => !document.getElementById('offline').hidden);
+  // A card and the search say what they know, and the rest when it is there.
+  const [id] = published()[20];
+  await page.evaluate((id) => window.mosaicd.app.open(id), id);
+  assert.equal(await page.isVisible('#card'), true);
+  await page.keyboard.press('Escape');
+  await page.keyboard.press('/');
+  assert.equal(await page.textContent('#search-status'), 'Loading names …');
+  await context.setOffline(false);
+  await poll(page);
+  await page.waitForFunction((n) => window.mosaicd.app.model.manifest.generation > n, before);
+  assert.deepEqual(await state(page), published());
+  assert.equal(await page.isVisible('#offline'), false);
+  await page.keyboard.type('a');
+  await page.waitForSelector('#search-list li');
+  page.problems = page.problems.filter((text) => !/ERR_INTERNET_DISCONNECTED|status of 404/.test(text));
+  await stage.close(page);
+  renameSync(join(dir, 'kept', work), join(dir, 'artworks/oil', work));
+  build();
+});
+
 test('columns that the configuration names are filters with counts, combined and kept in the address; others are not published', async () => {
   const page = await stage.open(`${stage.base}/#only=year:1901&only=tags:night`);
   await settled(page);

@@ -12,6 +12,7 @@
   const SIDE = 32; // Tiles along the side of a block of tiles.
   const PARALLEL = 8;
   const RETRY_MS = 3000;
+  const PICTURE_MS = 4000; // The first picture has the network to itself for so long at most.
   const NONE = '00000000';
   const WANTED = 'wanted'; // Stands for what `want` asks for among what failed.
 
@@ -142,14 +143,21 @@
       return onModel(model);
     };
 
-    /** Goes to the state that `latest.json` names; `onModel(model)` gets it, at first without works, while they load. */
+    /**
+     * Goes to the state that `latest.json` names; `onModel(model)` gets it, at first without works: they load when it has a
+     * picture, which would wait for all of them otherwise.
+     */
     parts.follow = async (latest, onModel) => {
       const wanted = hashOf(latest.head);
-      const next = state && state.works && await byDeltas(latest, wanted);
+      // Where a delta cannot be had or read, the head can.
+      const next = state && state.works && await byDeltas(latest, wanted).catch(() => null);
       if (next) { show(next, onModel); return; }
       const head = await load(`head-${wanted}`);
       const deep = new Map();
-      if (!model || model.loading) show({ name: wanted, head, works: [], deep }, onModel);
+      if (!model || model.loading) {
+        const picture = show({ name: wanted, head, works: [], deep }, onModel);
+        await Promise.race([picture, new Promise((resolve) => { setTimeout(resolve, PICTURE_MS); })]);
+      }
       const names = head.blocks.cells || '';
       const blocks = [];
       for (let n = 0; n < names.length / 8; n += 1) if (nameAt(names, n) !== NONE) blocks.push(`cells-${n}-${nameAt(names, n)}`);
