@@ -235,7 +235,7 @@
     };
 
     /**
-     * Draws `{model, camera, tiles, theme, spare, veil, tint, rings, names, transition, reduced, rem}`; true if another frame is needed.
+     * Draws `{model, camera, tiles, theme, spare, veil, tint, rings, names, transition, reduced, hurry, rem}`; true if another frame is needed.
      *
      * `spare` is the veil over cells without a work, `veil` `{now, before, since}` the one over dimmed works, `tint`
      * `{veil, colourOf(index)}` the colours of a column or null,
@@ -270,13 +270,14 @@
       return again;
     };
 
-    function paintFilter({ veil, reduced }, view, now) {
+    function paintFilter({ veil, reduced, hurry }, view, now) {
       const t = reduced ? 1 : Math.min(1, (now - veil.since) / VEIL_MS);
-      // Dimmed works go grey: they lose their colours, then most of their contrast.
+      // Dimmed works go grey: they lose their colours, then most of their contrast. The first costs as much as all of the
+      // view, so a slow machine leaves it out in motion.
       for (const [image, share] of [[t < 1 && veil.before, 1 - t], [veil.now, t]]) {
         if (!image) continue;
         context.globalCompositeOperation = 'saturation';
-        paintVeil(context, view, image, share);
+        if (!hurry) paintVeil(context, view, image, share);
         context.globalCompositeOperation = 'source-over';
         paintVeil(context, view, image, VEIL_ALPHA * share);
       }
