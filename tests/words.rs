@@ -170,7 +170,13 @@ fn regions_bear_the_words_of_their_works_and_a_restart_keeps_them() {
     }
 
     let kept = fs::read(site.path("state/vocabulary.bin")).unwrap();
+    let latest = fs::read(site.output().join("latest.json")).unwrap();
     let again = site.build();
+    assert_eq!(
+        fs::read(site.output().join("latest.json")).unwrap(),
+        latest,
+        "the page's files stay as they are"
+    );
     assert_eq!(
         (again.generation, &again.regions),
         (first.generation, &first.regions)
