@@ -139,7 +139,8 @@ fn iiif_viewers_find_every_work_and_nothing_that_left() {
     let images = |canvases: &[Value]| -> BTreeSet<String> {
         let service = |canvas: &Value| {
             let body = &canvas["items"][0]["items"][0]["body"];
-            let id = body["service"][0]["id"].as_str().unwrap();
+            assert!(body["service"].is_null(), "{body}");
+            let id = canvas["thumbnail"][0]["service"][0]["id"].as_str().unwrap();
             id.strip_prefix(&format!("{base}iiif/")).unwrap().to_owned()
         };
         canvases.iter().map(service).collect()

@@ -63,6 +63,47 @@ fn words(manifest: &Manifest) -> Vec<&str> {
     words
 }
 
+/// A file of the page as JSON.
+fn page(site: &Site, name: &str) -> serde_json::Value {
+    let text = fs::read(site.output().join(name)).unwrap();
+    serde_json::from_slice(&text).unwrap()
+}
+
+/// The works that the page's search finds by a word, best first, as their paths; `None` where no words are published.
+fn looks_like(site: &Site, word: &str) -> Option<Vec<String>> {
+    let head = page(site, page(site, "latest.json")["head"].as_str().unwrap());
+    let names = head["blocks"]["words"].as_str().unwrap();
+    let block = |n: usize| {
+        let hash = names.get(8 * n..8 * n + 8)?;
+        Some(page(site, &format!("p/words-{n}-{hash}.json")))
+    };
+    let list = block(0)?;
+    let words = list["words"].as_array().unwrap();
+    let at = words.iter().position(|other| other == word)?;
+    let ids = block(1 + at / 64).unwrap()[at % 64].clone();
+    let ids: Vec<u64> = serde_json::from_value(ids).unwrap();
+    assert_eq!(list["count"][at], ids.len());
+    let manifest = site.manifest();
+    // The manifest is renamed into place a moment before the head.
+    let path = |id| {
+        let mut works = manifest.works.iter();
+        works
+            .find(|work| work.id.0 == id)
+            .map(|work| work.path.clone())
+    };
+    Some(ids.into_iter().filter_map(path).collect())
+}
+
+/// Fails unless the works that a word finds are of a colour, as many as are published of a word.
+fn assert_looks(site: &Site, word: &str, colour: usize) {
+    let found = looks_like(site, word).unwrap();
+    assert_eq!(found.len(), 24, "{word}: {found:?}");
+    for path in &found {
+        let number: usize = path[..3].parse().unwrap();
+        assert_eq!(number % 3, colour, "{word}: {found:?}");
+    }
+}
+
 /// Fails unless green works are found by their word.
 fn assert_green_is_found(site: &Site) {
     let found = site.mosaicd(&["similar", "--text", "green", "-n", "5"]);
@@ -120,8 +161,22 @@ fn regions_bear_the_words_of_their_works_and_a_restart_keeps_them() {
         );
     }
 
+    // A visitor's search finds works by what they show; what fits all works or none finds nothing.
+    for (colour, (word, _)) in COLOURS.iter().enumerate() {
+        assert_looks(&site, word, colour);
+    }
+    for word in ["picture", "teapot"] {
+        assert_eq!(looks_like(&site, word).as_deref(), Some(&[][..]), "{word}");
+    }
+
     let kept = fs::read(site.path("state/vocabulary.bin")).unwrap();
+    let latest = fs::read(site.output().join("latest.json")).unwrap();
     let again = site.build();
+    assert_eq!(
+        fs::read(site.output().join("latest.json")).unwrap(),
+        latest,
+        "the page's files stay as they are"
+    );
     assert_eq!(
         (again.generation, &again.regions),
         (first.generation, &first.regions)
@@ -134,11 +189,28 @@ fn regions_bear_the_words_of_their_works_and_a_restart_keeps_them() {
     let grown = site.until_works(121);
     assert_eq!(words(&grown), ["blue", "green", "red"]);
     assert_green_is_found(&site);
+    // A work that leaves is not found any more, before words are looked for again or after.
+    let gone = looks_like(&site, "green").unwrap().remove(0);
+    let id = |m: &Manifest| m.works.iter().find(|w| w.path == gone).map(|w| w.id.0);
+    let number = id(&grown).unwrap();
+    fs::remove_file(site.art(&gone)).unwrap();
+    site.until_works(120);
+    site.wait("the end of the work that left", || {
+        let head = page(&site, page(&site, "latest.json")["head"].as_str().unwrap());
+        let names = head["blocks"]["words"].as_str().unwrap();
+        let green = page(&site, &format!("p/words-1-{}.json", &names[8..16]))[2].clone();
+        let ids: Vec<u64> = serde_json::from_value(green).unwrap();
+        (!ids.is_empty() && !ids.contains(&number)).then_some(())
+    });
 
     // A reload takes another list, refuses a bad one, and without one the words go.
     fs::write(site.path("words.txt"), "red\nblue\n").unwrap();
     daemon.signal("HUP");
     site.until("the other list's words", |m| words(m) == ["blue", "red"]);
+    site.wait("works of the other list's words", || {
+        looks_like(&site, "green").is_none().then_some(())
+    });
+    assert_looks(&site, "blue", 2);
     fs::write(site.path("words.txt"), b"red\nbl\xfce\n").unwrap();
     daemon.signal("HUP");
     site.wait("the refusal", || {
@@ -151,6 +223,9 @@ fn regions_bear_the_words_of_their_works_and_a_restart_keeps_them() {
     daemon.signal("HUP");
     let without = site.until("no words", |m| m.regions.is_empty());
     assert_eq!(without.words_by, None);
+    site.wait("no works of words", || {
+        looks_like(&site, "blue").is_none().then_some(())
+    });
     assert_eq!(daemon.stop(), 0);
 }
 

@@ -224,6 +224,15 @@ pub struct Region {
     pub seen: bool,
 }
 
+/// A word of the vocabulary with the works that it fits best, for the page's search.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WordWorks {
+    /// The word or phrase.
+    pub word: String,
+    /// The works, the best first; none if it fits none.
+    pub works: Vec<ArtworkId>,
+}
+
 /// What moved since the generation before.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Moves {

@@ -1,9 +1,10 @@
-//! Words for places of the mosaic: the words of a list that say how a place differs from the rest.
+//! Words for places of the mosaic: the words of a list that say how a place differs from the rest; and the works that a
+//! word fits best.
 //!
 //! A place is known by the mean of its works' embeddings, a word by its own from the same model's text encoder. CLIP's
 //! pictures and words are in two separate cones of the same space, so plain similarity prefers the same few words
 //! everywhere. The mean of the whole collection is therefore subtracted from the place's mean: a word must fit *this
-//! place more than others*.
+//! place more than others*. Works are compared with words in the same way.
 //!
 //! Pure.
 
@@ -17,6 +18,9 @@ const HELD: f32 = 1.2;
 
 /// A word is left out if it fits less than this much as well as the best one.
 const FITTING: f32 = 0.5;
+
+/// A word fits a work only if it is among the best of the list for it: one in so many.
+const ONE_IN: usize = 20;
 
 /// Most words of a list.
 pub const MOST_WORDS: usize = 10_000;
@@ -137,8 +141,62 @@ pub fn best_words(
     best
 }
 
+/// Rows of `works` that each word fits best, best first, at most `count`, `N × D`; rows of zeros are not known.
+///
+/// A word fits a work only if it is among the best twentieth of the list for it, and half as well as for the word's best
+/// work: most words of a long list fit nothing in a collection. Ties go to the first row.
+pub fn best_works(works: &Matrix, vocabulary: &Vocabulary, count: usize) -> Vec<Vec<usize>> {
+    let words = &vocabulary.embeddings;
+    let known = |row: &[f32]| row.iter().any(|&value| value != 0.0);
+    let rows: Vec<usize> = (0..works.rows()).filter(|&i| known(works.row(i))).collect();
+    let mut mean = vec![0.0_f32; works.dims()];
+    for &i in &rows {
+        for (mean, &value) in mean.iter_mut().zip(works.row(i)) {
+            *mean += value / rows.len() as f32;
+        }
+    }
+    let biases: Vec<f32> = (0..words.rows())
+        .map(|word| dot(&mean, words.row(word)))
+        .collect();
+    let of_a_work = words.rows().div_ceil(ONE_IN).min(words.rows());
+    let mut best: Vec<Vec<(f32, usize)>> = vec![Vec::new(); words.rows()];
+    for &i in &rows {
+        let score = |(word, bias): (usize, &f32)| (dot(works.row(i), words.row(word)) - bias, word);
+        let mut fits: Vec<(f32, usize)> = biases.iter().enumerate().map(score).collect();
+        if of_a_work < fits.len() {
+            fits.select_nth_unstable_by(of_a_work, |a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+            fits.truncate(of_a_work);
+        }
+        for (score, word) in fits.into_iter().filter(|&(score, _)| score > 0.0) {
+            let list = &mut best[word];
+            let at = list.partition_point(|&(better, _)| better >= score);
+            if at < count {
+                list.truncate(count - 1);
+                list.insert(at, (score, i));
+            }
+        }
+    }
+    let fitting = |list: Vec<(f32, usize)>| {
+        let least = FITTING * list.first().map_or(0.0, |&(score, _)| score);
+        let fitting = list.into_iter().take_while(|&(score, _)| score >= least);
+        fitting.map(|(_, row)| row).collect()
+    };
+    best.into_iter().map(fitting).collect()
+}
+
+/// Sums in lanes, which a processor adds at once.
 fn dot(a: &[f32], b: &[f32]) -> f32 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
+    const LANES: usize = 16;
+    let mut sums = [0.0_f32; LANES];
+    let (a, b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+    let rest = a.remainder().iter().zip(b.remainder());
+    let rest: f32 = rest.map(|(a, b)| a * b).sum();
+    for (a, b) in a.zip(b) {
+        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
+            *sum += a * b;
+        }
+    }
+    sums.iter().sum::<f32>() + rest
 }
 
 #[cfg(test)]
@@ -190,6 +248,26 @@ mod tests {
         assert_eq!(best([0.0, 0.9, 1.0], &[], 1), [2]);
         assert_eq!(best([0.0, 0.9, 1.0], &[1], 1), [1]);
         assert_eq!(best([0.0, 0.8, 1.0], &[1], 1), [2]);
+    }
+
+    #[test]
+    fn a_word_has_the_works_that_it_fits_more_than_others() {
+        // All works lean towards the second word, some more towards the first or what is nearly the first.
+        let works = [
+            [0.6, 0.8, 0.0],
+            [0.8, 0.6, 0.0],
+            [0.0, 1.0, 0.0],
+            [0.6, 0.8, 0.0],
+            [0.0, 0.0, 0.0],
+            [0.96, 0.28, 0.0],
+            [0.0, 0.99, 0.14],
+        ];
+        let works = Matrix::from_data(works.concat(), 3).expect("rows of three");
+        let best = |count| best_works(&works, &vocabulary(), count);
+        assert_eq!(best(3), [vec![5, 1], vec![2, 6], vec![], vec![0, 3]]);
+        assert_eq!(best(1), [vec![5], vec![2], vec![], vec![0]]);
+        let nothing = Matrix::new(3);
+        assert_eq!(best_works(&nothing, &vocabulary(), 3), vec![vec![0; 0]; 4]);
     }
 
     #[test]

@@ -1,17 +1,29 @@
-//! Words for the regions of what is published: found on a thread of their own, published when they are known.
+//! Words for the regions of what is published, and the works that each word fits best: found on a thread of their own,
+//! published when they are known.
 //!
 //! Words belong to the model that made the embeddings: those of another model are dropped with the first generation of
 //! the new one, and absent until they are found again.
 
 use super::Pipeline;
 use crate::{
-    domain::{ModelId, manifest::Region},
-    embed::{EncodeError, vocabulary::WordList},
+    domain::{
+        ModelId,
+        manifest::{Region, WordWorks},
+    },
+    embed::{
+        EncodeError,
+        vocabulary::WordList,
+        words::{Vocabulary, best_works},
+    },
+    matrix::Matrix,
     publish::PublishError,
     rebuild::Collection,
     regions::{Scene, worded},
 };
 use std::{path::PathBuf, sync::Arc};
+
+/// Works that are published for a word at most.
+const WORKS_OF_A_WORD: usize = 24;
 
 /// Where the words of regions come from.
 #[derive(Clone, Debug, Default)]
@@ -36,12 +48,12 @@ pub struct Unworded {
     regions: Vec<Region>,
 }
 
-/// The regions of a generation with their words; `None` if the list cannot be used.
+/// The regions of a generation with their words, and the works of each word; `None` if the list cannot be used.
 #[derive(Debug)]
 pub struct Worded {
     generation: u64,
     model: ModelId,
-    regions: Option<Vec<Region>>,
+    found: Option<(Vec<Region>, Vec<WordWorks>)>,
 }
 
 impl Unworded {
@@ -64,7 +76,18 @@ impl Unworded {
             vectors: &shown,
         };
         let regions = worded(&scene, &vocabulary, &self.regions);
-        Ok(Some(self.with(Some(regions))))
+        let words = self.works_of(vocabulary, &shown);
+        Ok(Some(self.with(Some((regions, words)))))
+    }
+
+    fn works_of(&self, vocabulary: Vocabulary, shown: &Matrix) -> Vec<WordWorks> {
+        let works = &self.collection.works;
+        let best = best_works(shown, &vocabulary, WORKS_OF_A_WORD);
+        let of = |(word, rows): (String, Vec<usize>)| WordWorks {
+            word,
+            works: rows.into_iter().map(|row| works[row].id).collect(),
+        };
+        vocabulary.words.into_iter().zip(best).map(of).collect()
     }
 
     /// What to publish if the list cannot be used.
@@ -72,11 +95,11 @@ impl Unworded {
         self.with(None)
     }
 
-    fn with(&self, regions: Option<Vec<Region>>) -> Worded {
+    fn with(&self, found: Option<(Vec<Region>, Vec<WordWorks>)>) -> Worded {
         Worded {
             generation: self.generation,
             model: self.collection.model.clone(),
-            regions,
+            found,
         }
     }
 }
@@ -93,7 +116,7 @@ impl Pipeline {
     /// The manifest could not be rewritten without words.
     pub fn unworded(&mut self) -> Result<Option<Unworded>, PublishError> {
         let list = match &self.wording {
-            Wording::Off => return self.publisher.publish_words(None, None).map(|()| None),
+            Wording::Off => return self.publisher.publish_words(None).map(|()| None),
             Wording::Stay => return Ok(None),
             Wording::By(list) => list.clone(),
         };
@@ -112,13 +135,16 @@ impl Pipeline {
     /// # Errors
     /// The manifest could not be rewritten.
     pub fn word(&mut self, worded: Worded) -> Result<(), PublishError> {
-        if worded.regions.is_none() {
+        if worded.found.is_none() {
             self.wording = Wording::Off;
         }
-        let words_by = worded.regions.is_some().then(|| worded.model.clone());
         let current = self.publisher.generation() == worded.generation;
         match current && self.collection.model == worded.model {
-            true => self.publisher.publish_words(worded.regions, words_by),
+            true => {
+                let model = worded.model;
+                let found = worded.found.map(|(regions, words)| (regions, words, model));
+                self.publisher.publish_words(found)
+            }
             false => Ok(()),
         }
     }

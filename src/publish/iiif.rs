@@ -273,8 +273,16 @@ fn canvas(base: &str, work: &Work, rendition: &Rendition, image: &str) -> Value 
         "format": "image/jpeg",
         "width": width,
         "height": height,
-        "service": [{"id": service, "type": "ImageService3", "profile": "level0"}],
     });
+    // On the thumbnail alone: a viewer that finds a service with the picture asks it for thumbnails of other sizes, level 0 or
+    // not (Universal Viewer 4.4), and there are none.
+    let mut thumbnail = body.clone();
+    thumbnail["service"] = json!([{
+        "id": service,
+        "type": "ImageService3",
+        "profile": "level0",
+        "sizes": [{"width": width, "height": height}],
+    }]);
     let title = work
         .title
         .as_deref()
@@ -285,7 +293,7 @@ fn canvas(base: &str, work: &Work, rendition: &Rendition, image: &str) -> Value 
         "label": label(title.unwrap_or(&work.path)),
         "width": width,
         "height": height,
-        "thumbnail": [body],
+        "thumbnail": [thumbnail],
         "homepage": [{"id": format!("{base}#work={id}"), "type": "Text", "label": label(title.unwrap_or(&work.path)), "format": "text/html"}],
         "items": [{
             "id": format!("{canvas}/page"),

@@ -150,7 +150,9 @@ pub fn page(stem: &str, hash: u32) -> String {
 pub fn parse_page(name: &str) -> Option<u32> {
     let (stem, hash) = name.strip_suffix(".json")?.rsplit_once('-')?;
     let (kind, numbers) = stem.split_once('-').unwrap_or((stem, "0"));
-    let kinds = ["head", "delta", "cells", "text", "near", "facet", "tiles"];
+    let kinds = [
+        "head", "delta", "cells", "text", "near", "facet", "words", "tiles",
+    ];
     let numbered = numbers.split('-').all(|n| number::<u64>(n).is_some());
     (kinds.contains(&kind) && numbered)
         .then(|| hex(hash))

@@ -329,7 +329,12 @@ impl Publisher {
         let missing = artist.into_missing();
         let lost = manifest.works.iter().filter(|w| missing.contains(&w.hash));
         manifest.undrawn = lost.map(|work| work.id).collect();
-        let page = Page::write(folder, state.page.as_ref(), &manifest, touched)?;
+        // The words of another model are dropped, as those of regions are.
+        let words_by = before.and_then(|before| before.words_by.as_ref());
+        let same = words_by.is_some() && words_by == manifest.words_by.as_ref();
+        let words = state.page.as_ref().filter(|_| same);
+        let words = words.map_or_else(Vec::new, |page| page.words().to_vec());
+        let page = Page::write(folder, state.page.as_ref(), &manifest, touched, words)?;
         let key = state.manifest.as_ref().map(|before| &before.work_pages);
         let some = (key == Some(&manifest.work_pages)).then_some(touched.all.as_slice());
         let staged_works = work_pages::stage(folder, &self.spec, &manifest, some)?;

@@ -21,10 +21,10 @@ pub struct Page<'a> {
 
 /// The page's files: name below the output folder, content.
 pub fn files(page: &Page<'_>) -> Vec<(String, Vec<u8>)> {
-    [
+    let own = [
         ("index.html", index(page).into_bytes()),
         ("viewer.css", include_bytes!("viewer.css").to_vec()),
-        ("viewer.js", viewer_js().into_bytes()),
+        ("viewer.js", viewer_js(page.language).into_bytes()),
         ("embed.js", include_bytes!("embed.js").to_vec()),
         ("open.js", include_bytes!("open.js").to_vec()),
         ("icon.png", include_bytes!("icon.png").to_vec()),
@@ -32,11 +32,18 @@ pub fn files(page: &Page<'_>) -> Vec<(String, Vec<u8>)> {
             "apple-touch-icon.png",
             include_bytes!("apple-touch-icon.png").to_vec(),
         ),
-    ]
-    .map(|(name, bytes)| (name.to_owned(), bytes))
-    .into()
+    ];
+    let own = own.map(|(name, bytes)| (name.to_owned(), bytes));
+    let texts = LANGUAGES.iter().filter(|(tag, _)| *tag != ENGLISH);
+    let texts = texts.map(|(tag, texts)| {
+        let script = format!("mosaicd.texts[\"{tag}\"] = {};\n", texts.trim_end());
+        (format!("texts-{tag}.js"), script.into_bytes())
+    });
+    own.into_iter().chain(texts).collect()
 }
 
+/// The language that the scripts come with.
+const ENGLISH: &str = "en";
 const TEMPLATE: &str = include_str!("index.html");
 // Places of the template that the configuration fills; a test finds each of them once.
 const HTML: &str = "<html lang=\"en\">";
@@ -118,15 +125,18 @@ fn text_of(language: &str, key: &str, otherwise: &str) -> String {
         .unwrap_or_else(|| otherwise.to_owned())
 }
 
-/// `viewer.js`: the texts of all languages, then the scripts.
-fn viewer_js() -> String {
-    let mut out = String::from("window.mosaicd = { texts: {\n");
+/// `viewer.js`: the texts in English and in the page's one language, then the scripts.
+fn viewer_js(language: Option<&str>) -> String {
+    let tags: Vec<&str> = LANGUAGES.iter().map(|(tag, _)| *tag).collect();
+    let mut out = format!("window.mosaicd = {{ languages: {tags:?}, texts: {{\n");
     for (tag, texts) in LANGUAGES {
-        out.push_str(&format!("\"{tag}\": {},\n", texts.trim_end()));
+        if *tag == ENGLISH || language == Some(*tag) {
+            out.push_str(&format!("\"{tag}\": {},\n", texts.trim_end()));
+        }
     }
     out.push_str("} };\n");
     for line in SCRIPTS.iter().flat_map(|script| script.lines()) {
-        let line = line.trim();
+        let line = without_remark(line.trim());
         if !is_comment(line) {
             out.push_str(line);
             out.push('\n');
@@ -143,6 +153,19 @@ fn is_comment(line: &str) -> bool {
         || ["//", "/**", "* ", "*/"]
             .iter()
             .any(|start| line.starts_with(start))
+}
+
+/// A line of a script without the comment at its end; a line that may hold `//` within a text is left as it is.
+fn without_remark(line: &str) -> &str {
+    let closed = |code: &&str| {
+        ['\'', '"', '`']
+            .iter()
+            .all(|&quote| code.matches(quote).count() % 2 == 0)
+    };
+    line.split_once(" // ")
+        .map(|(code, _)| code.trim_end())
+        .filter(closed)
+        .unwrap_or(line)
 }
 
 #[cfg(test)]
@@ -198,6 +221,22 @@ mod tests {
     }
 
     #[test]
+    fn the_scripts_come_with_english_and_the_language_of_the_page() {
+        let holds = |script: &str, tag: &str| script.contains(&format!("\"{tag}\": {{"));
+        let any = viewer_js(None);
+        let german = viewer_js(Some("de"));
+        assert!(holds(&any, "en") && !holds(&any, "de"));
+        assert!(holds(&german, "en") && holds(&german, "de") && !holds(&german, "fr"));
+        let files = files(&Page::default());
+        for (tag, _) in LANGUAGES.iter().filter(|(tag, _)| *tag != "en") {
+            let name = format!("texts-{tag}.js");
+            let (_, script) = files.iter().find(|(file, _)| *file == name).expect(tag);
+            let start = format!("mosaicd.texts[\"{tag}\"] = {{");
+            assert!(script.starts_with(start.as_bytes()));
+        }
+    }
+
+    #[test]
     fn every_language_has_the_same_texts_with_the_same_places() {
         let texts = |json: &str| -> serde_json::Map<String, Value> {
             serde_json::from_str(json).expect("a file of texts is an object")
@@ -231,7 +270,10 @@ mod tests {
             let closed = script.lines().filter(|line| line.trim().ends_with("*/"));
             assert_eq!(opened.count(), closed.count());
         }
+        assert_eq!(without_remark("a = 'b // c'; // d"), "a = 'b // c'; // d");
+        assert_eq!(without_remark("a = 'b'; // c's"), "a = 'b';");
+        assert_eq!(without_remark("at('https://x')"), "at('https://x')");
         let whole: usize = SCRIPTS.iter().map(|script| script.len()).sum();
-        assert!(viewer_js().len() < whole);
+        assert!(viewer_js(None).len() < whole);
     }
 }

@@ -12,20 +12,22 @@ const VIEWER = join(dirname(fileURLToPath(import.meta.url)), '../../src/viewer')
 const TILE = 256;
 const BACKGROUND = [24, 23, 22];
 
-/** `viewer.js` as `page.rs` joins it, comments included: the texts of all languages, then the scripts. */
+const read = (file) => readFileSync(join(VIEWER, file), 'utf8');
+const texts = () => [...read('mod.rs').matchAll(/\("(\w+)", include_str!\("(texts\/[^"]+)"\)\)/g)].map(([, tag, file]) => [tag, read(file)]);
+
+/** `viewer.js` as `page.rs` joins it, comments included: English, then the scripts. */
 export function joinScripts() {
-  const door = readFileSync(join(VIEWER, 'mod.rs'), 'utf8');
-  const read = (file) => readFileSync(join(VIEWER, file), 'utf8');
-  const texts = [...door.matchAll(/\("(\w+)", include_str!\("(texts\/[^"]+)"\)\)/g)]
-    .map(([, tag, file]) => `"${tag}": ${read(file)}`);
-  const scripts = [...door.matchAll(/include_str!\("(js\/[^"]+)"\)/g)].map(([, file]) => read(file));
-  return `window.mosaicd = { texts: {\n${texts.join(',\n')}} };\n${scripts.join('')}`;
+  const [[, english], ...others] = texts();
+  const scripts = [...read('mod.rs').matchAll(/include_str!\("(js\/[^"]+)"\)/g)].map(([, file]) => read(file));
+  const tags = JSON.stringify(['en', ...others.map(([tag]) => tag)]);
+  return `window.mosaicd = { languages: ${tags}, texts: { "en": ${english} } };\n${scripts.join('')}`;
 }
 
 /** Copies the page's files. */
 export function writePage(dir) {
   mkdirSync(dir, { recursive: true });
   writeFileSync(join(dir, 'viewer.js'), joinScripts());
+  for (const [tag, text] of texts()) writeFileSync(join(dir, `texts-${tag}.js`), `mosaicd.texts["${tag}"] = ${text};`);
   for (const file of ['index.html', 'viewer.css', 'embed.js', 'icon.png', 'apple-touch-icon.png']) {
     writeFileSync(join(dir, file), readFileSync(join(VIEWER, file)));
   }
@@ -69,10 +71,10 @@ export function writeGeneration(dir, { works, cols, rows, pictures, generation =
     mosaic: { file: `mosaic-${generation}.jpg`, cell_px: cellPx, width, height },
     pyramid: works.length ? { width, height, tile_size: TILE, overlap: 0, format: 'png', min_level: min, max_level: max, levels } : null,
     background: '#181716', fit: 'cover', link,
-    works: works.map(({ id, path, col, row, picture, size = 4096, added_ms = 0, neighbours = [] }) => ({
+    works: works.map(({ id, path, col, row, picture, size = 4096, added_ms = 0, neighbours = [], fields }) => ({
       id, path, col, row, x: col, y: row,
       hash: createHash('sha256').update(String(picture)).digest('hex'),
-      size, added_ms, neighbours, ...(large && { large: writeLarge(dir, picture, large(picture)) }) })),
+      size, added_ms, neighbours, fields, ...(large && { large: writeLarge(dir, picture, large(picture)) }) })),
     moves: { added: 0, removed: 0, moved: 0, grown: 0 }, quality: null, ...change,
   };
   publish(dir, manifest);

@@ -113,6 +113,39 @@ test('an open page follows arrivals and removals by deltas alone, and one that w
   await stage.close(page);
 });
 
+test('a delta that cannot be had, and a network that is gone for a while, only delay an open page', async () => {
+  const context = await stage.browser.newContext({ viewport: { width: 1200, height: 800 } });
+  await context.route('**/p/delta-*', (route) => route.fulfill({ status: 404, body: '' }));
+  const page = await stage.open(`${stage.base}/`, { context });
+  await settled(page);
+  const before = await page.evaluate(() => window.mosaicd.app.model.manifest.generation);
+  const work = readdirSync(join(dir, 'artworks/oil')).sort()[0];
+  renameSync(join(dir, 'artworks/oil', work), join(dir, 'kept', work));
+  build();
+  await context.setOffline(true);
+  await poll(page);
+  await poll(page);
+  await page.waitForFunction(() => !document.getElementById('offline').hidden);
+  // A card and the search say what they know, and the rest when it is there.
+  const [id] = published()[20];
+  await page.evaluate((id) => window.mosaicd.app.open(id), id);
+  assert.equal(await page.isVisible('#card'), true);
+  await page.keyboard.press('Escape');
+  await page.keyboard.press('/');
+  assert.equal(await page.textContent('#search-status'), 'Loading names …');
+  await context.setOffline(false);
+  await poll(page);
+  await page.waitForFunction((n) => window.mosaicd.app.model.manifest.generation > n, before);
+  assert.deepEqual(await state(page), published());
+  assert.equal(await page.isVisible('#offline'), false);
+  await page.keyboard.type('a');
+  await page.waitForSelector('#search-list li');
+  page.problems = page.problems.filter((text) => !/ERR_INTERNET_DISCONNECTED|status of 404/.test(text));
+  await stage.close(page);
+  renameSync(join(dir, 'kept', work), join(dir, 'artworks/oil', work));
+  build();
+});
+
 test('columns that the configuration names are filters with counts, combined and kept in the address; others are not published', async () => {
   const page = await stage.open(`${stage.base}/#only=year:1901&only=tags:night`);
   await settled(page);
@@ -123,8 +156,10 @@ test('columns that the configuration names are filters with counts, combined and
   assert.equal(kept, wanted);
   await page.click('.chip.column >> nth=1');
   const years = await page.$$eval('#facet-values .chip', (chips) => chips.map((chip) => [chip.textContent, chip.getAttribute('aria-pressed')]));
-  assert.deepEqual(years.map(([text]) => text), [0, 1, 2, 3].map((n) => `${1900 + n} ${WORKS / 4}`));
-  assert.deepEqual(years.filter(([, pressed]) => pressed === 'true').map(([text]) => text), [`1901 ${WORKS / 4}`]);
+  // Of each year those that the other filter leaves.
+  const night = (n) => Array.from({ length: WORKS }, (_, i) => i).filter((i) => i % 4 === n && i % 3).length;
+  assert.deepEqual(years.map(([text]) => text), [0, 1, 2, 3].map((n) => `${1900 + n} ${night(n)}`));
+  assert.deepEqual(years.filter(([, pressed]) => pressed === 'true').map(([text]) => text), [`1901 ${night(1)}`]);
   await page.click('#facet-values .chip >> nth=2');
   await page.waitForFunction(() => window.location.hash.includes('only=year:1902'));
   await page.keyboard.press('Escape');
@@ -132,6 +167,32 @@ test('columns that the configuration names are filters with counts, combined and
   const text = readdirSync(output()).filter((name) => /manifest|latest/.test(name)).map((name) => readFileSync(join(output(), name), 'utf8')).join('')
     + readdirSync(join(output(), 'p')).filter((name) => name.endsWith('.json')).map((name) => readFileSync(join(output(), 'p', name), 'utf8')).join('');
   assert.ok(!text.includes('secret'), 'a column that is not named stays private');
+  await stage.close(page);
+});
+
+test('search finds works by what they look like, where words are published, and says so', async () => {
+  const context = await stage.browser.newContext({ viewport: { width: 1200, height: 800 } });
+  const ids = published().slice(40, 45).map(([id]) => id);
+  await context.route('**/p/head-*.json', async (route) => {
+    const head = await (await route.fetch()).json();
+    head.blocks.words = '1111111122222222';
+    await route.fulfill({ json: head });
+  });
+  const words = ['sea', 'piano keys', 'seal', 'stormy sea'];
+  await context.route('**/p/words-0-11111111.json', (route) => route.fulfill({ json: { words, count: [0, 5, 1, 0] } }));
+  await context.route('**/p/words-1-22222222.json', (route) => route.fulfill({ json: [[], ids, ids.slice(0, 1), []] }));
+  const page = await stage.open(`${stage.base}/#find=piano`, { context });
+  await page.waitForFunction(() => document.querySelectorAll('#search-list li').length);
+  const rows = () => page.$$eval('#search-list .where', (rows) => rows.map((row) => row.textContent));
+  assert.deepEqual(await rows(), ids.map(() => 'Looks like piano keys'));
+  assert.deepEqual(await page.evaluate(() => { const { app } = window.mosaicd; return [...app.filter.matches].map((i) => app.model.works[i].id); }), ids);
+  assert.equal(await page.textContent('#search-status'), '5 works');
+  // A word with no works is not taken; what begins a word is.
+  await page.fill('#search-input', 'sea');
+  await page.waitForFunction(() => document.querySelectorAll('#search-list .where').length === 1);
+  assert.deepEqual(await rows(), ['Looks like seal']);
+  await page.keyboard.press('Enter');
+  await page.waitForFunction((id) => window.mosaicd.app.card.id === id, ids[0]);
   await stage.close(page);
 });
 

@@ -39,4 +39,4 @@ if [ ! -x "$MOSAICD_BIN" ]; then
     (cd "$root" && cargo build --release --bin mosaicd)
 fi
 export MOSAICD_BIN MOSAICD_CHROMIUM="$chromium" MOSAICD_PYTHON="$python"
-exec timeout 900 node --test --test-concurrency=1 viewer.test.mjs generations.test.mjs visits.test.mjs visitors.test.mjs large.test.mjs valid.test.mjs published.test.mjs light.test.mjs
+exec timeout 900 node --test --test-concurrency=1 viewer.test.mjs generations.test.mjs visits.test.mjs visitors.test.mjs large.test.mjs valid.test.mjs published.test.mjs light.test.mjs filters.test.mjs

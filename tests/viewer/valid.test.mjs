@@ -45,7 +45,7 @@ async function inspect(page, state, seen) {
 
 test('axe finds nothing in any state, light and dark, wide and narrow', async () => {
   const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
-  const works = grid(12, 8);
+  const works = grid(12, 8).map((work) => ({ ...work, fields: { year: String(1900 + work.id % 9) } }));
   const out = createOutput(stage, works);
   const seen = new Map();
   const sizes = [['desktop', { width: 1200, height: 800 }], ['phone', { width: 390, height: 844 }], ['phone across', { width: 844, height: 390 }]];
@@ -57,6 +57,7 @@ test('axe finds nothing in any state, light and dark, wide and narrow', async ()
     ['search for nothing', async (page) => { await page.keyboard.type('zzz'); }],
     ['help', async (page) => { await page.keyboard.press('Escape'); await page.keyboard.press('?'); }],
     ['a filter and a notice', async (page) => { await page.keyboard.press('Escape'); await page.keyboard.press('n'); await page.evaluate(() => window.mosaicd.app.notify('Notice', { label: 'Show', run() {} })); }],
+    ['a column', async (page) => { await page.keyboard.press('Escape'); await page.click('.chip.column'); await page.click('#facet-colours'); await page.click('#facet-values .chip'); }],
     ['zoomed in', async (page) => { await page.keyboard.press('Escape'); await page.evaluate(() => { const { app } = window.mosaicd; app.flyTo(app.model.works[50], 200, 1); }); }],
   ];
   for (const colorScheme of ['light', 'dark']) {

@@ -1,17 +1,22 @@
-//! Blocks of the page's files as JSON: columns of works by their ids, and the tiles of a deep level by their place.
+//! Blocks of the page's files as JSON: columns of works by their ids, the works of words, and the tiles of a deep level by
+//! their place.
 //!
 //! Pure but for the callback that writes. Numbers that grow are written as differences, which compress to almost nothing.
 
 use super::{
-    CELLS, SIDE, TEXTS, TILES_IN_HEAD,
+    CELLS, SIDE, TEXTS, TILES_IN_HEAD, WORDS,
     facets::Facets,
     head::{Head, Names},
     tiles_of,
 };
-use crate::publish::{
-    PublishError,
-    manifest::{Manifest, Rendition, Work},
+use crate::{
+    domain::ArtworkId,
+    publish::{
+        PublishError,
+        manifest::{Manifest, Rendition, WordWorks, Work},
+    },
 };
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::{collections::BTreeMap, ops::Range};
 
@@ -26,15 +31,25 @@ pub(super) enum Kind {
     Near,
     /// What they are filtered by.
     Facet,
+    /// Words, and the works that they fit: no block of ids, see [`words`].
+    Words,
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 4] = [Self::Cells, Self::Text, Self::Near, Self::Facet];
+    pub(super) const ALL: [Self; 5] = [
+        Self::Cells,
+        Self::Text,
+        Self::Near,
+        Self::Facet,
+        Self::Words,
+    ];
+    /// Those whose blocks are of ids.
+    pub(super) const OF_IDS: [Self; 4] = [Self::Cells, Self::Text, Self::Near, Self::Facet];
 
     /// Ids of a block.
     pub(super) fn ids(self) -> u64 {
         match self {
-            Self::Cells | Self::Facet => CELLS,
+            Self::Cells | Self::Facet | Self::Words => CELLS,
             Self::Text | Self::Near => TEXTS,
         }
     }
@@ -46,6 +61,7 @@ impl Kind {
             Self::Text => "text",
             Self::Near => "near",
             Self::Facet => "facet",
+            Self::Words => "words",
         }
     }
 
@@ -98,6 +114,7 @@ impl Kind {
             Self::Facet => {
                 block.insert("columns".into(), facets.columns(works));
             }
+            Self::Words => {}
         }
         serde_json::to_vec(&block).map(Some)
     }
@@ -132,6 +149,64 @@ pub(super) fn of_ids(works: &[Work], ids: Range<u64>) -> &[Work] {
     let start = works.partition_point(|work| work.id.0 < ids.start);
     let end = works.partition_point(|work| work.id.0 < ids.end);
     &works[start..end]
+}
+
+/// The first block of words: all of them, and how many works each has.
+#[derive(Serialize, Deserialize)]
+struct WordList {
+    words: Vec<String>,
+    count: Vec<usize>,
+}
+
+/// Writes the blocks of words that are not `known`; the names of all: first that of the list, then the works'.
+pub(super) fn words(
+    words: &[WordWorks],
+    known: Option<&Vec<Option<u32>>>,
+    write: impl Fn(&str, &[u8]) -> Result<u32, PublishError>,
+) -> Result<Vec<Option<u32>>, PublishError> {
+    if words.iter().all(|word| word.works.is_empty()) {
+        return Ok(Vec::new());
+    }
+    let list = WordList {
+        words: words.iter().map(|word| word.word.clone()).collect(),
+        count: words.iter().map(|word| word.works.len()).collect(),
+    };
+    let works = |words: &[WordWorks]| -> Vec<Vec<u64>> {
+        let ids = |word: &WordWorks| word.works.iter().map(|id| id.0).collect();
+        words.iter().map(ids).collect()
+    };
+    let list = serde_json::to_vec(&list);
+    let works = words
+        .chunks(WORDS)
+        .map(|part| serde_json::to_vec(&works(part)));
+    let mut names = Vec::new();
+    for (n, bytes) in (0..).zip(std::iter::once(list).chain(works)) {
+        let bytes = bytes?;
+        let hash = crate::publish::names::hash(&bytes);
+        let same = known.and_then(|known| *known.get(n as usize)?) == Some(hash);
+        names.push(Some(match same {
+            true => hash,
+            false => write(&Kind::Words.stem(n), &bytes)?,
+        }));
+    }
+    Ok(names)
+}
+
+/// Reads what [`words`] wrote; `None` if it is something else.
+pub(super) fn read_words(blocks: &[Vec<u8>]) -> Option<Vec<WordWorks>> {
+    let Some((list, blocks)) = blocks.split_first() else {
+        return Some(Vec::new());
+    };
+    let list: WordList = serde_json::from_slice(list).ok()?;
+    let mut works = Vec::new();
+    for block in blocks {
+        works.extend(serde_json::from_slice::<Vec<Vec<u64>>>(block).ok()?);
+    }
+    let of = |(word, ids): (String, Vec<u64>)| WordWorks {
+        word,
+        works: ids.into_iter().map(ArtworkId).collect(),
+    };
+    (works.len() == list.words.len()).then(|| list.words.into_iter().zip(works).map(of).collect())
 }
 
 /// The first part of the file name of a block of tiles.

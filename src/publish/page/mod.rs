@@ -4,6 +4,8 @@
 //! - `cells-N-HASH.json`: ids, cells and dates of works, [`CELLS`] ids a block;
 //! - `text-N-HASH.json` and `near-N-HASH.json`: names, and neighbours, sizes and renditions, [`TEXTS`] ids a block;
 //! - `facet-N-HASH.json`: what a visitor filters by, [`CELLS`] ids a block;
+//! - `words-0-HASH.json`: the vocabulary's words, and how many works each fits; the works from `words-1-HASH.json` on,
+//!   [`WORDS`] words a block;
 //! - `tiles-LEVEL-N-HASH.json`: tiles of a deep level, [`SIDE`] × [`SIDE`] a block;
 //! - `delta-HASH.json`: what one generation changed, so that an open page need not load blocks again.
 //!
@@ -23,7 +25,7 @@ mod head;
 use super::{
     PublishError,
     files::Folder,
-    manifest::{GridSize, Latest, Manifest},
+    manifest::{GridSize, Latest, Manifest, WordWorks},
     names,
 };
 use crate::domain::ArtworkId;
@@ -36,6 +38,8 @@ use std::{collections::BTreeSet, fs, io::Write};
 pub(super) const CELLS: u64 = 4096;
 /// Ids of a block of texts or of neighbours.
 pub(super) const TEXTS: u64 = 256;
+/// Words of a block.
+pub(super) const WORDS: usize = 64;
 /// Tiles along the side of a block of tiles.
 pub(super) const SIDE: u32 = 32;
 /// Levels of at most this many tiles are in the head.
@@ -56,6 +60,8 @@ pub(super) struct Page {
     cells: Vec<delta::Cell>,
     /// Every level's tiles, as in the manifest.
     levels: Vec<String>,
+    /// The works of each word of the vocabulary.
+    words: Vec<WordWorks>,
 }
 
 /// Works that differ from the generation before.
@@ -69,17 +75,19 @@ pub(super) struct Touched {
 
 impl Page {
     /// Writes the files of a generation under new names. `before` is what stands in the folder; without it all is written.
+    /// Of `words` those works are left out that are gone or have another picture.
     pub(super) fn write(
         folder: &Folder,
         before: Option<&Self>,
         manifest: &Manifest,
         touched: &Touched,
+        mut words: Vec<WordWorks>,
     ) -> Result<Self, PublishError> {
         let works = &manifest.works;
         let facets = facets::count(works);
         let known = before.map(|page| &page.head);
         let mut head = Head::of(manifest, &facets)?;
-        for kind in [Kind::Cells, Kind::Text, Kind::Near, Kind::Facet] {
+        for kind in Kind::OF_IDS {
             // With folders of another depth, or another column, every work has something else to be filtered by.
             let same = known.filter(|known| kind != Kind::Facet || known.filters_alike(&head));
             let old = same.map(|known| known.names(kind));
@@ -101,6 +109,18 @@ impl Page {
             }
             *head.names_mut(kind) = names;
         }
+        let stays = |id: &ArtworkId| {
+            let there = works.binary_search_by_key(id, |work| work.id).is_ok();
+            there && !touched.edited.contains(id)
+        };
+        for word in &mut words {
+            word.works.retain(stays);
+        }
+        *head.names_mut(Kind::Words) = blocks::words(
+            &words,
+            known.map(|known| known.names(Kind::Words)),
+            |stem, bytes| write(folder, stem, bytes),
+        )?;
         head.tiles = blocks::tiles(manifest, known, |stem, bytes| write(folder, stem, bytes))?;
 
         let name = write(folder, "head", &head.serialise()?)?;
@@ -130,7 +150,13 @@ impl Page {
             deltas,
             cells,
             levels,
+            words,
         })
+    }
+
+    /// The works of each word of the vocabulary.
+    pub(super) fn words(&self) -> &[WordWorks] {
+        &self.words
     }
 
     /// Reads what `latest.json` names; `None` unless it is what `manifest` says, and all of it is there.
@@ -143,6 +169,11 @@ impl Page {
         if !head.is_of(manifest) {
             return None;
         }
+        let read = |(n, name): (u64, &Option<u32>)| {
+            fs::read(folder.path(&names::page(&Kind::Words.stem(n), (*name)?))).ok()
+        };
+        let words = (0..).zip(head.names(Kind::Words)).map(read);
+        let words = blocks::read_words(&words.collect::<Option<Vec<_>>>()?)?;
         let newest = parse(&latest.delta);
         let text = newest.map(|name| fs::read(folder.path(&names::page("delta", name))));
         let read = |text: &[u8]| delta::chain(text, newest?);
@@ -153,6 +184,7 @@ impl Page {
             deltas: deltas.unwrap_or_default(),
             cells: delta::cells(&manifest.works),
             levels: levels(manifest),
+            words,
         };
         let there: BTreeSet<&str> = there.iter().map(String::as_str).collect();
         let complete = page.files().all(|name| there.contains(&name["p/".len()..]));

@@ -4,7 +4,7 @@ use super::{
     super::{
         Collected, PublishError,
         collect::{self, retire_page},
-        manifest::{Manifest, Quality, Region},
+        manifest::{Manifest, Quality, Region, WordWorks},
         names,
         page::{Page, Touched},
         pointers,
@@ -17,21 +17,24 @@ impl Publisher {
     /// Rewrites the manifest with the quality of some generation's arrangement; nothing else changes. Does nothing
     /// before the first publish.
     pub fn publish_quality(&mut self, quality: Quality) -> Result<(), PublishError> {
-        self.amend(|manifest| {
+        self.amend(None, |manifest| {
             let changes = manifest.quality != Some(quality);
             manifest.quality = Some(quality);
             changes
         })
     }
 
-    /// Rewrites the manifest with regions that have words from a model, or with `None` without any words; nothing else
-    /// changes. Does nothing before the first publish.
+    /// Rewrites the manifest with regions that have words from a model, and the page's files with the works of each word; with
+    /// `None` without any words. Nothing else changes. Does nothing before the first publish.
     pub fn publish_words(
         &mut self,
-        regions: Option<Vec<Region>>,
-        words_by: Option<ModelId>,
+        found: Option<(Vec<Region>, Vec<WordWorks>, ModelId)>,
     ) -> Result<(), PublishError> {
-        self.amend(|manifest| {
+        let (regions, words, words_by) = match found {
+            Some((regions, words, model)) => (Some(regions), words, Some(model)),
+            None => (None, Vec::new(), None),
+        };
+        self.amend(Some(words), |manifest| {
             let regions = regions.unwrap_or_else(|| regions::unworded(&manifest.regions));
             let changes = (&manifest.regions, &manifest.words_by) != (&regions, &words_by);
             (manifest.regions, manifest.words_by) = (regions, words_by);
@@ -39,15 +42,29 @@ impl Publisher {
         })
     }
 
-    /// Rewrites the published manifest if `change` changes it.
-    fn amend(&mut self, change: impl FnOnce(&mut Manifest) -> bool) -> Result<(), PublishError> {
+    /// Rewrites the published manifest if `change` changes it, or if `words` are others than the page has.
+    fn amend(
+        &mut self,
+        words: Option<Vec<WordWorks>>,
+        change: impl FnOnce(&mut Manifest) -> bool,
+    ) -> Result<(), PublishError> {
         let mut state = self.take_state()?;
+        let page_words = state.page.as_ref().map_or(&[][..], Page::words);
+        let others = (words.as_ref()).is_some_and(|words| words.as_slice() != page_words);
+        let changed = state.manifest.as_mut().is_some_and(change);
         if let Some(manifest) = &mut state.manifest
-            && change(manifest)
+            && (changed || others)
         {
             let folder = &self.folder;
+            let words = words.unwrap_or_else(|| page_words.to_vec());
             let before = state.page.take();
-            let page = Page::write(folder, before.as_ref(), manifest, &Touched::default())?;
+            let page = Page::write(
+                folder,
+                before.as_ref(),
+                manifest,
+                &Touched::default(),
+                words,
+            )?;
             // What the page does not read, such as the quality, gives no other head.
             let latest = page.latest(manifest);
             let same = before.as_ref().map(|page| page.latest(manifest)).as_ref() == Some(&latest);
@@ -55,13 +72,20 @@ impl Publisher {
                 true => Vec::new(),
                 false => pointers::stage_latest(folder, &latest)?.into(),
             };
-            let document = manifest.document(&state.serialised)?;
-            let staged = folder.stage_joined(names::MANIFEST, &document.parts())?;
+            let document = match changed {
+                true => Some(manifest.document(&state.serialised)?),
+                false => None,
+            };
+            let staged = (document.as_ref())
+                .map(|document| folder.stage_joined(names::MANIFEST, &document.parts()))
+                .transpose()?;
             folder.sync()?;
             folder.keep_fresh();
-            folder.commit(staged)?;
-            folder.sync_folder()?;
-            pointers::write_script(folder, &document)?;
+            if let (Some(staged), Some(document)) = (staged, &document) {
+                folder.commit(staged)?;
+                folder.sync_folder()?;
+                pointers::write_script(folder, document)?;
+            }
             for staged in staged_latest {
                 folder.commit(staged)?;
             }
@@ -76,7 +100,7 @@ impl Publisher {
     /// Removes every file that the published generation does not name, without any grace, and every region's name that
     /// no work gives any more: what left the mosaic must not be visible anywhere.
     pub fn erase(&mut self) -> Result<Collected, PublishError> {
-        self.amend(regions::erase)?;
+        self.amend(None, regions::erase)?;
         let mut state = self.take_state()?;
         if let (Some(page), Some(manifest)) = (&mut state.page, &state.manifest) {
             // A delta tells of a work that had to go where it was, and how it was counted.

@@ -27,7 +27,8 @@ impl Publisher {
             return Ok(());
         };
         let folder = &self.folder;
-        let page = Page::write(folder, None, manifest, &Touched::default())?;
+        let words = (state.page.as_ref()).map_or_else(Vec::new, |page| page.words().to_vec());
+        let page = Page::write(folder, None, manifest, &Touched::default(), words)?;
         let staged_works = work_pages::stage(folder, &self.spec, manifest, None)?;
         let document = manifest.document(&state.serialised)?;
         let staged_pointers = pointers::stage_latest(folder, &page.latest(manifest))?;

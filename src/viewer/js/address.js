@@ -1,6 +1,6 @@
 // The page's address: links to a work (`#work=17`, `#path=folder/name.png`) and to a view (`#view=17,0.2,-0.4,6.5`), and
 // `#slideshow` (`#wander` in version 0.1); after any of them, or alone, what is filtered by and searched for
-// (`#only=year:1900&find=sea`).
+// (`#only=year:1900&find=sea`), and the column that colours works (`&by=year`).
 //
 // A view is given relative to the work nearest its middle (offset in cells, then how many cells fit across the shorter
 // side), so that a link stays true when the mosaic grows or changes its order.
@@ -24,13 +24,14 @@
   m.pageAddress = () => location.href.split('#')[0].replace(/\?embed$/, '');
 
   const decoded = (text) => { try { return decodeURIComponent(text); } catch { return ''; } };
-  const FURTHER = /[#&](?:only=[^&]*|find=[^&]*)/g;
+  const FURTHER = /[#&](?:only|find|by)=[^&]*/g;
 
-  /** `{only: [[facet, value]], find}` of a location hash, and `{main}`, the rest. */
+  /** `{only: [[facet, value]], find, by}` of a location hash, and `{main}`, the rest. */
   m.parseFurther = function (hash) {
     const only = [...hash.matchAll(/[#&]only=([^&:]*):([^&]*)/g)].map(([, name, value]) => [decoded(name), decoded(value)]);
     const [, find = ''] = /[#&]find=([^&]*)/.exec(hash) || [];
-    return { only, find: decoded(find), main: hash.replace(FURTHER, '') };
+    const [, by] = /[#&]by=([^&]*)/.exec(hash) || [];
+    return { only, find: decoded(find), by: by === undefined ? null : decoded(by), main: hash.replace(FURTHER, '') };
   };
 
   const short = (value) => String(Math.round(value * 1000) / 1000);
@@ -79,6 +80,7 @@
     /** An address with what is filtered by and searched for. */
     function withFurther(main) {
       const parts = app.chosen().map(([name, value]) => `only=${encodeURIComponent(name)}:${encodeURIComponent(value)}`);
+      if (app.colouredBy() !== null) parts.push(`by=${encodeURIComponent(app.colouredBy())}`);
       const find = app.search.text();
       if (find) parts.push(`find=${encodeURIComponent(find)}`);
       return main || parts.length ? (main || '#') + (main && parts.length ? '&' : '') + parts.join('&') : '';
@@ -103,11 +105,11 @@
     }
     /** Goes where the address says; `first` cuts there. */
     function follow(first) {
-      const { main, only, find } = m.parseFurther(location.hash);
+      const { main, only, find, by } = m.parseFurther(location.hash);
       const target = m.parseAddress(main);
       const { model } = app;
       if (target.path !== undefined && !app.need(['text'], null, () => follow(first))) return;
-      app.choose(only);
+      app.choose(only, by);
       if (find && find !== app.search.text()) app.search.open(find);
       const work = target.path !== undefined ? model.works.find(({ path }) => path === target.path)
         : model.works[model.byId.get(target.work)];

@@ -1,4 +1,5 @@
-// The row of filter chips: new this week, just arrived, folders, and one for each further column, which opens its values.
+// The row of filter chips: new this week, just arrived, folders, and one for each further column, which opens its values and
+// the colours that works have by it. Counts are of the works that the other filters leave.
 (function (m) {
   'use strict';
 
@@ -8,12 +9,13 @@
   /**
    * Draws the chips. More than one value may be on: of one column any of them, of several columns all must fit.
    *
-   * `filter` is `{fresh, arrivals: Set|null, chosen: Map(facet → Set)}`; `onChange()` after a press.
+   * `filter` is `{fresh, arrivals: Set|null, chosen: Map(facet → Set), by: facet|null}`; `onChange()` after a press.
    */
   m.createChips = function (filter, onChange) {
     const root = byId('chips');
     const panel = byId('facet');
     const list = byId('facet-values');
+    const colours = byId('facet-colours');
     let opened = null; // The column whose values are shown.
     let shown = null;
 
@@ -27,6 +29,7 @@
       name.textContent = label;
       button.append(name);
       if (count !== null) {
+        button.classList.toggle('none', !count && !pressed);
         const number = document.createElement('span');
         number.className = 'chip-count';
         number.textContent = m.formatCount(count);
@@ -39,10 +42,13 @@
     /** A chip that turns a value of a facet on or off. */
     function valueChip(facet, { name, label, count }, kind) {
       const on = filter.chosen.get(facet) || new Set();
-      return chip(label, count, on.has(name), () => {
+      const left = shown.counts ? shown.counts.get(facet).get(name) || 0 : count;
+      const button = chip(label, left, on.has(name), () => {
         filter.chosen.set(facet, on);
         if (!on.delete(name)) on.add(name);
       }, kind);
+      if (facet && facet === filter.by) button.prepend(m.swatch(shown.colours.of(name)));
+      return button;
     }
 
     /** A chip that shows the values of a column. */
@@ -52,6 +58,7 @@
       button.setAttribute('aria-expanded', String(opened === facet.name));
       button.setAttribute('aria-controls', 'facet');
       button.addEventListener('click', () => { open(opened === facet.name ? null : facet.name); });
+      if (facet.name === filter.by) m.paintLegend(button, shown.colours);
       return button;
     }
     function open(name) {
@@ -59,6 +66,10 @@
       draw(shown);
       if (name !== null && list.firstChild) list.firstChild.focus({ preventScroll: true });
     }
+    colours.addEventListener('click', () => {
+      filter.by = filter.by === opened ? null : opened;
+      onChange();
+    });
     byId('facet-close').addEventListener('click', () => {
       const before = root.querySelector('[aria-expanded="true"]');
       const at = [...root.children].indexOf(before);
@@ -79,14 +90,17 @@
       if (focused >= 0 && chips.length) chips[Math.min(focused, chips.length - 1)].focus();
     }
 
-    /** `facts`: `{fresh: count, facets: [{name, label, values: [{name, label, count}]}]}`. */
+    /**
+     * `facts`: `{fresh: count|null, facets: [{name, label, values: [{name, label, count}]}], counts: within the other
+     * filters or null, colours: of the column that colours works or null}`.
+     */
     function draw(facts) {
       shown = facts;
       const chips = [];
       if (filter.arrivals) {
         chips.push(chip(m.t('chips.arrived'), filter.arrivals.size, true, () => { filter.arrivals = null; }, 'fresh'));
       }
-      if (facts.fresh) {
+      if (facts.fresh !== null) {
         chips.push(chip(m.t('chips.fresh'), facts.fresh, filter.fresh, () => { filter.fresh = !filter.fresh; }, 'fresh'));
       }
       const columns = facts.facets.filter((facet) => facet.name && facet.values.length);
@@ -103,6 +117,7 @@
       if (!facet) opened = null;
       panel.hidden = !facet;
       byId('facet-name').textContent = facet ? facet.label : '';
+      colours.setAttribute('aria-pressed', String(Boolean(facet) && facet.name === filter.by));
       redraw(list, facet ? facet.values.map((value) => valueChip(facet.name, value, 'value')) : []);
     }
     return draw;

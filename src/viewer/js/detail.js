@@ -8,7 +8,10 @@
   const KEPT_MS = 20000; // How long a decision holds before full detail is tried again.
   const REST_MS = 130; // Without motion for this long the view is at rest.
 
-  /** `measured(gap, now)` takes the time between two frames in motion; `share(dpr, moving, now)` is the share of pixels to draw. */
+  /**
+   * `measured(gap, now)` takes the time between two frames in motion; `share(dpr, moving, now)` is the share of pixels to draw,
+   * `hurry(moving, now)` says to leave out what costs much and changes little.
+   */
   m.createDetail = function () {
     let gaps = [];
     let slowUntil = -1;
@@ -22,6 +25,7 @@
         gaps = [];
         if (middle > SLOW_MS) slowUntil = now + KEPT_MS;
       },
+      hurry: (moving, now) => moving && now < slowUntil,
       /** 1, or less while moving on a slow machine; never below one pixel drawn per CSS pixel. */
       share: (dpr, moving, now) => (moving && dpr > 1 && now < slowUntil ? Math.max(0.5, 1 / dpr) : 1),
     };

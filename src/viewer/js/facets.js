@@ -7,7 +7,7 @@
 
   const DEEPEST = 8;
 
-  /** The facets of a model: `[{name, values: [{name, label, count}]}]`, the values of most works first. */
+  /** The facets of a model: `[{name, label, numeric, values: [{name, label, count}]}]`, the values of most works first, numbers in their order. */
   m.facetsOf = function (model) {
     const titles = () => new Map((model.manifest.folders || []).map(({ name, title }) => [name, m.printable(title || '')]));
     if (!model.facets) {
@@ -17,9 +17,10 @@
         const values = facet.values.map(([name, count]) => ({ name, count,
           label: named.get(name) || m.printable(name) || m.t('chips.unnamed') }));
         // Numbers, years above all, stand in their order.
-        if (facet.name && values.every(({ name }) => /^-?\d+([.,]\d+)?$/.test(name))) values.sort((a, b) => parseFloat(a.name) - parseFloat(b.name));
+        const numeric = Boolean(facet.name) && values.length > 0 && values.every(({ name }) => /^-?\d+([.,]\d+)?$/.test(name));
+        if (numeric) values.sort((a, b) => parseFloat(a.name.replace(',', '.')) - parseFloat(b.name.replace(',', '.')));
         const label = m.printable(facet.name);
-        return { name: facet.name, label: label.slice(0, 1).toUpperCase() + label.slice(1), values };
+        return { name: facet.name, label: label.slice(0, 1).toUpperCase() + label.slice(1), numeric, values };
       });
     }
     return model.facets;
@@ -51,12 +52,32 @@
     return depth < parts.length - 1 ? parts[depth] : undefined;
   }
 
-  /** Whether a work has, in every chosen facet, one of the chosen values; `chosen` is name → Set. */
-  m.hasChosen = function (work, chosen) {
+  /** The facets in which a work has none of the chosen values; `chosen` is name → Set. */
+  m.facetsAgainst = function (work, chosen) {
+    const against = [];
     for (const [name, values] of chosen) {
       const own = work.values && work.values.get(name);
-      if (values.size && !(own && own.some((value) => values.has(value)))) return false;
+      if (values.size && !(own && own.some((value) => values.has(value)))) against.push(name);
     }
-    return true;
+    return against;
+  };
+
+  /**
+   * How many works of each value are left by all filters but the value's own facet: name → Map(value → count).
+   *
+   * `passes(index)` says it of the filters that are no facets.
+   */
+  m.countsWithin = function (model, chosen, passes) {
+    const counts = new Map(m.facetsOf(model).map(({ name }) => [name, new Map()]));
+    model.works.forEach((work, index) => {
+      const against = passes(index) ? m.facetsAgainst(work, chosen) : null;
+      if (!against || against.length > 1 || !work.values) return;
+      for (const [name, values] of work.values) {
+        const own = counts.get(name);
+        if (!own || (against.length && against[0] !== name)) continue;
+        for (const value of values) own.set(value, (own.get(value) || 0) + 1);
+      }
+    });
+    return counts;
   };
 })(window.mosaicd = window.mosaicd || {});

@@ -32,6 +32,8 @@
       const moving = camera.step(now);
       const coarse = moved(now, moving) && !scene.transition && !generations.waiting();
       setDetail(detail.share(camera.dpr, coarse, now));
+      scene.hurry = detail.hurry(coarse, now);
+      if (scene.hurry) restSoon();
       if (moving && scene.transition && scene.transition.still) generations.endTransition();
       scene.rings = rings();
       tiles.begin();
@@ -69,11 +71,17 @@
     /** Draws this share of the screen's pixels from now on. */
     function setDetail(share) {
       clearTimeout(restTimer);
-      if (share < 1) restTimer = setTimeout(frames.request, detail.REST_MS + 10); // At rest all is drawn in full.
+      if (share < 1) restSoon();
       if (camera.detail === share) return;
       camera.detail = share;
       const dpr = m.drawnDpr(camera);
       painter.resize(Math.round(innerWidth * dpr), Math.round(innerHeight * dpr));
+    }
+
+    /** At rest all is drawn in full. */
+    function restSoon() {
+      clearTimeout(restTimer);
+      restTimer = setTimeout(frames.request, detail.REST_MS + 10);
     }
 
     frames.drawNow = () => {

@@ -17,15 +17,16 @@
       if (!(manifest && manifest.schema <= m.SCHEMA)) { showState('newer'); return; }
       generations.show(m.createModel(manifest));
     };
+    /** Resolves when what is shown needs nothing more; a model without works: when there is a picture of the whole. */
     generations.show = (model) => {
-      if (!(model.manifest.schema <= m.SCHEMA)) { showState('newer'); return; }
-      if (!app.model || !app.model.works.length || !model.works.length) { adopt(model); return; }
+      if (!(model.manifest.schema <= m.SCHEMA)) { showState('newer'); return undefined; }
+      if (!app.model || !app.model.works.length || !model.works.length) return adopt(model);
       const view = m.viewOf(camera, app.model);
       const shift = camera.home ? { dx: 0, dy: 0 } : m.worldShift(app.model, model, view, camera, app.card.id);
       pending = { model, shift, deadline: performance.now() + READY_MS };
       setTimeout(generations.check, READY_MS + 50);
       generations.check();
-      app.requestFrame();
+      return app.requestFrame();
     };
 
     /** The view that the camera will have in the pending generation. */
@@ -82,7 +83,7 @@
       scene.transition = null;
       if (!still) {
         const newView = m.viewOf(camera, model);
-        const diff = app.dimmed() || refit
+        const diff = app.dimmed() || scene.tint || refit
           ? { total: Infinity } : m.diffVisible(before, model, oldView, newView, offset);
         tiles.hold = true;
         scene.transition = m.createTransition({
@@ -111,7 +112,10 @@
         camera.home = true;
         camera.fit();
       }
-      if (model.loading) return app.requestFrame();
+      if (model.loading) {
+        app.requestFrame();
+        return app.tiles.first(model.pyramid.url(model.pyramid.min, 0, 0));
+      }
       if (first) {
         app.address.follow(true);
         const { arrived, generation } = m.sinceLastVisit(model, m.remembered);

@@ -37,7 +37,7 @@
     function escape() {
       if (app.search.isOpen()) app.search.close();
       else if (app.card.id !== null) app.close();
-      else if (app.filtered()) app.clearFilter();
+      else if (app.filtered() || app.colouredBy() !== null) app.clearFilter();
       else app.hideCursor();
     }
 

@@ -1,8 +1,9 @@
 // The page's texts in the visitor's language, and numbers and dates as they are written there.
 //
-// One file of texts a language, `texts/<language>.json`; `mod.rs` joins them into `mosaicd.texts`. A text that counts has
-// one form per plural category of the Unicode CLDR. The owner may fix a language (`page.language`); the page then holds
-// it in `data-language`. English stands in `index.html`, so that the page says something without scripts.
+// One file of texts a language, `texts/<language>.json`. English and a language that the owner fixed (`page.language`, which
+// the page holds in `data-language`) come with the scripts; any other is a script of its own, loaded before the page
+// starts. A text that counts has one form per plural category of the Unicode CLDR. English stands in `index.html` as
+// well, so that the page says something without scripts.
 (function (m) {
   'use strict';
 
@@ -13,7 +14,7 @@
   const spoken = (navigator.languages && navigator.languages.length ? [...navigator.languages] : [navigator.language])
     .filter(Boolean);
   const wanted = fixed ? [fixed] : spoken;
-  const tag = wanted.find((each) => Object.hasOwn(m.texts, primary(each))) || FALLBACK;
+  const tag = wanted.find((each) => m.languages.includes(primary(each))) || FALLBACK;
 
   /** The language of the page's texts. */
   m.language = primary(tag);
@@ -33,13 +34,23 @@
 
   /** The text for `key`; `{name}` is replaced by `values.name`, and `values.n` chooses the plural form. */
   m.t = function (key, values = {}) {
-    let text = m.texts[m.language][key] ?? m.texts[FALLBACK][key] ?? key;
+    let text = (m.texts[m.language] || {})[key] ?? m.texts[FALLBACK][key] ?? key;
     if (typeof text !== 'string') text = text[plurals.select(values.n)] || text.other;
     return text.replace(/\{(\w+)\}/g, (whole, name) => {
       const value = values[name];
       if (typeof value === 'number') return m.formatCount(value);
       return value === undefined ? whole : name === 'name' || name === 'title' ? m.isolated(value) : value;
     });
+  };
+
+  /** Calls `run` when the language's texts are here; where they cannot be had, the page speaks English. */
+  m.withTexts = function (run) {
+    if (m.texts[m.language]) { run(); return; }
+    const script = document.createElement('script');
+    script.onload = run;
+    script.onerror = () => { m.language = FALLBACK; run(); };
+    script.src = `texts-${m.language}.js`;
+    document.head.append(script);
   };
 
   /** Puts the texts into the page: content, labels and titles, the latter with the key that does the same. */

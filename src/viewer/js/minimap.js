@@ -37,7 +37,7 @@
       frame.style.transform = `translate(${Math.max(0, left * scale)}px, ${Math.max(0, top * scale)}px)`;
     };
 
-    function paint({ model, camera, theme, spare, veil, tiles }) {
+    function paint({ model, camera, theme, spare, veil, tint, tiles }) {
       const [w, h] = [model.cols * scale, model.rows * scale];
       root.style.width = `${w}px`;
       root.style.height = `${h}px`;
@@ -51,8 +51,8 @@
       m.paintTiles(context, model, tiles, view, { want: (url) => { missing = true; tiles.want(url, 0.1); } });
       context.imageSmoothingEnabled = true;
       if (spare) context.drawImage(spare, 0, 0, canvas.width, canvas.height);
-      context.globalAlpha = 0.86;
-      if (veil.now) context.drawImage(veil.now, 0, 0, canvas.width, canvas.height);
+      context.globalAlpha = 0.8;
+      for (const image of [veil.now, tint && tint.veil]) if (image) context.drawImage(image, 0, 0, canvas.width, canvas.height);
       context.globalAlpha = 1;
       stale = missing;
     }

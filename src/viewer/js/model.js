@@ -165,6 +165,21 @@
   }
 
   /**
+   * Of a vocabulary, the words that a search asks for, at most `limit` indices, those that begin with it first: words that
+   * hold it as whole words, and only if there are none, those in which it begins words. `counts` are their works.
+   */
+  m.searchVocabulary = function (words, counts, text, limit) {
+    const asked = m.fold(text.trim()).split(/\s+/).filter(Boolean);
+    const hold = (whole) => words.map((word, i) => [m.fold(word).split(/[\s-]+/), i]).filter(([parts, i]) => counts[i]
+      && asked.every((one) => parts.some((part) => (whole ? part === one : part.startsWith(one)))));
+    if (!asked.length) return [];
+    const whole = hold(true);
+    const found = whole.length ? whole : hold(false);
+    return found.sort(([a, i], [b, j]) => (a[0] !== asked[0]) - (b[0] !== asked[0]) || a.length - b.length || i - j)
+      .slice(0, limit).map(([, i]) => i);
+  };
+
+  /**
    * Works whose path, title or artist holds every word of `text`: `{total, best, all}`, `best` at most `limit` indices, best first.
    *
    * A name that starts with the text comes before one with a word that does, and that before any other.

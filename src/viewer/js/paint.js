@@ -7,7 +7,10 @@
 
   const FADE_MS = 140; // A sharper tile fades in over the coarser one that stood for it.
   const VEIL_MS = 260;
-  const VEIL_ALPHA = 0.86;
+  const VEIL_ALPHA = 0.6;
+  const TINT_ALPHA = 0.78;
+  // CSS pixels per cell: up to the first a work is all in the colour of its value, from the second on it has a bar of it.
+  const [TINTED, BARRED] = [36, 72];
   const LEAST_RECT = 8; // From this many device pixels per cell on, spare cells are covered one by one.
   const MAGNIFIED = 12; // Beyond this many device pixels per tile pixel, pixels are shown as pixels.
 
@@ -117,18 +120,20 @@
     context.drawImage(tile.bitmap, sx * kx, sy * ky, (right - left) * kx, (bottom - top) * ky, x0, y0, x1 - x0, y1 - y0);
   }
 
-  /** An image of one pixel per cell: opaque `colour` where `covers(index)`, clear elsewhere. */
-  m.createVeil = function (model, colour, covers) {
+  /** An image of one pixel per cell in `colourOf(index)`, red, green, blue; clear where that is null. */
+  m.createVeil = function (model, colourOf) {
     if (!model.cols || !model.rows) return null;
     const canvas = document.createElement('canvas');
     [canvas.width, canvas.height] = [model.cols, model.rows];
     const context = canvas.getContext('2d');
     const image = context.createImageData(model.cols, model.rows);
-    const pixels = new Uint32Array(image.data.buffer);
-    const value = new Uint32Array(new Uint8Array([...colour, 255]).buffer)[0];
     let any = false;
     model.cellOf.forEach((index, cell) => {
-      if (covers(index)) { pixels[cell] = value; any = true; }
+      const colour = colourOf(index);
+      if (!colour) return;
+      image.data.set(colour, 4 * cell);
+      image.data[4 * cell + 3] = 255;
+      any = true;
     });
     context.putImageData(image, 0, 0);
     return any ? canvas : null;
@@ -167,6 +172,24 @@
     context.imageSmoothingEnabled = false;
     const [x, y] = [view.x(view.c0), view.y(view.r0)];
     context.drawImage(veil, view.c0, view.r0, w, h, x + shift, y + shift, view.x(view.c0 + w) - x, view.y(view.r0 + h) - y);
+    context.globalAlpha = 1;
+  }
+
+  /** The colours of a column: over all of a work from afar, a bar below it where works are looked at one by one. */
+  function paintTint(context, view, { model, tint, camera }, dpr) {
+    const near = Math.max(0, Math.min(1, (camera.scale - TINTED) / (BARRED - TINTED)));
+    if (tint.veil) paintVeil(context, view, tint.veil, TINT_ALPHA * (1 - near));
+    if (!near) return;
+    context.globalAlpha = near;
+    const high = Math.max(4 * dpr, Math.round(0.05 * view.k));
+    for (let row = view.r0; row < view.r1; row += 1) {
+      for (let col = view.c0; col < view.c1; col += 1) {
+        const colour = tint.colourOf(model.indexAt(col, row));
+        if (!colour) continue;
+        context.fillStyle = `rgb(${colour.join(',')})`;
+        context.fillRect(view.x(col), view.y(row + 1) - high, view.x(col + 1) - view.x(col), high);
+      }
+    }
     context.globalAlpha = 1;
   }
 
@@ -212,9 +235,10 @@
     };
 
     /**
-     * Draws `{model, camera, tiles, theme, spare, veil, rings, names, transition, reduced, rem}`; true if another frame is needed.
+     * Draws `{model, camera, tiles, theme, spare, veil, tint, rings, names, transition, reduced, hurry, rem}`; true if another frame is needed.
      *
-     * `spare` is the veil over cells without a work, `veil` `{now, before, since}` the one over dimmed works,
+     * `spare` is the veil over cells without a work, `veil` `{now, before, since}` the one over dimmed works, `tint`
+     * `{veil, colourOf(index)}` the colours of a column or null,
      * `rings` a list of `{col, row, colour, width}`, `names` whether regions are named,
      * `rem` CSS pixels per rem.
      */
@@ -236,20 +260,27 @@
       }
       if (scene.spare) paintSpare(context, view, scene);
       again = paintFilter(scene, view, now) || again;
+      const dpr = m.drawnDpr(camera);
+      if (scene.tint && !scene.transition) paintTint(context, view, scene, dpr);
       context.fillStyle = theme.background;
       if (scene.transition) again = scene.transition.paint(context, view, now, theme.background) || again;
-      const dpr = m.drawnDpr(camera);
       paintGutters(context, view, camera.scale, dpr);
       if (scene.names) m.paintRegions(context, view, model.regions, camera.scale, dpr, scene.rem);
       for (const ring of scene.rings) paintRing(context, view, dpr, ring, ring.colour, ring.width);
       return again;
     };
 
-    function paintFilter({ veil, reduced }, view, now) {
+    function paintFilter({ veil, reduced, hurry }, view, now) {
       const t = reduced ? 1 : Math.min(1, (now - veil.since) / VEIL_MS);
-      if (veil.before && t < 1) paintVeil(context, view, veil.before, VEIL_ALPHA * (1 - t));
-      // Where both veils lie, their sum should stay put: the new one makes up for what the old one has lost.
-      if (veil.now) paintVeil(context, view, veil.now, VEIL_ALPHA * t);
+      // Dimmed works go grey: they lose their colours, then most of their contrast. The first costs as much as all of the
+      // view, so a slow machine leaves it out in motion.
+      for (const [image, share] of [[t < 1 && veil.before, 1 - t], [veil.now, t]]) {
+        if (!image) continue;
+        context.globalCompositeOperation = 'saturation';
+        if (!hurry) paintVeil(context, view, image, share);
+        context.globalCompositeOperation = 'source-over';
+        paintVeil(context, view, image, VEIL_ALPHA * share);
+      }
       return t < 1;
     }
 

@@ -2,14 +2,17 @@
 //
 // Each is named by its content and never changes. `follow(latest)` goes to the newest state by deltas where it can, by the
 // head where it cannot, and gives it in the form of a manifest, for `m.createModel`. Works get their texts when somebody
-// needs them: `need`. Draws nothing.
+// needs them: `need`. Draws nothing. What works look like is asked with `looksLike`.
 (function (m) {
   'use strict';
 
   const IDS = { cells: 4096, facet: 4096, text: 256, near: 256 }; // Ids of a block.
+  const WORDS = 64; // Words of a block.
+  const VOCABULARY = 3; // Words of the vocabulary that a search is taken for at most.
   const SIDE = 32; // Tiles along the side of a block of tiles.
   const PARALLEL = 8;
   const RETRY_MS = 3000;
+  const PICTURE_MS = 4000; // The first picture has the network to itself for so long at most.
   const NONE = '00000000';
   const WANTED = 'wanted'; // Stands for what `want` asks for among what failed.
 
@@ -140,14 +143,21 @@
       return onModel(model);
     };
 
-    /** Goes to the state that `latest.json` names; `onModel(model)` gets it, at first without works, while they load. */
+    /**
+     * Goes to the state that `latest.json` names; `onModel(model)` gets it, at first without works: they load when it has a
+     * picture, which would wait for all of them otherwise.
+     */
     parts.follow = async (latest, onModel) => {
       const wanted = hashOf(latest.head);
-      const next = state && state.works && await byDeltas(latest, wanted);
+      // Where a delta cannot be had or read, the head can.
+      const next = state && state.works && await byDeltas(latest, wanted).catch(() => null);
       if (next) { show(next, onModel); return; }
       const head = await load(`head-${wanted}`);
       const deep = new Map();
-      if (!model || model.loading) show({ name: wanted, head, works: [], deep }, onModel);
+      if (!model || model.loading) {
+        const picture = show({ name: wanted, head, works: [], deep }, onModel);
+        await Promise.race([picture, new Promise((resolve) => { setTimeout(resolve, PICTURE_MS); })]);
+      }
       const names = head.blocks.cells || '';
       const blocks = [];
       for (let n = 0; n < names.length / 8; n += 1) if (nameAt(names, n) !== NONE) blocks.push(`cells-${n}-${nameAt(names, n)}`);
@@ -242,6 +252,27 @@
       if (parts.has(kinds, ids) || performance.now() < failed.get(WANTED)) return;
       failed.set(WANTED, performance.now() + RETRY_MS); // Once at a time.
       parts.need(kinds, ids).then(() => { failed.delete(WANTED); onPart(); }, onLost);
+    };
+
+    // ---- words ----
+
+    const blocksOfWords = new Map(); // name → promise
+    function blockOfWords(names, n) {
+      const name = `words-${n}-${nameAt(names, n)}`;
+      if (!blocksOfWords.has(name)) {
+        if (blocksOfWords.size > 64) blocksOfWords.clear();
+        blocksOfWords.set(name, load(name).catch((error) => { blocksOfWords.delete(name); throw error; }));
+      }
+      return blocksOfWords.get(name);
+    }
+
+    /** The words of the vocabulary that a search asks for, with the works that they fit best: `[{word, ids}]`. */
+    parts.looksLike = async (text) => {
+      const names = state.head.blocks.words;
+      if (!names) return [];
+      const { words, count } = await blockOfWords(names, 0);
+      return Promise.all(m.searchVocabulary(words, count, text, VOCABULARY).map(async (i) => (
+        { word: words[i], ids: (await blockOfWords(names, 1 + Math.floor(i / WORDS)))[i % WORDS] })));
     };
 
     return parts;

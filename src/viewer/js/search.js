@@ -1,9 +1,11 @@
-// Search by name: type-ahead in a combobox (WAI-ARIA authoring practices, "editable combobox with list autocomplete"),
-// while the mosaic dims every work that does not match.
+// Search: type-ahead in a combobox (WAI-ARIA authoring practices, "editable combobox with list autocomplete"), while the
+// mosaic dims every work that does not match. Works match by name, and where a vocabulary was published by what they look
+// like.
 (function (m) {
   'use strict';
 
   const LISTED = 40;
+  const NAMED = 24; // Works listed by name at most, where others are listed by what they look like.
   const byId = (id) => document.getElementById(id);
 
   m.createSearch = function (app) {
@@ -15,6 +17,7 @@
     let found = [];
     let active = -1;
     let opener = null;
+    let looks = { text: '', words: [] }; // What `text` looks like, as far as it is known.
     input.placeholder = m.t('search');
     const roles = [[input, { role: 'combobox', 'aria-expanded': 'false', 'aria-autocomplete': 'list', 'aria-controls': list.id }],
       [list, { role: 'listbox', 'aria-label': m.t('search.works') }]];
@@ -58,18 +61,43 @@
       const text = input.value;
       const here = app.need(['text'], null, () => search.refresh());
       if (!here) { status.textContent = m.t('search.loading'); return; }
-      const { best, all, total } = m.searchWorks(app.model, text, LISTED);
-      clear();
-      found = best.map((index) => app.model.works[index].id);
-      list.replaceChildren(...best.map((index, i) => row(app.model.works[index], text, i)));
-      list.hidden = !best.length;
-      input.setAttribute('aria-expanded', String(best.length > 0));
-      status.textContent = text.trim() ? m.t(total ? 'works' : 'search.none', { n: total }) : '';
-      app.setMatches(text.trim() ? all : null);
-      setActive(best.length ? 0 : -1);
+      show(text, looks.text === text ? looks.words : []);
+      askLooks(text);
     }
 
-    function row(work, text, i) {
+    /** Asks what works look like the text, and shows them where they are others than those that are shown. */
+    function askLooks(text) {
+      const { parts } = app.model.manifest;
+      if (!parts || !text.trim()) return;
+      parts.looksLike(text).then((words) => {
+        const before = looks.text === text ? looks.words : [];
+        looks = { text, words };
+        if (JSON.stringify(before) !== JSON.stringify(words) && search.isOpen() && input.value === text) show(text, words);
+      }).catch((error) => console.warn('mosaicd:', error));
+    }
+
+    function show(text, words) {
+      const { best, all } = m.searchWorks(app.model, text, LISTED);
+      const matches = new Set(all);
+      const listed = best.slice(0, words.length ? NAMED : LISTED).map((index) => ({ index }));
+      for (const { word, ids } of words) {
+        const like = ids.map((id) => app.model.byId.get(id)).filter((index) => index !== undefined && !matches.has(index));
+        for (const index of like) {
+          matches.add(index);
+          if (listed.length < LISTED) listed.push({ index, word });
+        }
+      }
+      clear();
+      found = listed.map(({ index }) => app.model.works[index].id);
+      list.replaceChildren(...listed.map(({ index, word }, i) => row(app.model.works[index], text, i, word)));
+      list.hidden = !listed.length;
+      input.setAttribute('aria-expanded', String(listed.length > 0));
+      status.textContent = text.trim() ? m.t(matches.size ? 'works' : 'search.none', { n: matches.size }) : '';
+      app.setMatches(text.trim() ? matches : null);
+      setActive(listed.length ? 0 : -1);
+    }
+
+    function row(work, text, i, word) {
       const item = document.createElement('li');
       const canvas = document.createElement('canvas');
       const label = document.createElement('span');
@@ -83,7 +111,7 @@
       name.dir = where.dir = 'auto';
       where.className = 'where';
       name.append(...marked(m.nameOf(work), text));
-      where.textContent = m.pathOf(work);
+      where.textContent = word ? m.t('search.looks', { word }) : m.pathOf(work);
       label.append(name, where);
       item.append(canvas, label);
       item.addEventListener('pointerdown', (event) => event.preventDefault()); // Keeps the focus in the field.

@@ -53,12 +53,15 @@
       }
     };
 
-    function load(url) {
+    /** Loads a tile before anything else; resolves when it is here or cannot be had. */
+    tiles.first = (url) => (url && !entries.has(url) ? load(url, 'high') : Promise.resolve());
+
+    function load(url, urgency) {
       const entry = entries.get(url) || { failures: 0, retryAt: 0, bitmap: null };
       Object.assign(entry, { loading: true, used: tick });
       entries.set(url, entry);
       loading += 1;
-      fetchBitmap(url).then((bitmap) => {
+      return fetchBitmap(url, urgency).then((bitmap) => {
         Object.assign(entry, { bitmap, since: performance.now(), failures: 0 });
         entry.bytes = 4 * bitmap.width * bitmap.height;
         bytes += entry.bytes;
@@ -76,9 +79,10 @@
       });
     }
 
-    async function fetchBitmap(url) {
+    async function fetchBitmap(url, urgency = 'auto') {
       const image = new Image();
       image.decoding = 'async';
+      image.fetchPriority = urgency;
       image.src = url;
       await image.decode();
       // A bitmap stays decoded; an image element may be decoded again in the middle of a pan.
