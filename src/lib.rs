@@ -75,6 +75,7 @@ pub mod markup;
 pub mod matrix;
 pub mod npy;
 pub mod parameters;
+pub mod parts;
 pub mod pipeline;
 pub mod plan;
 pub mod publish;

@@ -9,6 +9,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use mosaicd::{
     config::{COMMENTED, ConfigError},
     daemon::{self, DaemonError, Exit, Mode},
+    parts::Part,
     service::telemetry,
 };
 use signal_hook::consts::SIGPIPE;
@@ -95,13 +96,23 @@ enum Command {
         /// Folder for `embeddings.npy` (float32, N × D) and `items.csv` (index,path,x,y,col,row,hash,model).
         dir: PathBuf,
     },
-    /// Take embeddings over that `mosaicd export` wrote on another machine, so that nothing is embedded here.
+    /// Embed one of N parts of the artworks into a folder, for `mosaicd import`; on any machine, as often as you like.
+    #[command(after_help = help::EMBED)]
+    Embed {
+        /// Which part, and of how many: 3/8. A file's path alone decides in which part it is.
+        #[arg(long, value_name = "I/N", default_value = "1/1")]
+        part: Part,
+        /// Folder to fill, outside the artworks; made if missing, and continued if a run was stopped.
+        #[arg(long, value_name = "FOLDER")]
+        out: PathBuf,
+    },
+    /// Take over what `mosaicd embed` or `export` made elsewhere, so that nothing is decoded or embedded here.
     #[command(after_help = help::IMPORT)]
     Import {
-        /// The embeddings, float32, N × D.
-        embeddings: PathBuf,
-        /// Their works: a table with the columns path, hash and model, line by line as the rows.
-        items: PathBuf,
+        /// Folders of `mosaicd embed`, finished or not, or of `mosaicd export`; or two files: an array (float32, N × D) and a
+        /// table with the columns path, hash and model, line by line as its rows.
+        #[arg(required = true, value_name = "FOLDER")]
+        sources: Vec<PathBuf>,
     },
     /// List the works most alike to a placed one, to any picture file or to words; works while the daemon runs.
     #[command(after_help = help::SIMILAR)]
@@ -244,9 +255,8 @@ fn carry_out(common: &Common, command: Command) -> anyhow::Result<()> {
             map_fidelity,
         } => cli::arrange(&common.load()?.said(), &vectors, &out, map_fidelity),
         Command::Export { dir } => cli::export(&common.load_known()?.said(), &dir),
-        Command::Import { embeddings, items } => {
-            cli::import(&common.load_known()?.said(), &embeddings, &items)
-        }
+        Command::Embed { part, out } => cli::embed(common.load()?.said(), part, &out),
+        Command::Import { sources } => cli::import(&common.load_known()?.said(), &sources),
         Command::Similar {
             name,
             text,

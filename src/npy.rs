@@ -1,4 +1,4 @@
-//! NumPy's `.npy` format: two-dimensional float32 arrays, read and written.
+//! NumPy's `.npy` format: two-dimensional arrays of float32 or float16, read whole or row by row, and written as float32.
 //!
 //! It reads the format's versions 1.0, 2.0 and 3.0, both byte orders and both memory orders, and writes version 1.0,
 //! little-endian and row-major. It opens no files. Source: `numpy.lib.format`
@@ -30,7 +30,7 @@ pub enum NpyError {
     /// The description of the array cannot be understood.
     #[error("error parsing header: {0}")]
     Header(&'static str),
-    /// The values are not float32.
+    /// The values are neither float32 nor float16.
     #[error("incorrect descriptor ({0}) for this type")]
     Type(String),
     /// The array has another number of dimensions than two.
@@ -42,65 +42,163 @@ pub enum NpyError {
     /// Fewer values than the header states.
     #[error("reached EOF before reading all data")]
     Missing,
+    /// It is stored column by column.
+    #[error("the array is stored column by column; save numpy.ascontiguousarray of it")]
+    Order,
     /// More bytes than the header states.
     #[error("file had extra bytes before EOF")]
     Extra,
 }
 
+/// An array that is read row by row.
+pub struct Rows<R> {
+    reader: R,
+    shape: [usize; 2],
+    value: Value,
+    fortran: bool,
+    left: usize,
+    bytes: Vec<u8>,
+}
+
+/// How a value is written.
+#[derive(Clone, Copy)]
+enum Value {
+    Single(fn([u8; 4]) -> f32),
+    Half(fn([u8; 2]) -> half::f16),
+}
+
+impl Value {
+    fn width(self) -> usize {
+        match self {
+            Self::Single(_) => 4,
+            Self::Half(_) => 2,
+        }
+    }
+
+    fn append(self, bytes: &[u8], data: &mut Vec<f32>) {
+        match self {
+            Self::Single(of) => data.extend(bytes.as_chunks::<4>().0.iter().map(|&four| of(four))),
+            Self::Half(of) => {
+                let two = bytes.as_chunks::<2>().0.iter();
+                data.extend(two.map(|&two| of(two).to_f32()));
+            }
+        }
+    }
+}
+
+impl<R: Read> Rows<R> {
+    /// Reads the header.
+    pub fn open(mut reader: R) -> Result<Self, NpyError> {
+        let mut start = [0; 8];
+        reader.read_exact(&mut start)?;
+        if &start[..6] != MAGIC {
+            return Err(NpyError::Magic);
+        }
+        let length = match (start[6], start[7]) {
+            (1, 0) => u64::from(u16::from_le_bytes(array(&mut reader)?)),
+            (2 | 3, 0) => u64::from(u32::from_le_bytes(array(&mut reader)?)),
+            (major, minor) => return Err(NpyError::Version(major, minor)),
+        };
+        if length > LONGEST_HEADER {
+            return Err(NpyError::Header("it is too long"));
+        }
+        let mut header = vec![0; length as usize];
+        reader.read_exact(&mut header)?;
+        let header =
+            std::str::from_utf8(&header).map_err(|_| NpyError::Header("it is no UTF-8 text"))?;
+        let header = Header::parse(header)?;
+        let value = match header.descr.as_str() {
+            "<f4" => Value::Single(f32::from_le_bytes),
+            ">f4" => Value::Single(f32::from_be_bytes),
+            "<f2" => Value::Half(half::f16::from_le_bytes),
+            ">f2" => Value::Half(half::f16::from_be_bytes),
+            _ => return Err(NpyError::Type(header.descr)),
+        };
+        let &[rows, dims] = header.shape.as_slice() else {
+            return Err(NpyError::Dimensions(header.shape.len()));
+        };
+        let bytes = rows.checked_mul(dims).and_then(|n| n.checked_mul(4));
+        bytes.ok_or(NpyError::Length)?;
+        Ok(Self {
+            reader,
+            shape: [rows, dims],
+            value,
+            fortran: header.fortran,
+            left: rows,
+            bytes: Vec::new(),
+        })
+    }
+
+    /// Rows and columns that the header states.
+    pub fn shape(&self) -> [usize; 2] {
+        self.shape
+    }
+
+    /// The next row, `D` values; `None` after the last one, when the file ends there too. The rows of an array that is
+    /// stored column by column cannot be read one by one.
+    pub fn next_row(&mut self) -> Result<Option<Vec<f32>>, NpyError> {
+        if self.fortran && self.shape[0] > 1 {
+            return Err(NpyError::Order);
+        }
+        if self.left == 0 {
+            return self.end().map(|()| None);
+        }
+        self.left -= 1;
+        let mut row = Vec::new();
+        self.read(self.shape[1], &mut row)?;
+        Ok(Some(row))
+    }
+
+    /// Appends so many values.
+    fn read(&mut self, values: usize, data: &mut Vec<f32>) -> Result<(), NpyError> {
+        let mut left = values * self.value.width();
+        while left > 0 {
+            self.bytes.resize(left.min(1 << 16), 0);
+            self.reader
+                .read_exact(&mut self.bytes)
+                .map_err(|error| match error.kind() {
+                    io::ErrorKind::UnexpectedEof => NpyError::Missing,
+                    _ => error.into(),
+                })?;
+            self.value.append(&self.bytes, data);
+            left -= self.bytes.len();
+        }
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<(), NpyError> {
+        match self.reader.read(&mut [0])? {
+            0 => Ok(()),
+            _ => Err(NpyError::Extra),
+        }
+    }
+}
+
 /// Reads an array of `N × D` values. An array without columns gives a matrix without rows; `[N, D]` is the shape that
 /// the file states.
-pub fn read(mut reader: impl Read) -> Result<([usize; 2], Matrix), NpyError> {
-    let mut start = [0; 8];
-    reader.read_exact(&mut start)?;
-    if &start[..6] != MAGIC {
-        return Err(NpyError::Magic);
-    }
-    let length = match (start[6], start[7]) {
-        (1, 0) => u64::from(u16::from_le_bytes(array(&mut reader)?)),
-        (2 | 3, 0) => u64::from(u32::from_le_bytes(array(&mut reader)?)),
-        (major, minor) => return Err(NpyError::Version(major, minor)),
-    };
-    if length > LONGEST_HEADER {
-        return Err(NpyError::Header("it is too long"));
-    }
-    let mut header = vec![0; length as usize];
-    reader.read_exact(&mut header)?;
-    let header =
-        std::str::from_utf8(&header).map_err(|_| NpyError::Header("it is no UTF-8 text"))?;
-    let header = Header::parse(header)?;
-    let value = match header.descr.as_str() {
-        "<f4" => f32::from_le_bytes,
-        ">f4" => f32::from_be_bytes,
-        _ => return Err(NpyError::Type(header.descr)),
-    };
-    let &[rows, dims] = header.shape.as_slice() else {
-        return Err(NpyError::Dimensions(header.shape.len()));
-    };
-    let bytes = rows.checked_mul(dims).and_then(|n| n.checked_mul(4));
-    let bytes = bytes.ok_or(NpyError::Length)?;
+pub fn read(reader: impl Read) -> Result<([usize; 2], Matrix), NpyError> {
+    let mut all = Rows::open(reader)?;
+    let [rows, dims] = all.shape;
     let mut data = Vec::new();
-    let mut buffer = [0; 1 << 16];
-    let mut left = bytes;
-    while left > 0 {
-        let part = &mut buffer[..left.min(1 << 16)];
-        reader
-            .read_exact(part)
-            .map_err(|error| match error.kind() {
-                io::ErrorKind::UnexpectedEof => NpyError::Missing,
-                _ => error.into(),
-            })?;
-        let values = part.as_chunks::<4>().0;
-        data.extend(values.iter().map(|&bytes| value(bytes)));
-        left -= part.len();
-    }
-    if reader.read(&mut [0])? > 0 {
-        return Err(NpyError::Extra);
-    }
-    if header.fortran {
+    all.read(rows * dims, &mut data)?;
+    all.end()?;
+    if all.fortran {
         data = transposed(&data, rows);
     }
     let matrix = Matrix::from_data(data, dims).ok_or(NpyError::Length)?;
     Ok(([rows, dims], matrix))
+}
+
+/// The beginning of a file of `rows` rows of `dims` values, float32, little-endian and row-major, which follow it.
+pub fn header([rows, dims]: [usize; 2]) -> Vec<u8> {
+    let mut header =
+        format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {dims}), }}");
+    let before = MAGIC.len() + 4;
+    let padded = (before + header.len() + 1).next_multiple_of(ALIGN);
+    header.extend(std::iter::repeat_n(' ', padded - before - header.len() - 1));
+    header.push('\n');
+    let length = (header.len() as u16).to_le_bytes();
+    [MAGIC, &[1, 0][..], &length, header.as_bytes()].concat()
 }
 
 /// Writes `rows` rows of `dims` values each. The caller passes exactly that many.
@@ -109,16 +207,7 @@ pub fn write<'a>(
     [rows, dims]: [usize; 2],
     values: impl IntoIterator<Item = &'a [f32]>,
 ) -> io::Result<()> {
-    let mut header =
-        format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {dims}), }}");
-    let before = MAGIC.len() + 4;
-    let padded = (before + header.len() + 1).next_multiple_of(ALIGN);
-    header.extend(std::iter::repeat_n(' ', padded - before - header.len() - 1));
-    header.push('\n');
-    writer.write_all(MAGIC)?;
-    writer.write_all(&[1, 0])?;
-    writer.write_all(&(header.len() as u16).to_le_bytes())?;
-    writer.write_all(header.as_bytes())?;
+    writer.write_all(&header([rows, dims]))?;
     for row in values {
         let bytes: Vec<u8> = row.iter().flat_map(|value| value.to_le_bytes()).collect();
         writer.write_all(&bytes)?;
@@ -295,6 +384,42 @@ mod tests {
                 let (shape, matrix) = read(&file(version, header, &bytes)[..]).expect("read");
                 assert_eq!((shape, matrix.data()), ([2, 3], &wanted[..]));
             }
+        }
+    }
+
+    #[test]
+    fn halves_are_read_and_rows_come_one_by_one() {
+        let header = |order: &str, fortran: &str| {
+            format!("{{'descr': '{order}f2', 'fortran_order': {fortran}, 'shape': (3, 2), }}\n")
+        };
+        let numbers = [1.0f32, -0.5, 65504.0, 0.25, 6.1035156e-5, 0.0];
+        let halves = |bytes: fn(half::f16) -> [u8; 2]| -> Vec<u8> {
+            let halves = numbers.iter().map(|&number| half::f16::from_f32(number));
+            halves.flat_map(bytes).collect()
+        };
+        for (order, data) in [
+            ("<", halves(half::f16::to_le_bytes)),
+            (">", halves(half::f16::to_be_bytes)),
+        ] {
+            let bytes = file(1, &header(order, "False"), &data);
+            let (shape, matrix) = read(&bytes[..]).expect("read");
+            assert_eq!((shape, matrix.data()), ([3, 2], &numbers[..]));
+            let mut rows = Rows::open(&bytes[..]).expect("opened");
+            for wanted in numbers.chunks(2) {
+                let row = rows.next_row().expect("read").expect("there");
+                assert_eq!(row, wanted);
+            }
+            assert!(rows.next_row().expect("read").is_none());
+            let mut cut = Rows::open(&bytes[..bytes.len() - 1]).expect("opened");
+            let read: Vec<_> = (0..3).map(|_| cut.next_row().is_ok()).collect();
+            assert_eq!(read, [true, true, false]);
+            let long = [&bytes[..], b"x"].concat();
+            let mut long = Rows::open(&long[..]).expect("opened");
+            let read: Vec<_> = (0..4).map(|_| long.next_row().is_ok()).collect();
+            assert_eq!(read, [true, true, true, false]);
+            let columns = file(1, &header(order, "True"), &data);
+            let mut columns = Rows::open(&columns[..]).expect("opened");
+            assert!(matches!(columns.next_row(), Err(NpyError::Order)));
         }
     }
 

@@ -33,6 +33,7 @@ use std::{
 
 mod erase;
 mod forget;
+mod imported;
 mod load;
 mod polish;
 mod shown;
@@ -40,6 +41,7 @@ mod stages;
 mod upkeep;
 mod wording;
 
+pub use imported::Imported;
 pub use polish::{Polish, Polished};
 pub use shown::portable;
 pub use upkeep::OPT_OUT_HELD;
@@ -93,6 +95,8 @@ pub struct Pipeline {
     wording: Wording,
     /// What the owner's patterns took out and must leave no trace.
     erasing: Erasing,
+    /// What was imported for works that may not be placed yet.
+    imported: Imported,
     /// The embeddings for `export` and `similar`; opened at the first publication and after an error.
     shared: Option<VectorFile>,
     /// A polished grid that a task is to take over.
@@ -143,6 +147,7 @@ impl Pipeline {
             confirmed_erasing: None,
             wording: Wording::Off,
             erasing: Erasing::open(state),
+            imported: Imported::open(state),
             shared: None,
             polished: None,
             complaints: Complaints::default(),
@@ -185,7 +190,7 @@ impl Pipeline {
         self.collection.grace_ms = grace_ms;
     }
 
-    /// The contents of placed works, and of those that may come back.
+    /// The contents of placed works, of those that may come back, and of those that were imported.
     fn used(&self) -> HashSet<ContentHash> {
         let works = self.collection.works.iter().map(|work| work.hash);
         let departed = self
@@ -193,7 +198,9 @@ impl Pipeline {
             .departed
             .iter()
             .map(|departed| departed.hash);
-        works.chain(departed).collect()
+        let digest = self.erasing.digest();
+        let imported = self.imported.under(&digest);
+        works.chain(departed).chain(imported).collect()
     }
 
     /// Keeps the collection's files for IIIF viewers in step with every publication.

@@ -12,8 +12,8 @@
 use crate::{artwork::ContentHash, embed::ModelId};
 use std::{
     collections::{HashMap, HashSet},
-    fs::{self, File, OpenOptions},
-    io,
+    fs::{File, OpenOptions},
+    io::{self, BufReader, Read, Seek},
     os::unix::fs::FileExt,
     path::Path,
 };
@@ -30,7 +30,7 @@ const PREFIX: usize = 40;
 #[derive(Debug)]
 pub struct VectorFile {
     file: File,
-    model: ModelId,
+    header: [u8; HEADER],
     dims: usize,
     slots: HashMap<ContentHash, u64>,
     free: Vec<u64>,
@@ -40,36 +40,46 @@ pub struct VectorFile {
 impl VectorFile {
     /// Opens the file of a model; what is not of this model and `dims` is replaced by an empty one.
     pub fn open(state: &Path, model: &ModelId, dims: usize) -> io::Result<Self> {
-        let path = state.join(FILE);
-        let header = header(model, dims);
-        let known = match fs::read(&path) {
-            Ok(bytes) if bytes.get(..HEADER) == Some(&header[..]) => bytes,
-            Ok(_) => Vec::new(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(error),
-        };
-        let fresh = known.is_empty();
         let file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
-            .truncate(fresh)
-            .open(&path)?;
-        if fresh {
+            .truncate(false)
+            .open(state.join(FILE))?;
+        let header = header(model, dims);
+        if header_of(&file)? != Some(header) {
+            file.set_len(0)?;
             file.write_all_at(&header, 0)?;
         }
+        Self::of(file, header)
+    }
+
+    /// Opens the file of any model for reading alone; `None` if there is none, or it is not one of ours.
+    pub fn look(state: &Path) -> io::Result<Option<Self>> {
+        let file = match File::open(state.join(FILE)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            file => file?,
+        };
+        match header_of(&file)? {
+            Some(header) => Self::of(file, header).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn of(file: File, header: [u8; HEADER]) -> io::Result<Self> {
+        let dims = word(&header, 12) as usize;
         let (mut slots, mut free, mut end) = (HashMap::new(), Vec::new(), 0);
-        for (slot, row) in rows(&known, dims).enumerate() {
-            end = slot as u64 + 1;
-            match row.map(|(hash, _)| slots.insert(hash, slot as u64)) {
+        for_each_slot(&file, dims, |row| {
+            match row.map(|(hash, _)| slots.insert(hash, end)) {
                 Some(None) => {}
                 Some(Some(twice)) => free.push(twice),
-                None => free.push(slot as u64),
+                None => free.push(end),
             }
-        }
+            end += 1;
+        })?;
         Ok(Self {
             file,
-            model: model.clone(),
+            header,
             dims,
             slots,
             free,
@@ -79,7 +89,47 @@ impl VectorFile {
 
     /// Whether it holds embeddings of a model, `dims` values each.
     pub fn is_of(&self, model: &ModelId, dims: usize) -> bool {
-        (&self.model, self.dims) == (model, dims)
+        self.header == header(model, dims)
+    }
+
+    /// The model, as [`digest`] names it.
+    pub fn model(&self) -> String {
+        hex(&self.header[16..48])
+    }
+
+    /// Values of a row.
+    pub fn dims(&self) -> usize {
+        self.dims
+    }
+
+    /// Whether it has a row of this content.
+    pub fn contains(&self, hash: &ContentHash) -> bool {
+        self.slots.contains_key(hash)
+    }
+
+    /// The row of a content; `None` if there is none, or it is damaged.
+    pub fn row(&self, hash: &ContentHash) -> io::Result<Option<Vec<f32>>> {
+        let Some(&slot) = self.slots.get(hash) else {
+            return Ok(None);
+        };
+        let mut row = vec![0; PREFIX + 4 * self.dims];
+        self.file.read_exact_at(&mut row, self.offset(slot))?;
+        let sound = row[..32] == hash.0 && word(&row, 32) == checksum(&row);
+        Ok(sound.then(|| values(&row[PREFIX..])))
+    }
+
+    /// Adds the row of a content, `D` values, unless it is there.
+    pub fn put(&mut self, hash: &ContentHash, row: &[f32]) -> io::Result<()> {
+        if self.contains(hash) {
+            return Ok(());
+        }
+        let slot = self.free.last().copied().unwrap_or(self.end);
+        self.file
+            .write_all_at(&row_bytes(hash, row), self.offset(slot))?;
+        self.free.pop();
+        self.slots.insert(*hash, slot);
+        self.end = self.end.max(slot + 1);
+        Ok(())
     }
 
     /// Makes the file agree with the placed works: `row` gives the embedding of `hashes[i]`, `D` values.
@@ -103,14 +153,9 @@ impl VectorFile {
             }
         }
         for (i, hash) in hashes.iter().enumerate() {
-            if self.slots.contains_key(hash) {
-                continue;
+            if !self.contains(hash) {
+                self.put(hash, &row(i)?)?;
             }
-            let slot = self.free.pop().unwrap_or(self.end);
-            self.file
-                .write_all_at(&row_bytes(hash, &row(i)?), self.offset(slot))?;
-            self.slots.insert(*hash, slot);
-            self.end = self.end.max(slot + 1);
         }
         Ok(())
     }
@@ -125,38 +170,26 @@ pub type Vectors = (usize, HashMap<ContentHash, Vec<f32>>);
 
 /// Reads every good row, whatever the model. `None` if there is no file, or it is not one of ours.
 pub fn read(state: &Path) -> io::Result<Option<Vectors>> {
-    let bytes = match fs::read(state.join(FILE)) {
-        Ok(bytes) => bytes,
+    let file = match File::open(state.join(FILE)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
+        file => file?,
     };
-    let fits = bytes.len() >= HEADER && &bytes[..8] == MAGIC && word(&bytes, 8) == VERSION;
-    let dims = if fits { word(&bytes, 12) as usize } else { 0 };
-    if dims == 0 || dims > 1 << 20 {
+    let Some(header) = header_of(&file)? else {
         return Ok(None);
-    }
-    let values = |row: &[u8]| {
-        row.chunks_exact(4)
-            .map(|b| f32::from_bits(word(b, 0)))
-            .collect()
     };
-    let good = rows(&bytes, dims)
-        .flatten()
-        .map(|(hash, row)| (hash, values(row)));
-    Ok(Some((dims, good.collect())))
+    let (dims, mut good) = (word(&header, 12) as usize, HashMap::new());
+    for_each_slot(&file, dims, |row| {
+        good.extend(row.map(|(hash, row)| (hash, values(row))));
+    })?;
+    Ok(Some((dims, good)))
 }
 
 /// The model whose embeddings the file holds, as [`digest`] names it; `None` as for [`read`].
 pub fn model(state: &Path) -> io::Result<Option<String>> {
-    let mut header = [0; HEADER];
-    match File::open(state.join(FILE)).and_then(|file| file.read_exact_at(&mut header, 0)) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-        Err(error) => return Err(error),
+    match File::open(state.join(FILE)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        file => Ok(header_of(&file?)?.map(|header| hex(&header[16..48]))),
     }
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok((&header[..8] == MAGIC).then(|| hex(&header[16..48])))
 }
 
 /// A name for a model that fits in a table: 64 hexadecimal digits, the BLAKE3 of its id.
@@ -185,17 +218,48 @@ fn row_bytes(hash: &ContentHash, vector: &[f32]) -> Vec<u8> {
     bytes
 }
 
-/// The slots of a file: hash and value bytes where the checksum fits.
-fn rows(bytes: &[u8], dims: usize) -> impl Iterator<Item = Option<(ContentHash, &[u8])>> {
-    bytes
-        .get(HEADER..)
-        .unwrap_or_default()
-        .chunks_exact(PREFIX + 4 * dims)
-        .map(|row| {
-            let mut hash = [0; 32];
-            hash.copy_from_slice(&row[..32]);
-            (word(row, 32) == checksum(row)).then_some((ContentHash(hash), &row[PREFIX..]))
-        })
+/// The header of a file; `None` if it is none of ours.
+fn header_of(file: &File) -> io::Result<Option<[u8; HEADER]>> {
+    let mut header = [0; HEADER];
+    match file.read_exact_at(&mut header, 0) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        read => read?,
+    }
+    let dims = word(&header, 12);
+    let ours =
+        &header[..8] == MAGIC && word(&header, 8) == VERSION && (1..=1 << 20).contains(&dims);
+    Ok(ours.then_some(header))
+}
+
+/// Gives every slot of a file to `take`, in their order: hash and value bytes where the checksum fits.
+fn for_each_slot(
+    file: &File,
+    dims: usize,
+    mut take: impl FnMut(Option<(ContentHash, &[u8])>),
+) -> io::Result<()> {
+    let mut reader = BufReader::with_capacity(1 << 18, file);
+    reader.seek(io::SeekFrom::Start(HEADER as u64))?;
+    let mut row = vec![0; PREFIX + 4 * dims];
+    loop {
+        match reader.read_exact(&mut row) {
+            // What is left is no whole row.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
+            read => read?,
+        }
+        let mut hash = [0; 32];
+        hash.copy_from_slice(&row[..32]);
+        let sound = word(&row, 32) == checksum(&row);
+        take(sound.then_some((ContentHash(hash), &row[PREFIX..])));
+    }
+}
+
+fn values(bytes: &[u8]) -> Vec<f32> {
+    let four = bytes.as_chunks::<4>().0.iter();
+    four.map(|four| f32::from_le_bytes(*four)).collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// CRC-32 of a row's hash and values; never 0, so that a zeroed slot is free.
@@ -215,6 +279,7 @@ fn word(bytes: &[u8], at: usize) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     fn hash(i: u32) -> ContentHash {
         ContentHash::of(&i.to_le_bytes())

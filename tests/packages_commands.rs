@@ -16,7 +16,7 @@ fn text(site: &Site, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 13] = [
     "run",
     "build",
     "demo",
@@ -24,6 +24,7 @@ const COMMANDS: [&str; 12] = [
     "status",
     "confirm-removal",
     "arrange",
+    "embed",
     "export",
     "import",
     "similar",

@@ -40,6 +40,11 @@ const ROOMS: &[(&str, bool, &[&str])] = &[
     ("store", SHELL, &["artwork", "disk", "domain", "embed"]),
     ("watch", SHELL, &["describe", "disk", "domain"]),
     (
+        "parts",
+        SHELL,
+        &["describe", "disk", "domain", "npy", "store", "vectors"],
+    ),
+    (
         "publish",
         SHELL,
         &[

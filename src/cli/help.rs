@@ -73,15 +73,21 @@ Examples:
 
 Line i of items.csv is row i of the array. `hash` is the BLAKE3 of the file, `model` names the encoder that made the embeddings: with both, `mosaicd import` takes them over on another machine.";
 
+pub(crate) const EMBED: &str = "\
+Examples:
+  mosaicd embed --part 3/8 --artworks /mnt/art --out /mnt/parts/3
+  parallel -j2 mosaicd embed --part {}/8 --out parts/{} ::: $(seq 8)
+
+Only [watch], [decode], [embed], [tile] and page.large_px of the configuration count: give every machine the server's. What the ignore files name is left out. A run that was stopped, however, goes on where it was; one that finds nothing new changes nothing. A finished folder has SHA256SUMS; the files that could not be used are in refused.csv.";
+
 pub(crate) const IMPORT: &str = "\
-Example, a large collection embedded on a machine with a GPU:
-  there:  mosaicd --config mosaicd.toml build
-          mosaicd --config mosaicd.toml export vectors
+Example, a large collection embedded on eight machines:
+  there:  mosaicd embed --part 3/8 --artworks /mnt/art --out /mnt/parts/3
   here:   systemctl stop mosaicd
-          cd vectors && mosaicd import embeddings.npy items.csv
+          mosaicd import /mnt/parts/*
           systemctl start mosaicd
 
-A row is taken only if a file with exactly its content lies at its path in the watched folder, and only if the configured model made it. What is left out is counted, and embedded by the daemon as usual. As a service's user: sudo -u mosaicd mosaicd --config /etc/mosaicd/mosaicd.toml import ...";
+A row is taken only for the file at its path in the watched folder, with its content, and only if the configured model made it. The content is read again where size or time of change differ from the table's. What is left out is counted, and embedded by the daemon as usual. As a service's user: sudo -u mosaicd mosaicd --config /etc/mosaicd/mosaicd.toml import ...";
 
 pub(crate) const SIMILAR: &str = "\
 Examples:

@@ -1,32 +1,35 @@
-//! `mosaicd import`: embeddings made on another machine; each is checked against its file before it is used.
+//! `mosaicd import`: embeddings, cells and renditions made elsewhere; each is checked before it is taken over.
 
-use super::progress;
+use super::{progress::Steps, settled::settled};
 use anyhow::{Context, bail};
 use mosaicd::{
-    artwork::ContentHash,
+    artwork::{
+        ContentHash,
+        large::{Large, LargeSpec},
+    },
+    cells::{CellStore, spec_key},
     config::Config,
     daemon,
-    describe::csv,
+    embed::Encoder,
     parameters,
-    pipeline::portable,
+    parts::{Draft, EMBEDDINGS, ITEMS, Item, REFUSED, SUMS, Tables, sums},
+    pipeline::{Imported, portable},
+    publish::Renditions,
     store::{SledStore, Store},
     vectors,
-    watch::{Book, Ignore, Scan},
+    watch::{Roots, Rules, Scan},
 };
-use std::{collections::HashMap, fs, path::Path};
+use std::{
+    collections::{HashMap, HashSet},
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-/// Embeddings stored at once: one flush for all of them.
+/// Works stored at once: one flush for all of them.
 const BATCH: usize = 256;
 /// How far from 1 a vector's length may be: float32 rounding, and no more.
 const LENGTH_TOLERANCE: f32 = 1e-3;
-
-/// One line of `items.csv`.
-struct Item {
-    line: usize,
-    path: String,
-    hash: ContentHash,
-    model: String,
-}
 
 /// What became of the lines.
 #[derive(Default)]
@@ -35,179 +38,359 @@ struct Counts {
     known: usize,
     changed: usize,
     absent: usize,
+    cells: usize,
+    renditions: usize,
 }
 
-/// Takes embeddings over from `mosaicd export`'s files: row `i` of the array belongs to line `i` of the table.
+impl Counts {
+    fn fit(&self) -> usize {
+        self.imported + self.known
+    }
+
+    fn all(&self) -> usize {
+        self.fit() + self.changed + self.absent
+    }
+}
+
+/// Takes over folders that `mosaicd embed` or `mosaicd export` filled, or an array and its table.
 ///
-/// A row is taken only if the artwork folder has a file at its path with exactly its content, and the whole table only
-/// if it was made by the configured model.
-pub(crate) fn import(config: &Config, vectors: &Path, items: &Path) -> anyhow::Result<()> {
-    let matrix = super::vectors::read_npy(vectors)?;
-    let listed = read_items(items)?;
-    if listed.len() != matrix.rows() {
-        bail!(
-            "{} has {} rows and {} has {} lines; they belong to different exports",
-            vectors.display(),
-            matrix.rows(),
-            items.display(),
-            listed.len()
-        );
-    }
+/// A row is taken only for the file at its path in the artwork folder, with exactly its content, and a whole source only if
+/// the configured model made it. A source that cannot be used does not keep the others from being taken.
+pub(crate) fn import(config: &Config, sources: &[PathBuf]) -> anyhow::Result<()> {
+    let pair = match sources {
+        [embeddings, items] if embeddings.is_file() => Some((embeddings, items)),
+        _ => None,
+    };
     let encoder = daemon::open_encoder_alone(config)?;
-    let model = vectors::digest(encoder.model());
-    if let Some(other) = listed.iter().find(|item| item.model != model) {
+    let mut site = Site::open(config, encoder)?;
+    if let Some((embeddings, items)) = pair {
+        site.take_tables(Tables::open(embeddings, items)?, embeddings, None)?;
+        site.put()?;
+        return site.report(sources);
+    }
+    let mut refused = Vec::new();
+    for folder in sources {
+        let taken = site.take_folder(folder).and_then(|()| site.put());
+        if let Err(error) = taken {
+            eprintln!("mosaicd: {}: {error:#}", folder.display());
+            refused.push(folder.display().to_string());
+            site.batch.clear();
+        }
+    }
+    let reported = site.report(sources);
+    if !refused.is_empty() {
         bail!(
-            "{} line {}: made by another model than the configured one, {} ({})\n\
-             set embed.model to the model that made these embeddings; builtin's change with mosaicd's version",
-            items.display(),
-            other.line,
-            encoder.name(),
-            &model[..12]
+            "left out: {}; what the other folders have is taken over",
+            refused.join(", ")
         );
     }
-    if matrix.dims() != encoder.dims() && matrix.rows() > 0 {
-        bail!(
-            "{}: embeddings of {} values; {} makes {}",
-            vectors.display(),
-            matrix.dims(),
-            encoder.name(),
-            encoder.dims()
-        );
+    reported
+}
+
+/// What another machine made besides embeddings.
+struct Pictures {
+    folder: PathBuf,
+    cells: Option<CellStore>,
+    renditions: Renditions,
+    damaged: HashSet<String>,
+}
+
+/// Where everything goes.
+struct Site<'a> {
+    config: &'a Config,
+    encoder: Arc<dyn Encoder>,
+    store: SledStore,
+    cells: CellStore,
+    renditions: Renditions,
+    large: LargeSpec,
+    imported: Imported,
+    files: Files,
+    counts: Counts,
+    /// What is not durable yet; a work whose embedding was there before has none.
+    batch: Vec<(ContentHash, Option<Vec<f32>>)>,
+}
+
+impl<'a> Site<'a> {
+    fn open(config: &'a Config, encoder: Arc<dyn Encoder>) -> anyhow::Result<Self> {
+        daemon::check_folders(config)?;
+        let state = &config.folders.state;
+        let store = SledStore::open(state)
+            .context("stop the daemon first (systemctl stop mosaicd)")?
+            .store;
+        let large = parameters::large_spec(config);
+        Ok(Self {
+            config,
+            encoder,
+            store,
+            cells: CellStore::open(&state.join("cells"), &config.cell_spec())?,
+            renditions: Renditions::open(&config.folders.output, large)?,
+            large,
+            imported: Imported::open(state),
+            files: Files::scan(config)?,
+            counts: Counts::default(),
+            batch: Vec::new(),
+        })
     }
-    for i in 0..matrix.rows() {
-        let length = matrix.row(i).iter().map(|v| v * v).sum::<f32>().sqrt();
-        if (length - 1.0).abs() > LENGTH_TOLERANCE || !length.is_finite() {
+
+    fn take_folder(&mut self, folder: &Path) -> anyhow::Result<()> {
+        if let Some(unfinished) = Draft::look(folder)? {
+            eprintln!(
+                "{} is not finished; what it has is taken over",
+                folder.display()
+            );
+            let Some((model, dims)) = unfinished.model() else {
+                return Ok(());
+            };
+            self.check_model(&model)?;
+            self.check_dims(dims)?;
+            let pictures = self.pictures(folder, Vec::new())?;
+            let mut steps = Steps::new(unfinished.len() as u64, "importing");
+            return unfinished.each(|item, row| {
+                steps.one();
+                self.take(&item, row, pictures.as_ref())
+            });
+        }
+        let damaged = match folder.join(SUMS).exists() {
+            true => sums::damaged(folder)?,
+            false => Vec::new(),
+        };
+        if let Some(table) = damaged.iter().find(|name| !name.contains('/')) {
             bail!(
-                "{}: row {i} has length {length}, and must have 1",
-                vectors.display()
+                "{table} is damaged: it is not as {SUMS} says; copy the folder again, or run `mosaicd embed` into it again"
             );
         }
+        if !damaged.is_empty() {
+            eprintln!(
+                "{}: {} pictures are damaged or missing (sha256sum -c {SUMS} names them); the daemon makes them again",
+                folder.display(),
+                damaged.len()
+            );
+        }
+        let embeddings = folder.join(EMBEDDINGS);
+        let tables = Tables::open(&embeddings, &folder.join(ITEMS))?;
+        let pictures = self.pictures(folder, damaged)?;
+        self.take_tables(tables, &embeddings, pictures.as_ref())
     }
 
-    let store = SledStore::open(&config.folders.state)
-        .context("stop the daemon first (systemctl stop mosaicd)")?
-        .store;
-    let files = Files::scan(config)?;
-    let mut counts = Counts::default();
-    let mut batch = Vec::new();
-    let bar = progress::bar(listed.len() as u64, "checking");
-    for (i, item) in listed.iter().enumerate() {
-        bar.inc(1);
-        if store.has_embedding(&item.hash, encoder.model())? {
-            counts.known += 1;
-            continue;
+    /// What a part has of cells and renditions as they are made here.
+    fn pictures(&self, folder: &Path, damaged: Vec<String>) -> anyhow::Result<Option<Pictures>> {
+        if !folder.join(REFUSED).exists() && !folder.join("cells").is_dir() {
+            return Ok(None);
         }
-        match files.hash_of(&item.path) {
-            Some(hash) if hash == item.hash => {}
-            Some(_) => {
-                counts.changed += 1;
-                continue;
+        let (cells, spec) = (folder.join("cells"), self.config.cell_spec());
+        let alike = cells.join(spec_key(&spec)).is_dir();
+        Ok(Some(Pictures {
+            folder: folder.to_owned(),
+            cells: match alike {
+                true => Some(CellStore::open(&cells, &spec)?),
+                false => None,
+            },
+            renditions: Renditions::look(folder, self.large)?,
+            damaged: damaged.into_iter().collect(),
+        }))
+    }
+
+    fn take_tables(
+        &mut self,
+        tables: Tables,
+        embeddings: &Path,
+        pictures: Option<&Pictures>,
+    ) -> anyhow::Result<()> {
+        let model = vectors::digest(self.encoder.model());
+        if let Some((line, other)) = tables.other_model(&model) {
+            self.check_model(&other)
+                .with_context(|| format!("{ITEMS} line {line}"))?;
+        }
+        if !tables.is_empty() {
+            self.check_dims(tables.dims())?;
+        }
+        let mut steps = Steps::new(tables.len() as u64, "importing");
+        tables
+            .each(|item, row| {
+                steps.one();
+                self.take(&item, row, pictures)
+            })
+            .with_context(|| embeddings.display().to_string())
+    }
+
+    fn check_model(&self, model: &str) -> anyhow::Result<()> {
+        let configured = vectors::digest(self.encoder.model());
+        if *model != configured {
+            bail!(
+                "made by another model than the configured one, {} ({})\n\
+                 set embed.model to the model that made these embeddings; builtin's change with mosaicd's version",
+                self.encoder.name(),
+                &configured[..12]
+            );
+        }
+        Ok(())
+    }
+
+    fn check_dims(&self, dims: usize) -> anyhow::Result<()> {
+        if dims != self.encoder.dims() {
+            bail!(
+                "embeddings of {dims} values; {} makes {}",
+                self.encoder.name(),
+                self.encoder.dims()
+            );
+        }
+        Ok(())
+    }
+
+    /// Takes one row over, with its cell and its rendition.
+    fn take(
+        &mut self,
+        item: &Item,
+        row: Vec<f32>,
+        pictures: Option<&Pictures>,
+    ) -> anyhow::Result<()> {
+        let length = row.iter().map(|v| v * v).sum::<f32>().sqrt();
+        if (length - 1.0).abs() > LENGTH_TOLERANCE || !length.is_finite() {
+            bail!(
+                "the row of {} has length {length}, and must have 1",
+                item.path
+            );
+        }
+        match self.files.is_still(item) {
+            Some(true) => {}
+            Some(false) => {
+                self.counts.changed += 1;
+                return Ok(());
             }
             None => {
-                counts.absent += 1;
-                continue;
+                self.counts.absent += 1;
+                return Ok(());
             }
         }
-        batch.push((item.hash, matrix.row(i).to_vec()));
-        if batch.len() == BATCH {
-            counts.imported += put(&store, &encoder, &mut batch)?;
+        let known = self.store.has_embedding(&item.hash, self.encoder.model())?;
+        match known {
+            true => self.counts.known += 1,
+            false => self.counts.imported += 1,
         }
+        if let Some(pictures) = pictures {
+            self.take_pictures(&item.hash, pictures)?;
+        }
+        self.batch.push((item.hash, (!known).then_some(row)));
+        if self.batch.len() == BATCH {
+            self.put()?;
+        }
+        Ok(())
     }
-    counts.imported += put(&store, &encoder, &mut batch)?;
-    bar.finish_and_clear();
-    let Counts {
-        imported,
-        known,
-        changed,
-        absent,
-    } = counts;
-    println!(
-        "{imported} embeddings imported, {known} known before; left out: {changed} whose file has another content, \
-         {absent} without a file"
-    );
-    if imported + known == 0 && !listed.is_empty() {
-        bail!(
-            "nothing fits: are the artworks of {} in the watched folder, under the same paths?",
-            items.display()
+
+    fn take_pictures(&mut self, hash: &ContentHash, theirs: &Pictures) -> anyhow::Result<()> {
+        let cell = theirs.cells.as_ref();
+        if !self.cells.contains(hash)
+            && let Some(cell) = cell.and_then(|cells| cells.get(hash))
+        {
+            self.cells.put(hash, &cell)?;
+            self.counts.cells += 1;
+        }
+        if !self.renditions.wants(hash) || theirs.renditions.wants(hash) {
+            return Ok(());
+        }
+        let Some(shown) = theirs.renditions.of(hash) else {
+            return Ok(());
+        };
+        if theirs.damaged.contains(&shown.file) {
+            return Ok(());
+        }
+        // One that cannot be read is made again.
+        let Ok(jpeg) = fs::read(theirs.folder.join(&shown.file)) else {
+            return Ok(());
+        };
+        let large = Large {
+            width: shown.width,
+            height: shown.height,
+            jpeg,
+        };
+        if large.is_sound(&self.large) {
+            self.renditions.put(hash, &large)?;
+            self.counts.renditions += 1;
+        }
+        Ok(())
+    }
+
+    /// Makes what was taken durable.
+    fn put(&mut self) -> anyhow::Result<()> {
+        let batch = std::mem::take(&mut self.batch);
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let hashes: Vec<ContentHash> = batch.iter().map(|(hash, _)| *hash).collect();
+        self.imported
+            .add(&self.files.rules, &hashes)
+            .context("the state folder cannot be written")?;
+        self.cells.sync()?;
+        self.renditions.sync()?;
+        let rows = batch.into_iter();
+        let rows: Vec<_> = rows.filter_map(|(hash, row)| Some((hash, row?))).collect();
+        if !rows.is_empty() {
+            self.store.put_embeddings(self.encoder.model(), &rows)?;
+        }
+        Ok(())
+    }
+
+    fn report(&self, sources: &[PathBuf]) -> anyhow::Result<()> {
+        let Counts {
+            imported,
+            known,
+            changed,
+            absent,
+            cells,
+            renditions,
+        } = self.counts;
+        println!(
+            "{imported} embeddings imported, {known} known before; left out: {changed} whose file has another content, \
+             {absent} without a file"
         );
+        if cells + renditions > 0 {
+            println!("{cells} cells and {renditions} renditions taken over");
+        }
+        if self.counts.fit() == 0 && self.counts.all() > 0 {
+            let sources: Vec<_> = sources
+                .iter()
+                .map(|path| path.display().to_string())
+                .collect();
+            bail!(
+                "nothing fits: are the artworks of {} in the watched folder, under the same paths?",
+                sources.join(", ")
+            );
+        }
+        Ok(())
     }
-    Ok(())
-}
-
-fn put(
-    store: &SledStore,
-    encoder: &std::sync::Arc<dyn mosaicd::embed::Encoder>,
-    batch: &mut Vec<(ContentHash, Vec<f32>)>,
-) -> anyhow::Result<usize> {
-    let count = batch.len();
-    if count > 0 {
-        store.put_embeddings(encoder.model(), batch)?;
-        batch.clear();
-    }
-    Ok(count)
-}
-
-fn read_items(path: &Path) -> anyhow::Result<Vec<Item>> {
-    let text =
-        fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let mut records = csv::records(&text);
-    let header = records.next().map_or(Vec::new(), |record| record.fields);
-    let column =
-        |name: &str| {
-            header.iter().position(|field| field == name).with_context(|| {
-            format!(
-                "{} has no column {name:?}; an export has index,path,x,y,col,row,hash,model",
-                path.display()
-            )
-        })
-        };
-    let (at_path, at_hash, at_model) = (column("path")?, column("hash")?, column("model")?);
-    let item = |record: csv::Record| {
-        let line = record.line;
-        let field = |at: usize| {
-            let field = record.fields.get(at).cloned();
-            field.with_context(|| format!("{} line {line}: too few columns", path.display()))
-        };
-        let hash = field(at_hash)?;
-        Ok(Item {
-            line,
-            path: field(at_path)?,
-            hash: hash
-                .parse()
-                .with_context(|| format!("{} line {line}", path.display()))?,
-            model: field(at_model)?,
-        })
-    };
-    records.map(item).collect()
 }
 
 /// The files of the watched folders, by the paths that a manifest gives them.
 struct Files {
-    roots: mosaicd::watch::Roots,
+    roots: Roots,
     scan: Scan,
-    paths: HashMap<String, std::path::PathBuf>,
+    rules: Rules,
+    paths: HashMap<String, PathBuf>,
     max_bytes: u64,
 }
 
 impl Files {
     fn scan(config: &Config) -> anyhow::Result<Self> {
-        let roots = parameters::roots(config);
-        let ignore = Ignore::new(&config.watch.ignore)?;
-        let (scan, _) = roots.scan(&mut Book::reading(ignore, &config.folders.state))?;
+        let (roots, scan, rules) = settled(config)?;
         let paths = scan.files.keys().map(|path| (portable(path), path.clone()));
         Ok(Self {
             paths: paths.collect(),
             scan,
+            rules,
             roots,
             max_bytes: config.decode.max_file_mb << 20,
         })
     }
 
-    /// The content of a file now; `None` if it cannot be read.
-    fn hash_of(&self, path: &str) -> Option<ContentHash> {
-        let path = self.paths.get(path)?;
+    /// Whether the file of an item has its content; `None` if there is none. One of the same size and time of change is not read:
+    /// an embedding is only ever used for the content whose hash the daemon finds itself.
+    fn is_still(&self, item: &Item) -> Option<bool> {
+        let path = self.paths.get(&item.path)?;
         let identity = self.scan.files.get(path)?;
+        if item.seen == Some((identity.size, identity.mtime_ns)) {
+            return Some(true);
+        }
         let bytes = self.roots.read_finished(path, identity, self.max_bytes);
-        bytes.ok().map(|bytes| ContentHash::of(&bytes))
+        Some(ContentHash::of(&bytes.ok()?) == item.hash)
     }
 }

@@ -1,13 +1,16 @@
 //! What commands say to people: progress, findings, the status of a running daemon.
 
+mod embed;
 pub(crate) mod help;
 mod import;
 pub(crate) mod locate;
 pub(crate) mod model;
 mod progress;
+mod settled;
 mod status;
 mod vectors;
 
+pub(crate) use embed::embed;
 pub(crate) use import::import;
 pub(crate) use progress::{ProgressView, draw_samples};
 pub(crate) use status::{Form, status, unknown};

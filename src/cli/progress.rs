@@ -147,6 +147,46 @@ impl Transfer {
     }
 }
 
+/// Shows how many of a known number of steps are done.
+pub(super) struct Steps {
+    bar: ProgressBar,
+    message: &'static str,
+    total: u64,
+    done: u64,
+    began: Instant,
+    said: Instant,
+}
+
+impl Steps {
+    /// So many steps, none of which is done.
+    pub(super) fn new(total: u64, message: &'static str) -> Self {
+        Self {
+            bar: bar(total, message),
+            message,
+            total,
+            done: 0,
+            began: Instant::now(),
+            said: Instant::now(),
+        }
+    }
+
+    /// One more is done.
+    pub(super) fn one(&mut self) {
+        self.done += 1;
+        self.bar.inc(1);
+        if self.bar.is_hidden() && self.said.elapsed() > LINE_EVERY {
+            self.said = Instant::now();
+            let pace = pace(self.done, self.total, self.began.elapsed());
+            eprintln!("{} {}/{}{pace}", self.message, self.done, self.total);
+        }
+    }
+
+    /// The last one was done.
+    pub(super) fn done(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
 /// Draws sample artworks with progress.
 pub(crate) fn draw_samples(folder: &Path, count: usize, size: u32, seed: u64) -> io::Result<()> {
     let bar = bar(count as u64, "drawing");

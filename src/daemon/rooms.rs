@@ -95,16 +95,28 @@ impl Rooms {
     }
 }
 
-/// Checks that the folders are there and lie where they may.
-pub(super) fn check_folders(config: &Config) -> Result<(), DaemonError> {
-    let folders = &config.folders;
-    let wrong = |what, path: &Path, advice| {
-        Err(DaemonError::Folder {
-            what,
-            path: path.to_owned(),
-            advice,
-        })
-    };
+/// Says which folder is wrong, and what to do.
+fn wrong(what: &'static str, path: &Path, advice: &'static str) -> Result<(), DaemonError> {
+    Err(DaemonError::Folder {
+        what,
+        path: path.to_owned(),
+        advice,
+    })
+}
+
+/// Checks for a command that embeds into the output folder alone that the folders lie where they may.
+pub fn check_part(config: &Config) -> Result<(), DaemonError> {
+    check_apart(
+        config,
+        &[(
+            "the folder lies in the artwork folder",
+            &config.folders.output,
+        )],
+    )
+}
+
+/// Checks that the artwork folders are there, and that none of the folders that are written to lies in one.
+fn check_apart(config: &Config, written: &[(&'static str, &Path)]) -> Result<(), DaemonError> {
     let mut watched: Vec<PathBuf> = Vec::new();
     for (_, folder) in config.watched() {
         let artworks = match folder.canonicalize() {
@@ -123,10 +135,32 @@ pub(super) fn check_folders(config: &Config) -> Result<(), DaemonError> {
             let advice = "each work may be watched once; take one [[folder]] out";
             return wrong("a watched folder lies in another one", folder, advice);
         }
-        for (what, folder) in [
+        for (what, folder) in written {
+            if resolve(folder).starts_with(&artworks) {
+                let advice = "mosaicd never writes there; choose another folder";
+                return wrong(what, folder, advice);
+            }
+        }
+        watched.push(artworks);
+    }
+    // By their paths they lie apart; through a mount they may be one all the same.
+    if let Some(within) = parameters::roots(config).own_within() {
+        let advice = "mosaicd would show its own mosaic; unmount it there, or choose another output or state folder";
+        let what = "the output or state folder is reached through a mount in the artwork folder";
+        return wrong(what, &within, advice);
+    }
+    Ok(())
+}
+
+/// Checks that the folders are there and lie where they may; makes output and state.
+pub fn check_folders(config: &Config) -> Result<(), DaemonError> {
+    let folders = &config.folders;
+    check_apart(
+        config,
+        &[
             (
                 "the output folder lies in the artwork folder",
-                folders.output.as_path(),
+                &folders.output,
             ),
             (
                 "the state folder lies in the artwork folder",
@@ -136,14 +170,8 @@ pub(super) fn check_folders(config: &Config) -> Result<(), DaemonError> {
                 "status.folder lies in the artwork folder",
                 config.status_folder(),
             ),
-        ] {
-            if resolve(folder).starts_with(&artworks) {
-                let advice = "mosaicd never writes there; choose another folder";
-                return wrong(what, folder, advice);
-            }
-        }
-        watched.push(artworks);
-    }
+        ],
+    )?;
     let (output, state) = (resolve(&folders.output), resolve(&folders.state));
     if output == state || state.starts_with(&output) {
         let advice = "it is private and the output is public; choose a folder outside it";
@@ -152,12 +180,6 @@ pub(super) fn check_folders(config: &Config) -> Result<(), DaemonError> {
             &folders.state,
             advice,
         );
-    }
-    // By their paths they lie apart; through a mount they may be one all the same.
-    if let Some(within) = parameters::roots(config).own_within() {
-        let advice = "mosaicd would show its own mosaic; unmount it there, or choose another output or state folder";
-        let what = "the output or state folder is reached through a mount in the artwork folder";
-        return wrong(what, &within, advice);
     }
     // What the state holds is nobody else's business: names of works that are opted out, embeddings, failures.
     for (folder, mode) in [(&folders.output, 0o777), (&folders.state, 0o700)] {
@@ -241,7 +263,7 @@ async fn stop(signals: &mut UnboundedReceiver<Signal>) {
 }
 
 /// Loads the configured encoder.
-pub(super) fn open_encoder(config: &Config) -> Result<Arc<dyn Encoder>, DaemonError> {
+pub fn open_encoder(config: &Config) -> Result<Arc<dyn Encoder>, DaemonError> {
     Ok(Arc::from(embed::open(&parameters::encoder_spec(config))?))
 }
 

@@ -86,6 +86,11 @@ impl Erasing {
         !current && !placed.any(|path| self.rules.name(path))
     }
 
+    /// Digest of the patterns in force.
+    pub(super) fn digest(&self) -> String {
+        self.rules.digest()
+    }
+
     /// Whether the patterns name a path.
     pub(super) fn names(&self, path: &Path) -> bool {
         self.rules.name(path)
@@ -110,7 +115,7 @@ pub(super) fn erase(
     (cells, store, renditions): (&CellStore, &dyn Store, &Renditions),
     used: &HashSet<ContentHash>,
 ) -> Result<Erased, EraseError> {
-    let files = erase_output((publisher, history_files), renditions)?;
+    let files = erase_output((publisher, history_files), renditions, used.iter().copied())?;
     let cells = cells.retain(|hash| used.contains(hash))?;
     let embeddings = store.erase(&|hash, _| used.contains(hash))?;
     Ok(Erased {
@@ -119,10 +124,12 @@ pub(super) fn erase(
     })
 }
 
-/// Erases from the output what belongs to no published work; gives how many files that were.
+/// Erases from the output what belongs to no published work, renditions of the `used` contents excepted; gives how many
+/// files that were.
 pub(super) fn erase_output(
     (publisher, history_files): (&mut Publisher, &mut HistoryFiles),
     renditions: &Renditions,
+    used: impl Iterator<Item = ContentHash>,
 ) -> Result<usize, EraseError> {
     let collected = publisher.erase()?;
     let Some(manifest) = publisher.manifest() else {
@@ -130,6 +137,7 @@ pub(super) fn erase_output(
     };
     history_files.forget(manifest)?;
     // A rendition that is erased too early is made again.
-    let shown = manifest.works.iter().map(|work| work.hash).collect();
+    let shown = manifest.works.iter().map(|work| work.hash);
+    let shown = shown.chain(used).collect();
     Ok(collected.files + renditions.retain(&shown, 0, 0)?)
 }

@@ -32,6 +32,8 @@ impl Pipeline {
             return;
         }
         self.collected = self.publisher.generation();
+        // Nothing waits to be placed any more.
+        self.imported.clear();
         let used = self.used();
         if let Err(error) = self.cells.retain(|hash| used.contains(hash)) {
             self.complaints
@@ -134,7 +136,7 @@ impl Pipeline {
         if held {
             // Nothing of it is to be seen; what is private stays until it is sure that the owner means it.
             let output = (&mut self.publisher, &mut self.history_files);
-            let seen = erase::erase_output(output, &self.renditions);
+            let seen = erase::erase_output(output, &self.renditions, std::iter::empty());
             if let Err(error) = seen {
                 let what = "what the ignore patterns name is not erased yet; trying again";
                 self.complaints.warn(what, &error);
@@ -155,6 +157,9 @@ impl Pipeline {
         let history_files = &mut self.history_files;
         let output = (&mut self.publisher, history_files);
         let kept = (&*self.cells, &*self.store, &*self.renditions);
+        if self.imported.under(&self.erasing.digest()).next().is_none() {
+            self.imported.clear();
+        }
         let erased = erase::erase(output, kept, &used)
             .and_then(|erased| self.erasing.done().map(|()| erased));
         match erased {

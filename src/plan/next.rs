@@ -163,6 +163,7 @@ impl Plan {
     /// A single pass neither relaxes nor collects, and waits for nothing.
     pub(super) fn next_background(&mut self) -> Option<Background> {
         let (now_ms, once, idle) = (self.now_ms, self.settings.once, self.is_idle());
+        let scanned = self.has_scanned();
         let polishes = self.settings.polish.allows(self.local);
         let pending = &mut self.pending;
         let collect_at = *pending.collect_at.get_or_insert(now_ms + COLLECT_MS.0);
@@ -180,7 +181,8 @@ impl Plan {
             }
             () if wanted(Background::Measure) && calm && !busy => Background::Measure,
             () if wanted(Background::Word) && calm && !busy => Background::Word,
-            () if !once && now_ms >= collect_at => {
+            // Before the first scan nobody knows what is still to be placed.
+            () if !once && scanned && now_ms >= collect_at => {
                 pending.collect_at = Some(now_ms + COLLECT_MS.1);
                 return Some(Background::Collect);
             }

@@ -67,6 +67,15 @@ impl There {
 impl Renditions {
     /// Opens an output folder, removes an earlier run's temporary files, and reads which renditions are there.
     pub fn open(output: &Path, spec: LargeSpec) -> Result<Self, PublishError> {
+        Self::opened(output, spec, true)
+    }
+
+    /// Opens a folder that others may be writing to, to see what is there.
+    pub fn look(output: &Path, spec: LargeSpec) -> Result<Self, PublishError> {
+        Self::opened(output, spec, false)
+    }
+
+    fn opened(output: &Path, spec: LargeSpec, alone: bool) -> Result<Self, PublishError> {
         let renditions = Self {
             spec,
             folder: RwLock::new(Folder::open(output, None)?),
@@ -75,7 +84,7 @@ impl Renditions {
             unneeded: Mutex::default(),
             flushing: Mutex::default(),
         };
-        renditions.read(true)?;
+        renditions.read(alone)?;
         Ok(renditions)
     }
 

@@ -105,10 +105,15 @@ struct InForce {
 impl Book {
     /// A book that starts with what an earlier one kept in the state folder, and keeps its own there.
     pub fn open(base: Ignore, state: &Path, settle: Duration) -> Self {
-        let mut book = Self::reading(base, state);
-        book.settle = settle;
+        let mut book = Self::reading(base, state).settling(settle);
         book.file = Some(state.join(FILE));
         book
+    }
+
+    /// The same book, where a file that adds patterns must stay the same for a while.
+    pub fn settling(mut self, settle: Duration) -> Self {
+        self.settle = settle;
+        self
     }
 
     /// A book that starts with what the daemon's keeps in the state folder, and keeps nothing.

@@ -1,0 +1,228 @@
+//! `mosaicd embed`: one part of a collection, embedded into a folder that `mosaicd import` takes over.
+//!
+//! The threads are the daemon's (`ingest`), with a store, cells and renditions in that folder; so every bit is made by the
+//! code that makes it there.
+
+use super::{progress, quiet, settled::settled};
+use anyhow::{Context, bail};
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use mosaicd::{
+    cells::CellStore,
+    config::Config,
+    daemon,
+    decoding::Processes,
+    domain::{FileIdentity, Job, Outcome, Retry},
+    ingest::{Ingest, Overruns, threads_or_all},
+    parameters,
+    parts::{Draft, Known, Part, UNFINISHED},
+    pipeline::portable,
+    publish::Renditions,
+    service::telemetry,
+    store::Store,
+    watch::Scan,
+};
+use std::{
+    collections::{BTreeMap, HashSet},
+    path::Path,
+    sync::{Arc, atomic::Ordering},
+};
+
+/// Files that are being read at a time, or wait for it.
+const UNDER_WAY: usize = 512;
+
+/// What became of the files.
+#[derive(Default)]
+struct Counts {
+    embedded: usize,
+    /// Of files whose content was embedded before.
+    copies: usize,
+    refused: usize,
+    /// Changed or gone while they were read.
+    changed: usize,
+    unrendered: usize,
+}
+
+/// Embeds the files of one part into `out`.
+pub(crate) fn embed(mut config: Config, part: Part, out: &Path) -> anyhow::Result<()> {
+    telemetry::init(config.log.format, &quiet(&config.log.level))?;
+    config.folders.output =
+        std::path::absolute(out).with_context(|| format!("no folder: {}", out.display()))?;
+    let out = config.folders.output.clone();
+    daemon::check_part(&config)?;
+    let encoder = daemon::open_encoder(&config)?;
+    let (roots, scan, _) = settled(&config)?;
+    std::fs::create_dir_all(&out).with_context(|| format!("cannot make {}", out.display()))?;
+    let cells = Arc::new(CellStore::open(&out.join("cells"), &config.cell_spec())?);
+    let renditions = Arc::new(Renditions::open(&out, parameters::large_spec(&config))?);
+
+    let is_done = |known: &BTreeMap<String, Known>, path: &str, identity: &FileIdentity| {
+        let known = known.get(path);
+        known.is_some_and(|known| {
+            known.seen == Some((identity.size, identity.mtime_ns))
+                && known
+                    .found
+                    .as_ref()
+                    .map_or(true, |hash| cells.contains(hash) && !renditions.wants(hash))
+        })
+    };
+    let mine = || scan.files.iter().filter(|(path, _)| part.has(path));
+    let needs = |known: &BTreeMap<String, Known>| {
+        let there = names(&scan);
+        known.keys().any(|path| !there.contains(path))
+            || mine().any(|(path, identity)| !is_done(known, &portable(path), identity))
+    };
+    let Some(mut draft) = Draft::open(&out, (encoder.model(), encoder.dims()), needs)? else {
+        println!("part {part}: nothing is new in {}", out.display());
+        return Ok(());
+    };
+    if scan.files.is_empty() && !draft.known().is_empty() {
+        bail!(
+            "there are no files any more; is something not mounted? {} stays as it is",
+            out.display()
+        );
+    }
+    let todo: Vec<Job> = mine()
+        .filter(|(path, identity)| !is_done(draft.known(), &portable(path), identity))
+        .map(|(path, identity)| Job {
+            path: path.clone(),
+            identity: *identity,
+        })
+        .collect();
+    let before = mine().count() - todo.len();
+    drop(scan);
+
+    let (limits, allowance) = (
+        parameters::decode_limits(&config),
+        parameters::allowance(&config),
+    );
+    let under = format!("{} {limits:?} {allowance:?}", env!("CARGO_PKG_VERSION"));
+    let overruns = Overruns::open(&out.join(UNFINISHED).join("overruns.json"), &under);
+    let store: Arc<dyn Store> = draft.store().clone();
+    let ingest = Ingest {
+        roots,
+        max_file_bytes: config.decode.max_file_mb << 20,
+        limits,
+        cell: config.cell_spec(),
+        encoder,
+        next: None,
+        store,
+        cells: cells.clone(),
+        renditions: renditions.clone(),
+        decoders: Arc::new(Processes::default()),
+        allowance,
+        overruns: Arc::new(overruns),
+        underway: Arc::default(),
+        memory: Arc::default(),
+        stop: Arc::default(),
+    };
+    let stop = ingest.stop.clone();
+    let (send, outcomes) = unbounded();
+    let deliver = move |outcome| drop(send.send(outcome));
+    let threads = threads_or_all(config.decode.threads);
+    let (jobs, handles) = ingest.start(threads, deliver)?;
+    let counts = follow(todo, jobs, &outcomes, &mut draft);
+    if counts.is_err() {
+        stop.store(true, Ordering::Relaxed);
+    }
+    // A process that ends amid a run of a model's session may crash.
+    for handle in handles {
+        drop(handle.join());
+    }
+    let counts = counts?;
+
+    // What was opted out meanwhile must not be in what is finished.
+    let (_, scan, _) = settled(&config)?;
+    let there = names(&scan);
+    let used = draft.write(|path| there.contains(path))?;
+    cells.retain(|hash| used.contains(hash))?;
+    renditions.retain(&used, 0, 0)?;
+    draft.seal()?;
+    let Counts {
+        embedded,
+        copies,
+        refused,
+        changed,
+        unrendered,
+    } = counts;
+    println!(
+        "part {part}: {embedded} embedded, {before} done before, {copies} copies of these, {refused} refused (refused.csv), \
+         {changed} changed meanwhile: {}",
+        out.display()
+    );
+    if unrendered > 0 {
+        eprintln!("{unrendered} renditions could not be written; the daemon makes them");
+    }
+    Ok(())
+}
+
+/// The paths of a scan as a manifest has them.
+fn names(scan: &Scan) -> HashSet<String> {
+    scan.files.keys().map(|path| portable(path)).collect()
+}
+
+/// Has every job done, and notes what became of it.
+fn follow(
+    todo: Vec<Job>,
+    jobs: Sender<Job>,
+    outcomes: &Receiver<Outcome>,
+    draft: &mut Draft,
+) -> anyhow::Result<Counts> {
+    let mut counts = Counts::default();
+    let mut steps = progress::Steps::new(todo.len() as u64, "embedding");
+    let mut todo = todo.into_iter();
+    for job in todo.by_ref().take(UNDER_WAY) {
+        let _ = jobs.send(job);
+    }
+    // The threads end when nobody can send jobs any more.
+    let mut jobs = (todo.len() > 0).then_some(jobs);
+    for outcome in outcomes {
+        if let Some(jobs) = &jobs {
+            let _ = todo.next().map(|job| jobs.send(job));
+        }
+        if todo.len() == 0 {
+            jobs = None;
+        }
+        steps.one();
+        take(outcome, draft, &mut counts)?;
+    }
+    steps.done();
+    Ok(counts)
+}
+
+fn take(outcome: Outcome, draft: &mut Draft, counts: &mut Counts) -> anyhow::Result<()> {
+    let Job { path, identity } = outcome.job;
+    let seen = Some((identity.size, identity.mtime_ns));
+    let known = match outcome.result {
+        Ok(hash) => {
+            match outcome.embedded {
+                Some(_) => counts.embedded += 1,
+                None => counts.copies += 1,
+            }
+            counts.unrendered += usize::from(outcome.render_error.is_some());
+            Known {
+                seen,
+                found: Ok(hash),
+            }
+        }
+        Err(refusal) => match refusal.retry {
+            Retry::Wait => bail!(
+                "{}: {}; run it again to go on",
+                path.display(),
+                refusal.reason
+            ),
+            Retry::Look => {
+                counts.changed += 1;
+                return Ok(());
+            }
+            retry => {
+                counts.refused += 1;
+                Known {
+                    seen: seen.filter(|_| retry != Retry::Later),
+                    found: Err(refusal.reason),
+                }
+            }
+        },
+    };
+    draft.note(portable(&path), known)?;
+    Ok(())
+}

@@ -1,0 +1,170 @@
+//! `embeddings.npy` and `items.csv`: row `i` of the array belongs to line `i` of the table.
+//!
+//! `mosaicd export` writes the same two files with other columns besides; of them only `path`, `hash` and `model` are
+//! needed. The array is read row by row; of the table the text is held, and nothing else.
+
+use super::PartError;
+use crate::{
+    describe::csv::{self, Record},
+    domain::ContentHash,
+    npy::Rows,
+};
+use std::{
+    fs::{self, File},
+    io::BufReader,
+    path::{Path, PathBuf},
+};
+
+/// One line of `items.csv`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// The line, from 1; 0 where there is no table.
+    pub line: usize,
+    /// The path as a manifest has it.
+    pub path: String,
+    /// BLAKE3 of the file.
+    pub hash: ContentHash,
+    /// Size in bytes and time of the last change in nanoseconds since the epoch, when it was read, if that is known.
+    pub seen: Option<(u64, i64)>,
+}
+
+/// The two files.
+pub struct Tables {
+    embeddings: PathBuf,
+    items: PathBuf,
+    text: String,
+    rows: Rows<BufReader<File>>,
+    columns: Columns,
+    lines: usize,
+}
+
+/// Where the columns are.
+struct Columns {
+    path: usize,
+    hash: usize,
+    model: usize,
+    seen: Option<(usize, usize)>,
+}
+
+impl Tables {
+    /// Opens both, and checks that they have as many rows as lines.
+    pub fn open(embeddings: &Path, items: &Path) -> Result<Self, PartError> {
+        let npy = |source| PartError::Npy {
+            path: embeddings.to_owned(),
+            source,
+        };
+        let file = File::open(embeddings).map_err(PartError::io(embeddings))?;
+        let rows = Rows::open(BufReader::with_capacity(1 << 18, file)).map_err(npy)?;
+        let text = fs::read_to_string(items).map_err(PartError::io(items))?;
+        let mut records = csv::records(&text);
+        let header = records.next().map_or(Vec::new(), |record| record.fields);
+        let column = |name: &str| header.iter().position(|field| field == name);
+        let needed = |name: &str| {
+            column(name).ok_or_else(|| PartError::Table {
+                path: items.to_owned(),
+                what: format!("no column {name:?}; path, hash and model are needed"),
+            })
+        };
+        let columns = Columns {
+            path: needed("path")?,
+            hash: needed("hash")?,
+            model: needed("model")?,
+            seen: column("size").zip(column("mtime_ns")),
+        };
+        let lines = records.count();
+        let [count, _] = rows.shape();
+        if count != lines {
+            return Err(PartError::Misfit {
+                embeddings: embeddings.to_owned(),
+                rows: count,
+                items: items.to_owned(),
+                lines,
+            });
+        }
+        Ok(Self {
+            embeddings: embeddings.to_owned(),
+            items: items.to_owned(),
+            text,
+            rows,
+            columns,
+            lines,
+        })
+    }
+
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.lines
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.lines == 0
+    }
+
+    /// Values of a row.
+    pub fn dims(&self) -> usize {
+        self.rows.shape()[1]
+    }
+
+    /// The first line with another model than this one, if any, and what it names.
+    pub fn other_model(&self, model: &str) -> Option<(usize, String)> {
+        let mut records = csv::records(&self.text).skip(1);
+        records.find_map(|record| {
+            let named = record.fields.get(self.columns.model);
+            let named = named.map_or("", String::as_str);
+            (named != model).then(|| (record.line, named.to_owned()))
+        })
+    }
+
+    /// Gives every line with its row to `take`, which ends it with an error.
+    pub fn each<E: From<PartError>>(
+        self,
+        mut take: impl FnMut(Item, Vec<f32>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let Self {
+            embeddings,
+            items,
+            text,
+            mut rows,
+            columns,
+            ..
+        } = self;
+        let npy = |source| PartError::Npy {
+            path: embeddings.clone(),
+            source,
+        };
+        for record in csv::records(&text).skip(1) {
+            let line = record.line;
+            let item = item(record, &columns).map_err(|what| PartError::Table {
+                path: items.clone(),
+                what: format!("line {line}: {what}"),
+            })?;
+            if let Some(row) = rows.next_row().map_err(npy)? {
+                take(item, row)?;
+            }
+        }
+        // More bytes than the header states are an error too.
+        rows.next_row().map_err(npy)?;
+        Ok(())
+    }
+}
+
+fn item(record: Record, columns: &Columns) -> Result<Item, String> {
+    let field = |at: usize| match record.fields.get(at) {
+        Some(field) if !record.open && !record.long => Ok(field),
+        _ => Err("too few columns".to_owned()),
+    };
+    let number = |at: usize| field(at).ok()?.parse().ok();
+    let seen = columns.seen.and_then(|(size, mtime)| {
+        let size = u64::try_from(number(size)?).ok()?;
+        Some((size, number(mtime)?))
+    });
+    Ok(Item {
+        line: record.line,
+        path: field(columns.path)?.clone(),
+        hash: field(columns.hash)?
+            .parse()
+            .map_err(|error| format!("{error}"))?,
+        seen,
+    })
+}
