@@ -11,8 +11,9 @@ use crate::{
     cells::CellError,
     config::{Config, ConfigError},
     describe::{Descriptions, Mistake},
-    domain::{Outcome, Report, Scan},
+    domain::{Report, Scan},
     embed::{EncodeError, Encoder},
+    ingest::Reading,
     pipeline::PipelineError,
     plan::{Pace, Plan, PolishTime, Quiet, Settings, Shadow},
     publish::PublishError,
@@ -174,8 +175,8 @@ enum Event {
     },
     /// The owner's table of titles, artists and links was read, and something in it is new.
     Described(Descriptions, Vec<Mistake>),
-    /// A file was read, or refused.
-    Ingested(Outcome),
+    /// A file was read, or refused, or takes long.
+    Ingested(Reading),
     /// The pipeline did what it was asked.
     Done(Result<Report, PipelineError>),
     /// Background work ended.

@@ -1,8 +1,8 @@
 //! From a finished file to a durable embedding and a durable cell.
 //!
-//! It owns the threads: several that read and hash, and have a worker decode and prepare (`lanes`); as many as the
+//! It owns the threads: several that read and hash, and have a worker decode and prepare (`lanes`, `queue`); as many as the
 //! encoder serves at a time that embed; one that makes the results durable. The queues between them are bounded, so that
-//! memory is too; a picture that takes long to decode does not delay any other. It decides nothing: `plan` chooses which
+//! memory is too; a picture that takes long to decode does not delay small ones. It decides nothing: `plan` chooses which
 //! files are read and when, `pipeline` uses the results.
 //!
 //! Invariants: an [`Outcome`] with a hash is sent only after its embedding and its cell are durable; each [`Job`] has
@@ -19,7 +19,7 @@ use crate::{
     store::{Store, StoreError},
     watch::{ReadError, Roots},
 };
-use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use std::{
     path::Path,
     sync::{Arc, atomic::AtomicBool},
@@ -30,19 +30,18 @@ use std::{
 mod lanes;
 mod memory;
 mod overruns;
+mod queue;
 #[cfg(test)]
 mod tests;
 mod underway;
 pub use lanes::longest;
 pub use memory::Memory;
 pub use overruns::Overruns;
+pub use queue::Jobs;
 pub use underway::Underway;
 
 /// Embeddings that wait for one commit at most.
 const COMMIT: usize = 256;
-
-/// Fewest threads that decode: with one, a huge picture would hold up all others.
-const LEAST_THREADS: usize = 2;
 
 /// What the threads share.
 #[derive(Clone)]
@@ -115,7 +114,9 @@ impl IngestError {
             {
                 Retry::Later
             }
-            Self::Decoding(Failure::NoWorker(_) | Failure::Stopped) => Retry::Wait,
+            Self::Decoding(Failure::NoWorker(_) | Failure::NoRoom | Failure::Stopped) => {
+                Retry::Wait
+            }
             // An encoder that failed as such (memory, a device) may work the next time.
             Self::Encode(error) if error.bad_input().is_none() => Retry::Later,
             Self::Decoding(_) | Self::Overran(_) | Self::Encode(_) => Retry::WhenChanged,
@@ -158,6 +159,15 @@ fn claims_to_be_a_picture(path: &Path) -> bool {
     })
 }
 
+/// What becomes of a [`Job`].
+#[derive(Debug)]
+pub enum Reading {
+    /// It takes long: nobody should wait for it. Its outcome follows.
+    Slow(Job),
+    /// It has ended.
+    Ended(Outcome),
+}
+
 struct Decoded {
     job: Job,
     hash: ContentHash,
@@ -188,17 +198,16 @@ struct Encoded {
 type Embedded = Option<Result<Vec<f32>, Arc<EncodeError>>>;
 
 impl Ingest {
-    /// Starts the threads. They end when the returned sender is dropped and the last outcome was delivered.
+    /// Starts the threads. They end when the returned [`Jobs`] are dropped and the last outcome was delivered.
     pub fn start(
         self,
         threads: usize,
-        deliver: impl Fn(Outcome) + Send + Clone + 'static,
-    ) -> std::io::Result<(Sender<Job>, Vec<thread::JoinHandle<()>>)> {
-        let (jobs, inbox) = unbounded::<Job>();
+        deliver: impl Fn(Reading) + Send + Clone + 'static,
+    ) -> std::io::Result<(Jobs, Vec<thread::JoinHandle<()>>)> {
+        let jobs = Jobs(Arc::default());
         let (decoded, to_encode) = bounded::<Decoded>(2 * self.encoder.max_batch().max(16));
-        let threads = threads.max(LEAST_THREADS);
-        let mut handles = self.start_lanes(threads, &inbox, &decoded, &deliver)?;
-        drop((inbox, decoded));
+        let mut handles = self.start_lanes(threads, &jobs.0, &decoded, &deliver)?;
+        drop(decoded);
         // A thread of its own for what waits on the disk, so that the encoder need not.
         let groups = COMMIT.div_ceil(self.encoder.max_batch().clamp(1, COMMIT));
         let (encoded, to_commit) = bounded::<Vec<Encoded>>(groups);
@@ -265,14 +274,15 @@ impl Ingest {
     }
 
     /// Makes everything that is waiting durable, with one commit.
-    fn commit_all(&self, inbox: &Receiver<Vec<Encoded>>, deliver: &impl Fn(Outcome)) {
+    fn commit_all(&self, inbox: &Receiver<Vec<Encoded>>, deliver: &impl Fn(Reading)) {
         while let Ok(mut group) = inbox.recv() {
             while group.len() < COMMIT
                 && let Ok(more) = inbox.try_recv()
             {
                 group.extend(more);
             }
-            self.commit(group).into_iter().for_each(deliver);
+            let outcomes = self.commit(group).into_iter();
+            outcomes.map(Reading::Ended).for_each(deliver);
         }
     }
 

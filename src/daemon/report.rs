@@ -9,6 +9,7 @@ use crate::{
     describe::Mistake,
     disk,
     domain::{Job, Refusal, Report, Retry, SkipReason, manifest::GridSize},
+    ingest::Reading,
     pipeline::portable,
     plan::Plan,
     publish::Notes,
@@ -158,7 +159,7 @@ impl<'a> Reporter<'a> {
                 self.metrics.scan(took);
             }
             Event::Described(_, mistakes) => self.mistakes.clone_from(mistakes),
-            Event::Ingested(outcome) => {
+            Event::Ingested(Reading::Ended(outcome)) => {
                 self.done += 1;
                 if let Some(took) = outcome.embedded {
                     self.metrics.embedded += 1;
@@ -177,7 +178,7 @@ impl<'a> Reporter<'a> {
                 self.status.quality = Some(*quality);
                 self.status.counts.twins = twins.iter().map(|group| group.len() as u64 - 1).sum();
             }
-            Event::Ended(_) | Event::Woken => {}
+            Event::Ingested(Reading::Slow(_)) | Event::Ended(_) | Event::Woken => {}
         }
     }
 

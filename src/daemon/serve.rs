@@ -13,7 +13,8 @@ use super::{
 use crate::{
     config::Config,
     domain::{Job, Refusal, Report, Retry},
-    ingest, parameters,
+    ingest::{self, Reading},
+    parameters,
     pipeline::PipelineError,
     plan::{Command, Input, Plan},
     publish::names,
@@ -246,7 +247,8 @@ impl Loop<'_, '_> {
                 self.workers.describe(described);
                 self.plan_on(Input::Due);
             }
-            Event::Ingested(outcome) => {
+            Event::Ingested(Reading::Slow(job)) => self.plan_on(Input::Slow(job)),
+            Event::Ingested(Reading::Ended(outcome)) => {
                 self.files += 1;
                 match &outcome.result {
                     Ok(hash) => {

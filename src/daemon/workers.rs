@@ -12,7 +12,7 @@ use crate::{
     config::Config,
     describe::{self, Descriptions, Mistake},
     domain::{ContentHash, Job, Known, Task},
-    ingest::{Underway, threads_or_all},
+    ingest::{Jobs, Underway, threads_or_all},
     pipeline::{Pipeline, Polish, Polished, Unworded, Worded, portable},
     plan::Background,
     watch::{Book, Ignore, Roots, Rules, Scan},
@@ -50,7 +50,7 @@ enum Order {
 /// The running threads and the ways to talk to them.
 pub(super) struct Workers {
     scans: Sender<BTreeSet<PathBuf>>,
-    jobs: Sender<Job>,
+    jobs: Jobs,
     orders: Sender<Order>,
     underway: Arc<Underway>,
     stop: Arc<AtomicBool>,
@@ -76,8 +76,8 @@ impl Workers {
 
         let send = events.clone();
         let (jobs, mut handles) = ingest
-            .start(threads_or_all(config.decode.threads), move |outcome| {
-                drop(send.send(Event::Ingested(outcome)));
+            .start(threads_or_all(config.decode.threads), move |progress| {
+                drop(send.send(Event::Ingested(progress)));
             })
             .map_err(system)?;
 
@@ -114,7 +114,7 @@ impl Workers {
     }
 
     pub(super) fn ingest(&self, job: Job) {
-        drop(self.jobs.send(job));
+        self.jobs.send(job);
     }
 
     pub(super) fn run(&self, task: Task) {

@@ -1,7 +1,7 @@
 //! What parent and worker say to each other over a pair of sockets: length, then a value as postcard writes it.
 //!
 //! Worker: [`Answer::Ready`]. Then for each file: parent [`Request`] and the file's bytes; worker, if the picture is
-//! large, [`Answer::Needs`], parent one byte; worker [`Answer::Made`] or [`Answer::Refused`].
+//! large, [`Answer::Needs`], parent one byte: 1, or 0 to leave it at that; worker [`Answer::Made`] or [`Answer::Refused`].
 
 use super::{
     Allowance, Refused,

@@ -63,14 +63,14 @@ impl Allowance {
 pub trait Decoder: Send {
     /// Decodes the content of a file and makes of it what is wanted.
     ///
-    /// `reserve` is asked before a picture is decoded that takes many bytes, and waits until they may be used. Soon after
-    /// `stop` is set, decoding ends.
+    /// `reserve` is asked before a picture is decoded that takes many bytes, and waits until they may be used, or says that
+    /// they may not: [`Failure::NoRoom`]. Soon after `stop` is set, decoding ends.
     fn decode(
         &mut self,
         bytes: Vec<u8>,
         wanted: &Wanted,
         allowance: Allowance,
-        reserve: &mut dyn FnMut(u64),
+        reserve: &mut dyn FnMut(u64) -> bool,
         stop: &AtomicBool,
     ) -> Result<Made, Failure>;
 }
@@ -93,6 +93,9 @@ pub enum Failure {
     /// No worker can be started or asked: not the file's fault.
     #[error("no process can be started that decodes it")]
     NoWorker(#[source] io::Error),
+    /// It takes more memory than could be reserved; nothing was decoded.
+    #[error("no memory is left for it")]
+    NoRoom,
     /// It was told to stop.
     #[error("stopped")]
     Stopped,

@@ -77,7 +77,7 @@ pub fn decode_once(bytes: Vec<u8>, wanted: &Wanted, allowance: Allowance) -> Res
         bytes,
         wanted,
         allowance,
-        &mut |_| {},
+        &mut |_| true,
         &AtomicBool::new(false),
     )
 }
@@ -94,7 +94,7 @@ impl Decoder for Client {
         bytes: Vec<u8>,
         wanted: &Wanted,
         allowance: Allowance,
-        reserve: &mut dyn FnMut(u64),
+        reserve: &mut dyn FnMut(u64) -> bool,
         stop: &AtomicBool,
     ) -> Result<Made, Failure> {
         let kept = self.process.take().and_then(Process::living);
@@ -103,7 +103,11 @@ impl Decoder for Client {
             None => Process::start(&self.program, stop)?,
         };
         match process.ask(bytes, wanted, allowance, reserve, stop) {
-            Ok(answer) => {
+            Ok(None) => {
+                self.process = Some(process);
+                Err(Failure::NoRoom)
+            }
+            Ok(Some(answer)) => {
                 self.process = Some(process);
                 match answer {
                     Answer::Made(made) => Ok(made),
@@ -204,15 +208,15 @@ impl Process {
         }
     }
 
-    /// Gives it a file and waits for what it makes of it.
+    /// Gives it a file and waits for what it makes of it; `None` if there is no room for the picture.
     fn ask(
         &mut self,
         bytes: Vec<u8>,
         wanted: &Wanted,
         allowance: Allowance,
-        reserve: &mut dyn FnMut(u64),
+        reserve: &mut dyn FnMut(u64) -> bool,
         stop: &AtomicBool,
-    ) -> io::Result<Answer> {
+    ) -> io::Result<Option<Answer>> {
         let request = Request {
             wanted: wanted.clone(),
             allowance,
@@ -225,12 +229,15 @@ impl Process {
         drop(bytes);
         match message::receive(&mut socket)? {
             Answer::Needs(needs) => {
-                reserve(needs);
+                let goes_on = reserve(needs);
                 let mut socket = self.patient(patience(allowance.seconds(needs)), stop);
-                socket.write_all(&[0])?;
-                message::receive(&mut socket)
+                socket.write_all(&[u8::from(goes_on)])?;
+                match goes_on {
+                    true => message::receive(&mut socket).map(Some),
+                    false => Ok(None),
+                }
             }
-            answer => Ok(answer),
+            answer => Ok(Some(answer)),
         }
     }
 

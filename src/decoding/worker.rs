@@ -56,13 +56,18 @@ fn serve() -> io::Result<()> {
     message::send(&mut socket, &Answer::Ready(missing))?;
     loop {
         let request: Request = message::receive(&mut socket)?;
-        let answer = answer(&mut socket, &confined, &request)?;
-        message::send(&mut socket, &answer)?;
+        if let Some(answer) = answer(&mut socket, &confined, &request)? {
+            message::send(&mut socket, &answer)?;
+        }
     }
 }
 
-/// Reads the file of a request, decodes it, and makes what is wanted.
-fn answer(socket: &mut UnixStream, confined: &Confined, request: &Request) -> io::Result<Answer> {
+/// Reads the file of a request, decodes it, and makes what is wanted; `None` if the parent has no room for the picture.
+fn answer(
+    socket: &mut UnixStream,
+    confined: &Confined,
+    request: &Request,
+) -> io::Result<Option<Answer>> {
     let Request {
         wanted,
         allowance,
@@ -78,16 +83,20 @@ fn answer(socket: &mut UnixStream, confined: &Confined, request: &Request) -> io
     let room = usize::try_from(*length).map(|length| bytes.try_reserve_exact(length));
     if !matches!(room, Ok(Ok(()))) {
         io::copy(&mut socket.take(*length), &mut io::sink())?;
-        return Ok(Answer::Refused(too_large(allowance)));
+        return Ok(Some(Answer::Refused(too_large(allowance))));
     }
     socket.take(*length).read_to_end(&mut bytes)?;
     let needs = decode::footprint(&bytes);
     if needs > UNASKED {
         message::send(socket, &Answer::Needs(needs))?;
-        socket.read_exact(&mut [0])?;
+        let mut goes_on = [0];
+        socket.read_exact(&mut goes_on)?;
+        if goes_on == [0] {
+            return Ok(None);
+        }
         limit(needs);
     }
-    Ok(match panic::catch_unwind(|| make(bytes, wanted)) {
+    Ok(Some(match panic::catch_unwind(|| make(bytes, wanted)) {
         Ok(Ok(made)) => Answer::Made(made),
         Ok(Err(error)) => Answer::Refused(refused(&error)),
         Err(payload) => Answer::Refused(Refused {
@@ -95,7 +104,7 @@ fn answer(socket: &mut UnixStream, confined: &Confined, request: &Request) -> io
             kind: Kind::Other,
             detail: panic_message(&*payload),
         }),
-    })
+    }))
 }
 
 fn panic_message(payload: &(dyn Any + Send)) -> Option<String> {

@@ -1,12 +1,18 @@
 //! The threads that read files and have them decoded.
 //!
-//! There are two lanes. Every file comes to the first one, where a picture may take little more time and memory than its
-//! size justifies. A file that takes more, or whose worker ends, goes to the second lane: one thread, where it is decoded
-//! once more, by a worker of its own, within the limits of the configuration. What fails there is left out and remembered.
-//! So a stranger's thousand slow files delay each other, not everybody; and no good picture is lost because a worker was
-//! killed for somebody else's memory.
+//! Files come to the first lane (`queue`), where a picture may take little more time and memory than its size justifies. One
+//! of its threads takes small pictures alone, and waits for no memory. A file that takes more, or whose worker ends, goes to
+//! the second lane, and from there to the last: one thread each, where it is decoded once more, by a worker of its own. The
+//! second lane gives it several seconds, the last one all that the configuration allows. What fails there is left out and
+//! remembered. So a stranger's thousand slow files delay each other, not everybody; a good picture that takes seconds is
+//! not behind those that take a minute; and none is lost because a worker was killed for somebody else's memory.
 
-use super::{Decoded, Ingest, IngestError, Inputs, cell, refusal, store};
+use super::{
+    Decoded, Ingest, IngestError, Inputs, Reading, cell,
+    memory::{Budget, Share},
+    queue::Queue,
+    refusal, store,
+};
 use crate::{
     decoding::{Allowance, Decoder, Failure, Kind, Overrun, Wanted},
     domain::{ContentHash, Job, Outcome, chain},
@@ -20,16 +26,40 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Seconds that a small picture may take in the first lane.
-const FIRST_SECONDS: u64 = 1;
+/// Seconds that a picture may take in the first lane and in the second, more than its size justifies.
+const SECONDS: (u64, u64) = (1, 8);
 
-/// Bytes that it may take there, more than its size justifies.
+/// Bytes that it may take in the first lane, more than its size justifies.
 const FIRST_SPARE: u64 = 64 << 20;
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// Bytes that a small picture takes to decode at most: of 8 megapixels, and as JPEG of 25.
+const SMALL: u64 = 96 << 20;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Lane {
+    /// The first, small pictures alone.
+    Small,
     First,
     Second,
+    Last,
+}
+
+impl Lane {
+    /// Waits for a share of the memory: the last lane must not take all that the others need, and small pictures wait for
+    /// nothing.
+    fn share(self, budget: &Budget, bytes: u64) -> Option<Share<'_>> {
+        match self {
+            Self::Small => None,
+            Self::First | Self::Second => Some(budget.take(bytes)),
+            Self::Last => Some(budget.take(bytes.min(budget.half()))),
+        }
+    }
+}
+
+/// Where a thread's jobs come from.
+enum Inbox {
+    Waiting(Arc<Queue>),
+    Again(Receiver<Job>),
 }
 
 /// What an encoder needs of a picture.
@@ -49,56 +79,72 @@ impl Unembedded {
 }
 
 impl Ingest {
-    /// Starts the threads of both lanes; they end when nobody sends jobs any more, and all are done.
+    /// Starts the threads of all lanes; they end when nobody sends jobs any more, and all are done.
     pub(super) fn start_lanes(
         &self,
         threads: usize,
-        inbox: &Receiver<Job>,
+        queue: &Arc<Queue>,
         decoded: &Sender<Decoded>,
-        deliver: &(impl Fn(Outcome) + Send + Clone + 'static),
+        deliver: &(impl Fn(Reading) + Send + Clone + 'static),
     ) -> io::Result<Vec<thread::JoinHandle<()>>> {
-        let (again, second) = unbounded::<Job>();
-        let names = (0..threads).map(|i| format!("decode-{i}"));
-        let first = names.map(|name| (name, inbox.clone(), Some(again.clone())));
+        let ((to_second, second), (to_last, last)) = (unbounded::<Job>(), unbounded::<Job>());
+        let waiting = || Inbox::Waiting(queue.clone());
+        let first = (0..threads).map(|i| (format!("decode-{i}"), Lane::First));
+        let first = first.chain([("decode-small".into(), Lane::Small)]);
         let all: Vec<_> = first
-            .chain([("decode-again".to_owned(), second, None)])
+            .map(|(name, lane)| (name, lane, waiting(), Some(to_second.clone())))
+            .chain([
+                (
+                    "decode-second".into(),
+                    Lane::Second,
+                    Inbox::Again(second),
+                    Some(to_last),
+                ),
+                ("decode-last".into(), Lane::Last, Inbox::Again(last), None),
+            ])
             .collect();
-        drop(again);
-        let start = |(name, inbox, again): (String, Receiver<Job>, Option<Sender<Job>>)| {
+        drop(to_second);
+        let start = |(name, lane, inbox, again): (String, Lane, Inbox, Option<Sender<Job>>)| {
             let (ingest, decoded, deliver) = (self.clone(), decoded.clone(), deliver.clone());
-            let work = move || ingest.serve_lane(&inbox, again.as_ref(), &decoded, &deliver);
+            let work = move || ingest.serve_lane(lane, &inbox, again.as_ref(), &decoded, &deliver);
             thread::Builder::new().name(name).spawn(work)
         };
         all.into_iter().map(start).collect()
     }
 
-    /// Serves one thread's jobs; those that are to be decoded once more go to `again`, in the first lane.
+    /// Serves one thread's jobs; those that are to be decoded once more go to `again`.
     fn serve_lane(
         &self,
-        inbox: &Receiver<Job>,
+        lane: Lane,
+        inbox: &Inbox,
         again: Option<&Sender<Job>>,
         decoded: &Sender<Decoded>,
-        deliver: &impl Fn(Outcome),
+        deliver: &impl Fn(Reading),
     ) {
-        let lane = again.map_or(Lane::Second, |_| Lane::First);
         let mut decoder = self.decoders.decoder();
-        for job in inbox {
+        let mut large = None;
+        while let Some(job) = inbox.next(lane, large.take()) {
             if self.stop.load(Ordering::Relaxed) {
                 continue;
             }
             self.underway.begin(&job.path);
-            if lane == Lane::Second {
+            if matches!(lane, Lane::Second | Lane::Last) {
                 decoder = self.decoders.decoder();
             }
             let result = self.decode(&job, &mut *decoder, lane);
+            self.underway.end(&job.path);
+            if matches!(result, Err(IngestError::Decoding(Failure::NoRoom))) {
+                large = Some(job);
+                continue;
+            }
             if let (Err(error), Some(again)) = (&result, again)
                 && deserves_another(error)
             {
-                tracing::debug!(path = %job.path.display(), error = %chain(error), "decoded once more");
+                tracing::debug!(path = %job.path.display(), ?lane, error = %chain(error), "decoded once more");
+                deliver(Reading::Slow(job.clone()));
                 let _ = again.send(job);
                 continue;
             }
-            self.underway.end(&job.path);
             match result {
                 Ok((hash, inputs)) => {
                     if decoded.send(Decoded { job, hash, inputs }).is_err() {
@@ -106,13 +152,13 @@ impl Ingest {
                     }
                 }
                 Err(IngestError::Decoding(Failure::Stopped)) => {}
-                Err(error) => deliver(Outcome {
+                Err(error) => deliver(Reading::Ended(Outcome {
                     result: Err(refusal(&job, &error)),
                     job,
                     embedded: None,
                     next_error: None,
                     render_error: None,
-                }),
+                })),
             }
         }
     }
@@ -127,7 +173,7 @@ impl Ingest {
         if let Some(reason) = self.overruns.of_file(&job.identity) {
             return Err(IngestError::Overran(reason));
         }
-        let _file = self.memory.files.take(job.identity.size);
+        let _file = lane.share(&self.memory.files, job.identity.size);
         let began = Instant::now();
         let bytes = self
             .roots
@@ -153,13 +199,11 @@ impl Ingest {
                 .map(|wanted| wanted.preparation.clone())
                 .collect(),
         };
-        // The second lane must not take all that the first one needs.
-        let most = match lane {
-            Lane::First => u64::MAX,
-            Lane::Second => self.memory.pixels.half(),
-        };
         let mut share = None;
-        let mut reserve = |bytes: u64| share = Some(self.memory.pixels.take(bytes.min(most)));
+        let mut reserve = |bytes: u64| {
+            share = lane.share(&self.memory.pixels, bytes);
+            lane != Lane::Small || bytes <= SMALL
+        };
         let allowance = self.allowance(lane);
         let made = decoder.decode(bytes, &wanted, allowance, &mut reserve, &self.stop);
         drop(share);
@@ -169,7 +213,7 @@ impl Ingest {
         };
         self.underway.set_trouble(trouble);
         let mut made = made.inspect_err(|error| {
-            if let (Lane::Second, Failure::Overrun(overrun)) = (lane, error) {
+            if let (Lane::Last, Failure::Overrun(overrun)) = (lane, error) {
                 let reason = overrun.to_string();
                 self.overruns.remember(&hash, &job.identity, &reason);
             }
@@ -226,18 +270,34 @@ impl Ingest {
     }
 
     fn allowance(&self, lane: Lane) -> Allowance {
+        let all = self.allowance;
         match lane {
-            Lane::First => Allowance {
+            Lane::Small | Lane::First => Allowance {
                 spare: FIRST_SPARE,
-                seconds: FIRST_SECONDS.min(self.allowance.seconds),
-                ..self.allowance
+                seconds: SECONDS.0.min(all.seconds),
+                ..all
             },
-            Lane::Second => self.allowance,
+            Lane::Second => Allowance {
+                seconds: SECONDS.1.min(all.seconds),
+                ..all
+            },
+            Lane::Last => all,
         }
     }
 }
 
-/// Whether a file that failed in the first lane is decoded once more.
+impl Inbox {
+    /// Waits for the next job of a thread; the one before turned out to be `large`.
+    fn next(&self, lane: Lane, large: Option<Job>) -> Option<Job> {
+        match self {
+            Self::Waiting(queue) if lane == Lane::Small => queue.newest(large),
+            Self::Waiting(queue) => queue.oldest(),
+            Self::Again(jobs) => jobs.recv().ok(),
+        }
+    }
+}
+
+/// Whether a file that failed in one lane is decoded once more, in the next.
 fn deserves_another(error: &IngestError) -> bool {
     match error {
         IngestError::Decoding(Failure::Overrun(_)) => true,

@@ -117,7 +117,7 @@ impl Encoder for Fake {
 /// Decodes here, where no process can be started: the input of an encoder is the picture's width.
 #[derive(Clone, Default)]
 struct Here {
-    /// A picture wider than 100 waits for this.
+    /// A picture wider than 100 waits for this; it takes more memory than a small one.
     gate: Option<Receiver<()>>,
     /// Pictures of this width are too much for the first so many decoders that get them.
     ends: Option<(u32, Arc<AtomicU32>)>,
@@ -135,11 +135,14 @@ impl Decoder for Here {
         bytes: Vec<u8>,
         wanted: &Wanted,
         _: Allowance,
-        _: &mut dyn FnMut(u64),
+        reserve: &mut dyn FnMut(u64) -> bool,
         _: &AtomicBool,
     ) -> Result<Made, Failure> {
         let picture: Picture = decode(&bytes, &wanted.limits).expect("a picture");
         if let (101.., Some(gate)) = (picture.width, &self.gate) {
+            if !reserve(100 << 20) {
+                return Err(Failure::NoRoom);
+            }
             gate.recv_timeout(PATIENCE).expect("the others went on");
         }
         if let Some((width, times)) = &self.ends
@@ -159,9 +162,10 @@ impl Decoder for Here {
     }
 }
 
-/// Ingests one grey picture of each width, in order, on `threads` threads; `seen` is called at each outcome.
-fn ingest(fake: Fake, widths: &[u32], threads: usize, seen: impl FnMut(&Outcome)) {
-    ingest_by(Here::default(), fake, widths, threads, seen);
+/// Ingests one grey picture of each width, in order, on `threads` threads; `seen` is called at each outcome. What was said
+/// to take long comes back.
+fn ingest(fake: Fake, widths: &[u32], threads: usize, seen: impl FnMut(&Outcome)) -> Vec<Job> {
+    ingest_by(Here::default(), fake, widths, threads, seen)
 }
 
 fn ingest_by(
@@ -170,7 +174,7 @@ fn ingest_by(
     widths: &[u32],
     threads: usize,
     mut seen: impl FnMut(&Outcome),
-) {
+) -> Vec<Job> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (root, state) = (folder.path().join("art"), folder.path().join("state"));
     fs::create_dir_all(&root).expect("writable");
@@ -231,11 +235,14 @@ fn ingest_by(
         stop: Arc::default(),
     };
     let (send, outcomes) = unbounded();
+    let (send_slow, slow) = unbounded();
     let (inbox, handles) = ingest
-        .start(threads, move |outcome| drop(send.send(outcome)))
+        .start(threads, move |progress| match progress {
+            Reading::Slow(job) => drop(send_slow.send(job)),
+            Reading::Ended(outcome) => drop(send.send(outcome)),
+        })
         .expect("threads");
-    jobs.into_iter()
-        .for_each(|job| inbox.send(job).expect("they listen"));
+    jobs.into_iter().for_each(|job| inbox.send(job));
     for _ in widths {
         seen(&outcomes.recv_timeout(PATIENCE).expect("one outcome a job"));
     }
@@ -244,6 +251,7 @@ fn ingest_by(
         handle.join().expect("no thread panicked");
     }
     assert!(outcomes.recv().is_err(), "one outcome a job");
+    slow.iter().collect()
 }
 
 fn fake() -> Fake {
@@ -306,35 +314,36 @@ fn an_encoder_is_run_as_often_at_a_time_as_it_says() {
 }
 
 #[test]
-fn a_huge_picture_holds_up_no_other() {
-    // The huge one comes first and is not done before all others are; one configured thread must do too.
+fn huge_pictures_hold_up_no_small_one() {
+    // They come first, keep every thread that they may, and are not done before all others are.
     for threads in [1, 4] {
         let (open, gate) = unbounded();
         let here = Here {
             gate: Some(gate),
             ..Here::default()
         };
-        let widths: Vec<u32> = std::iter::once(200).chain(1..60).collect();
+        let widths: Vec<u32> = (200..206).chain(1..60).collect();
         let mut done = 0;
-        ingest_by(here, fake(), &widths, threads, |outcome| {
+        let slow = ingest_by(here, fake(), &widths, threads, |outcome| {
             assert!(outcome.result.is_ok());
             done += 1;
-            if done == widths.len() - 1 {
-                open.send(()).expect("the huge one waits");
+            if done == widths.len() - 6 {
+                (0..6).for_each(|_| open.send(()).expect("the huge ones wait"));
             }
         });
+        assert_eq!(slow, [], "nobody said that one takes long");
     }
 }
 
 #[test]
-fn what_exceeds_its_limits_is_tried_once_more_and_then_left_out() {
-    for (times, good) in [(1, true), (2, false)] {
+fn what_exceeds_its_limits_is_tried_twice_more_and_then_left_out() {
+    for (times, good) in [(1, true), (2, true), (3, false)] {
         let here = Here {
             ends: Some((7, Arc::new(AtomicU32::new(times)))),
             ..Here::default()
         };
         let widths: Vec<u32> = (1..20).collect();
-        ingest_by(here, fake(), &widths, 2, |outcome| {
+        let slow = ingest_by(here, fake(), &widths, 2, |outcome| {
             let is_seven = outcome.job.path == Path::new("7.png");
             assert_eq!(outcome.result.is_ok(), good || !is_seven);
             if let Err(refusal) = &outcome.result {
@@ -342,5 +351,8 @@ fn what_exceeds_its_limits_is_tried_once_more_and_then_left_out() {
                 assert!(refusal.reason.contains("memory"), "{refusal:?}");
             }
         });
+        let names = slow.iter().map(|job| job.path.display().to_string());
+        let told = usize::min(2, times as usize);
+        assert_eq!(names.collect::<Vec<_>>(), vec!["7.png"; told]);
     }
 }

@@ -30,8 +30,7 @@ impl Underway {
 
     /// Decoding of a file begins, for the first time or again.
     pub(super) fn begin(&self, path: &Path) {
-        let mut files = lock(&self.files);
-        files.entry(path.to_owned()).or_insert_with(Instant::now);
+        lock(&self.files).insert(path.to_owned(), Instant::now());
     }
 
     /// It has ended.

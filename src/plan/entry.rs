@@ -41,8 +41,14 @@ pub(super) enum Stage {
     /// There is nothing to do about it: it is the placed one, or no file was finished yet.
     #[default]
     Rest,
-    /// It is being read and embedded; this many attempts before could not use it.
-    Reading(FileIdentity, u32),
+    /// It is being read and embedded.
+    Reading {
+        identity: FileIdentity,
+        /// This many attempts before could not use it.
+        tries: u32,
+        /// It takes long: nothing waits for it.
+        slow: bool,
+    },
     /// It is durable, and waits for the next task.
     Ready(FileIdentity, ContentHash),
     /// It is not in the mosaic.
@@ -75,8 +81,10 @@ pub(super) struct Counts {
     pub(super) placed: usize,
     /// Files that settle, retries apart.
     pub(super) settling: usize,
-    /// Files being read.
+    /// Files being read, slow ones apart.
     pub(super) reading: usize,
+    /// Files being read that take long.
+    pub(super) slow: usize,
     /// Files that wait for the next task.
     pub(super) ready: usize,
     /// Placed works whose file is gone, to be taken out by the next task.
@@ -107,7 +115,10 @@ impl Entry {
     /// Whether nothing about a file of this identity is new.
     pub(super) fn is_current(&self, identity: &FileIdentity) -> bool {
         match &self.stage {
-            Stage::Reading(known, _) | Stage::Ready(known, _) => known == identity,
+            Stage::Reading {
+                identity: known, ..
+            }
+            | Stage::Ready(known, _) => known == identity,
             Stage::Refused(refused) => refused.identity == *identity,
             Stage::Gone => false,
             Stage::Rest => self
@@ -124,7 +135,7 @@ impl Entry {
     /// Device and inode of a file on its way in.
     pub(super) fn arriving_inode(&self) -> Option<(u64, u64)> {
         match &self.stage {
-            Stage::Reading(identity, _) => Some((identity.dev, identity.ino)),
+            Stage::Reading { identity, .. } => Some((identity.dev, identity.ino)),
             _ => self.settling.and_then(|settling| settling.inode),
         }
     }
@@ -145,7 +156,10 @@ impl Entry {
 
     pub(super) fn counts(&self) -> Counts {
         let settles = self.settling.is_some_and(|settling| !settling.is_retry);
-        let reads = matches!(self.stage, Stage::Reading(..));
+        let (reads, slow) = match self.stage {
+            Stage::Reading { slow, .. } => (true, slow),
+            _ => (false, false),
+        };
         let refused = match &self.stage {
             Stage::Refused(refused) => Some(refused),
             _ => None,
@@ -156,7 +170,8 @@ impl Entry {
         Counts {
             placed: self.placed.is_some().into(),
             settling: settles.into(),
-            reading: reads.into(),
+            reading: (reads && !slow).into(),
+            slow: slow.into(),
             ready: matches!(self.stage, Stage::Ready(..)).into(),
             gone: self.is_gone().into(),
             refused: refused.is_some().into(),
@@ -168,10 +183,16 @@ impl Entry {
 }
 
 impl Counts {
+    /// Files on their way in for which others may wait.
+    pub(super) fn awaited(&self) -> usize {
+        self.settling + self.reading + self.ready
+    }
+
     pub(super) fn each(&mut self, other: Self, step: impl Fn(&mut usize, usize)) {
         step(&mut self.placed, other.placed);
         step(&mut self.settling, other.settling);
         step(&mut self.reading, other.reading);
+        step(&mut self.slow, other.slow);
         step(&mut self.ready, other.ready);
         step(&mut self.gone, other.gone);
         step(&mut self.refused, other.refused);

@@ -150,6 +150,8 @@ pub enum Input {
     },
     /// Something other than a file's content is to be published: the owner's titles, artists and links.
     Due,
+    /// Reading a file takes long: its outcome follows, and nothing waits for it.
+    Slow(Job),
     /// A file was read.
     Ingested(Outcome),
     /// A task ended.
@@ -303,6 +305,9 @@ impl Plan {
             } => commands.extend(self.looked(&path, &scan, wall_ms)),
             Input::Scanned { scan, wall_ms } => commands.extend(self.scanned(scan, wall_ms)),
             Input::Due => self.pending.due = true,
+            // What comes of a single pass must not depend on how fast each file was read.
+            Input::Slow(job) if !self.settings.once => self.table.slow(&job),
+            Input::Slow(_) => {}
             Input::Ingested(outcome) => commands.extend(self.ingested(outcome)),
             Input::Done(result) => commands.extend(self.done(result)),
             Input::Ended { work, found } => self.pending.ended(work, found),

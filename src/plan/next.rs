@@ -115,7 +115,7 @@ impl Plan {
     /// 1. a scan, if one is due, and none is going on;
     /// 2. a look at every file whose wait is over, and at one of those that wait for room;
     /// 3. reading placed works for another model, a few at a time;
-    /// 4. if the plan is idle, reading placed works for their renditions, a few at a time;
+    /// 4. if nothing else is to be done, reading placed works for their renditions, a few at a time;
     /// 5. a task, if none runs (see [`Plan::next_task`] for when): works that came or are gone and what the owner says
     ///    of them; then a polished grid; then a new layout;
     /// 6. background work, if nothing is being read or placed (see [`Plan::next_background`]): relax, polish, measure,
@@ -137,7 +137,7 @@ impl Plan {
             let jobs = shadow.next(&self.table, now_ms);
             commands.extend(jobs.into_iter().map(Command::Ingest));
         }
-        if self.is_idle() {
+        if self.is_quiet() {
             let jobs = self.rendering.next(&self.table, now_ms);
             commands.extend(jobs.into_iter().map(Command::Ingest));
         }
@@ -152,9 +152,10 @@ impl Plan {
         commands.extend(self.next_background().map(Command::Background));
     }
 
-    /// Background work to begin now, one at a time and only while nothing is being read or placed:
+    /// Background work to begin now, one at a time and only while nothing is being placed, or read, files that take long
+    /// apart:
     ///
-    /// 1. relax, as soon as the plan is idle: the next generation then shows the points where they belong;
+    /// 1. relax, as soon as nothing else is to be done: the next generation then shows the points where they belong;
     /// 2. the others once nothing was published for [`CALM_MS`], so that arrivals do not compete with them: a polish
     ///    before the measuring, which it makes out of date, if this is the time for one ([`PolishTime`](super::PolishTime)),
     ///    and the words last, which come from the measured generation;
@@ -162,7 +163,7 @@ impl Plan {
     ///
     /// A single pass neither relaxes nor collects, and waits for nothing.
     pub(super) fn next_background(&mut self) -> Option<Background> {
-        let (now_ms, once, idle) = (self.now_ms, self.settings.once, self.is_idle());
+        let (now_ms, once, idle) = (self.now_ms, self.settings.once, self.is_quiet());
         let scanned = self.has_scanned();
         let polishes = self.settings.polish.allows(self.local);
         let pending = &mut self.pending;

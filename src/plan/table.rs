@@ -211,7 +211,11 @@ impl Table {
                 _ if entry.is_current(&identity) => return None,
                 _ => 0,
             };
-            entry.stage = Stage::Reading(identity, tries);
+            entry.stage = Stage::Reading {
+                identity,
+                tries,
+                slow: false,
+            };
             Some(Job {
                 path: path.to_owned(),
                 identity,
@@ -235,6 +239,17 @@ impl Table {
         });
     }
 
+    /// Reading a file takes long.
+    pub(super) fn slow(&mut self, job: &Job) {
+        if self.is_reading(job) {
+            self.change(&job.path, |entry| {
+                if let Stage::Reading { slow, .. } = &mut entry.stage {
+                    *slow = true;
+                }
+            });
+        }
+    }
+
     /// A file was read: its content is durable.
     pub(super) fn read(&mut self, job: &Job, hash: ContentHash) {
         if self.is_reading(job) {
@@ -254,7 +269,7 @@ impl Table {
         let Refusal { retry, reason } = refusal;
         let identity = job.identity;
         self.change(&job.path, |entry| {
-            let Stage::Reading(_, tries) = entry.stage else {
+            let Stage::Reading { tries, .. } = entry.stage else {
                 return;
             };
             if retry == Retry::Look {
@@ -284,7 +299,7 @@ impl Table {
     }
 
     fn is_reading(&self, job: &Job) -> bool {
-        let reading = |entry: &Entry| matches!(entry.stage, Stage::Reading(identity, _) if identity == job.identity);
+        let reading = |entry: &Entry| matches!(entry.stage, Stage::Reading { identity, .. } if identity == job.identity);
         self.get(&job.path).is_some_and(reading)
     }
 

@@ -72,10 +72,11 @@ impl Plan {
     ///
     /// In a single pass they wait until all is read, so that what comes of it depends on the works alone, and not on how
     /// fast each was read. Elsewhere the works of an import wait until the mosaic doubles, but not for longer than it takes
-    /// to arrange all of it a few times: each generation does that.
+    /// to arrange all of it a few times: each generation does that. Files that take long keep nobody: strangers may see to it
+    /// that some always do.
     pub(super) fn patience_ms(&self) -> u64 {
         let counts = self.table.counts();
-        let is_import = self.pending() > 20.max(counts.placed / 20);
+        let is_import = counts.awaited() > 20.max(counts.placed / 20);
         match () {
             () if self.settings.once && counts.reading > 0 => u64::MAX,
             () if self.settings.once => LINGER_MS,

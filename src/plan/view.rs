@@ -7,12 +7,17 @@ use std::{collections::BTreeMap, path::PathBuf};
 impl Plan {
     /// Whether nothing is left to do until something changes; background work may be going on.
     pub fn is_idle(&self) -> bool {
-        let pending = &self.pending;
+        self.table.counts().slow == 0 && self.is_quiet()
+    }
+
+    /// Whether nothing is left to do but to read files that take long.
+    pub(super) fn is_quiet(&self) -> bool {
+        let (pending, counts) = (&self.pending, self.table.counts());
         self.scans > 0
             && !self.scanning
             && self.running.is_none()
             && self.failing.is_none()
-            && self.pending() + self.table.counts().gone == 0
+            && counts.awaited() + counts.gone == 0
             && !(pending.due || pending.relayout || pending.polished)
             && self.shadow.as_ref().is_none_or(Shadow::is_over)
     }
@@ -80,12 +85,12 @@ impl Plan {
 
     /// Files that are being read and embedded.
     pub fn reading(&self) -> usize {
-        self.table.counts().reading
+        self.table.counts().reading + self.table.counts().slow
     }
 
     /// Files that are seen and not read yet.
     pub fn unread(&self) -> usize {
-        self.table.counts().settling + self.table.counts().reading
+        self.table.counts().settling + self.reading()
     }
 
     /// Files that are not in the mosaic, by name.
@@ -152,7 +157,7 @@ impl Plan {
         let counts = self.table.counts();
         match () {
             () if self.scanning && self.scans == 0 => Some("scan"),
-            () if counts.reading > 0 => Some("embed"),
+            () if self.reading() > 0 => Some("embed"),
             () if self.running.is_some() => Some("layout"),
             () if counts.settling > 0 => Some("settle"),
             () => None,

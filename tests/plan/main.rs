@@ -113,6 +113,53 @@ fn an_import_into_a_small_mosaic_is_shown_every_15_s() {
 }
 
 #[test]
+fn files_that_take_long_keep_nobody() {
+    let slow: Vec<String> = many(60).iter().map(|name| format!("slow/{name}")).collect();
+    let mut world = World::with(&["a"]);
+    slow.iter().for_each(|name| world.make(name, Kind::Junk));
+    world.subtree("slow");
+    while world.jobs.len() < 60 {
+        world.wait(500);
+        world.finish_scan();
+    }
+    let jobs: Vec<Job> = world.jobs.drain(..).collect();
+    for job in jobs.clone() {
+        world.on(Input::Slow(job));
+    }
+    for i in 0..20 {
+        let name = format!("good-{i}");
+        world.make(&name, Kind::Good);
+        world.touched(&name, Touch::Closed);
+        let from_ms = world.now_ms;
+        while !world.placed.contains_key(Path::new(&name)) {
+            world.wait(100);
+            world.finish_scan();
+            world.finish_read(0);
+            world.finish_task(false, false);
+        }
+        assert!(world.now_ms - from_ms < 5_000, "{name} waits");
+    }
+    assert_eq!((world.plan.reading(), world.plan.pending()), (60, 60));
+    assert!(!world.plan.is_idle());
+    // Old generations are collected meanwhile, and the grid is measured.
+    let collected = world.collected.len();
+    for _ in 0..100 {
+        world.wait(1_000);
+        world.finish_scan();
+    }
+    assert!(world.collected.len() > collected);
+    assert!(world.background.contains(&Background::Relax));
+    world.jobs.extend(jobs);
+    while !world.jobs.is_empty() {
+        world.finish_read(0);
+    }
+    assert_eq!(
+        (world.plan.pending(), world.plan.refused_count().0),
+        (0, 60)
+    );
+}
+
+#[test]
 fn an_import_into_a_large_mosaic_waits_for_more() {
     let names = many(6_000);
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
