@@ -3,7 +3,8 @@
 //! A line is `mosaicd.past("<CRC-32 of the JSON>",<JSON>);`, so that the page can read the file line by line, or,
 //! opened straight from disk where it may not fetch files, run it as a script. The JSON: `g` generation, `t`
 //! milliseconds since the Unix epoch, `c` columns and rows, `p` works placed or moved as `id,col,row` triples, `r` ids
-//! that left; a base (`"b":true`) starts from an empty mosaic: its `p` lists every work.
+//! that left, `d` how far works are from their homes on average, in hundredths of a cell (absent in lines of version 0.2
+//! and older); a base (`"b":true`) starts from an empty mosaic: its `p` lists every work.
 //!
 //! The file is bounded: when it has grown too long, its older half becomes one base.
 
@@ -31,6 +32,8 @@ struct Line {
     p: Vec<u64>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     r: Vec<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    d: Option<u32>,
 }
 
 /// What a journal's lines add up to.
@@ -38,6 +41,8 @@ struct Line {
 pub struct Past {
     generation: u64,
     grid: (u32, u32),
+    /// As [`Line::d`].
+    drift: Option<u32>,
     cells: BTreeMap<u64, (u32, u32)>,
 }
 
@@ -73,6 +78,9 @@ impl Past {
             t: manifest.published_ms,
             c: (manifest.grid.cols, manifest.grid.rows),
             b: self.cells.is_empty(),
+            d: manifest
+                .drift
+                .map(|drift| (drift.mean * 100.0).round() as u32),
             ..Line::default()
         };
         let now: BTreeMap<u64, (u32, u32)> = manifest
@@ -135,7 +143,7 @@ impl Past {
         if line.b {
             self.cells.clear();
         }
-        (self.generation, self.grid) = (line.g, line.c);
+        (self.generation, self.grid, self.drift) = (line.g, line.c, line.d);
         for id in &line.r {
             self.cells.remove(id);
         }
@@ -156,6 +164,7 @@ impl Past {
                 .flat_map(|(id, (col, row))| [*id, u64::from(*col), u64::from(*row)])
                 .collect(),
             r: Vec::new(),
+            d: self.drift,
         }
     }
 }
@@ -181,7 +190,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::{
         domain::ContentHash,
-        domain::manifest::{GridSize, Moves, Work},
+        domain::manifest::{Drift, GridSize, Moves, Work},
     };
     use proptest::prelude::*;
 
@@ -256,6 +265,24 @@ pub(crate) mod tests {
                 .collect()
         };
         prop::collection::vec(works.prop_map(list), 1..12)
+    }
+
+    #[test]
+    fn a_line_says_how_far_from_home_works_are_and_a_base_keeps_it() {
+        let (mut past, mut journal) = (Past::default(), String::new());
+        for (generation, mean) in [(1, 0.0), (2, 0.256), (3, 1.5)] {
+            let mut manifest = manifest(generation, &[(7, generation as u32, 1)]);
+            manifest.drift = Some(Drift { mean, p95: 2 });
+            journal += &past.note(&manifest).expect("it moved");
+        }
+        let drift = |journal: &str| -> Vec<Option<u32>> {
+            let lines = journal.split_inclusive('\n').filter_map(parse);
+            lines.map(|line| line.d).collect()
+        };
+        assert_eq!(drift(&journal), [Some(0), Some(26), Some(150)]);
+        assert_eq!(drift(&Past::fold(&journal)), [Some(26), Some(150)]);
+        let (old, good) = Past::read(&text(&Line::default())).expect("ours");
+        assert!(good && old.drift.is_none(), "a line of an older version");
     }
 
     fn cells(works: &[(u64, u32, u32)]) -> BTreeMap<u64, (u32, u32)> {

@@ -26,7 +26,7 @@ function twoGenerations(out, works) {
   [before[0].col, before[1].col] = [b.col, a.col];
   writePast(out, [
     { g: 1, t: 1_600_000_000_000, c: [12, 8], b: true, p: placed(before) },
-    { g: 2, t: 1_700_000_000_000, c: [12, 8], p: placed([a, b, ...works.slice(before.length)]) },
+    { g: 2, t: 1_700_000_000_000, c: [12, 8], d: 94, p: placed([a, b, ...works.slice(before.length)]) },
   ]);
   return before;
 }
@@ -54,7 +54,9 @@ test('the time-lapse plays from the first generation to the present and ends by 
   await page.keyboard.press('g');
   await page.waitForSelector('#timelapse');
   await page.waitForSelector('#timelapse', { state: 'detached' });
-  const counts = (await page.evaluate(() => window.captions)).map((text) => Number((/ (\d+) works/.exec(text) || [])[1])).filter(Boolean);
+  const captions = await page.evaluate(() => window.captions);
+  assert.ok(captions.at(-1).endsWith('96 works · 0.9 cells from home on average'), `it says the drift: ${captions.at(-1)}`);
+  const counts = captions.map((text) => Number((/ (\d+) works/.exec(text) || [])[1])).filter(Boolean);
   assert.ok(counts.length >= 3 && counts[0] < 48, `it begins with few works: ${counts}`);
   assert.ok(counts.includes(48), `the first generation has 48 works: ${counts}`);
   assert.equal(counts.at(-1), 96, 'it ends with the present');

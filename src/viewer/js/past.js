@@ -1,7 +1,8 @@
 // The past: the journal `history.js` as steps of a time-lapse, and what came since a visitor was here last.
 //
 // A journal line is `mosaicd.past("<crc>",{...});` and holds numbers alone: `g` generation, `t` time, `c` grid, `p`
-// id, col, row triples placed or moved, `r` ids that left, `b` a base: all works of that generation. It is read when somebody asks
+// id, col, row triples placed or moved, `r` ids that left, `d` how far works are from their homes on average, hundredths of a
+// cell, `b` a base: all works of that generation. It is read when somebody asks
 // for it, never before: it may be megabytes long. Draws nothing.
 (function (m) {
   'use strict';
@@ -20,8 +21,8 @@
   };
 
   /**
-   * The steps from nothing to the last generation: `[{time, cols, rows, placed: Map(id → {x, y}), gone: Set(id)}]`.
-   * Each holds only what differs from the step before. With `since` all generations up to that one are the first step; there are
+   * The steps from nothing to the last generation: `[{time, cols, rows, drift, placed: Map(id → {x, y}), gone: Set(id)}]`.
+   * `drift`: how many cells works are from their homes on average, undefined where no line says it. Each holds only what differs from the step before. With `since` all generations up to that one are the first step; there are
    * about `most` steps.
    */
   m.stepsOf = function (lines, since = 0, most = STEPS) {
@@ -46,7 +47,7 @@
       const [cols, rows] = line.c;
       const due = n === lines.length - 1 || (since && taken === 0 ? lines[n + 1].g > since : (taken - 1) % every === 0);
       if (!due || !there.size || !(cols > 0 && rows > 0)) return;
-      steps.push({ time: line.t, cols, rows, ...step });
+      steps.push({ time: line.t, cols, rows, drift: line.d === undefined ? undefined : line.d / 100, ...step });
       step = null;
     });
     return steps;

@@ -101,7 +101,9 @@
       }
       context.globalAlpha = 1;
       const day = new Date(to.time);
-      app.setCaption(`${Number.isNaN(day.getTime()) ? '' : `${day.toLocaleDateString(m.locale)} · `}${m.t('works', { n: reel.count })}`);
+      const drift = to.drift ? m.t('timelapse.drift', { n: Math.round(to.drift * 10) / 10 }) : '';
+      const said = [Number.isNaN(day.getTime()) ? '' : day.toLocaleDateString(m.locale), m.t('works', { n: reel.count }), drift];
+      app.setCaption(said.filter(Boolean).join(' · '));
     }
 
     return timelapse;
