@@ -5,14 +5,14 @@
 
 use super::{progress, quiet, settled::settled};
 use anyhow::{Context, bail};
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use crossbeam_channel::{Receiver, unbounded};
 use mosaicd::{
     cells::CellStore,
     config::Config,
     daemon,
     decoding::Processes,
     domain::{FileIdentity, Job, Outcome, Retry},
-    ingest::{Ingest, Overruns, threads_or_all},
+    ingest::{Ingest, Jobs, Overruns, Reading, threads_or_all},
     parameters,
     parts::{Draft, Known, Part, UNFINISHED},
     pipeline::portable,
@@ -117,7 +117,11 @@ pub(crate) fn embed(mut config: Config, part: Part, out: &Path) -> anyhow::Resul
     };
     let stop = ingest.stop.clone();
     let (send, outcomes) = unbounded();
-    let deliver = move |outcome| drop(send.send(outcome));
+    let deliver = move |reading| {
+        if let Reading::Ended(outcome) = reading {
+            drop(send.send(outcome));
+        }
+    };
     let threads = threads_or_all(config.decode.threads);
     let (jobs, handles) = ingest.start(threads, deliver)?;
     let counts = follow(todo, jobs, &outcomes, &mut draft);
@@ -163,7 +167,7 @@ fn names(scan: &Scan) -> HashSet<String> {
 /// Has every job done, and notes what became of it.
 fn follow(
     todo: Vec<Job>,
-    jobs: Sender<Job>,
+    jobs: Jobs,
     outcomes: &Receiver<Outcome>,
     draft: &mut Draft,
 ) -> anyhow::Result<Counts> {
@@ -171,13 +175,13 @@ fn follow(
     let mut steps = progress::Steps::new(todo.len() as u64, "embedding");
     let mut todo = todo.into_iter();
     for job in todo.by_ref().take(UNDER_WAY) {
-        let _ = jobs.send(job);
+        jobs.send(job);
     }
     // The threads end when nobody can send jobs any more.
     let mut jobs = (todo.len() > 0).then_some(jobs);
     for outcome in outcomes {
         if let Some(jobs) = &jobs {
-            let _ = todo.next().map(|job| jobs.send(job));
+            todo.next().into_iter().for_each(|job| jobs.send(job));
         }
         if todo.len() == 0 {
             jobs = None;
