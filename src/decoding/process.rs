@@ -113,7 +113,7 @@ impl Decoder for Client {
                         }
                         Err(refused.into())
                     }
-                    Answer::Ready(_) | Answer::Needs(_) => {
+                    Answer::Ready(_) | Answer::Needs { .. } => {
                         self.process = None;
                         Err(Overrun::Crash(Ending::Nonsense).into())
                     }
@@ -224,9 +224,9 @@ impl Process {
         // The worker has them; a large file must not be in memory twice.
         drop(bytes);
         match message::receive(&mut socket)? {
-            Answer::Needs(needs) => {
-                reserve(needs);
-                let mut socket = self.patient(patience(allowance.seconds(needs)), stop);
+            Answer::Needs { bytes, pixels } => {
+                reserve(bytes);
+                let mut socket = self.patient(patience(allowance.seconds(pixels)), stop);
                 socket.write_all(&[0])?;
                 message::receive(&mut socket)
             }

@@ -9,7 +9,7 @@ use super::{
     message::{self, Answer, Request},
 };
 use crate::{
-    artwork::decode::{self, DecodeError},
+    artwork::decode::{self, Cost, DecodeError},
     domain::chain,
 };
 use rustix::process::{Signal, set_parent_process_death_signal};
@@ -69,11 +69,11 @@ fn answer(socket: &mut UnixStream, confined: &Confined, request: &Request) -> io
         bytes: length,
     } = request;
     let before = confined.has();
-    let limit = |needs: u64| {
-        confined.limit_memory(before.saturating_add(allowance.bytes(*length, needs)));
-        confined.limit_time(allowance.seconds(needs));
+    let limit = |cost: Cost| {
+        confined.limit_memory(before.saturating_add(allowance.bytes(*length, cost.bytes)));
+        confined.limit_time(allowance.seconds(cost.pixels));
     };
-    limit(0);
+    limit(Cost::default());
     let mut bytes = Vec::new();
     let room = usize::try_from(*length).map(|length| bytes.try_reserve_exact(length));
     if !matches!(room, Ok(Ok(()))) {
@@ -81,11 +81,20 @@ fn answer(socket: &mut UnixStream, confined: &Confined, request: &Request) -> io
         return Ok(Answer::Refused(too_large(allowance)));
     }
     socket.take(*length).read_to_end(&mut bytes)?;
-    let needs = decode::footprint(&bytes);
+    let cost @ Cost {
+        bytes: needs,
+        pixels,
+    } = decode::cost(&bytes, &wanted.limits);
     if needs > UNASKED {
-        message::send(socket, &Answer::Needs(needs))?;
+        message::send(
+            socket,
+            &Answer::Needs {
+                bytes: needs,
+                pixels,
+            },
+        )?;
         socket.read_exact(&mut [0])?;
-        limit(needs);
+        limit(cost);
     }
     Ok(match panic::catch_unwind(|| make(bytes, wanted)) {
         Ok(Ok(made)) => Answer::Made(made),
