@@ -27,8 +27,11 @@ pub(super) struct Request {
 pub(super) enum Answer {
     /// It is confined, apart from what is named.
     Ready(Option<String>),
-    /// The picture takes so many bytes to decode.
-    Needs(u64),
+    /// The picture takes much to decode.
+    Needs {
+        bytes: u64,
+        pixels: u64,
+    },
     Made(Made),
     Refused(Refused),
 }

@@ -42,8 +42,8 @@ pub struct Allowance {
 
 /// Pictures that take up to so many bytes are decoded without asking whether there is room: one of a megapixel.
 const UNASKED: u64 = 16 << 20;
-/// Bytes that the slowest decoder gets through in a second of a slow processor.
-const BYTES_PER_SECOND: u64 = 128 << 20;
+/// Pixels that the slowest decoder gets through in a second of a slow processor.
+const PIXELS_PER_SECOND: u64 = 5_000_000;
 
 impl Allowance {
     /// Bytes for a file of `file` bytes whose picture takes `needs` by its header.
@@ -53,9 +53,9 @@ impl Allowance {
         self.spare.saturating_add(justified).min(self.memory)
     }
 
-    /// Seconds of a processor for a picture that takes `needs` bytes.
-    fn seconds(&self, needs: u64) -> u64 {
-        (self.seconds + needs / BYTES_PER_SECOND).min(self.most_seconds)
+    /// Seconds of a processor for a picture of so many pixels.
+    fn seconds(&self, pixels: u64) -> u64 {
+        (self.seconds + pixels / PIXELS_PER_SECOND).min(self.most_seconds)
     }
 }
 

@@ -117,7 +117,7 @@ impl Decoder for Client {
                         }
                         Err(refused.into())
                     }
-                    Answer::Ready(_) | Answer::Needs(_) => {
+                    Answer::Ready(_) | Answer::Needs { .. } => {
                         self.process = None;
                         Err(Overrun::Crash(Ending::Nonsense).into())
                     }
@@ -228,9 +228,9 @@ impl Process {
         // The worker has them; a large file must not be in memory twice.
         drop(bytes);
         match message::receive(&mut socket)? {
-            Answer::Needs(needs) => {
-                let goes_on = reserve(needs);
-                let mut socket = self.patient(patience(allowance.seconds(needs)), stop);
+            Answer::Needs { bytes, pixels } => {
+                let goes_on = reserve(bytes);
+                let mut socket = self.patient(patience(allowance.seconds(pixels)), stop);
                 socket.write_all(&[u8::from(goes_on)])?;
                 match goes_on {
                     true => message::receive(&mut socket).map(Some),

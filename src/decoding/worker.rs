@@ -9,7 +9,7 @@ use super::{
     message::{self, Answer, Request},
 };
 use crate::{
-    artwork::decode::{self, DecodeError},
+    artwork::decode::{self, Cost, DecodeError},
     domain::chain,
 };
 use rustix::process::{Signal, set_parent_process_death_signal};
@@ -74,11 +74,11 @@ fn answer(
         bytes: length,
     } = request;
     let before = confined.has();
-    let limit = |needs: u64| {
-        confined.limit_memory(before.saturating_add(allowance.bytes(*length, needs)));
-        confined.limit_time(allowance.seconds(needs));
+    let limit = |cost: Cost| {
+        confined.limit_memory(before.saturating_add(allowance.bytes(*length, cost.bytes)));
+        confined.limit_time(allowance.seconds(cost.pixels));
     };
-    limit(0);
+    limit(Cost::default());
     let mut bytes = Vec::new();
     let room = usize::try_from(*length).map(|length| bytes.try_reserve_exact(length));
     if !matches!(room, Ok(Ok(()))) {
@@ -86,15 +86,22 @@ fn answer(
         return Ok(Some(Answer::Refused(too_large(allowance))));
     }
     socket.take(*length).read_to_end(&mut bytes)?;
-    let needs = decode::footprint(&bytes);
+    let cost @ Cost {
+        bytes: needs,
+        pixels,
+    } = decode::cost(&bytes, &wanted.limits);
     if needs > UNASKED {
-        message::send(socket, &Answer::Needs(needs))?;
+        let needs = Answer::Needs {
+            bytes: needs,
+            pixels,
+        };
+        message::send(socket, &needs)?;
         let mut goes_on = [0];
         socket.read_exact(&mut goes_on)?;
         if goes_on == [0] {
             return Ok(None);
         }
-        limit(needs);
+        limit(cost);
     }
     Ok(Some(match panic::catch_unwind(|| make(bytes, wanted)) {
         Ok(Ok(made)) => Answer::Made(made),

@@ -4,33 +4,49 @@
 //! in PQ above 203 cd/m², in HLG above three quarters of the signal, the white of ITU-R BT.2408. Sources: ITU-T H.273;
 //! ITU-R BT.2100.
 
-/// Converts `rgba` in place. Unknown code points are taken for those of sRGB, as browsers do.
-pub(super) fn convert_to_srgb(rgba: &mut [u8], primaries: u8, transfer: u8) {
-    let matrix = matrix(primaries);
-    // The curve of BT.709 and its like is for cameras; screens show it as they show sRGB.
-    let is_srgb = matches!(transfer, 0..=3 | 6 | 7 | 9..=15 | 17) || transfer > 18;
-    if is_srgb && matrix.is_none() {
-        return;
+/// Steps of the curve from light to sRGB.
+const STEPS: usize = 4096;
+
+/// How pixels of some code points become sRGB.
+pub(super) struct CodePoints {
+    /// By the stored value.
+    light: Vec<f32>,
+    matrix: Option<[[f32; 3]; 3]>,
+    /// By the square root of light, which spreads the steps where the curve is steep.
+    curve: Vec<u8>,
+}
+
+impl CodePoints {
+    /// `None` if the pixels are sRGB. Unknown code points are taken for those of sRGB, as browsers do.
+    pub(super) fn new(primaries: u8, transfer: u8) -> Option<Self> {
+        let matrix = matrix(primaries);
+        // The curve of BT.709 and its like is for cameras; screens show it as they show sRGB.
+        let is_srgb = matches!(transfer, 0..=3 | 6 | 7 | 9..=15 | 17) || transfer > 18;
+        if is_srgb && matrix.is_none() {
+            return None;
+        }
+        let light = (0..=255_u8).map(|v| to_light(f32::from(v) / 255.0, transfer));
+        let curve = (0..=STEPS).map(|i| to_srgb(i as f32 / STEPS as f32));
+        Some(Self {
+            light: light.collect(),
+            matrix,
+            curve: curve.collect(),
+        })
     }
-    let light: Vec<f32> = (0..=255_u8)
-        .map(|v| to_light(f32::from(v) / 255.0, transfer))
-        .collect();
-    const STEPS: usize = 4096;
-    let curve: Vec<u8> = (0..=STEPS)
-        .map(|i| to_srgb(i as f32 / STEPS as f32))
-        .collect();
-    let shown = |light: f32| {
-        // The square root spreads the steps where the curve is steep.
-        curve[(light.clamp(0.0, 1.0).sqrt() * STEPS as f32).round() as usize]
-    };
-    for pixel in rgba.as_chunks_mut::<4>().0 {
-        let [r, g, b] = [0, 1, 2].map(|c| light[usize::from(pixel[c])]);
-        let linear = match &matrix {
-            Some(rows) => rows.map(|row| row[0] * r + row[1] * g + row[2] * b),
-            None => [r, g, b],
-        };
-        for (to, light) in pixel.iter_mut().zip(linear) {
-            *to = shown(light);
+
+    /// Converts RGBA in place.
+    pub(super) fn convert(&self, rgba: &mut [u8]) {
+        let shown =
+            |light: f32| self.curve[(light.clamp(0.0, 1.0).sqrt() * STEPS as f32).round() as usize];
+        for pixel in rgba.as_chunks_mut::<4>().0 {
+            let [r, g, b] = [0, 1, 2].map(|c| self.light[usize::from(pixel[c])]);
+            let linear = match &self.matrix {
+                Some(rows) => rows.map(|row| row[0] * r + row[1] * g + row[2] * b),
+                None => [r, g, b],
+            };
+            for (to, light) in pixel.iter_mut().zip(linear) {
+                *to = shown(light);
+            }
         }
     }
 }
@@ -102,12 +118,18 @@ fn matrix(primaries: u8) -> Option<[[f32; 3]; 3]> {
 mod tests {
     use super::*;
 
+    fn shown(mut pixel: [u8; 4], primaries: u8, transfer: u8) -> [u8; 4] {
+        if let Some(points) = CodePoints::new(primaries, transfer) {
+            points.convert(&mut pixel);
+        }
+        pixel
+    }
+
     #[test]
     fn white_and_known_colours_come_out() {
         // PQ: 203 cd/m² is the signal 0.5806 (BT.2408), HLG's white 0.75.
         for (transfer, white) in [(16, 148), (18, 191), (8, 255), (13, 255)] {
-            let mut pixel = [white, white, white, 7];
-            convert_to_srgb(&mut pixel, 9, transfer);
+            let pixel = shown([white, white, white, 7], 9, transfer);
             assert!(
                 pixel[..3].iter().all(|&v| v >= 252),
                 "{transfer}: {pixel:?}"
@@ -115,8 +137,7 @@ mod tests {
             assert_eq!(pixel[3], 7);
         }
         // Display P3 (200, 100, 50), by CSS Color 4's matrices.
-        let mut pixel = [200, 100, 50, 255];
-        convert_to_srgb(&mut pixel, 12, 13);
+        let pixel = shown([200, 100, 50, 255], 12, 13);
         for (value, wanted) in pixel.into_iter().zip([215, 95, 31, 255]) {
             assert!(value.abs_diff(wanted) <= 2, "{pixel:?}");
         }
@@ -124,10 +145,8 @@ mod tests {
 
     #[test]
     fn srgb_under_its_code_points_is_left_alone() {
-        let mut pixel = [200, 100, 50, 9];
         for transfer in [1, 2, 6, 13] {
-            convert_to_srgb(&mut pixel, 1, transfer);
-            assert_eq!(pixel, [200, 100, 50, 9]);
+            assert_eq!(shown([200, 100, 50, 9], 1, transfer), [200, 100, 50, 9]);
         }
     }
 }

@@ -3,40 +3,82 @@
 //! A profile that cannot be read, or that describes other channels than the picture has, leaves the pixels as they are:
 //! slightly wrong colours are better than no picture. Inks without a usable profile are multiplied. Source: ICC.1:2022.
 
+use super::cicp::CodePoints;
 use moxcms::{ColorProfile, DataColorSpace, Layout, Transform8BitExecutor, TransformOptions};
 use std::sync::Arc;
 
 /// Pixels converted at a time: few enough to stay in the cache, and no second picture in memory.
 const BATCH_PX: usize = 4096;
 
-/// Converts `rgba` in place. `grey` says that the picture had one channel of light.
-pub(super) fn convert_to_srgb(rgba: &mut [u8], profile: &[u8], grey: bool) {
-    let Ok(source) = ColorProfile::new_from_slice(profile) else {
-        return;
-    };
-    match (source.color_space, grey) {
-        (DataColorSpace::Rgb, _) => convert_rgb(rgba, &source),
-        (DataColorSpace::Gray, true) => convert_grey(rgba, &source),
-        _ => {}
+/// How the pixels of one picture become sRGB.
+pub(super) enum ToSrgb {
+    /// They are.
+    Same,
+    Rgb(Arc<Transform8BitExecutor>),
+    /// By the one channel of light.
+    Grey(Vec<[u8; 3]>),
+    /// Inks (0: none), by a profile of four inks if there is one.
+    Inks(Option<Arc<Transform8BitExecutor>>),
+    CodePoints(CodePoints),
+}
+
+impl ToSrgb {
+    /// By a profile; `grey` says that the picture had one channel of light.
+    pub(super) fn of_profile(profile: &[u8], grey: bool) -> Self {
+        let Ok(source) = ColorProfile::new_from_slice(profile) else {
+            return Self::Same;
+        };
+        let found = match (source.color_space, grey) {
+            (DataColorSpace::Rgb, _) => transform(&source, Layout::Rgba, Layout::Rgba)
+                .filter(|transform| !changes_nothing(&**transform))
+                .map(Self::Rgb),
+            (DataColorSpace::Gray, true) => {
+                transform(&source, Layout::Gray, Layout::Rgb).and_then(|transform| {
+                    let levels: Vec<u8> = (0..=255).collect();
+                    let mut table = vec![[0; 3]; 256];
+                    let done = transform.transform(&levels, table.as_flattened_mut());
+                    done.is_ok().then_some(Self::Grey(table))
+                })
+            }
+            _ => None,
+        };
+        found.unwrap_or(Self::Same)
+    }
+
+    /// From inks to opaque RGBA, by the profile where it is one of four inks.
+    pub(super) fn of_inks(profile: Option<&[u8]>) -> Self {
+        let source = profile.and_then(|profile| ColorProfile::new_from_slice(profile).ok());
+        let cmyk = source.filter(|source| source.color_space == DataColorSpace::Cmyk);
+        Self::Inks(cmyk.and_then(|source| transform(&source, Layout::Rgba, Layout::Rgba)))
+    }
+
+    /// By code points of primaries and transfer function.
+    pub(super) fn of_code_points(primaries: u8, transfer: u8) -> Self {
+        CodePoints::new(primaries, transfer).map_or(Self::Same, Self::CodePoints)
+    }
+
+    /// Converts pixels of four bytes in place.
+    pub(super) fn convert(&self, pixels: &mut [u8]) {
+        match self {
+            Self::Same => {}
+            Self::Rgb(transform) => convert_rgb(pixels, &**transform),
+            Self::Grey(table) => {
+                for pixel in pixels.as_chunks_mut::<4>().0 {
+                    let [r, g, b] = table[usize::from(pixel[0])];
+                    *pixel = [r, g, b, pixel[3]];
+                }
+            }
+            Self::Inks(transform) => convert_inks(pixels, transform.as_deref()),
+            Self::CodePoints(points) => points.convert(pixels),
+        }
     }
 }
 
-/// Turns inks (0: none) into opaque RGBA in place, by the profile where it is one of four inks.
-pub(super) fn inks_to_srgb(inks: &mut [u8], profile: Option<&[u8]>) {
-    let source = profile.and_then(|profile| ColorProfile::new_from_slice(profile).ok());
-    let cmyk = source.filter(|source| source.color_space == DataColorSpace::Cmyk);
-    let transform = cmyk.and_then(|source| {
-        let srgb = ColorProfile::new_srgb();
-        source
-            .create_transform_8bit(Layout::Rgba, &srgb, Layout::Rgba, options())
-            .ok()
-    });
+fn convert_inks(inks: &mut [u8], transform: Option<&Transform8BitExecutor>) {
     let mut out = [0; 4 * BATCH_PX];
     for batch in inks.chunks_mut(4 * BATCH_PX) {
         let out = &mut out[..batch.len()];
-        let done = transform
-            .as_ref()
-            .is_some_and(|t| t.transform(batch, out).is_ok());
+        let done = transform.is_some_and(|t| t.transform(batch, out).is_ok());
         let pixels = batch.as_chunks_mut::<4>().0.iter_mut();
         for (pixel, out) in pixels.zip(out.as_chunks::<4>().0) {
             let [c, m, y, k] = *pixel;
@@ -49,13 +91,7 @@ pub(super) fn inks_to_srgb(inks: &mut [u8], profile: Option<&[u8]>) {
     }
 }
 
-fn convert_rgb(rgba: &mut [u8], source: &ColorProfile) {
-    let Some(transform) = transform(source, Layout::Rgba) else {
-        return;
-    };
-    if changes_nothing(&*transform) {
-        return;
-    }
+fn convert_rgb(rgba: &mut [u8], transform: &Transform8BitExecutor) {
     let mut out = [0; 4 * BATCH_PX];
     for batch in rgba.chunks_mut(4 * BATCH_PX) {
         let out = &mut out[..batch.len()];
@@ -68,34 +104,19 @@ fn convert_rgb(rgba: &mut [u8], source: &ColorProfile) {
     }
 }
 
-fn convert_grey(rgba: &mut [u8], source: &ColorProfile) {
-    let Ok(transform) = source.create_transform_8bit(
-        Layout::Gray,
-        &ColorProfile::new_srgb(),
-        Layout::Rgb,
-        options(),
-    ) else {
-        return;
-    };
-    let levels: Vec<u8> = (0..=255).collect();
-    let mut table = [0; 3 * 256];
-    if transform.transform(&levels, &mut table).is_err() {
-        return;
-    }
-    for pixel in rgba.chunks_exact_mut(4) {
-        let at = 3 * usize::from(pixel[0]);
-        pixel[..3].copy_from_slice(&table[at..at + 3]);
-    }
-}
-
-fn transform(source: &ColorProfile, layout: Layout) -> Option<Arc<Transform8BitExecutor>> {
+fn transform(
+    source: &ColorProfile,
+    from: Layout,
+    to: Layout,
+) -> Option<Arc<Transform8BitExecutor>> {
     source
-        .create_transform_8bit(layout, &ColorProfile::new_srgb(), layout, options())
+        .create_transform_8bit(
+            from,
+            &ColorProfile::new_srgb(),
+            to,
+            TransformOptions::default(),
+        )
         .ok()
-}
-
-fn options() -> TransformOptions {
-    TransformOptions::default()
 }
 
 /// Whether the profile is sRGB under any name: no test colour changes by more than one level. Then the pixels stay

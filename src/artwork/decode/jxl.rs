@@ -1,14 +1,11 @@
 //! JPEG XL, by `jxl-oxide`.
 //!
-//! The decoder's allocations are limited from outside; of an animation the first frame is shown. It holds three planes of
-//! floats and copies of them, which is more than any other format takes (see [`BYTES_PER_PX`]). Source: ISO/IEC 18181.
+//! The decoder holds three planes of floats and copies of them, which is more than any other format takes. Therefore it is
+//! asked for some rows at a time. Of an animation the first frame is shown. Source: ISO/IEC 18181.
 
 use super::{DecodeError, DecodeLimits, Raster, check_size};
 use jxl_oxide::color::RenderingIntent;
-use jxl_oxide::{AllocTracker, EnumColourEncoding, JxlImage, JxlThreadPool, PixelFormat};
-
-/// What decoding holds per pixel, measured: about 28 bytes, RGBA included.
-pub(super) const BYTES_PER_PX: u64 = 28;
+use jxl_oxide::{AllocTracker, CropInfo, EnumColourEncoding, JxlImage, JxlThreadPool, PixelFormat};
 
 const FORMAT: &str = "JPEG XL";
 const TRUNCATED: DecodeError = DecodeError::Truncated { format: FORMAT };
@@ -28,14 +25,32 @@ fn refused(error: &(dyn std::error::Error + Send + Sync + 'static)) -> DecodeErr
         }
         cause = error.source();
     }
+    damaged()
+}
+
+fn damaged() -> DecodeError {
     DecodeError::Damaged {
         format: FORMAT,
         what: "the data of its pixels is wrong",
     }
 }
 
+/// How many rows are decoded at a time: few enough to limit memory, and many, because the decoder works in squares of
+/// 256 pixels and needs the neighbouring ones too.
+fn strip(width: u32) -> u32 {
+    const PIXELS: u32 = 16 << 20;
+    const SQUARE: u32 = 256;
+    (PIXELS / width.max(1)).max(SQUARE).next_multiple_of(SQUARE)
+}
+
+/// What decoding holds besides the picture: 28 bytes for each pixel of the rows that are decoded at a time, measured.
+pub(super) fn strip_bytes((width, height): (u32, u32)) -> u64 {
+    // With a square above and below.
+    28 * u64::from(width) * u64::from(height.min(strip(width) + 512))
+}
+
 fn open(bytes: &[u8], limits: &DecodeLimits) -> Result<JxlImage, DecodeError> {
-    let most = usize::try_from(limits.max_alloc_bytes.saturating_mul(BYTES_PER_PX) / 13);
+    let most = usize::try_from(limits.max_alloc_bytes);
     JxlImage::builder()
         .pool(JxlThreadPool::none())
         .alloc_tracker(AllocTracker::with_limit(most.unwrap_or(usize::MAX)))
@@ -79,32 +94,41 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Raster, Deco
             what: "CMYK".into(),
         });
     }
-    let render = image.render_frame(0).map_err(|error| refused(&*error))?;
-    let mut stream = render.stream();
-    let (width, height) = (stream.width(), stream.height());
-    check_size(width, height, 0, limits)?;
-    let channels = stream.channels() as usize;
-    let mut raster = Raster::sized(width, height);
+    let mut raster = Raster::new(width, height, limits);
     raster.grey = format.is_grayscale();
     if has_profile {
         raster.profile = Some(image.rendered_icc());
     }
-    let pixels = width as usize * height as usize;
-    raster.rgba.reserve_exact(4 * pixels);
-    let mut line = vec![0_u8; width as usize * channels];
-    for _ in 0..height {
-        if stream.write_to_buffer(&mut line) < line.len() {
-            return Err(TRUNCATED);
+    let mut line = vec![0_u8; width as usize * format.channels()];
+    let rows = strip(width);
+    for top in (0..height).step_by(rows as usize) {
+        let rows = rows.min(height - top);
+        image.set_image_region(CropInfo {
+            width,
+            height: rows,
+            left: 0,
+            top,
+        });
+        let render = image.render_frame(0).map_err(|error| refused(&*error))?;
+        let mut stream = render.stream();
+        if (stream.width(), stream.height()) != (width, rows)
+            || stream.channels() as usize != format.channels()
+        {
+            return Err(damaged());
         }
-        let rgba = &mut raster.rgba;
-        match format {
-            PixelFormat::Gray => rgba.extend(line.iter().flat_map(|&v| [v, v, v, 255])),
-            PixelFormat::Graya => {
-                let pixels = line.as_chunks::<2>().0.iter();
-                rgba.extend(pixels.flat_map(|p| [p[0], p[0], p[0], p[1]]));
+        for _ in 0..rows {
+            if stream.write_to_buffer(&mut line) < line.len() {
+                return Err(TRUNCATED);
             }
-            PixelFormat::Rgb => super::spread(&line, rgba),
-            _ => rgba.extend_from_slice(&line),
+            raster.take(|rgba| match format {
+                PixelFormat::Gray => rgba.extend(line.iter().flat_map(|&v| [v, v, v, 255])),
+                PixelFormat::Graya => {
+                    let pixels = line.as_chunks::<2>().0.iter();
+                    rgba.extend(pixels.flat_map(|p| [p[0], p[0], p[0], p[1]]));
+                }
+                PixelFormat::Rgb => super::spread(&line, rgba),
+                _ => rgba.extend_from_slice(&line),
+            });
         }
     }
     Ok(raster)

@@ -21,13 +21,15 @@ mod jpeg;
 mod jxl;
 mod plain;
 mod png;
+mod raster;
 mod sniff;
 mod svg;
 mod tiff;
 
 pub use error::DecodeError;
 
-use image::{ImageFormat, metadata::Orientation};
+use image::ImageFormat;
+use raster::{Raster, kept};
 use serde::{Deserialize, Serialize};
 use std::{any::Any, fmt, panic, str::FromStr};
 
@@ -174,9 +176,11 @@ impl FromIterator<Format> for Formats {
 pub struct DecodeLimits {
     /// Most pixels, width × height.
     pub max_pixels: u64,
-    /// Most bytes that decoding may hold at once: the decoder's own buffers (a progressive JPEG's coefficients) and the
-    /// RGBA.
+    /// Most bytes that decoding may hold at once: the decoder's own buffers (a progressive JPEG's coefficients) and what
+    /// is kept of the picture.
     pub max_alloc_bytes: u64,
+    /// A picture of more pixels is halved while it is decoded.
+    pub kept_pixels: u64,
     /// The formats that are decoded.
     pub formats: Formats,
 }
@@ -189,9 +193,12 @@ impl DecodeLimits {
     pub fn of_pixels(max_pixels: u64) -> Self {
         const BYTES_PER_PX: u64 = 13;
         const LEAST: u64 = 64 << 20;
+        /// Halved, its square has the longest side of a rendition (`page.large_px`).
+        const KEPT: u64 = 8192 * 8192;
         Self {
             max_pixels,
             max_alloc_bytes: max_pixels.saturating_mul(BYTES_PER_PX).max(LEAST),
+            kept_pixels: KEPT,
             formats: Formats::ALL,
         }
     }
@@ -201,75 +208,6 @@ impl Default for DecodeLimits {
     /// 100 megapixels, and all formats.
     fn default() -> Self {
         Self::of_pixels(100_000_000)
-    }
-}
-
-/// A picture as its decoder gives it: not yet upright, and in the colours of its profile.
-struct Raster {
-    width: u32,
-    height: u32,
-    /// Four bytes per pixel: RGBA, or CMYK (0: no ink) if `inks`.
-    rgba: Vec<u8>,
-    inks: bool,
-    /// There was one channel of light.
-    grey: bool,
-    /// An ICC profile.
-    profile: Option<Vec<u8>>,
-    /// Code points of primaries and transfer function (ITU-T H.273), which go before a profile.
-    cicp: Option<(u8, u8)>,
-    orientation: Orientation,
-}
-
-impl Raster {
-    /// A transparent picture.
-    fn new(width: u32, height: u32) -> Self {
-        let mut raster = Self::sized(width, height);
-        raster.rgba = vec![0; 4 * width as usize * height as usize];
-        raster
-    }
-
-    /// A picture whose pixels are still to come.
-    fn sized(width: u32, height: u32) -> Self {
-        Self {
-            width,
-            height,
-            rgba: Vec::new(),
-            inks: false,
-            grey: false,
-            profile: None,
-            cicp: None,
-            orientation: Orientation::NoTransforms,
-        }
-    }
-
-    /// In sRGB and upright.
-    fn finished(mut self, format: &'static str) -> Result<Picture, DecodeError> {
-        if self.inks {
-            colour::inks_to_srgb(&mut self.rgba, self.profile.as_deref());
-        } else if let Some((primaries, transfer)) = self.cicp {
-            cicp::convert_to_srgb(&mut self.rgba, primaries, transfer);
-        } else if let Some(profile) = &self.profile {
-            colour::convert_to_srgb(&mut self.rgba, profile, self.grey);
-        }
-        if self.orientation == Orientation::NoTransforms {
-            return Ok(Picture {
-                width: self.width,
-                height: self.height,
-                rgba: self.rgba,
-            });
-        }
-        let lying = image::RgbaImage::from_raw(self.width, self.height, self.rgba);
-        let lying = lying.ok_or(DecodeError::Damaged {
-            format,
-            what: "it is not as large as it says",
-        })?;
-        let mut image = image::DynamicImage::ImageRgba8(lying);
-        image.apply_orientation(self.orientation);
-        Ok(Picture {
-            width: image.width(),
-            height: image.height(),
-            rgba: image.into_rgba8().into_raw(),
-        })
     }
 }
 
@@ -302,27 +240,48 @@ pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Picture, DecodeErro
     })
 }
 
-/// About how many bytes [`decode`] will hold at once, by the header; 0 for a file that it will refuse by its header.
-pub fn footprint(bytes: &[u8]) -> u64 {
-    /// RGBA, and what most decoders hold besides it.
-    const BYTES_PER_PX: u64 = 4 + 8;
+/// What [`decode`] will take, by the header.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// About how many bytes it will hold at once.
+    pub bytes: u64,
+    /// Pixels that it goes through.
+    pub pixels: u64,
+}
+
+/// What [`decode`] will take; nothing for a file that it will refuse by its header.
+pub fn cost(bytes: &[u8], limits: &DecodeLimits) -> Cost {
     let Ok(format) = sniff::sniff(bytes) else {
-        return 0;
+        return Cost::default();
+    };
+    let per_px = |size: (u32, u32), bytes| (size, bytes * pixels(size));
+    let plain = |kind, bytes_per_px| {
+        let size = plain::size(bytes, kind)?;
+        Some(per_px(size, bytes_per_px))
     };
     let size = panic::catch_unwind(|| match format {
-        Format::Png => png::size(bytes).map(|size| (size, BYTES_PER_PX)),
-        Format::Jpeg => jpeg::size(bytes).map(|(size, more)| (size, 4 + more)),
-        Format::Tiff => tiff::size(bytes).map(|size| (size, BYTES_PER_PX)),
-        Format::Avif => avif::size(bytes).map(|size| (size, BYTES_PER_PX)),
-        Format::JpegXl => jxl::size(bytes).map(|size| (size, jxl::BYTES_PER_PX)),
-        Format::Svg => Some(((svg::SIDE, svg::SIDE), BYTES_PER_PX)),
-        Format::Gif => plain::size(bytes, ImageFormat::Gif).map(|size| (size, BYTES_PER_PX)),
-        Format::WebP => plain::size(bytes, ImageFormat::WebP).map(|size| (size, BYTES_PER_PX)),
-        Format::Bmp => plain::size(bytes, ImageFormat::Bmp).map(|size| (size, BYTES_PER_PX)),
+        Format::Png => png::size(bytes).map(|size| per_px(size, png::bytes_per_px(bytes))),
+        Format::Jpeg => jpeg::size(bytes, limits),
+        Format::Tiff => tiff::size(bytes),
+        Format::Avif => avif::size(bytes).map(|size| per_px(size, avif::BYTES_PER_PX)),
+        Format::JpegXl => jxl::size(bytes).map(|size| (size, jxl::strip_bytes(size))),
+        Format::Svg => Some(per_px((svg::SIDE, svg::SIDE), 8)),
+        Format::Gif => plain(ImageFormat::Gif, 4),
+        Format::WebP => plain(ImageFormat::WebP, plain::WEBP_BYTES_PER_PX),
+        Format::Bmp => plain(ImageFormat::Bmp, 4),
     });
-    size.ok().flatten().map_or(0, |((width, height), bytes)| {
-        (u64::from(width) * u64::from(height)).saturating_mul(bytes)
-    })
+    let Some(((width, height), besides)) = size.ok().flatten() else {
+        return Cost::default();
+    };
+    Cost {
+        // What is made of the picture, or turns it, may hold it twice.
+        bytes: besides.saturating_add(8 * kept(width, height, limits)),
+        pixels: pixels((width, height)),
+    }
+}
+
+fn pixels((width, height): (u32, u32)) -> u64 {
+    u64::from(width) * u64::from(height)
 }
 
 /// Checks a header's size, and what the decoder will allocate for it, against the limits.
@@ -335,15 +294,14 @@ fn check_size(
     if width == 0 || height == 0 {
         return Err(DecodeError::ZeroSize { width, height });
     }
-    let pixels = u64::from(width) * u64::from(height);
-    if pixels > limits.max_pixels {
+    if pixels((width, height)) > limits.max_pixels {
         return Err(DecodeError::TooManyPixels {
             width,
             height,
             max_pixels: limits.max_pixels,
         });
     }
-    let bytes = decoder_bytes.saturating_add(pixels.saturating_mul(4));
+    let bytes = decoder_bytes.saturating_add(4 * kept(width, height, limits));
     if bytes > limits.max_alloc_bytes {
         return Err(DecodeError::TooManyBytes {
             width,

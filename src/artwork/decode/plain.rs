@@ -11,6 +11,9 @@ use image::{
 };
 use std::{error::Error, io::Cursor};
 
+/// What decoding a WebP holds per pixel besides the picture: RGBA, or RGB and the planes that it is made of.
+pub(super) const WEBP_BYTES_PER_PX: u64 = 5;
+
 /// Width and height by the header.
 pub(super) fn size(bytes: &[u8], format: ImageFormat) -> Option<(u32, u32)> {
     if format == ImageFormat::Gif {
@@ -69,20 +72,24 @@ pub(super) fn decode_gif(bytes: &[u8], limits: &DecodeLimits) -> Result<Raster, 
     check_size(width, height, frame_bytes, limits)?;
     let mut pixels = vec![0; decoder.buffer_size()];
     decoder.read_into_buffer(&mut pixels).map_err(refused)?;
-    let mut raster = Raster::sized(width, height);
+    let mut raster = Raster::new(width, height, limits);
     raster.profile = decoder.icc_profile().map(<[u8]>::to_vec);
     if (left, top, w, h) == (0, 0, width, height) {
-        raster.rgba = pixels;
+        raster.take_all(pixels);
         return Ok(raster);
     }
-    raster = Raster {
-        profile: raster.profile,
-        ..Raster::new(width, height)
-    };
-    let line = 4 * w as usize;
-    for (y, row) in pixels.chunks_exact(line.max(1)).enumerate() {
-        let at = 4 * ((top as usize + y) * width as usize + left as usize);
-        raster.rgba[at..at + line].copy_from_slice(row);
+    // What the frame leaves free is clear.
+    let (from, line) = (4 * left as usize, 4 * w as usize);
+    let mut rows = pixels.chunks_exact(line.max(1));
+    for y in 0..height {
+        let row = (y >= top).then(|| rows.next()).flatten();
+        raster.take(|rgba| {
+            let start = rgba.len();
+            rgba.resize(start + 4 * width as usize, 0);
+            if let Some(row) = row {
+                rgba[start + from..start + from + line].copy_from_slice(row);
+            }
+        });
     }
     Ok(raster)
 }
@@ -123,22 +130,19 @@ fn read(
     let (width, height) = decoder.dimensions();
     check_size(width, height, decoder.total_bytes(), limits)?;
     let refused = |source| refused(format, &source);
-    let mut raster = Raster::sized(width, height);
+    let mut raster = Raster::new(width, height, limits);
     raster.profile = decoder.icc_profile().ok().flatten();
     raster.grey = !decoder.color_type().has_color();
-    raster.rgba = match decoder.color_type() {
-        ColorType::Rgb8 => {
-            let mut rgb = vec![0; decoder.total_bytes() as usize];
-            decoder.read_image(&mut rgb).map_err(refused)?;
-            let mut rgba = Vec::with_capacity(rgb.len() / 3 * 4);
-            spread(&rgb, &mut rgba);
-            rgba
+    if decoder.color_type() == ColorType::Rgb8 {
+        let mut rgb = vec![0; decoder.total_bytes() as usize];
+        decoder.read_image(&mut rgb).map_err(refused)?;
+        for row in rgb.chunks_exact(3 * width as usize) {
+            raster.take(|rgba| spread(row, rgba));
         }
-        _ => {
-            let image = DynamicImage::from_decoder(decoder).map_err(refused)?;
-            image.into_rgba8().into_raw()
-        }
-    };
+    } else {
+        let image = DynamicImage::from_decoder(decoder).map_err(refused)?;
+        raster.take_all(image.into_rgba8().into_raw());
+    }
     Ok(raster)
 }
 

@@ -6,7 +6,7 @@
 
 use super::{DecodeError, DecodeLimits, Raster, check_size, spread};
 use image::metadata::Orientation;
-use png::{BitDepth, ColorType, Decoder, DecodingError, Limits, Transformations};
+use png::{ColorType, Decoder, DecodingError, Limits, Transformations};
 use std::io::Cursor;
 
 const FORMAT: &str = "PNG";
@@ -20,6 +20,14 @@ pub(super) fn size(bytes: &[u8]) -> Option<(u32, u32)> {
     Some((field(16)?, field(20)?))
 }
 
+/// What decoding holds per pixel besides the picture: all samples, if they are interlaced.
+pub(super) fn bytes_per_px(bytes: &[u8]) -> u64 {
+    match bytes.get(28) {
+        Some(0) => 0,
+        _ => 4,
+    }
+}
+
 /// Decodes a file; of an animation its first picture.
 pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Raster, DecodeError> {
     if let Some((width, height)) = size(bytes) {
@@ -27,13 +35,13 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Raster, Deco
     }
     let most = usize::try_from(limits.max_alloc_bytes).unwrap_or(usize::MAX);
     let mut decoder = Decoder::new_with_limits(Cursor::new(bytes), Limits { bytes: most });
-    decoder.set_transformations(Transformations::EXPAND);
+    decoder.set_transformations(Transformations::EXPAND | Transformations::STRIP_16);
     decoder.set_ignore_text_chunk(true);
     let mut reader = decoder.read_info().map_err(refused)?;
     let info = reader.info();
     let (width, height) = info.size();
     let interlaced = info.interlaced;
-    let mut raster = Raster::sized(width, height);
+    let mut raster = Raster::new(width, height, limits);
     raster.grey = matches!(
         info.color_type,
         ColorType::Grayscale | ColorType::GrayscaleAlpha
@@ -45,60 +53,40 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Raster, Deco
     raster.orientation = exif
         .and_then(|exif| Orientation::from_exif_chunk(exif))
         .unwrap_or(Orientation::NoTransforms);
-    let kind = reader.output_color_type();
-    let pixels = width as usize * height as usize;
+    let (kind, _) = reader.output_color_type();
     if interlaced {
         let len = reader.output_buffer_size().unwrap_or(usize::MAX);
         check_size(width, height, len as u64, limits)?;
         let mut whole = vec![0; len];
         reader.next_frame(&mut whole).map_err(refused)?;
-        raster.rgba.reserve_exact(4 * pixels);
-        append(&whole, kind, &mut raster.rgba);
+        let line = kind.samples() * width as usize;
+        for row in whole.chunks_exact(line) {
+            raster.take(|rgba| append(row, kind, rgba));
+        }
     } else {
-        raster.rgba.reserve_exact(4 * pixels);
         // Not one call more than there are rows: the next would look for the end of the file.
         for _ in 0..height {
             match reader.next_row().map_err(refused)? {
-                Some(row) => append(row.data(), kind, &mut raster.rgba),
+                Some(row) => raster.take(|rgba| append(row.data(), kind, rgba)),
                 None => return Err(DecodeError::Truncated { format: FORMAT }),
             }
         }
     }
-    match raster.rgba.len() == 4 * pixels {
-        true => Ok(raster),
-        false => Err(damaged("its rows are not as long as it says")),
-    }
+    Ok(raster)
 }
 
-/// Appends samples as RGBA.
-fn append(samples: &[u8], (colour, depth): (ColorType, BitDepth), rgba: &mut Vec<u8>) {
-    let wide = depth == BitDepth::Sixteen;
-    match (colour, wide) {
-        (ColorType::Rgb, false) => spread(samples, rgba),
-        (ColorType::Rgba, false) => rgba.extend_from_slice(samples),
-        (ColorType::Rgb, true) => {
-            let pixels = samples.as_chunks::<6>().0.iter();
-            rgba.extend(pixels.flat_map(|p| [p[0], p[2], p[4], 255]));
-        }
-        (ColorType::Rgba, true) => {
-            let pixels = samples.as_chunks::<8>().0.iter();
-            rgba.extend(pixels.flat_map(|p| [p[0], p[2], p[4], p[6]]));
-        }
-        (ColorType::GrayscaleAlpha, false) => {
+/// Appends samples of eight bits as RGBA.
+fn append(samples: &[u8], colour: ColorType, rgba: &mut Vec<u8>) {
+    match colour {
+        ColorType::Rgb => spread(samples, rgba),
+        ColorType::Rgba => rgba.extend_from_slice(samples),
+        ColorType::GrayscaleAlpha => {
             let pixels = samples.as_chunks::<2>().0.iter();
             rgba.extend(pixels.flat_map(|p| [p[0], p[0], p[0], p[1]]));
         }
-        (ColorType::GrayscaleAlpha, true) => {
-            let pixels = samples.as_chunks::<4>().0.iter();
-            rgba.extend(pixels.flat_map(|p| [p[0], p[0], p[0], p[2]]));
-        }
         // Palettes are expanded before.
-        (ColorType::Grayscale | ColorType::Indexed, false) => {
+        ColorType::Grayscale | ColorType::Indexed => {
             rgba.extend(samples.iter().flat_map(|&v| [v, v, v, 255]));
-        }
-        (ColorType::Grayscale | ColorType::Indexed, true) => {
-            let pixels = samples.as_chunks::<2>().0.iter();
-            rgba.extend(pixels.flat_map(|p| [p[0], p[0], p[0], 255]));
         }
     }
 }

@@ -78,8 +78,8 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Raster, Deco
         Transform::from_scale(scale, scale),
         &mut pixmap.as_mut(),
     );
-    let mut raster = Raster::sized(width, height);
-    raster.rgba = pixmap.take_demultiplied();
+    let mut raster = Raster::new(width, height, limits);
+    raster.take_all(pixmap.take_demultiplied());
     Ok(raster)
 }
 
@@ -192,7 +192,7 @@ fn options_for(limits: &DecodeLimits) -> Options<'static> {
             let format = super::sniff::sniff(&data).ok()?;
             let size = match format {
                 super::Format::Png => super::png::size(&data)?,
-                super::Format::Jpeg => super::jpeg::size(&data)?.0,
+                super::Format::Jpeg => super::jpeg::size(&data, &limits)?.0,
                 super::Format::Gif => super::plain::size(&data, image::ImageFormat::Gif)?,
                 super::Format::WebP => super::plain::size(&data, image::ImageFormat::WebP)?,
                 _ => return None,

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use std::io::Cursor;
 
 mod kinds;
+mod large;
 mod limits;
 
 const FORMATS: [ImageFormat; 6] = [
@@ -276,7 +277,7 @@ fn a_wide_profile_is_converted_and_srgb_is_left_alone() {
 #[test]
 fn a_broken_profile_leaves_the_colours() {
     let mut pixels = [1, 2, 3, 4];
-    colour::convert_to_srgb(&mut pixels, b"not a profile", false);
+    colour::ToSrgb::of_profile(b"not a profile", false).convert(&mut pixels);
     assert_eq!(pixels, [1, 2, 3, 4]);
 }
 
@@ -392,7 +393,7 @@ proptest! {
         let mut bytes = scene_as(FORMATS[format]);
         bytes.truncate(keep.max(16));
         bytes.extend(tail);
-        let limits = DecodeLimits { max_pixels: 1 << 20, max_alloc_bytes: 16 << 20, formats: Formats::ALL };
+        let limits = DecodeLimits { max_pixels: 1 << 20, max_alloc_bytes: 16 << 20, ..DecodeLimits::default() };
         let _ = decode(&bytes, &limits);
     }
 
@@ -406,7 +407,7 @@ proptest! {
             let i = index.index(bytes.len());
             bytes[i] = value;
         }
-        let limits = DecodeLimits { max_pixels: 1 << 20, max_alloc_bytes: 16 << 20, formats: Formats::ALL };
+        let limits = DecodeLimits { max_pixels: 1 << 20, max_alloc_bytes: 16 << 20, ..DecodeLimits::default() };
         if let Ok(picture) = decode(&bytes, &limits) {
             let pixels = picture.width as usize * picture.height as usize;
             prop_assert_eq!(picture.rgba.len(), 4 * pixels);

@@ -10,9 +10,13 @@ use super::{DecodeError, DecodeLimits, Raster, check_size};
 use avif_parse::{AvifData, Error};
 use properties::Properties;
 use re_rav1d::dav1d::{
-    Decoder, Picture, PixelLayout, PlanarImageComponent as Plane, Settings, pixel::YUVRange,
+    Decoder, Picture, PixelLayout, PlanarImageComponent as Component, Plane, Settings,
+    pixel::YUVRange,
 };
 use std::io::{Cursor, Read};
+
+/// What decoding holds per pixel besides the picture, measured.
+pub(super) const BYTES_PER_PX: u64 = 8;
 
 const FORMAT: &str = "AVIF";
 const TRUNCATED: DecodeError = DecodeError::Truncated { format: FORMAT };
@@ -78,15 +82,15 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Raster, Deco
     check_size(width, height, pixels * (sample * planes + 1), limits)?;
     let properties = Properties::read(bytes);
     let colour = frame(file.primary_item.to_vec(), limits)?;
-    let mut raster = Raster::new(colour.width(), colour.height());
+    let mut raster = Raster::new(colour.width(), colour.height(), limits);
     check_size(raster.width, raster.height, 0, limits)?;
-    paint(&colour, &properties, &mut raster)?;
-    drop(colour);
-    if let Some(alpha) = &file.alpha_item {
-        let alpha = frame(alpha.to_vec(), limits)?;
-        fade(&alpha, file.premultiplied_alpha, &mut raster)?;
-    }
     raster.orientation = properties.orientation();
+    let alpha = match &file.alpha_item {
+        Some(alpha) => Some(frame(alpha.to_vec(), limits)?),
+        None => None,
+    };
+    let opacity = alpha.map(|alpha| Opacity::new(&alpha, file.premultiplied_alpha));
+    paint(&colour, opacity, &properties, &mut raster)?;
     Ok(raster)
 }
 
@@ -124,22 +128,31 @@ fn frame(data: Vec<u8>, limits: &DecodeLimits) -> Result<Picture, DecodeError> {
 }
 
 /// Rows of one plane, eight bits per sample.
-struct Samples<'a> {
-    bytes: &'a [u8],
+struct Samples {
+    bytes: Plane,
     stride: usize,
+    size: (u32, u32),
     /// Bits above eight; `None`: one byte per sample.
     shift: Option<u32>,
 }
 
-impl Samples<'_> {
+impl Samples {
+    fn of(picture: &Picture, component: Component) -> Self {
+        let bits = picture.bits_per_component().map_or(8, |bits| bits.0 as u32);
+        Self {
+            bytes: picture.plane(component),
+            stride: picture.stride(component) as usize,
+            size: (picture.width(), picture.height()),
+            shift: (bits > 8).then(|| bits - 8),
+        }
+    }
+
     fn row(&self, y: usize, width: usize, to: &mut Vec<u8>) -> Result<(), DecodeError> {
         to.clear();
         let size = if self.shift.is_some() { 2 } else { 1 };
         let from = y * self.stride;
-        let row = self
-            .bytes
-            .get(from..from + width * size)
-            .ok_or_else(damaged)?;
+        let row = self.bytes.get(from..from + width * size);
+        let row = row.ok_or_else(damaged)?;
         match self.shift {
             None => to.extend_from_slice(row),
             Some(shift) => {
@@ -151,14 +164,42 @@ impl Samples<'_> {
     }
 }
 
-fn shift(picture: &Picture) -> Option<u32> {
-    let bits = picture.bits_per_component().map_or(8, |bits| bits.0 as u32);
-    (bits > 8).then(|| bits - 8)
+/// The transparency of each pixel, from the luma of a second picture.
+struct Opacity {
+    samples: Samples,
+    convert: Matrix,
+    premultiplied: bool,
+}
+
+impl Opacity {
+    fn new(picture: &Picture, premultiplied: bool) -> Self {
+        Self {
+            samples: Samples::of(picture, Component::Y),
+            convert: Matrix::new(0, picture.color_range() == YUVRange::Full),
+            premultiplied,
+        }
+    }
+
+    /// Makes the pixels of row `y` transparent; `row` is room for its samples.
+    fn fade(&self, y: usize, row: &mut Vec<u8>, to: &mut [u8]) -> Result<(), DecodeError> {
+        self.samples.row(y, to.len() / 4, row)?;
+        for (pixel, &value) in to.as_chunks_mut::<4>().0.iter_mut().zip(&*row) {
+            let alpha = self.convert.grey(value)[0];
+            if self.premultiplied && alpha > 0 {
+                let straight = |v: u8| (u32::from(v) * 255 / u32::from(alpha)).min(255) as u8;
+                (pixel[0], pixel[1], pixel[2]) =
+                    (straight(pixel[0]), straight(pixel[1]), straight(pixel[2]));
+            }
+            pixel[3] = alpha;
+        }
+        Ok(())
+    }
 }
 
 /// Turns luma and chroma into the colours of the picture.
 fn paint(
     picture: &Picture,
+    opacity: Option<Opacity>,
     properties: &Properties,
     raster: &mut Raster,
 ) -> Result<(), DecodeError> {
@@ -180,25 +221,21 @@ fn paint(
     raster.cicp = raster.profile.is_none().then_some((primaries, transfer));
     raster.grey = grey && raster.profile.is_some();
     let convert = Matrix::new(matrix, full);
-    let (width, shift) = (raster.width as usize, shift(picture));
-    let planes = [Plane::Y, Plane::U, Plane::V].map(|component| {
-        let used = component == Plane::Y || !grey;
-        used.then(|| (picture.plane(component), picture.stride(component) as usize))
-    });
-    let mut rows = [Vec::new(), Vec::new(), Vec::new()];
-    for (y, to) in raster.rgba.chunks_exact_mut(4 * width).enumerate() {
-        for (i, plane) in planes.iter().enumerate() {
-            let Some((bytes, stride)) = plane else {
-                continue;
-            };
-            let samples = Samples {
-                bytes,
-                stride: *stride,
-                shift,
-            };
-            match i {
-                0 => samples.row(y, width, &mut rows[0])?,
-                _ => samples.row(y / v, width.div_ceil(h), &mut rows[i])?,
+    let width = raster.width as usize;
+    let chroma = [Component::U, Component::V].map(|component| Samples::of(picture, component));
+    let luma = Samples::of(picture, Component::Y);
+    if let Some(opacity) = &opacity
+        && opacity.samples.size != luma.size
+    {
+        return Err(damaged());
+    }
+    let mut rows = [const { Vec::new() }; 4];
+    let mut to = vec![0; 4 * width];
+    for y in 0..raster.height as usize {
+        luma.row(y, width, &mut rows[0])?;
+        if !grey {
+            for (chroma, row) in chroma.iter().zip(&mut rows[1..]) {
+                chroma.row(y / v, width.div_ceil(h), row)?;
             }
         }
         for (x, to) in to.as_chunks_mut::<4>().0.iter_mut().enumerate() {
@@ -209,36 +246,10 @@ fn paint(
             };
             *to = [r, g, b, 255];
         }
-    }
-    Ok(())
-}
-
-/// Puts the other picture's luma in as transparency.
-fn fade(alpha: &Picture, premultiplied: bool, raster: &mut Raster) -> Result<(), DecodeError> {
-    if (alpha.width(), alpha.height()) != (raster.width, raster.height) {
-        return Err(damaged());
-    }
-    let plane = alpha.plane(Plane::Y);
-    let samples = Samples {
-        bytes: &plane,
-        stride: alpha.stride(Plane::Y) as usize,
-        shift: shift(alpha),
-    };
-    let full = alpha.color_range() == YUVRange::Full;
-    let convert = Matrix::new(0, full);
-    let width = raster.width as usize;
-    let mut row = Vec::new();
-    for (y, to) in raster.rgba.chunks_exact_mut(4 * width).enumerate() {
-        samples.row(y, width, &mut row)?;
-        for (pixel, &value) in to.as_chunks_mut::<4>().0.iter_mut().zip(&row) {
-            let alpha = convert.grey(value)[0];
-            if premultiplied && alpha > 0 {
-                let straight = |v: u8| (u32::from(v) * 255 / u32::from(alpha)).min(255) as u8;
-                (pixel[0], pixel[1], pixel[2]) =
-                    (straight(pixel[0]), straight(pixel[1]), straight(pixel[2]));
-            }
-            pixel[3] = alpha;
+        if let Some(opacity) = &opacity {
+            opacity.fade(y, &mut rows[3], &mut to)?;
         }
+        raster.take(|rgba| rgba.extend_from_slice(&to));
     }
     Ok(())
 }

@@ -1,17 +1,20 @@
 //! A decoder for the JPEGs that the fast one does not support, and for those that it refuses.
 //!
-//! Any sampling, scans of any components, up to four channels, 12 bits, lossless coding, a height behind the scan,
-//! tables that a TIFF keeps apart. It returns the samples as they are coded; `colour` converts them.
+//! Any sampling, scans of any components, up to four channels, 12 bits, arithmetic and lossless coding, a height behind the
+//! scan, tables that a TIFF keeps apart. `strips` makes samples of its coefficients, `colour` converts them. A sequential
+//! picture of one scan is never in memory as a whole, and therefore large ones are decoded here too.
 //!
 //! Invariant: a picture is given only if every block of it was read from bits that the file has. A wrong code or a scan
 //! that ends before the picture is an error, never a grey area. Source: ITU-T T.81, annexes A, F, G and H.
 
 use super::{
-    TRUNCATED, damaged,
-    huffman::{Bits, Table},
-    idct,
+    TRUNCATED,
+    arithmetic::Conditions,
+    damaged,
+    huffman::Table,
     markers::{Component, Markers, Process, next_marker, segment},
-    scan::{self, Scan},
+    scan::{self, Keep, Scan},
+    strips::Strips,
     unsupported,
 };
 use crate::artwork::decode::DecodeError;
@@ -25,15 +28,6 @@ pub(super) const ZIGZAG: [usize; 64] = [
 
 /// Bytes behind a scan's last block that are passed over, for writers that leave some.
 const MOST_LEFT_OVER: usize = 16;
-
-/// Samples as they are coded, eight bits, all components at full size.
-pub(in crate::artwork::decode) struct Raw {
-    pub(in crate::artwork::decode) width: usize,
-    pub(in crate::artwork::decode) height: usize,
-    pub(in crate::artwork::decode) components: usize,
-    /// `height × width × components` bytes, row-major, interleaved.
-    pub(in crate::artwork::decode) samples: Vec<u8>,
-}
 
 /// Coefficients (or, of lossless pictures, samples) of one component.
 pub(super) struct Plane {
@@ -53,33 +47,48 @@ pub(super) struct Tables {
     quantisers: [Option<[u16; 64]>; 4],
     pub(super) dc: [Option<Table>; 4],
     pub(super) ac: [Option<Table>; 4],
+    /// Of arithmetic codes.
+    pub(super) conditions: Conditions,
     /// Units between restarts; 0: none.
     pub(super) restart: usize,
 }
 
-/// Decodes the whole picture.
+/// Decodes the picture, and passes on its rows of samples: eight bits, as they are coded, all components at full size and
+/// interleaved. `tables` is a stream with tables that it uses.
 pub(super) fn decode(
     bytes: &[u8],
     markers: &Markers,
     tables: Option<&[u8]>,
-) -> Result<Raw, DecodeError> {
-    interleaved(read(bytes, markers, tables, true)?, markers)
+    pass_on: &mut dyn FnMut(&[u8]),
+) -> Result<(), DecodeError> {
+    let mut strips = Strips::new(markers, pass_on);
+    if markers.is_read_by_rows() {
+        let mut add = |planes: &[Plane]| strips.add(planes, 0);
+        read(bytes, markers, tables, Keep::Rows(&mut add))?;
+    } else {
+        let planes = read(bytes, markers, tables, Keep::All)?;
+        for row in 0..markers.units().1 {
+            strips.add(&planes, row)?;
+        }
+    }
+    strips.finish();
+    Ok(())
 }
 
 /// Whether every block can be read, and none is brighter or darker than a picture can be. Much faster than decoding.
 pub(super) fn is_sound(bytes: &[u8], markers: &Markers) -> bool {
-    read(bytes, markers, None, false).is_ok()
+    read(bytes, markers, None, Keep::Nothing).is_ok()
 }
 
-/// Reads the coefficients, and keeps them if `keep`.
+/// Reads the coefficients.
 fn read(
     bytes: &[u8],
     markers: &Markers,
     tables: Option<&[u8]>,
-    keep: bool,
+    mut keep: Keep,
 ) -> Result<Vec<Plane>, DecodeError> {
-    if markers.arithmetic {
-        return Err(unsupported("arithmetic coding"));
+    if markers.arithmetic && markers.process == Process::Lossless {
+        return Err(unsupported("lossless with arithmetic coding"));
     }
     // Space that an upload reserved and did not fill yet would decode to grey.
     if !markers.ended && bytes.ends_with(&[0; 8]) {
@@ -92,12 +101,19 @@ fn read(
         quantisers: [const { None }; 4],
         dc: [const { None }; 4],
         ac: [const { None }; 4],
+        conditions: Conditions::default(),
         restart: 0,
     };
     if let Some(tables) = tables {
         state.read_all(tables)?;
     }
-    let mut planes = planes(markers, keep);
+    let only_looked_at = matches!(keep, Keep::Nothing);
+    let rows = match keep {
+        Keep::Nothing => 0,
+        Keep::All => markers.units().1,
+        Keep::Rows(_) => 1,
+    };
+    let mut planes = planes(markers, rows);
     let mut at = 2;
     while let Some((marker, next)) = next_marker(bytes, at) {
         at = next;
@@ -115,29 +131,28 @@ fn read(
             continue;
         }
         let scan = Scan::read(segment, markers, &planes)?;
-        if !keep && !scan.is_first_of_dc() {
+        if only_looked_at && !scan.is_first_of_dc() {
             continue;
         }
         for &(i, ..) in &scan.components {
             let table = state.quantisers[planes[i].component.table];
             planes[i].quantiser = planes[i].quantiser.or(table);
         }
-        let mut bits = Bits::new(bytes, at);
-        let whole = scan::decode(&mut bits, &scan, markers, &state, &mut planes, keep)?;
-        if !whole {
+        let ended = scan::decode((bytes, at), &scan, markers, &state, &mut planes, &mut keep)?;
+        let Some((end, left_over)) = ended else {
             return Err(match markers.ended {
                 true => damaged("the data of its pixels is wrong"),
                 false => TRUNCATED,
             });
-        }
+        };
         // Bits that went wrong without a wrong code seldom end where the scan does.
-        if bits.left_over() > MOST_LEFT_OVER {
+        if left_over > MOST_LEFT_OVER {
             return Err(damaged("the data of its pixels is wrong"));
         }
-        at = bits.at();
+        at = end;
     }
     // Only scans of the first kind were looked at.
-    if !keep {
+    if only_looked_at {
         return Ok(planes);
     }
     // Without its end marker a file may lack whole scans; with it, what the encoder left out is meant to be zero.
@@ -155,33 +170,21 @@ fn read(
     Ok(planes)
 }
 
-fn planes(markers: &Markers, keep: bool) -> Vec<Plane> {
+/// The planes, with room for so many rows of units.
+fn planes(markers: &Markers, rows: usize) -> Vec<Plane> {
     let (width, height) = (markers.width as usize, markers.height as usize);
-    let h_max = markers.components.iter().map(|c| c.h).max().unwrap_or(1);
-    let v_max = markers.components.iter().map(|c| c.v).max().unwrap_or(1);
-    let lossless = markers.process == Process::Lossless;
-    let plane = |&component: &Component| {
-        let size = (
+    let ((h_max, v_max), block) = (markers.finest(), markers.block());
+    let (across, down) = markers.units();
+    let plane = |&component: &Component| Plane {
+        component,
+        size: (
             (width * component.h).div_ceil(h_max),
             (height * component.v).div_ceil(v_max),
-        );
-        let unit = if lossless { 1 } else { 8 };
-        let blocks = (
-            width.div_ceil(unit * h_max) * component.h,
-            height.div_ceil(unit * v_max) * component.v,
-        );
-        Plane {
-            component,
-            size,
-            blocks,
-            values: if keep {
-                vec![0; blocks.0 * blocks.1 * unit * unit]
-            } else {
-                Vec::new()
-            },
-            quantiser: None,
-            missing: [None; 64],
-        }
+        ),
+        blocks: (across * component.h, down * component.v),
+        values: vec![0; across * component.h * rows * component.v * block * block],
+        quantiser: None,
+        missing: [None; 64],
     };
     markers.components.iter().map(plane).collect()
 }
@@ -211,6 +214,10 @@ impl Tables {
         match marker {
             0xdb => self.quantisers(segment),
             0xc4 => self.huffman(segment),
+            0xcc => {
+                self.conditions.read(segment);
+                Ok(())
+            }
             0xdd => {
                 if let &[high, low, ..] = segment {
                     self.restart = usize::from(u16::from_be_bytes([high, low]));
@@ -259,85 +266,4 @@ impl Tables {
         }
         Ok(())
     }
-}
-
-/// Samples of eight bits of one component, and the length of a row.
-fn samples(mut plane: Plane, markers: &Markers) -> Result<(Vec<u8>, usize), DecodeError> {
-    let top = (1_i32 << markers.bits) - 1;
-    let values = std::mem::take(&mut plane.values);
-    let stride = plane.blocks.0;
-    if markers.process == Process::Lossless {
-        let narrow = |v: &i16| {
-            let v = u32::from(*v as u16);
-            match markers.bits {
-                bits @ 8.. => (v >> (bits - 8)) as u8,
-                _ => (v * 255 / top as u32) as u8,
-            }
-        };
-        return Ok((values.iter().map(narrow).collect(), stride));
-    }
-    let quantiser = plane
-        .quantiser
-        .ok_or_else(|| damaged("a table is missing"))?;
-    let mut factors = [0_i32; 64];
-    for (i, &factor) in quantiser.iter().enumerate() {
-        factors[ZIGZAG[i]] = i32::from(factor);
-    }
-    let stride = 8 * stride;
-    let mut out = vec![0; 64 * plane.blocks.0 * plane.blocks.1];
-    let middle = (top + 1) / 2;
-    let (shift, scale) = (markers.bits.saturating_sub(8), markers.bits < 8);
-    for (i, block) in values.as_chunks::<64>().0.iter().enumerate() {
-        let mut coefficients = [0; 64];
-        for (to, (&value, &factor)) in coefficients.iter_mut().zip(block.iter().zip(&factors)) {
-            *to = i32::from(value) * factor;
-        }
-        let (x, y) = (8 * (i % plane.blocks.0), 8 * (i / plane.blocks.0));
-        let pixels = idct::inverse(&coefficients);
-        for (row, from) in pixels.chunks_exact(8).enumerate() {
-            let at = (y + row) * stride + x;
-            for (to, &value) in out[at..at + 8].iter_mut().zip(from) {
-                let value = value.saturating_add(middle).clamp(0, top);
-                *to = if scale {
-                    value * 255 / top
-                } else {
-                    value >> shift
-                } as u8;
-            }
-        }
-    }
-    Ok((out, stride))
-}
-
-/// All components at full size, interleaved.
-fn interleaved(planes: Vec<Plane>, markers: &Markers) -> Result<Raw, DecodeError> {
-    let (width, height) = (markers.width as usize, markers.height as usize);
-    let h_max = markers.components.iter().map(|c| c.h).max().unwrap_or(1);
-    let v_max = markers.components.iter().map(|c| c.v).max().unwrap_or(1);
-    let components = planes.len();
-    // The coefficients of one component go before those of the next are touched.
-    let mut all = Vec::with_capacity(components);
-    for plane in planes {
-        let component = plane.component;
-        all.push((component, samples(plane, markers)?));
-    }
-    let mut out = vec![0; width * height * components];
-    for (c, (component, (samples, stride))) in all.into_iter().enumerate() {
-        for (y, row) in out.chunks_exact_mut(width * components).enumerate() {
-            let from = &samples[y * component.v / v_max * stride..];
-            let to = row[c..].iter_mut().step_by(components);
-            if component.h == h_max {
-                to.zip(from).for_each(|(to, from)| *to = *from);
-            } else {
-                to.enumerate()
-                    .for_each(|(x, to)| *to = from[x * component.h / h_max]);
-            }
-        }
-    }
-    Ok(Raw {
-        width,
-        height,
-        components,
-        samples: out,
-    })
 }

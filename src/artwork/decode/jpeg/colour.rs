@@ -1,20 +1,14 @@
 //! From a JPEG's samples to RGBA or inks. Source: JFIF 1.02; Adobe's technical note 5116.
 
-use super::{
-    careful::Raw,
-    markers::{Markers, Process},
-};
-use crate::artwork::decode::Raster;
+use super::markers::{Markers, Process};
 
-/// Makes the picture. Four channels stay inks, for a profile to convert.
-pub(super) fn raster(raw: Raw, markers: &Markers) -> Raster {
-    let mut raster = Raster::new(raw.width as u32, raw.height as u32);
-    raster.grey = raw.components <= 2;
-    raster.inks = raw.components == 4;
-    let transformed = is_transformed(markers);
-    let pixels = raw.samples.chunks_exact(raw.components.max(1));
-    let both = raster.rgba.as_chunks_mut::<4>().0.iter_mut().zip(pixels);
-    match raw.components {
+/// Appends a row of samples as RGBA, or of four channels as inks, which a profile converts.
+pub(super) fn append(samples: &[u8], channels: usize, transformed: bool, to: &mut Vec<u8>) {
+    let start = to.len();
+    to.resize(start + samples.len() / channels.max(1) * 4, 255);
+    let pixels = samples.chunks_exact(channels.max(1));
+    let both = to[start..].as_chunks_mut::<4>().0.iter_mut().zip(pixels);
+    match channels {
         1 | 2 => both.for_each(|(to, p)| *to = [p[0], p[0], p[0], 255]),
         3 if transformed => both.for_each(|(to, p)| {
             let [r, g, b] = rgb(p[0], p[1], p[2]);
@@ -28,7 +22,6 @@ pub(super) fn raster(raw: Raw, markers: &Markers) -> Raster {
         }),
         _ => both.for_each(|(to, p)| *to = [p[0], p[1], p[2], p[3]].map(|v| 255 - v)),
     }
-    raster
 }
 
 /// Whether the first three channels are luma and chroma, as libjpeg decides it.

@@ -5,7 +5,7 @@
 //! after the other.
 
 use super::{careful, colour::is_transformed, markers::Markers};
-use crate::artwork::decode::{Raster, spread};
+use crate::artwork::decode::spread;
 use std::cell::Cell;
 use zune_jpeg::{
     JpegDecoder,
@@ -19,9 +19,9 @@ use zune_jpeg::{
 /// Single bytes in a row that a sound scan may need: pixels are read by fours, or by at most eight where bytes are stuffed.
 const MOST_SINGLE: u32 = 40;
 
-/// Decodes a plain JPEG; `None` for any other, and for one in which anything is wrong.
-pub(super) fn read(bytes: &[u8], markers: &Markers) -> Option<Raster> {
-    if !markers.is_plain() || !markers.ended {
+/// Decodes a plain JPEG to RGBA; `None` for any other, and for one in which anything is wrong.
+pub(super) fn read(bytes: &[u8], markers: &Markers) -> Option<Vec<u8>> {
+    if !is_fast(markers) {
         return None;
     }
     let counts = Counts::default();
@@ -30,7 +30,6 @@ pub(super) fn read(bytes: &[u8], markers: &Markers) -> Option<Raster> {
         _ if is_transformed(markers) => (ColorSpace::YCbCr, ColorSpace::RGBA),
         _ => (ColorSpace::RGB, ColorSpace::RGB),
     };
-    let mut raster = Raster::sized(markers.width, markers.height);
     let mut decoder = decoder(bytes, target, &counts);
     decoder.decode_headers().ok()?;
     if decoder.input_colorspace() != Some(colours) {
@@ -41,32 +40,33 @@ pub(super) fn read(bytes: &[u8], markers: &Markers) -> Option<Raster> {
     if counts.most.get() > MOST_SINGLE {
         return None;
     }
-    raster.rgba = match colours {
+    let rgba = match colours {
         ColorSpace::YCbCr => pixels,
-        ColorSpace::Luma => {
-            raster.grey = true;
-            pixels.iter().flat_map(|&v| [v, v, v, 255]).collect()
-        }
+        ColorSpace::Luma => pixels.iter().flat_map(|&v| [v, v, v, 255]).collect(),
         _ => {
             let mut rgba = Vec::with_capacity(pixels.len() / 3 * 4);
             spread(&pixels, &mut rgba);
             rgba
         }
     };
-    let len = 4 * markers.width as usize * markers.height as usize;
-    if raster.rgba.len() != len {
+    let line = 4 * markers.width as usize;
+    if rgba.len() != line * markers.height as usize {
         return None;
     }
     // Wrong bits may be codes all the same, and what comes after them too bright or too dark from there on.
-    let sound = !is_glaring(&raster) || careful::is_sound(bytes, markers);
-    sound.then_some(raster)
+    let sound = !is_glaring(&rgba, line) || careful::is_sound(bytes, markers);
+    sound.then_some(rgba)
+}
+
+/// Whether this decoder is asked at all.
+pub(super) fn is_fast(markers: &Markers) -> bool {
+    markers.is_plain() && markers.ended
 }
 
 /// Whether more than a hundredth of the blocks touch the end of the scale in two places.
-fn is_glaring(raster: &Raster) -> bool {
-    let line = 4 * raster.width as usize;
+fn is_glaring(rgba: &[u8], line: usize) -> bool {
     let mut glaring = 0;
-    for rows in raster.rgba.chunks_exact(8 * line) {
+    for rows in rgba.chunks_exact(8 * line) {
         let (upper, lower) = (&rows[2 * line..3 * line], &rows[5 * line..6 * line]);
         let blocks = upper
             .as_chunks::<32>()
@@ -81,7 +81,7 @@ fn is_glaring(raster: &Raster) -> bool {
             .filter(|(u, l)| ends(&u[8..11]) && ends(&l[20..23]))
             .count();
     }
-    100 * 64 * glaring > raster.rgba.len() / 4
+    100 * 64 * glaring > rgba.len() / 4
 }
 
 /// How many single bytes were read since others were, and the most there were.

@@ -194,14 +194,45 @@ impl<'a> Markers<'a> {
         sampled && in_one_scan && self.bits == 8 && !self.arithmetic && !self.height_follows
     }
 
-    /// What decoding holds per pixel besides the picture: coefficients of two bytes, all components at full size in the
-    /// worst case. The samples made of them are there when no RGBA is yet.
-    pub(super) fn bytes_per_px(&self) -> u64 {
-        let components = self.components.len() as u64;
-        match (self.is_plain(), self.process) {
-            (true, Process::Sequential) => 0,
-            _ => 2 * components,
+    /// Most samples of a component across and down in a unit.
+    pub(super) fn finest(&self) -> (usize, usize) {
+        let h = self.components.iter().map(|c| c.h).max();
+        let v = self.components.iter().map(|c| c.v).max();
+        (h.unwrap_or(1), v.unwrap_or(1))
+    }
+
+    /// Side of a block, samples.
+    pub(super) fn block(&self) -> usize {
+        if self.process == Process::Lossless {
+            1
+        } else {
+            8
         }
+    }
+
+    /// Units across and down.
+    pub(super) fn units(&self) -> (usize, usize) {
+        let ((h, v), block) = (self.finest(), self.block());
+        let (width, height) = (self.width as usize, self.height as usize);
+        (width.div_ceil(block * h), height.div_ceil(block * v))
+    }
+
+    /// Whether all of a row of units lies in one place of the file.
+    pub(super) fn is_read_by_rows(&self) -> bool {
+        self.process == Process::Sequential
+            && self.scans == 1
+            && self.in_first_scan == self.components.len()
+    }
+
+    /// Bytes of all coefficients, two each.
+    pub(super) fn coefficients(&self) -> u64 {
+        let (across, down) = self.units();
+        let blocks = self
+            .components
+            .iter()
+            .map(|c| (c.h * c.v) as u64)
+            .sum::<u64>();
+        2 * blocks * across as u64 * down as u64 * (self.block() * self.block()) as u64
     }
 }
 

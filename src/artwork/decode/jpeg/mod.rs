@@ -1,9 +1,10 @@
 //! JPEG.
 //!
-//! Two decoders: `fast` for plain files, which nearly all are, and `careful` for the others. The fast one refuses
-//! whatever looks wrong, and the careful one then decides: a picture is never shown with a grey area in place of a
-//! missing part. `markers` reads the segments around the pixels, `colour` converts them to RGB or inks.
+//! Two decoders: `fast` for plain files, which nearly all are, and `careful` for the others and for large ones, which it
+//! reads by rows. The fast one refuses whatever looks wrong, and the careful one then decides: a picture is never shown with
+//! a grey area in place of a missing part. `markers` reads the segments around the pixels, `colour` converts them to RGB or inks.
 
+mod arithmetic;
 mod careful;
 mod colour;
 mod fast;
@@ -11,12 +12,11 @@ mod huffman;
 mod idct;
 mod markers;
 mod scan;
+mod strips;
 
 use super::{DecodeError, DecodeLimits, Raster, check_size};
 use image::metadata::Orientation;
-use markers::Markers;
-
-pub(super) use careful::Raw;
+use markers::{Markers, Process};
 
 const FORMAT: &str = "JPEG";
 const TRUNCATED: DecodeError = DecodeError::Truncated { format: FORMAT };
@@ -35,26 +35,56 @@ fn unsupported(what: &'static str) -> DecodeError {
     }
 }
 
-/// Width and height, and what decoding holds per pixel besides the picture.
-pub(super) fn size(bytes: &[u8]) -> Option<((u32, u32), u64)> {
+/// Width and height, and what decoding holds besides the picture.
+pub(super) fn size(bytes: &[u8], limits: &DecodeLimits) -> Option<((u32, u32), u64)> {
     let markers = Markers::read(bytes).ok()?;
-    Some(((markers.width, markers.height), markers.bytes_per_px()))
+    let size = (markers.width, markers.height);
+    let halved = Raster::new(size.0, size.1, limits).is_halved();
+    Some((size, held(&markers, halved)))
+}
+
+/// What decoding holds besides the picture.
+fn held(markers: &Markers, halved: bool) -> u64 {
+    let by_rows = match fast::is_fast(markers) && !halved {
+        true => markers.process == Process::Sequential,
+        false => markers.is_read_by_rows(),
+    };
+    if by_rows { 0 } else { markers.coefficients() }
 }
 
 /// Decodes a file.
 pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Raster, DecodeError> {
     let markers = Markers::read(bytes)?;
-    check(&markers, limits)?;
-    let mut raster = match fast::read(bytes, &markers) {
-        Some(raster) => raster,
-        None => colour::raster(careful::decode(bytes, &markers, None)?, &markers),
-    };
+    let mut raster = Raster::new(markers.width, markers.height, limits);
+    let held = held(&markers, raster.is_halved());
+    check_size(markers.width, markers.height, held, limits)?;
+    let channels = markers.components.len();
+    raster.grey = channels <= 2;
+    raster.inks = channels == 4;
     raster.profile = markers.profile();
     raster.orientation = markers
         .exif
         .and_then(Orientation::from_exif_chunk)
         .unwrap_or(Orientation::NoTransforms);
+    let whole = (!raster.is_halved()).then(|| fast::read(bytes, &markers));
+    if let Some(rgba) = whole.flatten() {
+        raster.take_all(rgba);
+        return Ok(raster);
+    }
+    let transformed = colour::is_transformed(&markers);
+    careful::decode(bytes, &markers, None, &mut |row| {
+        raster.take(|to| colour::append(row, channels, transformed, to));
+    })?;
     Ok(raster)
+}
+
+/// Samples as they are coded, eight bits, all components at full size.
+pub(super) struct Raw {
+    pub(super) width: usize,
+    pub(super) height: usize,
+    pub(super) components: usize,
+    /// `height × width × components` bytes, row-major, interleaved.
+    pub(super) samples: Vec<u8>,
 }
 
 /// The samples of a JPEG within another file, as they are coded; `tables` is a stream with tables that it uses.
@@ -67,12 +97,23 @@ pub(super) fn raw(
         return Err(damaged("it does not begin like one"));
     }
     let markers = Markers::read(bytes)?;
-    check(&markers, limits)?;
-    careful::decode(bytes, &markers, tables)
-}
-
-fn check(markers: &Markers, limits: &DecodeLimits) -> Result<(), DecodeError> {
-    let pixels = u64::from(markers.width) * u64::from(markers.height);
-    let more = pixels.saturating_mul(markers.bytes_per_px());
-    check_size(markers.width, markers.height, more, limits)
+    let (width, height) = (markers.width as usize, markers.height as usize);
+    let components = markers.components.len();
+    let len = width * height * components;
+    check_size(
+        markers.width,
+        markers.height,
+        held(&markers, true) + len as u64,
+        limits,
+    )?;
+    let mut samples = Vec::with_capacity(len);
+    careful::decode(bytes, &markers, tables, &mut |row| {
+        samples.extend_from_slice(row)
+    })?;
+    Ok(Raw {
+        width,
+        height,
+        components,
+        samples,
+    })
 }

@@ -3,6 +3,7 @@
 //! Source: ITU-T T.81, annexes F (sequential), G (progressive) and H (lossless).
 
 use super::{
+    arithmetic::Arithmetic,
     careful::{Plane, Tables, ZIGZAG},
     damaged,
     huffman::{Bits, Table},
@@ -16,11 +17,11 @@ pub(super) struct Scan {
     /// Components of the frame, with their tables for DC and AC.
     pub(super) components: Vec<(usize, usize, usize)>,
     /// First and last coefficient; of lossless pictures the first is the predictor.
-    first: usize,
-    last: usize,
+    pub(super) first: usize,
+    pub(super) last: usize,
     /// Bits that were there before, and bits that are left out.
-    high: u8,
-    low: u8,
+    pub(super) high: u8,
+    pub(super) low: u8,
 }
 
 impl Scan {
@@ -79,25 +80,79 @@ impl Scan {
     }
 }
 
-/// Decodes one scan; false if its bits end before the picture does.
+/// What is done with the blocks of a scan.
+pub(super) enum Keep<'a> {
+    /// They are only read.
+    Nothing,
+    /// They are kept in their planes.
+    All,
+    /// A row of units at a time is kept, and then passed on.
+    Rows(&'a mut dyn FnMut(&[Plane]) -> Result<(), DecodeError>),
+}
+
+/// Where the bits of blocks come from.
+pub(super) trait Entropy {
+    /// Reads one block of the component in the given place of the scan, by its tables for DC and AC.
+    fn block(
+        &mut self,
+        values: &mut [i16; 64],
+        place: usize,
+        tables: (usize, usize),
+    ) -> Result<(), DecodeError>;
+    /// The mean of the last block.
+    fn mean(&self, place: usize) -> i32;
+    /// Passes over the next restart marker; false if another marker or the end comes first.
+    fn restart(&mut self) -> bool;
+    /// Whether bits were taken that the file does not have.
+    fn overran(&self) -> bool;
+    /// Where the next marker is looked for.
+    fn at(&self) -> usize;
+    /// How many bytes are left before the next marker.
+    fn left_over(&self) -> usize;
+}
+
+/// Decodes one scan from the byte at `at` on. Returns where its bits end and how many bytes are left there; `None` if
+/// they end before the picture does.
 pub(super) fn decode(
-    bits: &mut Bits,
+    (bytes, at): (&[u8], usize),
     scan: &Scan,
     markers: &Markers,
     tables: &Tables,
     planes: &mut [Plane],
-    keep: bool,
-) -> Result<bool, DecodeError> {
+    keep: &mut Keep,
+) -> Result<Option<(usize, usize)>, DecodeError> {
+    let progressive = markers.process == Process::Progressive;
     if markers.process == Process::Lossless {
-        return lossless(bits, scan, markers, tables, planes);
+        let mut bits = Bits::new(bytes, at);
+        let whole = lossless(&mut bits, scan, markers, tables, planes)?;
+        return Ok(whole.then(|| (bits.at(), bits.left_over())));
+    }
+    if markers.arithmetic {
+        let mut coder = Arithmetic::new(bytes, at, scan, progressive, tables.conditions);
+        let whole = units(&mut coder, scan, markers, tables, planes, keep)?;
+        return Ok(whole.then(|| (coder.at(), coder.left_over())));
     }
     let mut coder = Coder {
-        bits,
+        bits: Bits::new(bytes, at),
         scan,
-        progressive: markers.process == Process::Progressive,
+        tables,
+        progressive,
         predictions: [0; 4],
         run: 0,
     };
+    let whole = units(&mut coder, scan, markers, tables, planes, keep)?;
+    Ok(whole.then(|| (coder.at(), coder.left_over())))
+}
+
+/// Reads the units of one scan; false if its bits end before the picture does.
+fn units(
+    coder: &mut impl Entropy,
+    scan: &Scan,
+    markers: &Markers,
+    tables: &Tables,
+    planes: &mut [Plane],
+    keep: &mut Keep,
+) -> Result<bool, DecodeError> {
     // A scan of one component has only the blocks that are shown; others have whole units.
     let (across, down) = match scan.components[..] {
         [(i, ..)] => {
@@ -115,12 +170,12 @@ pub(super) fn decode(
     let mut scratch = [0_i16; 64];
     let mut units = 0_usize;
     for y in 0..down {
+        let first_row = if matches!(keep, Keep::Rows(_)) { 0 } else { y };
         for x in 0..across {
             if tables.restart > 0 && units > 0 && units.is_multiple_of(tables.restart) {
-                if coder.bits.overran() || !coder.bits.restart() {
+                if coder.overran() || !coder.restart() {
                     return Ok(false);
                 }
-                (coder.predictions, coder.run) = ([0; 4], 0);
             }
             units += 1;
             for (place, &(i, dc, ac)) in scan.components.iter().enumerate() {
@@ -130,20 +185,19 @@ pub(super) fn decode(
                     _ => (plane.component.h, plane.component.v),
                 };
                 for block in 0..h * v {
-                    let (bx, by) = (x * h + block % h, y * v + block / h);
+                    let (bx, by) = (x * h + block % h, first_row * v + block / h);
                     let at = 64 * (by * plane.blocks.0 + bx);
-                    let (dc, ac) = (&tables.dc[dc], &tables.ac[ac]);
-                    if keep {
-                        let values = plane.values.get_mut(at..at + 64);
-                        let Some(Ok(values)) = values.map(<&mut [i16; 64]>::try_from) else {
-                            return Err(damaged("its frame header cannot be"));
-                        };
-                        coder.block(values, place, dc, ac)?;
-                    } else {
-                        coder.block(&mut scratch, place, dc, ac)?;
-                    }
+                    let values = match keep {
+                        Keep::Nothing => Some(&mut scratch),
+                        _ => plane
+                            .values
+                            .get_mut(at..at + 64)
+                            .and_then(|v| v.try_into().ok()),
+                    };
+                    let values = values.ok_or_else(|| damaged("its frame header cannot be"))?;
+                    coder.block(values, place, (dc, ac))?;
                     let step = plane.quantiser.map_or(0, |q| i64::from(q[0]));
-                    let mean = i64::from(coder.predictions[place]) << scan.low;
+                    let mean = i64::from(coder.mean(place)) << scan.low;
                     if most.1 && (mean * step).abs() > most.0 + step {
                         // No encoder writes it; wrong bits that are codes all the same end so.
                         return Err(damaged("the data of its pixels is wrong"));
@@ -151,8 +205,12 @@ pub(super) fn decode(
                 }
             }
         }
-        if coder.bits.overran() {
+        if coder.overran() {
             return Ok(false);
+        }
+        if let Keep::Rows(pass_on) = keep {
+            pass_on(planes)?;
+            planes.iter_mut().for_each(|plane| plane.values.fill(0));
         }
     }
     for &(i, ..) in &scan.components {
@@ -161,10 +219,11 @@ pub(super) fn decode(
     Ok(true)
 }
 
-/// What goes on from block to block.
-struct Coder<'a, 'b> {
-    bits: &'a mut Bits<'b>,
+/// Huffman codes, and what goes on from block to block.
+struct Coder<'a> {
+    bits: Bits<'a>,
     scan: &'a Scan,
+    tables: &'a Tables,
     progressive: bool,
     predictions: [i32; 4],
     /// Blocks that have no further coefficients.
@@ -175,14 +234,14 @@ fn table(table: &Option<Table>) -> Result<&Table, DecodeError> {
     table.as_ref().ok_or_else(|| damaged("a table is missing"))
 }
 
-impl Coder<'_, '_> {
+impl Entropy for Coder<'_> {
     fn block(
         &mut self,
         values: &mut [i16; 64],
         place: usize,
-        dc: &Option<Table>,
-        ac: &Option<Table>,
+        (dc, ac): (usize, usize),
     ) -> Result<(), DecodeError> {
+        let (dc, ac) = (&self.tables.dc[dc], &self.tables.ac[ac]);
         match (self.progressive, self.scan.first, self.scan.high) {
             (false, ..) => {
                 self.dc(values, place, table(dc)?)?;
@@ -204,6 +263,29 @@ impl Coder<'_, '_> {
         }
     }
 
+    fn mean(&self, place: usize) -> i32 {
+        self.predictions[place]
+    }
+
+    fn restart(&mut self) -> bool {
+        (self.predictions, self.run) = ([0; 4], 0);
+        self.bits.restart()
+    }
+
+    fn overran(&self) -> bool {
+        self.bits.overran()
+    }
+
+    fn at(&self) -> usize {
+        self.bits.at()
+    }
+
+    fn left_over(&self) -> usize {
+        self.bits.left_over()
+    }
+}
+
+impl Coder<'_> {
     fn dc(&mut self, values: &mut [i16; 64], place: usize, dc: &Table) -> Result<(), DecodeError> {
         let category = u32::from(self.bits.code(dc)?);
         if category > 16 {
@@ -271,7 +353,7 @@ impl Coder<'_, '_> {
             while k <= last {
                 let coefficient = &mut values[ZIGZAG[k]];
                 if *coefficient != 0 {
-                    refined(self.bits, coefficient, bit);
+                    refined(&mut self.bits, coefficient, bit);
                 } else if zeros == 0 {
                     break;
                 } else {
@@ -290,7 +372,7 @@ impl Coder<'_, '_> {
         if self.run > 0 {
             for &at in ZIGZAG.get(k..=last).unwrap_or_default() {
                 if values[at] != 0 {
-                    refined(self.bits, &mut values[at], bit);
+                    refined(&mut self.bits, &mut values[at], bit);
                 }
             }
             self.run -= 1;

@@ -18,24 +18,23 @@ fn png_header(width: u32, height: u32) -> Vec<u8> {
     bytes
 }
 
-/// Whole small files whose headers are then made to claim 16,000 × 16,000 pixels.
-fn bombs() -> Vec<(&'static str, Vec<u8>)> {
-    let side = 16_000_u16;
+/// Whole small files whose headers are then made to claim so many pixels.
+pub(super) fn of_size(width: u16, height: u16) -> Vec<(&'static str, Vec<u8>)> {
     let mut jpeg = scene_as(ImageFormat::Jpeg);
     let sof = jpeg
         .windows(2)
         .position(|w| w == [0xff, 0xc0])
         .expect("a baseline frame header");
-    jpeg[sof + 5..sof + 7].copy_from_slice(&side.to_be_bytes());
-    jpeg[sof + 7..sof + 9].copy_from_slice(&side.to_be_bytes());
+    jpeg[sof + 5..sof + 7].copy_from_slice(&height.to_be_bytes());
+    jpeg[sof + 7..sof + 9].copy_from_slice(&width.to_be_bytes());
 
     let mut gif = scene_as(ImageFormat::Gif);
-    gif[6..8].copy_from_slice(&side.to_le_bytes());
-    gif[8..10].copy_from_slice(&side.to_le_bytes());
+    gif[6..8].copy_from_slice(&width.to_le_bytes());
+    gif[8..10].copy_from_slice(&height.to_le_bytes());
 
     let mut bmp = scene_as(ImageFormat::Bmp);
-    bmp[18..22].copy_from_slice(&u32::from(side).to_le_bytes());
-    bmp[22..26].copy_from_slice(&u32::from(side).to_le_bytes());
+    bmp[18..22].copy_from_slice(&u32::from(width).to_le_bytes());
+    bmp[22..26].copy_from_slice(&u32::from(height).to_le_bytes());
 
     // VP8L: a signature byte, then 14 bits of width - 1 and 14 bits of height - 1.
     let mut webp = scene_as(ImageFormat::WebP);
@@ -44,12 +43,13 @@ fn bombs() -> Vec<(&'static str, Vec<u8>)> {
         .position(|w| w == b"VP8L")
         .expect("the encoder is lossless")
         + 9;
-    let packed = u32::from(side - 1) | (u32::from(side - 1) << 14);
+    let side = |length: u16| u32::from(length.min(16_000) - 1);
+    let packed = side(width) | side(height) << 14;
     webp[vp8l..vp8l + 4].copy_from_slice(&packed.to_le_bytes());
 
     // TIFF: the values of the directory's entries 256 and 257, and of 278, the rows of its one strip.
     let mut tiff = scene_as(ImageFormat::Tiff);
-    for tag in [256_u16, 257, 278] {
+    for (tag, side) in [(256_u16, width), (257, height), (278, height)] {
         let entry: Vec<usize> = tiff
             .windows(8)
             .enumerate()
@@ -60,16 +60,22 @@ fn bombs() -> Vec<(&'static str, Vec<u8>)> {
             tiff[i + 8..i + 12].copy_from_slice(&u32::from(side).to_le_bytes());
         }
     }
-    let huge = u32::from(side);
     vec![
-        ("PNG", png_header(huge, huge)),
-        ("PNG, widest", png_header(0x7fff_ffff, 0x7fff_ffff)),
+        ("PNG", png_header(width.into(), height.into())),
         ("JPEG", jpeg),
         ("GIF", gif),
         ("BMP", bmp),
         ("WebP", webp),
         ("TIFF", tiff),
     ]
+}
+
+fn bombs() -> Vec<(&'static str, Vec<u8>)> {
+    let widest = ("PNG, widest", png_header(0x7fff_ffff, 0x7fff_ffff));
+    of_size(16_000, 16_000)
+        .into_iter()
+        .chain([widest])
+        .collect()
 }
 
 #[test]

@@ -5,7 +5,8 @@
 //! The `tiff` crate is not used: it drops further samples before it undoes the predictor, reads integers as floats, and
 //! refuses many common kinds (palettes, signed integers, Group 3, tiles of separate planes).
 //!
-//! Invariants: only the first picture of a file is read; memory is one RGBA picture and, at most, one strip.
+//! Invariants: only the first picture of a file is read; memory is what is kept of the picture and, at most, one strip or
+//! one row of tiles.
 
 mod ccitt;
 mod chunks;
@@ -43,11 +44,11 @@ fn unsupported(what: String) -> DecodeError {
     }
 }
 
-/// Width and height by the first directory.
-pub(super) fn size(bytes: &[u8]) -> Option<(u32, u32)> {
+/// Width and height by the first directory, and what decoding holds besides the picture.
+pub(super) fn size(bytes: &[u8]) -> Option<((u32, u32), u64)> {
     let tags = Directory::read(bytes).ok()?;
-    let side = |tag| u32::try_from(tags.first(tag)?).ok();
-    Some((side(256)?, side(257)?))
+    let layout = Layout::read(&tags).ok()?;
+    Some(((layout.width, layout.height), chunk_bytes(&layout)))
 }
 
 /// Decodes the first picture.
@@ -55,7 +56,7 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Raster, Deco
     let tags = Directory::read(bytes)?;
     let layout = Layout::read(&tags)?;
     check_size(layout.width, layout.height, chunk_bytes(&layout), limits)?;
-    let mut raster = Raster::new(layout.width, layout.height);
+    let mut raster = Raster::new(layout.width, layout.height, limits);
     raster.inks = layout.colour == Colour::Cmyk;
     raster.grey = matches!(layout.colour, Colour::Grey { .. });
     let turned = tags.first(274).and_then(|value| u8::try_from(value).ok());
@@ -73,12 +74,16 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Raster, Deco
     Ok(raster)
 }
 
-/// What decoding holds besides the picture: the strip of a compression that is decoded whole.
+/// What decoding holds besides the picture: the strip of a compression that is decoded whole, and a row of tiles.
 fn chunk_bytes(layout: &Layout) -> u64 {
     let (width, height) = layout.chunk;
     let height = (height as u64).min(u64::from(layout.height));
     let pixels = (width as u64).saturating_mul(height);
-    match layout.compression {
+    let band = match layout.grid() {
+        (1, _) => 0,
+        _ => (4 * u64::from(layout.width)).saturating_mul(height),
+    };
+    let chunk = match layout.compression {
         Compression::Fax(_) => pixels / 8,
         // The planes and the samples of all components.
         Compression::Jpeg | Compression::OldJpeg | Compression::WebP => {
@@ -87,7 +92,8 @@ fn chunk_bytes(layout: &Layout) -> u64 {
         _ => (width * layout.samples)
             .saturating_mul(layout.bits)
             .div_ceil(8) as u64,
-    }
+    };
+    chunk.saturating_add(band)
 }
 
 /// The pixels of one picture, about to be read.
@@ -107,6 +113,49 @@ struct Line<'a> {
     planes: &'a [Vec<u8>],
 }
 
+/// Rows of strips or tiles, put together into rows of the picture.
+struct Band<'a> {
+    raster: &'a mut Raster,
+    /// Rows of a strip or tile, and whether a row of the picture consists of several.
+    rows: usize,
+    tiled: bool,
+    /// A row of the picture, or of tiles as many rows as a tile has.
+    pixels: Vec<u8>,
+}
+
+impl<'a> Band<'a> {
+    fn new(layout: &Layout, raster: &'a mut Raster) -> Self {
+        let rows = layout.chunk.1.min(layout.height as usize);
+        let tiled = layout.grid().0 > 1;
+        let pixels = vec![0; raster.line() * if tiled { rows } else { 1 }];
+        Self {
+            raster,
+            rows,
+            tiled,
+            pixels,
+        }
+    }
+
+    /// Takes a row of `pixels` pixels from column `x` of row `y` on, which `convert` writes as far as it is shown. Lines
+    /// come chunk by chunk.
+    fn line(&mut self, x: usize, y: usize, pixels: usize, convert: impl FnOnce(&mut [u8])) {
+        let line = self.raster.line();
+        let row = if self.tiled { y % self.rows } else { 0 };
+        let end = line.min(4 * (x + pixels));
+        convert(&mut self.pixels[row * line..][4 * x..end]);
+        let last = y + 1 == self.raster.height as usize || row + 1 == self.rows;
+        if !self.tiled {
+            self.raster
+                .take(|rgba| rgba.extend_from_slice(&self.pixels));
+        } else if end == line && last {
+            let band = &self.pixels[..(row + 1) * line];
+            for row in band.chunks_exact(line) {
+                self.raster.take(|rgba| rgba.extend_from_slice(row));
+            }
+        }
+    }
+}
+
 impl Pixels<'_> {
     fn read(&mut self, raster: &mut Raster) -> Result<(), DecodeError> {
         let layout = self.layout;
@@ -120,7 +169,7 @@ impl Pixels<'_> {
         }
         let range = self.range()?;
         let converter = Converter::new(layout);
-        let width = layout.width as usize;
+        let mut band = Band::new(layout, raster);
         let (mut plane, mut samples) = (Vec::new(), Vec::new());
         self.each_line(&mut |line| {
             samples.clear();
@@ -135,11 +184,11 @@ impl Pixels<'_> {
                     to.zip(&plane).for_each(|(to, from)| *to = *from);
                 }
             }
-            let from = 4 * (line.y * width + line.x);
-            let shown = width - line.x;
-            let to = &mut raster.rgba[from..from + 4 * shown.min(samples.len() / layout.samples)];
             let index = |i: usize| line.row.index(&line.planes[0], i * line.row.stride);
-            converter.convert(&samples, index, to);
+            let pixels = samples.len() / layout.samples;
+            band.line(line.x, line.y, pixels, |to| {
+                converter.convert(&samples, index, to)
+            });
         })
     }
 
@@ -245,21 +294,26 @@ impl Pixels<'_> {
                 Ok((Box::new(io::Cursor::new(raw.samples)), raw.width))
             }
             Compression::WebP => {
-                let picture = super::plain::decode_webp(stored, self.limits)
+                let whole = DecodeLimits {
+                    kept_pixels: u64::MAX,
+                    ..*self.limits
+                };
+                let picture = super::plain::decode_webp(stored, &whole)
                     .map_err(|error| self.renamed(error))?;
+                let (width, height) = (picture.width as usize, picture.height as usize);
+                let rgba = picture.into_pixels();
                 let narrowed = match layout.samples {
-                    4 => picture.rgba,
-                    3 => picture
-                        .rgba
+                    4 => rgba,
+                    3 => rgba
                         .chunks_exact(4)
                         .flat_map(|p| [p[0], p[1], p[2]])
                         .collect(),
                     _ => return Err(unsupported(layout.named())),
                 };
-                if (picture.height as usize) < rows {
+                if height < rows {
                     return Err(damaged("a strip ends too early"));
                 }
-                Ok((Box::new(io::Cursor::new(narrowed)), picture.width as usize))
+                Ok((Box::new(io::Cursor::new(narrowed)), width))
             }
             compression => {
                 let chunk = match layout.lowest_bit_first {
@@ -323,9 +377,10 @@ impl Pixels<'_> {
         }
         let converter = Converter::new(self.layout);
         let line = raw.width * raw.components;
-        let rows = raw.samples.chunks_exact(line);
-        for (to, from) in raster.rgba.chunks_exact_mut(4 * raw.width).zip(rows) {
-            converter.convert(from, |i| usize::from(from[i * raw.components]), to);
+        let mut to = vec![0; raster.line()];
+        for from in raw.samples.chunks_exact(line) {
+            converter.convert(from, |i| usize::from(from[i * raw.components]), &mut to);
+            raster.take(|rgba| rgba.extend_from_slice(&to));
         }
         Ok(())
     }
@@ -338,8 +393,9 @@ impl Pixels<'_> {
     ) -> Result<(), DecodeError> {
         let layout = self.layout;
         let (across, down) = layout.grid();
-        let (width, height) = (layout.width as usize, layout.height as usize);
+        let height = layout.height as usize;
         let converter = Converter::new(layout);
+        let mut band = Band::new(layout, raster);
         let block = h * v + 2;
         for chunk in 0..across * down {
             let (x0, y0) = (
@@ -354,13 +410,14 @@ impl Pixels<'_> {
                     .read_exact(&mut line)
                     .map_err(|error| self.ends(chunk, &error))?;
                 for y in top..(top + v).min(rows) {
-                    for x in 0..chunk_width.min(width - x0) {
-                        let unit = &line[x / h * block..][..block];
-                        let luma = unit[(y - top) * h + x % h];
-                        let at = 4 * ((y0 + y) * width + x0 + x);
-                        let samples = [luma, unit[h * v], unit[h * v + 1]];
-                        converter.convert(&samples, |_| 0, &mut raster.rgba[at..at + 4]);
-                    }
+                    band.line(x0, y0 + y, chunk_width, |to| {
+                        for (x, to) in to.chunks_exact_mut(4).enumerate() {
+                            let unit = &line[x / h * block..][..block];
+                            let luma = unit[(y - top) * h + x % h];
+                            let samples = [luma, unit[h * v], unit[h * v + 1]];
+                            converter.convert(&samples, |_| 0, to);
+                        }
+                    });
                 }
             }
         }
