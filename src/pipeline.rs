@@ -14,14 +14,14 @@ use crate::{
     embed::Encoder,
     history::twins::Groups,
     publish::{HistoryFiles, Iiif, PublishError, Published, Publisher, Renditions},
-    rebuild::{self, ChangeSet, Collection, Params, RebuildError},
+    rebuild::{self, Collection, Params, RebuildError},
     service::limit::Complaints,
     snapshot::{self, SnapshotError},
     store::{Store, StoreError},
     vectors::VectorFile,
 };
 use erase::Erasing;
-use load::{arrivals_of, load, start_from, vectors_of};
+use load::{changes_of, load, start_from, vectors_of};
 use shown::generation;
 use stages::Stages;
 use std::{
@@ -260,9 +260,8 @@ impl Pipeline {
             Task::Apply { arrivals, gone } => {
                 self.forget.arrived(arrivals.len());
                 let (model, dims) = (self.encoder.model(), self.encoder.dims());
-                let (arrivals, lost) = arrivals_of(&*self.store, arrivals, model, dims)?;
+                let (changes, lost) = changes_of(&*self.store, (arrivals, gone), model, dims)?;
                 unembedded = lost;
-                let changes = ChangeSet { arrivals, gone };
                 let _span = tracing::info_span!("layout").entered();
                 self.rebuild(|collection, params| {
                     rebuild::apply(collection, changes, now_ms, params)

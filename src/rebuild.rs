@@ -17,7 +17,10 @@ use crate::{
 };
 use changes::{match_changes, placed};
 use features::follow_features;
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 mod changes;
 mod collection;
@@ -82,10 +85,11 @@ pub fn looks_otherwise(made_with: &str, params: &Params) -> bool {
 /// On an error the collection is half changed; the caller loads the stored one.
 pub fn apply(
     collection: &mut Collection,
-    changes: ChangeSet,
+    mut changes: ChangeSet,
     now_ms: u64,
     params: &Params,
 ) -> Result<Rebuilt, RebuildError> {
+    let vectors = std::mem::take(&mut changes.vectors);
     collection.expire(now_ms);
     let matched = match_changes(&mut collection.works, &collection.stale, changes);
     let before = collection.cells();
@@ -101,7 +105,8 @@ pub fn apply(
     rebuilt.changed = matched.changed.len() as u32;
     rebuilt.added = matched.new.len() as u32;
 
-    type Embedded = (Artwork, Vec<f32>);
+    // A work and the row of its embedding.
+    type Embedded = (Artwork, usize);
     let mut arrivals: Vec<Embedded> = Vec::new();
     // Works that come back, with the cells that they had.
     let mut returning: Vec<(Embedded, (u32, u32))> = Vec::new();
@@ -137,7 +142,7 @@ pub fn apply(
     for &i in &leaving {
         let work = collection.works.swap_remove(i);
         collection.stale.remove(&work.id);
-        collection.vectors.swap_remove(i);
+        Arc::make_mut(&mut collection.vectors).swap_remove(i);
         collection.features.swap_remove(i);
     }
     collection.layout.remove(&collection.vectors, &leaving)?;
@@ -154,7 +159,7 @@ pub fn apply(
         }
     };
 
-    let mut at_once: Vec<(Artwork, Vec<f32>)> = Vec::new();
+    let mut at_once: Vec<Embedded> = Vec::new();
     for (work, cell) in returning {
         match collection.grid.restore(cell) {
             true => at_once.push(work),
@@ -162,12 +167,14 @@ pub fn apply(
         }
     }
     let arrivals = at_once.into_iter().chain(arrivals);
-    let arrivals: Vec<(Artwork, Vec<f32>)> = arrivals.collect();
+    let arrivals: Vec<Embedded> = arrivals.collect();
     let touched: HashSet<ArtworkId> = arrivals.iter().map(|(work, _)| work.id).collect();
-    for (work, vector) in arrivals {
+    for (work, row) in arrivals {
         collection.works.push(work);
-        collection.vectors.push(&collection.space.seen(vector));
+        let seen = collection.space.seen(vectors.row(row).to_vec());
+        Arc::make_mut(&mut collection.vectors).push(&seen);
     }
+    drop(vectors);
     // A mean that is taken now changes all distances: before the first layout that costs nothing.
     let first = collection.layout.is_empty();
     if first {
@@ -281,7 +288,7 @@ pub fn change_model(
     params: &Params,
 ) -> Result<Rebuilt, RebuildError> {
     collection.model = model;
-    collection.vectors = vectors;
+    collection.vectors = Arc::new(vectors);
     collection.space = Space::default();
     collection.stale = stale;
     afresh(collection, params)

@@ -100,7 +100,7 @@ fn largest(values: &[f32]) -> f32 {
 }
 
 /// The power of two that takes a finite magnitude to 1 to 2, as far as floats reach.
-fn to_one(magnitude: f32) -> f32 {
+pub(super) fn to_one(magnitude: f32) -> f32 {
     let exponent = magnitude.to_bits() >> 23;
     f32::from_bits((254 - exponent.clamp(1, 253)) << 23)
 }

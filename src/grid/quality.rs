@@ -6,7 +6,7 @@
 //! `ΔD_k = max(0, (m − D_k)/m)`, and DPQ the ratio of the two orders' `p`-norms of `ΔD`. 1 is perfect; a random
 //! arrangement scores 0.2 to 0.4, since ties favour the nearest of the four neighbours.
 
-use super::features::total;
+use super::features::{to_one, total};
 use super::rng::Rng;
 use super::{Grid, GridParams, bisect, shape};
 use crate::matrix::Matrix;
@@ -18,6 +18,8 @@ const P: f64 = 16.0;
 const ALL_UP_TO: usize = 4096;
 /// Items that stand for all in a larger collection.
 const SAMPLE: usize = 1024;
+/// Values that are summed side by side.
+const LANES: usize = 16;
 /// Number of parts that are summed separately; it is fixed, so that the order of additions is fixed.
 const PARTS: usize = 32;
 
@@ -64,7 +66,7 @@ pub fn dpq16(x: &Matrix, cells: &[(u32, u32)], sample: Option<usize>, seed: u64)
         Rng::new(seed, 0).shuffle(&mut items);
         items.truncate(count);
     }
-    let rows = Padded::new(x);
+    let rows = Rows::new(x);
     let curves: Vec<Curves> = items
         .par_chunks(items.len().div_ceil(PARTS))
         .map_init(Space::default, |space, batch| {
@@ -100,48 +102,42 @@ pub fn dpq16(x: &Matrix, cells: &[(u32, u32)], sample: Option<usize>, seed: u64)
     })
 }
 
-/// Embeddings in chunks of sixteen.
-struct Padded {
-    rows: Vec<[f32; 16]>,
-    chunks: usize,
+/// Embeddings, and a factor that keeps squares from overflowing; a common factor does not change the score.
+struct Rows<'a> {
+    x: &'a Matrix,
+    scale: f32,
 }
 
-impl Padded {
-    fn new(x: &Matrix) -> Self {
-        let chunks = x.dims().div_ceil(16);
-        let mut rows = vec![[0.0; 16]; x.rows() * chunks];
+impl<'a> Rows<'a> {
+    fn new(x: &'a Matrix) -> Self {
         let largest = x.data().iter().fold(0.0f32, |m, v| m.max(v.abs()));
-        // A common factor does not change the score, and keeps squares from overflowing.
-        let scale = if largest > 0.0 {
-            1.0 / f64::from(largest)
-        } else {
-            0.0
-        };
-        for (i, out) in rows.chunks_mut(chunks).enumerate() {
-            for (part, values) in out.iter_mut().zip(x.row(i).chunks(16)) {
-                for (to, v) in part.iter_mut().zip(values) {
-                    *to = (f64::from(*v) * scale) as f32;
-                }
-            }
-        }
-        Self { rows, chunks }
+        let scale = to_one(largest);
+        Self { x, scale }
     }
 
     /// Distances of item `i` to all items.
     #[inline(always)]
     fn distances(&self, i: usize, out: &mut Vec<f32>) {
-        let own = &self.rows[i * self.chunks..(i + 1) * self.chunks];
+        let (own, data, dims) = (self.x.row(i), self.x.data(), self.x.dims());
+        let whole = dims / LANES * LANES;
         out.clear();
-        out.extend(self.rows.chunks_exact(self.chunks).map(|other| {
-            let mut lanes = [0.0f32; 16];
-            for (a, b) in own.iter().zip(other) {
-                for k in 0..16 {
-                    let d = a[k] - b[k];
-                    lanes[k] += d * d;
+        // Indices: iterators of chunks are not always inlined here, and what is not stays narrow.
+        for from in (0..data.len()).step_by(dims) {
+            let other = &data[from..from + dims];
+            let mut lanes = [0.0f32; LANES];
+            for k in (0..whole).step_by(LANES) {
+                let (a, b) = (&own[k..k + LANES], &other[k..k + LANES]);
+                for lane in 0..LANES {
+                    let d = a[lane] * self.scale - b[lane] * self.scale;
+                    lanes[lane] += d * d;
                 }
             }
-            total(lanes).sqrt()
-        }));
+            for k in whole..dims {
+                let d = own[k] * self.scale - other[k] * self.scale;
+                lanes[k - whole] += d * d;
+            }
+            out.push(total(lanes).sqrt());
+        }
     }
 }
 

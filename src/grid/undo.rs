@@ -4,7 +4,7 @@
 //! undone independently of the others; those that gained least per item are undone first.
 
 use super::SPARE;
-use super::anneal::energy_at;
+use super::anneal::Bonds;
 use super::board::Board;
 use super::ties::{NOWHERE, Ties};
 
@@ -20,12 +20,12 @@ pub(super) fn all_but<const D: usize>(
     if moved <= most {
         return;
     }
-    let mean = wide!(super::anneal::mean_beside(features, board, usize::MAX));
+    let bonds = Bonds::on(features, board, usize::MAX);
     let mut gains: Vec<(f32, usize)> = Vec::with_capacity(parts.len());
     for (index, part) in parts.iter_mut().enumerate() {
-        let with = part.energy(features, board, mean);
+        let with = part.cost(features, board, bonds);
         part.swap(board);
-        let without = part.energy(features, board, mean);
+        let without = part.cost(features, board, bonds);
         part.swap(board);
         gains.push(((without - with) / part.items as f32, index));
     }
@@ -46,11 +46,15 @@ struct Part {
 }
 
 impl Part {
-    fn energy<const D: usize>(&self, features: &[[f32; D]], board: &Board, mean: f32) -> f32 {
+    fn cost<const D: usize>(
+        &self,
+        features: &[[f32; D]],
+        board: &Board,
+        bonds: Option<Bonds>,
+    ) -> f32 {
         let sites = self.sites.iter().map(|&(site, ..)| site as usize);
-        sites
-            .map(|site| energy_at(features, board, mean, site))
-            .sum()
+        let cost = |site| bonds.map_or(0.0, |bonds| bonds.at(features, board, site));
+        sites.map(cost).sum()
     }
 
     /// Exchanges what is and what was.

@@ -5,7 +5,7 @@ use crate::{
     domain::{Artwork, ArtworkId, ContentHash, Job, ModelId, manifest::Manifest},
     grid::Grid,
     matrix::Matrix,
-    rebuild::{Arrival, Collection, Params, RebuildError, departed_of},
+    rebuild::{Arrival, ChangeSet, Collection, Params, RebuildError, departed_of},
     snapshot::{self, Snapshot},
     store::{Store, StoreError},
 };
@@ -103,24 +103,33 @@ pub(super) fn vectors_of(
     Ok((vectors, stale))
 }
 
-/// The arrivals with their embeddings; files whose embedding is damaged are named, to be embedded again.
-pub(super) fn arrivals_of(
+/// The arrivals, `gone` and the embeddings; files whose embedding is damaged are named, to be embedded again.
+pub(super) fn changes_of(
     store: &dyn Store,
-    files: Vec<(Job, ContentHash)>,
+    (files, gone): (Vec<(Job, ContentHash)>, Vec<PathBuf>),
     model: &ModelId,
     dims: usize,
-) -> Result<(Vec<Arrival>, Vec<PathBuf>), StoreError> {
+) -> Result<(ChangeSet, Vec<PathBuf>), StoreError> {
     let (mut arrivals, mut lost) = (Vec::with_capacity(files.len()), Vec::new());
+    let mut vectors = Matrix::new(dims);
     for (Job { path, identity }, hash) in files {
         match store.embedding(&hash, model)? {
-            Some(vector) if vector.len() == dims => arrivals.push(Arrival {
-                path,
-                hash,
-                identity,
-                vector,
-            }),
+            Some(vector) if vector.len() == dims => {
+                arrivals.push(Arrival {
+                    path,
+                    hash,
+                    identity,
+                    row: vectors.rows(),
+                });
+                vectors.push(&vector);
+            }
             _ => lost.push(path),
         }
     }
-    Ok((arrivals, lost))
+    let changes = ChangeSet {
+        arrivals,
+        vectors,
+        gone,
+    };
+    Ok((changes, lost))
 }

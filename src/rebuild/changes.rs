@@ -1,6 +1,9 @@
 //! What changed in the folder: which changes are renames, edits, removals or new works.
 
-use crate::domain::{Artwork, ArtworkId, ContentHash, FileIdentity};
+use crate::{
+    domain::{Artwork, ArtworkId, ContentHash, FileIdentity},
+    matrix::Matrix,
+};
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     path::PathBuf,
@@ -15,8 +18,8 @@ pub struct Arrival {
     pub hash: ContentHash,
     /// What the file system says of the file.
     pub identity: FileIdentity,
-    /// Its embedding, `D` values, unit length.
-    pub vector: Vec<f32>,
+    /// Row of its embedding in [`ChangeSet::vectors`].
+    pub row: usize,
 }
 
 /// What changed in the folder.
@@ -24,6 +27,8 @@ pub struct Arrival {
 pub struct ChangeSet {
     /// New and changed files.
     pub arrivals: Vec<Arrival>,
+    /// Their embeddings as the model made them, of unit length. One block of memory, so that it is given back as a whole.
+    pub vectors: Matrix,
     /// Paths that are gone.
     pub gone: Vec<PathBuf>,
 }
@@ -102,13 +107,13 @@ pub(super) fn match_changes(
     matched
 }
 
-/// The arrival as a work, and its embedding.
-pub(super) fn placed(arrival: Arrival, id: ArtworkId, added_ms: u64) -> (Artwork, Vec<f32>) {
+/// The arrival as a work, and the row of its embedding.
+pub(super) fn placed(arrival: Arrival, id: ArtworkId, added_ms: u64) -> (Artwork, usize) {
     let Arrival {
         path,
         hash,
         identity,
-        vector,
+        row,
     } = arrival;
     (
         Artwork {
@@ -118,7 +123,7 @@ pub(super) fn placed(arrival: Arrival, id: ArtworkId, added_ms: u64) -> (Artwork
             identity,
             added_ms,
         },
-        vector,
+        row,
     )
 }
 
@@ -161,10 +166,11 @@ mod tests {
             path: path.into(),
             hash: hash(content),
             identity: identity(ino),
-            vector: Vec::new(),
+            row: 0,
         };
         let changes = ChangeSet {
             arrivals: (100..).zip(arrivals).map(arrival).collect(),
+            vectors: Matrix::default(),
             gone: gone.iter().map(PathBuf::from).collect(),
         };
         let stale = stale.iter().copied().map(ArtworkId).collect();

@@ -10,6 +10,7 @@ use crate::{
 use std::{
     borrow::Cow,
     collections::{HashMap, HashSet},
+    sync::Arc,
 };
 
 /// All placed works; every field in one dense index order.
@@ -19,8 +20,8 @@ pub struct Collection {
     pub model: ModelId,
     /// The works.
     pub works: Vec<Artwork>,
-    /// Embeddings as they are compared, `N × D`.
-    pub vectors: Matrix,
+    /// Embeddings as they are compared, `N × D`; copies of the collection, for work in the background, share them.
+    pub vectors: Arc<Matrix>,
     /// What was taken out of them.
     pub space: Space,
     /// Points and nearest neighbours.
@@ -49,7 +50,7 @@ impl Collection {
             works: Vec::new(),
             layout: Layout::cold(&vectors, &params.layout)?,
             grid: Grid::arrange(&Matrix::new(0), &[], &params.grid)?,
-            vectors,
+            vectors: Arc::new(vectors),
             space: Space::default(),
             basis: None,
             next_id: 1,
@@ -76,7 +77,7 @@ impl Collection {
         Self {
             model,
             works,
-            vectors,
+            vectors: Arc::new(vectors),
             space,
             layout,
             grid,
@@ -92,8 +93,10 @@ impl Collection {
     /// Takes the common mean out of the embeddings if it is time, see [`Space`]; says whether it did.
     pub(super) fn settle_space(&mut self, params: &Params, afresh: bool) -> bool {
         let look = (params.look_dims, params.look);
-        self.space
-            .settle(&self.model, look, &mut self.vectors, afresh)
+        let due = self.space.is_due(&self.model, self.vectors.rows(), afresh);
+        due && self
+            .space
+            .settle(&self.model, look, Arc::make_mut(&mut self.vectors), afresh)
     }
 
     /// What embeddings say of what pictures show, their look left out, at length 1: what words can be compared with.

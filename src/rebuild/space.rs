@@ -149,8 +149,7 @@ impl Space {
         embeddings: &mut Matrix,
         afresh: bool,
     ) -> bool {
-        let due = self.is_plain() && (self.waits || afresh) && model.is_a_network();
-        if !due || embeddings.rows() < FEWEST {
+        if !self.is_due(model, embeddings.rows(), afresh) {
             return false;
         }
         let Some(space) = Self::of(embeddings, look) else {
@@ -160,6 +159,12 @@ impl Space {
         let rows = std::mem::replace(embeddings, Matrix::new(0));
         *embeddings = self.all_seen(rows);
         true
+    }
+
+    /// Whether [`Space::settle`] would take the mean of so many embeddings.
+    pub(super) fn is_due(&self, model: &ModelId, embeddings: usize, afresh: bool) -> bool {
+        let wanted = self.is_plain() && (self.waits || afresh) && model.is_a_network();
+        wanted && embeddings >= FEWEST
     }
 
     /// The variance of what the network made, seen at length 1.
