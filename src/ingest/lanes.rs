@@ -10,7 +10,7 @@
 
 use super::{
     Decoded, Ingest, IngestError, Inputs, Reading, cell,
-    memory::{Budget, Share},
+    memory::{Memory, Share},
     queue::Queue,
     refusal, store,
 };
@@ -46,14 +46,21 @@ enum Lane {
 }
 
 impl Lane {
-    /// Waits for a share of the memory: the last lane must not take all that the others need, and small pictures wait for
-    /// nothing.
-    fn share(self, budget: &Budget, bytes: u64) -> Option<Share<'_>> {
-        match self {
-            Self::Small => None,
-            Self::First | Self::Second => Some(budget.take(bytes)),
-            Self::Last => Some(budget.take(bytes.min(budget.half()))),
-        }
+    /// Waits for a share of the files' memory: small pictures wait for nothing.
+    fn file(self, memory: &Memory, bytes: u64) -> Option<Share<'_>> {
+        (self != Self::Small).then(|| match self {
+            // It must not take for long what the others need.
+            Self::Last => memory.files.take(bytes.min(memory.files.total() / 2)),
+            _ => memory.files.take(bytes),
+        })
+    }
+
+    /// The same for a picture's.
+    fn pixels(self, memory: &Memory, bytes: u64) -> Option<Share<'_>> {
+        (self != Self::Small).then(|| match self {
+            Self::Last if bytes <= memory.slow.total() => memory.slow.take(bytes),
+            _ => memory.pixels.take(bytes),
+        })
     }
 }
 
@@ -175,7 +182,7 @@ impl Ingest {
         if let Some(reason) = self.overruns.of_file(&job.identity) {
             return Err(IngestError::Overran(reason));
         }
-        let _file = lane.share(&self.memory.files, job.identity.size);
+        let _file = lane.file(&self.memory, job.identity.size);
         let began = Instant::now();
         let bytes = self
             .roots
@@ -204,7 +211,7 @@ impl Ingest {
         };
         let mut share = None;
         let mut reserve = |bytes: u64| {
-            share = lane.share(&self.memory.pixels, bytes);
+            share = lane.pixels(&self.memory, bytes);
             lane != Lane::Small || bytes <= SMALL
         };
         let allowance = self.allowance(lane);
