@@ -390,11 +390,12 @@ mod tests {
     fn unused_cells_and_old_specs_are_collected_and_nothing_else() {
         let dir = tempfile::tempdir().expect("a folder");
         let old = CellStore::open(dir.path(), &spec(32)).expect("a store");
-        old.put(&ContentHash::of(b"a"), &cell(32, 3)).expect("put");
+        old.put(&ContentHash::of(b"a"), &cell(32, 3), None)
+            .expect("put");
         let store = CellStore::open(dir.path(), &spec(16)).expect("a store");
         for name in [b"a", b"b"] {
             store
-                .put(&ContentHash::of(name), &cell(16, 3))
+                .put(&ContentHash::of(name), &cell(16, 3), None)
                 .expect("put");
         }
         fs::create_dir(dir.path().join("keep-me")).expect("a foreign folder");
