@@ -386,7 +386,15 @@ impl Pipeline {
         let mut generation = generation(&self.collection, self.encoder.name(), self.unpublished);
         generation.words_by = self.words_by();
         self.renditions.check()?;
+        // What was known stays; the cell of any other work is opened.
+        let before = self.publisher.manifest();
+        let mut before = before.iter().flat_map(|m| m.works.iter()).peekable();
         for work in &mut generation.works {
+            while before.next_if(|old| old.id < work.id).is_some() {}
+            let old = before.next_if(|old| old.id == work.id && old.hash == work.hash);
+            let known = old.and_then(|old| old.format.clone());
+            let found = || Some(self.cells.format(&work.hash)?.key().to_owned());
+            work.format = known.or_else(found);
             work.large = self.renditions.of(&work.hash);
             if let Some(said) = self.described.of(&work.path).cloned() {
                 work.fields = said.filters(self.publisher.filters());

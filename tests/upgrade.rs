@@ -30,6 +30,9 @@ fn a_state_of_0_1_keeps_its_numbers_cells_and_embeddings() {
             .collect::<Vec<_>>()
     };
     assert_eq!(of(&after), of(&before));
+    // It did not keep the format; the files were read again for their renditions.
+    let format = |m: &Manifest| m.works.iter().filter(|w| w.format.is_some()).count();
+    assert_eq!((format(&before), format(&after)), (0, 12));
     assert_eq!(site.metric("mosaicd_embedded_total"), 0.0);
 
     site.draw(500, 1);

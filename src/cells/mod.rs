@@ -9,7 +9,10 @@
 mod file;
 
 use crate::{
-    artwork::cell::{Cell, CellSpec},
+    artwork::{
+        cell::{Cell, CellSpec},
+        decode::Format,
+    },
     disk::{self, Action, flush, syncfs_flushes},
     domain::ContentHash,
 };
@@ -101,13 +104,19 @@ impl CellStore {
         self.px
     }
 
-    /// Keeps a cell. It counts as kept only after [`CellStore::sync`]. A cell of another size is refused.
-    pub fn put(&self, hash: &ContentHash, cell: &Cell) -> Result<(), CellError> {
+    /// Keeps a cell, and the format of the picture if it is known. It counts as kept only after [`CellStore::sync`]. A cell of
+    /// another size is refused.
+    pub fn put(
+        &self,
+        hash: &ContentHash,
+        cell: &Cell,
+        format: Option<Format>,
+    ) -> Result<(), CellError> {
         let square = cell.px as usize * cell.px as usize * 3;
         if cell.px != self.px || cell.rgb.len() != square {
             return Err(CellError::Size { px: cell.px });
         }
-        let bytes = file::encode(cell);
+        let bytes = file::encode(cell, format);
         let _shared = self
             .collecting
             .read()
@@ -127,6 +136,12 @@ impl CellStore {
     /// Whether a cell is there, complete by its length; its checksums are verified when it is read.
     pub fn contains(&self, hash: &ContentHash) -> bool {
         fs::metadata(self.path(hash)).is_ok_and(|m| m.is_file() && m.len() == file::bytes(self.px))
+    }
+
+    /// The format of the picture, as it was found when its cell was made; `None` if there is none, or it was made by version
+    /// 0.1. Opens a file.
+    pub fn format(&self, hash: &ContentHash) -> Option<Format> {
+        file::format(&self.path(hash), self.px)
     }
 
     /// Reads a cell; `None` if it is missing, damaged or unreadable.
@@ -326,10 +341,11 @@ mod tests {
         let store = CellStore::open(dir.path(), &spec(64)).expect("a store");
         let (hash, cell) = (ContentHash::of(b"a"), cell(64, 7));
         assert!(!store.contains(&hash) && store.get(&hash).is_none());
-        store.put(&hash, &cell).expect("put");
+        store.put(&hash, &cell, Some(Format::Gif)).expect("put");
         store.sync().expect("sync");
         assert!(store.contains(&hash));
         assert_eq!(store.get(&hash).as_ref(), Some(&cell));
+        assert_eq!(store.format(&hash), Some(Format::Gif));
         for cells in [0, 1, usize::MAX] {
             store.expect(cells);
             for (log, mip) in mips(&cell).iter().enumerate() {
@@ -350,7 +366,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let store = CellStore::open(dir.path(), &spec(16)).expect("a store");
         let (hash, cell) = (ContentHash::of(b"a"), cell(16, 3));
-        store.put(&hash, &cell).expect("put");
+        store.put(&hash, &cell, Some(Format::Gif)).expect("put");
         let path = store.path(&hash);
         let sound = fs::read(&path).expect("the file");
         for at in 0..sound.len() {
@@ -366,7 +382,7 @@ mod tests {
             assert!(!store.contains(&hash));
             assert!(store.get(&hash).is_none());
         }
-        store.put(&hash, &cell).expect("put");
+        store.put(&hash, &cell, Some(Format::Gif)).expect("put");
         assert_eq!(store.get(&hash), Some(cell));
     }
 
@@ -374,11 +390,12 @@ mod tests {
     fn unused_cells_and_old_specs_are_collected_and_nothing_else() {
         let dir = tempfile::tempdir().expect("a folder");
         let old = CellStore::open(dir.path(), &spec(32)).expect("a store");
-        old.put(&ContentHash::of(b"a"), &cell(32, 3)).expect("put");
+        old.put(&ContentHash::of(b"a"), &cell(32, 3), None)
+            .expect("put");
         let store = CellStore::open(dir.path(), &spec(16)).expect("a store");
         for name in [b"a", b"b"] {
             store
-                .put(&ContentHash::of(name), &cell(16, 3))
+                .put(&ContentHash::of(name), &cell(16, 3), None)
                 .expect("put");
         }
         fs::create_dir(dir.path().join("keep-me")).expect("a foreign folder");
@@ -400,11 +417,15 @@ mod tests {
             assert!(CellStore::open(dir.path(), &spec(px)).is_err());
         }
         let store = CellStore::open(dir.path(), &spec(16)).expect("a store");
-        assert!(store.put(&ContentHash::of(b"a"), &cell(32, 1)).is_err());
+        assert!(
+            store
+                .put(&ContentHash::of(b"a"), &cell(32, 1), None)
+                .is_err()
+        );
         let short = Cell {
             px: 16,
             rgb: vec![0; 7],
         };
-        assert!(store.put(&ContentHash::of(b"a"), &short).is_err());
+        assert!(store.put(&ContentHash::of(b"a"), &short, None).is_err());
     }
 }

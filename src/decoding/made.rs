@@ -9,7 +9,7 @@
 use crate::{
     artwork::{
         cell::{self, Cell, CellSpec},
-        decode::{DecodeLimits, Picture},
+        decode::{DecodeLimits, Format, Picture},
         large::{self, Large, LargeSpec},
     },
     embed::Preparation,
@@ -33,6 +33,8 @@ pub struct Wanted {
 /// What was made of it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Made {
+    /// The format of the file.
+    pub format: Option<Format>,
     /// The cell's pixels, `px × px × 3` bytes, if wanted.
     pub cell: Option<Bytes>,
     /// The rendition's width, height and file, if wanted.
@@ -51,6 +53,7 @@ impl Made {
         };
         let input = |preparation: &Preparation| Floats(preparation.of(picture));
         Self {
+            format: None,
             cell: wanted.cell.as_ref().map(made),
             large: wanted.large.as_ref().and_then(rendition),
             inputs: wanted.inputs.iter().map(input).collect(),

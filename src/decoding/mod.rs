@@ -77,8 +77,8 @@ pub trait Decoder: Send {
 
 /// Where decoders come from: each thread that decodes has one of its own.
 pub trait Decoders: Send + Sync {
-    /// A decoder.
-    fn decoder(&self) -> Box<dyn Decoder>;
+    /// A decoder; `last`: one that lets everybody else go first.
+    fn decoder(&self, last: bool) -> Box<dyn Decoder>;
 }
 
 /// Nothing was made of a file.

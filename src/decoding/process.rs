@@ -6,6 +6,7 @@ use super::{
     message::{self, Answer, Request},
     worker,
 };
+use rustix::process::{Pid, setpriority_process};
 use std::{
     env,
     io::{self, ErrorKind, Read, Write},
@@ -33,6 +34,9 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// How long a worker may take to start; the machine may be busy.
 const START: Duration = Duration::from_secs(60);
+
+/// The priority of processes that let others go first, as nice(1) counts.
+const LAST: i32 = 19;
 
 /// Settings of the allocator go on to workers, and nothing else does.
 const PASSED_ON: [&str; 2] = ["MALLOC_ARENA_MAX", "MALLOC_MMAP_THRESHOLD_"];
@@ -62,9 +66,10 @@ impl Processes {
 }
 
 impl Decoders for Processes {
-    fn decoder(&self) -> Box<dyn Decoder> {
+    fn decoder(&self, last: bool) -> Box<dyn Decoder> {
         Box::new(Client {
             program: self.program.clone(),
+            last,
             process: None,
         })
     }
@@ -72,7 +77,7 @@ impl Decoders for Processes {
 
 /// Decodes one file, in a process for it alone.
 pub fn decode_once(bytes: Vec<u8>, wanted: &Wanted, allowance: Allowance) -> Result<Made, Failure> {
-    let mut decoder = Processes::default().decoder();
+    let mut decoder = Processes::default().decoder(false);
     decoder.decode(
         bytes,
         wanted,
@@ -85,6 +90,7 @@ pub fn decode_once(bytes: Vec<u8>, wanted: &Wanted, allowance: Allowance) -> Res
 /// A decoder whose worker is started when it is needed, and replaced when it has ended.
 struct Client {
     program: PathBuf,
+    last: bool,
     process: Option<Process>,
 }
 
@@ -100,7 +106,7 @@ impl Decoder for Client {
         let kept = self.process.take().and_then(Process::living);
         let mut process = match kept {
             Some(process) => process,
-            None => Process::start(&self.program, stop)?,
+            None => Process::start(&self.program, self.last, stop)?,
         };
         match process.ask(bytes, wanted, allowance, reserve, stop) {
             Ok(None) => {
@@ -144,7 +150,7 @@ impl Drop for Process {
 
 impl Process {
     /// Starts a worker and waits until it is confined.
-    fn start(program: &PathBuf, stop: &AtomicBool) -> Result<Self, Failure> {
+    fn start(program: &PathBuf, last: bool, stop: &AtomicBool) -> Result<Self, Failure> {
         let pair = || {
             let (ours, theirs) = UnixStream::pair()?;
             ours.set_read_timeout(Some(LOOK))?;
@@ -168,6 +174,10 @@ impl Process {
             .stderr(Stdio::piped())
             .spawn()
             .map_err(Failure::NoWorker)?;
+        if last {
+            // Where this is forbidden, it takes its share like the others.
+            let _ = setpriority_process(Some(Pid::from_child(&child)), LAST);
+        }
         let mut process = Self { child, socket };
         match message::receive(&mut process.patient(START, stop)) {
             Ok(Answer::Ready(missing)) => {

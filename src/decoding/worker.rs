@@ -9,7 +9,7 @@ use super::{
     message::{self, Answer, Request},
 };
 use crate::{
-    artwork::decode::{self, Cost, DecodeError},
+    artwork::decode::{self, Cost, DecodeError, Format},
     domain::chain,
 };
 use rustix::process::{Signal, set_parent_process_death_signal};
@@ -123,8 +123,12 @@ fn panic_message(payload: &(dyn Any + Send)) -> Option<String> {
 
 fn make(bytes: Vec<u8>, wanted: &Wanted) -> Result<Made, DecodeError> {
     let picture = decode::decode(&bytes, &wanted.limits)?;
+    let format = Format::of(&bytes);
     drop(bytes);
-    Ok(Made::of(&picture, wanted))
+    Ok(Made {
+        format,
+        ..Made::of(&picture, wanted)
+    })
 }
 
 fn too_large(allowance: &Allowance) -> Refused {

@@ -164,6 +164,10 @@ pub struct Work {
     pub added_ms: u64,
     /// Nearest artworks by embedding, nearest first.
     pub neighbours: Vec<ArtworkId>,
+    /// Format of the file as found in its content: `png`, `jpeg`, ... as in `decode.formats`; absent for a work that was read
+    /// by version 0.1 and not since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<String>,
     /// Title, where the owner gave one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
@@ -179,6 +183,32 @@ pub struct Work {
     /// What the owner's table says besides, by the name of the column, as far as visitors may filter by it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub fields: BTreeMap<String, String>,
+}
+
+/// Extensions of names, by the format that they stand for.
+const EXTENSIONS: [(&str, &[&str]); 9] = [
+    ("png", &["png"]),
+    ("jpeg", &["jpg", "jpeg", "jpe", "jfif"]),
+    ("gif", &["gif"]),
+    ("webp", &["webp"]),
+    ("bmp", &["bmp", "dib"]),
+    ("tiff", &["tif", "tiff"]),
+    ("avif", &["avif"]),
+    ("jxl", &["jxl"]),
+    ("svg", &["svg"]),
+];
+
+impl Work {
+    /// Whether its name says which picture it is, as far as that is known. A web server takes a file's type from its name, so
+    /// that no other one is ever linked.
+    pub fn is_named_rightly(&self) -> bool {
+        let extension = self.path.rsplit_once('.').map_or("", |(_, end)| end);
+        let extension = extension.to_ascii_lowercase();
+        EXTENSIONS.iter().any(|(format, extensions)| {
+            extensions.contains(&extension.as_str())
+                && self.format.as_ref().is_none_or(|found| found == format)
+        })
+    }
 }
 
 /// A work uncropped, as a JPEG.

@@ -172,7 +172,10 @@ pub struct Picture {
 /// The picture of one work that anybody may load: the original, where the configuration serves it and browsers show it.
 /// `link` is the pattern of the originals' addresses, `url` the page's.
 pub fn picture(work: &Work, link: Option<&str>, url: &str) -> Option<Picture> {
-    let (_, extension) = work.path.rsplit_once('.')?;
+    let (_, extension) = work
+        .path
+        .rsplit_once('.')
+        .filter(|_| work.is_named_rightly())?;
     let kind = match extension.to_ascii_lowercase().as_str() {
         "png" => "image/png",
         "jpg" | "jpeg" | "jfif" => "image/jpeg",

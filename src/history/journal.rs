@@ -206,6 +206,7 @@ pub(crate) mod tests {
             size: 1,
             added_ms: 1_000 * id,
             neighbours: Vec::new(),
+            format: None,
             title: None,
             artist: None,
             link: None,

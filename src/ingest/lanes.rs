@@ -2,14 +2,15 @@
 //!
 //! Files come to the first lane (`queue`), where a picture may take little more time and memory than its size justifies. One
 //! of its threads takes small pictures alone, and waits for no memory. A file that takes more, or whose worker ends, goes to
-//! the second lane, and from there to the last: one thread each, where it is decoded once more, by a worker of its own. The
+//! the second lane, and from there to the last: one thread each, where it is decoded once more, by a worker of its own, which
+//! lets the others go first. The
 //! second lane gives it several seconds, the last one all that the configuration allows. What fails there is left out and
 //! remembered. So a stranger's thousand slow files delay each other, not everybody; a good picture that takes seconds is
 //! not behind those that take a minute; and none is lost because a worker was killed for somebody else's memory.
 
 use super::{
     Decoded, Ingest, IngestError, Inputs, Reading, cell,
-    memory::{Budget, Share},
+    memory::{Memory, Share},
     queue::Queue,
     refusal, store,
 };
@@ -45,14 +46,21 @@ enum Lane {
 }
 
 impl Lane {
-    /// Waits for a share of the memory: the last lane must not take all that the others need, and small pictures wait for
-    /// nothing.
-    fn share(self, budget: &Budget, bytes: u64) -> Option<Share<'_>> {
-        match self {
-            Self::Small => None,
-            Self::First | Self::Second => Some(budget.take(bytes)),
-            Self::Last => Some(budget.take(bytes.min(budget.half()))),
-        }
+    /// Waits for a share of the files' memory: small pictures wait for nothing.
+    fn file(self, memory: &Memory, bytes: u64) -> Option<Share<'_>> {
+        (self != Self::Small).then(|| match self {
+            // It must not take for long what the others need.
+            Self::Last => memory.files.take(bytes.min(memory.files.total() / 2)),
+            _ => memory.files.take(bytes),
+        })
+    }
+
+    /// The same for a picture's.
+    fn pixels(self, memory: &Memory, bytes: u64) -> Option<Share<'_>> {
+        (self != Self::Small).then(|| match self {
+            Self::Last if bytes <= memory.slow.total() => memory.slow.take(bytes),
+            _ => memory.pixels.take(bytes),
+        })
     }
 }
 
@@ -121,15 +129,16 @@ impl Ingest {
         decoded: &Sender<Decoded>,
         deliver: &impl Fn(Reading),
     ) {
-        let mut decoder = self.decoders.decoder();
+        let slow = matches!(lane, Lane::Second | Lane::Last);
+        let mut decoder = self.decoders.decoder(slow);
         let mut large = None;
         while let Some(job) = inbox.next(lane, large.take()) {
             if self.stop.load(Ordering::Relaxed) {
                 continue;
             }
             self.underway.begin(&job.path);
-            if matches!(lane, Lane::Second | Lane::Last) {
-                decoder = self.decoders.decoder();
+            if slow {
+                decoder = self.decoders.decoder(slow);
             }
             let result = self.decode(&job, &mut *decoder, lane);
             self.underway.end(&job.path);
@@ -173,7 +182,7 @@ impl Ingest {
         if let Some(reason) = self.overruns.of_file(&job.identity) {
             return Err(IngestError::Overran(reason));
         }
-        let _file = lane.share(&self.memory.files, job.identity.size);
+        let _file = lane.file(&self.memory, job.identity.size);
         let began = Instant::now();
         let bytes = self
             .roots
@@ -181,7 +190,8 @@ impl Ingest {
         let hash = ContentHash::of(&bytes);
         let fresh = self.unembedded(&hash, Some(&self.encoder))?;
         let next = self.unembedded(&hash, self.next.as_ref())?;
-        let celled = self.cells.contains(&hash);
+        // Version 0.1 did not keep the format: it is found again with the cell.
+        let celled = self.cells.contains(&hash) && self.cells.format(&hash).is_some();
         let unrendered = self.renditions.wants(&hash);
         if fresh.is_none() && next.is_none() && celled && !unrendered {
             return Ok((hash, Inputs::default()));
@@ -201,7 +211,7 @@ impl Ingest {
         };
         let mut share = None;
         let mut reserve = |bytes: u64| {
-            share = lane.share(&self.memory.pixels, bytes);
+            share = lane.pixels(&self.memory, bytes);
             lane != Lane::Small || bytes <= SMALL
         };
         let allowance = self.allowance(lane);
@@ -220,8 +230,8 @@ impl Ingest {
         })?;
         if let Some(spec) = &wanted.cell {
             let nonsense = Failure::Overrun(Overrun::Crash(crate::decoding::Ending::Nonsense));
-            let made = made.cell(spec).ok_or(nonsense)?;
-            self.cells.put(&hash, &made).map_err(cell)?;
+            let (format, made_cell) = (made.format, made.cell(spec).ok_or(nonsense)?);
+            self.cells.put(&hash, &made_cell, format).map_err(cell)?;
         }
         let rendered = match wanted.large.and_then(|spec| made.large(&spec)) {
             Some(large) => self.renditions.put(&hash, &large),
@@ -290,7 +300,7 @@ impl Inbox {
     /// Waits for the next job of a thread; the one before turned out to be `large`.
     fn next(&self, lane: Lane, large: Option<Job>) -> Option<Job> {
         match self {
-            Self::Waiting(queue) if lane == Lane::Small => queue.newest(large),
+            Self::Waiting(queue) if lane == Lane::Small => queue.small(large),
             Self::Waiting(queue) => queue.oldest(),
             Self::Again(jobs) => jobs.recv().ok(),
         }

@@ -8,11 +8,15 @@ const FILES: u64 = 256 << 20;
 /// Bytes of decoders and pixels held at once: one picture of the largest that is decoded.
 const PIXELS: u64 = 512 << 20;
 
-/// The two budgets. A file's bytes are taken first, its pixels second; a thread that has both waits for nothing more.
+/// Bytes of decoders and pixels that files which take long have to themselves: they hold them for a minute.
+const SLOW: u64 = 256 << 20;
+
+/// The budgets. A file's bytes are taken first, its pixels second; a thread that has both waits for nothing more.
 #[derive(Debug)]
 pub struct Memory {
     pub(super) files: Budget,
     pub(super) pixels: Budget,
+    pub(super) slow: Budget,
 }
 
 impl Default for Memory {
@@ -20,6 +24,7 @@ impl Default for Memory {
         Self {
             files: Budget::new(FILES),
             pixels: Budget::new(PIXELS),
+            slow: Budget::new(SLOW),
         }
     }
 }
@@ -28,8 +33,16 @@ impl Default for Memory {
 #[derive(Debug)]
 pub(super) struct Budget {
     total: u64,
-    taken: Mutex<u64>,
-    given_back: Condvar,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    taken: u64,
+    /// Shares asked for so far, and given.
+    asked: u64,
+    given: u64,
 }
 
 /// A share, given back when dropped.
@@ -43,25 +56,28 @@ impl Budget {
     fn new(total: u64) -> Self {
         Self {
             total,
-            taken: Mutex::new(0),
-            given_back: Condvar::new(),
+            state: Mutex::default(),
+            changed: Condvar::new(),
         }
     }
 
-    /// Half of it.
-    pub(super) fn half(&self) -> u64 {
-        self.total / 2
+    /// How much it is.
+    pub(super) fn total(&self) -> u64 {
+        self.total
     }
 
-    /// Waits until `bytes` are left; more than there are in all are given to one at a time.
+    /// Waits until `bytes` are left, after all who asked before; more than there are in all are given to one at a time.
     pub(super) fn take(&self, bytes: u64) -> Share<'_> {
         let bytes = bytes.min(self.total);
-        let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut taken = self
-            .given_back
-            .wait_while(taken, |taken| *taken + bytes > self.total)
-            .unwrap_or_else(PoisonError::into_inner);
-        *taken += bytes;
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = state.asked;
+        state.asked += 1;
+        let waits = |state: &mut State| state.given < turn || state.taken + bytes > self.total;
+        let waited = self.changed.wait_while(state, waits);
+        state = waited.unwrap_or_else(PoisonError::into_inner);
+        state.taken += bytes;
+        state.given += 1;
+        self.changed.notify_all();
         Share {
             budget: self,
             bytes,
@@ -71,9 +87,9 @@ impl Budget {
 
 impl Drop for Share<'_> {
     fn drop(&mut self) {
-        let mut taken = (self.budget.taken.lock()).unwrap_or_else(PoisonError::into_inner);
-        *taken -= self.bytes;
-        self.budget.given_back.notify_all();
+        let state = self.budget.state.lock();
+        state.unwrap_or_else(PoisonError::into_inner).taken -= self.bytes;
+        self.budget.changed.notify_all();
     }
 }
 
@@ -105,5 +121,30 @@ mod tests {
         });
         assert_eq!(turns.into_inner(), 1_600);
         assert!(most.into_inner() <= 100);
+    }
+
+    #[test]
+    fn who_wants_everything_is_not_passed_by_those_who_want_little() {
+        let budget = Budget::new(100);
+        let order = Mutex::new(Vec::new());
+        let asked = |count| {
+            while budget.state.lock().expect("no panic").asked < count {
+                std::thread::yield_now();
+            }
+        };
+        std::thread::scope(|scope| {
+            let first = budget.take(60);
+            let take = |bytes| {
+                let share = budget.take(bytes);
+                order.lock().expect("no panic").push(bytes);
+                drop(share);
+            };
+            scope.spawn(move || take(500));
+            asked(2);
+            scope.spawn(move || take(10));
+            asked(3);
+            drop(first);
+        });
+        assert_eq!(order.into_inner().expect("no panic"), [500, 10]);
     }
 }

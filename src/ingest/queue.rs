@@ -1,7 +1,7 @@
 //! Files that wait for a thread of the first lane.
 //!
-//! Most threads take the oldest file. One takes the newest that is not known to be large: whatever was uploaded before, and
-//! however much it takes, a small picture that comes now waits for one file at most.
+//! Most threads take the oldest file. One takes those that are not known to be large, the newest and the oldest in turn:
+//! whatever was uploaded before, and however much it takes, a small picture that comes now waits for few others.
 
 use crate::domain::Job;
 use std::{
@@ -49,7 +49,9 @@ struct Waiting {
     large: VecDeque<Job>,
     /// Whether a large one is next where both wait.
     large_next: bool,
-    /// Whether the thread that takes the newest has one, which may turn out to be large.
+    /// Whether the oldest small one is next, of those that one thread takes.
+    oldest_next: bool,
+    /// Whether that thread has one, which may turn out to be large.
     lent: bool,
     closed: bool,
 }
@@ -74,9 +76,9 @@ impl Queue {
         }
     }
 
-    /// Waits for the newest file that is not known to be large. The file before it comes back if it is `large`. One thread
-    /// calls this.
-    pub(super) fn newest(&self, large: Option<Job>) -> Option<Job> {
+    /// Waits for a file that is not known to be large, the newest and the oldest in turn. The file before it comes back if it
+    /// is `large`. One thread calls this.
+    pub(super) fn small(&self, large: Option<Job>) -> Option<Job> {
         let mut waiting = self.lock();
         // It does not lose its turn.
         large
@@ -85,7 +87,11 @@ impl Queue {
         waiting.lent = false;
         self.changed.notify_all();
         loop {
-            let job = waiting.fresh.pop_back();
+            let job = match waiting.oldest_next {
+                true => waiting.fresh.pop_front(),
+                false => waiting.fresh.pop_back(),
+            };
+            waiting.oldest_next ^= job.is_some();
             waiting.lent = job.is_some();
             if job.is_some() || waiting.closed {
                 return job;
@@ -126,27 +132,30 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_small_file_passes_all_others_and_no_other_starves() {
+    fn the_newest_small_file_passes_the_others_and_none_starves() {
         let jobs = Jobs(Arc::default());
         let queue = jobs.0.clone();
         jobs.send(job("long", SMALL_FILE + 1));
-        for i in 0..5 {
+        for i in 0..6 {
             jobs.send(job(&i.to_string(), 10));
         }
-        assert_eq!(name(queue.newest(None)), "4");
+        assert_eq!(name(queue.small(None)), "5");
         // It was large by its header.
-        assert_eq!(name(queue.newest(Some(job("4", 10)))), "3");
+        assert_eq!(name(queue.small(Some(job("5", 10)))), "0");
         let oldest: Vec<_> = (0..3).map(|_| name(queue.oldest())).collect();
-        assert_eq!(oldest, ["4", "0", "long"]);
+        assert_eq!(oldest, ["5", "1", "long"]);
         jobs.send(job("now", 10));
-        assert_eq!(name(queue.newest(None)), "now");
+        assert_eq!(name(queue.small(None)), "now");
+        // Who keeps coming does not keep the others waiting for good.
+        jobs.send(job("later", 10));
+        assert_eq!(name(queue.small(None)), "2");
         drop(jobs);
-        let oldest: Vec<_> = (0..2).map(|_| name(queue.oldest())).collect();
-        assert_eq!(oldest, ["1", "2"]);
+        let oldest: Vec<_> = (0..3).map(|_| name(queue.oldest())).collect();
+        assert_eq!(oldest, ["3", "4", "later"]);
         // The last one is not lost although nothing else waits.
         std::thread::scope(|scope| {
             let last = scope.spawn(|| name(queue.oldest()));
-            assert_eq!(name(queue.newest(Some(job("now", 10)))), "none");
+            assert_eq!(name(queue.small(Some(job("now", 10)))), "none");
             assert_eq!(last.join().expect("no panic"), "now");
         });
         assert_eq!(name(queue.oldest()), "none");

@@ -124,7 +124,7 @@ struct Here {
 }
 
 impl Decoders for Here {
-    fn decoder(&self) -> Box<dyn Decoder> {
+    fn decoder(&self, _: bool) -> Box<dyn Decoder> {
         Box::new(self.clone())
     }
 }

@@ -32,6 +32,7 @@ pub(super) fn generation(collection: &Collection, model: &str, rebuilt: Rebuilt)
                 .take(NEIGHBOURS)
                 .map(|&j| ids[j as usize])
                 .collect(),
+            format: None,
             title: None,
             artist: None,
             link: None,

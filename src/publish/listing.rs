@@ -154,6 +154,7 @@ mod tests {
             size: id * id,
             added_ms: 0,
             neighbours: (0..id % 9).map(ArtworkId).collect(),
+            format: None,
             title: None,
             artist: None,
             link: None,

@@ -65,6 +65,7 @@ mod tests {
                 size: id,
                 added_ms: 5,
                 neighbours: (0..id % 9).map(ArtworkId).collect(),
+                format: None,
                 title: Some(title.clone()).filter(|_| id.is_multiple_of(3)),
                 artist: None,
                 link: None,

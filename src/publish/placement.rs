@@ -162,6 +162,7 @@ mod tests {
             size: 1,
             added_ms: 0,
             neighbours: Vec::new(),
+            format: None,
             title: None,
             artist: None,
             link: None,

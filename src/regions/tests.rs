@@ -16,6 +16,7 @@ fn work(id: u64, path: &str, col: u32, row: u32) -> Work {
         size: 1,
         added_ms: 0,
         neighbours: Vec::new(),
+        format: None,
         title: None,
         artist: None,
         link: None,

@@ -101,6 +101,7 @@ fn grid(cols: u32, rows: u32) -> Generation {
         title: None,
         artist: None,
         link: None,
+        format: None,
         large: None,
         fields: Default::default(),
     });
@@ -256,7 +257,7 @@ fn cold(dir: &std::path::Path, folder: &str) {
                 let picture = decode(&bytes, &DecodeLimits::default()).expect("a picture");
                 let hash = ContentHash::of(&bytes);
                 cells
-                    .put(&hash, &prepare(&picture, &spec(Kind::All).cell))
+                    .put(&hash, &prepare(&picture, &spec(Kind::All).cell), None)
                     .expect("put");
                 hash
             })
@@ -292,7 +293,7 @@ fn main() {
         return cold(dir.path(), &folder);
     }
     let cells = CellStore::open(&dir.path().join("cells"), &spec(Kind::All).cell).expect("a store");
-    (0..CONTENTS).for_each(|seed| cells.put(&hash(seed), &cell(seed)).expect("put"));
+    (0..CONTENTS).for_each(|seed| cells.put(&hash(seed), &cell(seed), None).expect("put"));
     cells.sync().expect("sync");
 
     let large = std::env::var("MOSAICD_BENCH").is_ok_and(|size| size == "large");

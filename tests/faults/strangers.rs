@@ -359,3 +359,79 @@ fn no_two_names_are_written_alike_and_state_is_private() {
         }
     }
 }
+
+/// A GIF of one pixel, and a script that a browser runs if it takes the file for a page.
+const POLYGLOT: &[u8] = b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff!\xf9\x04\0\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;\
+    <script>alert(1)</script>";
+
+/// The files below a folder that `wanted` takes, as JSON.
+fn json_below(
+    folder: &Path,
+    wanted: &dyn Fn(&serde_json::Value) -> bool,
+) -> Vec<serde_json::Value> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        match entry.path() {
+            path if path.is_dir() => found.extend(json_below(&path, wanted)),
+            path => {
+                let json = serde_json::from_slice(&fs::read(path).unwrap());
+                found.extend(json.ok().filter(wanted));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn only_what_is_named_like_the_picture_that_it_is_is_linked() {
+    let site = Site::new();
+    site.configure(
+        "[page]\nurl = \"https://example.org/mosaic/\"\nlink = \"/art/{path}\"\niiif = true\n",
+    );
+    let svg = b"<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'><rect width='5' height='5'/></svg>";
+    let files: [(&str, &[u8], &str, bool); 8] = [
+        ("a.png", &png(1), "png", true),
+        ("B.PNG", &png(2), "png", true),
+        ("c.gif", POLYGLOT, "gif", true),
+        ("d.html", &[POLYGLOT, b"d"].concat(), "gif", false),
+        ("e.png", &[POLYGLOT, b"e"].concat(), "gif", false),
+        ("f.svg", &png(3), "png", false),
+        ("g.svg", svg, "svg", true),
+        ("h", &png(4), "png", false),
+    ];
+    for (name, bytes, ..) in &files {
+        fs::write(site.art(name), bytes).unwrap();
+    }
+    let check = |manifest: &Manifest| {
+        let texts = json_below(&site.output(), &|json| json.get("path").is_some());
+        let [text] = texts.as_slice() else {
+            panic!("{} files with paths", texts.len());
+        };
+        let feed = fs::read_to_string(site.output().join("feed.json")).unwrap();
+        for (name, _, format, linked) in &files {
+            let work = manifest
+                .works
+                .iter()
+                .find(|work| work.path == *name)
+                .unwrap();
+            assert_eq!(work.format.as_deref(), Some(*format), "{name}");
+            assert_eq!(work.is_named_rightly(), *linked, "{name}");
+            let paths = text["path"].as_array().unwrap();
+            let at = paths.iter().position(|path| path == name).unwrap();
+            assert_eq!(text["unlinked"][at], u8::from(!linked), "{name}");
+            let is_in_feeds = feed.contains(&format!("/art/{name}\""));
+            assert_eq!(is_in_feeds, *linked && *format != "svg", "{name}");
+            let anywhere = json_below(&site.output().join("iiif"), &|json| {
+                json.to_string().contains(&format!("/art/{name}"))
+            });
+            assert!(*linked || anywhere.is_empty(), "{name}");
+        }
+    };
+    check(&site.build());
+    // It is remembered, and what was read by an earlier version is found out when it is read again.
+    check(&site.build());
+    fs::rename(site.art("e.png"), site.art("e.gif")).unwrap();
+    let manifest = site.build();
+    let work = manifest.works.iter().find(|work| work.path == "e.gif");
+    assert!(work.is_some_and(|work| work.is_named_rightly()));
+}

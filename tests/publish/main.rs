@@ -252,7 +252,7 @@ fn a_missing_cell_is_background_until_it_comes() {
         !again.changed && again.missing == [hash(8)],
         "nor is it after a restart"
     );
-    stage.cells.put(&hash(8), &cell(8, 32)).expect("put");
+    stage.cells.put(&hash(8), &cell(8, 32), None).expect("put");
     let healed = stage.publish(&generation, 4);
     assert!(healed.changed && healed.missing.is_empty());
     stage.assert_equals_rebuild(&generation);
@@ -280,7 +280,7 @@ fn a_cell_that_is_damaged_later_heals_without_a_trace() {
     generation.works[7].hash = hash(39);
     let published = stage.publish(&generation, 2);
     assert_eq!(published.missing, [hash(8)]);
-    stage.cells.put(&hash(8), &cell(8, 32)).expect("put");
+    stage.cells.put(&hash(8), &cell(8, 32), None).expect("put");
     let healed = stage.publish(&generation, 3);
     assert!(healed.changed && healed.missing.is_empty());
     stage.assert_equals_rebuild(&generation);

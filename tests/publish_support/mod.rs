@@ -67,6 +67,7 @@ pub fn work(id: u64, seed: u64, col: u32, row: u32) -> Work {
         title: None,
         artist: None,
         link: None,
+        format: None,
         large: None,
         fields: Default::default(),
     }
@@ -96,7 +97,7 @@ pub fn cells(dir: &Path, spec: &OutputSpec, n: u64) -> CellStore {
     let store = CellStore::open(dir, &spec.cell).expect("a cell store");
     for seed in 0..n {
         store
-            .put(&hash(seed), &cell(seed, spec.cell.px))
+            .put(&hash(seed), &cell(seed, spec.cell.px), None)
             .expect("a put");
     }
     store.sync().expect("a sync");

@@ -61,7 +61,7 @@ impl Picture {
 }
 
 /// A format that has a decoder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Format {
     /// Portable Network Graphics.
     Png,
@@ -96,6 +96,11 @@ impl Format {
         Self::JpegXl,
         Self::Svg,
     ];
+
+    /// The format that a file of these bytes has, if it has a decoder.
+    pub fn of(bytes: &[u8]) -> Option<Self> {
+        sniff::sniff(bytes).ok()
+    }
 
     /// Its name for people.
     pub fn name(self) -> &'static str {

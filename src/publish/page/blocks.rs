@@ -100,6 +100,10 @@ impl Kind {
                         block.insert(name.into(), column(works, |w| text(w).into()));
                     }
                 }
+                if works.iter().any(|work| !work.is_named_rightly()) {
+                    let unlinked = column(works, |w| u8::from(!w.is_named_rightly()).into());
+                    block.insert("unlinked".into(), unlinked);
+                }
             }
             Self::Near => {
                 block.insert("size".into(), column(works, |w| w.size.into()));

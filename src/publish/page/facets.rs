@@ -153,6 +153,7 @@ mod tests {
             size: 0,
             added_ms: 0,
             neighbours: Vec::new(),
+            format: None,
             title: None,
             artist: None,
             link: None,

@@ -134,12 +134,12 @@
   m.isNew = (work, now) => work.added_ms > now - WEEK_MS;
 
   /**
-   * Where the original is served, or null; `{path}` is replaced, URL-encoded segment by segment. Only what is named like a
-   * picture is linked: a server takes the type from the name, and a picture named x.html would be served as a page.
+   * Where the original is served, or null; `{path}` is replaced, URL-encoded segment by segment. Only what is named like the
+   * picture that it is is linked: a server takes the type from the name, and a picture named x.html would be served as a page.
    */
   m.originalOf = function (model, work) {
     const pattern = model.manifest.link;
-    if (typeof pattern !== 'string' || !pattern || work.path === undefined || !PICTURE.test(work.path)) return null;
+    if (typeof pattern !== 'string' || !pattern || work.path === undefined || work.unlinked || !PICTURE.test(work.path)) return null;
     // Bytes that the manifest escapes are escaped once.
     const encode = (part) => encodeURIComponent(part).replace(/%25([0-9A-Fa-f]{2})/g, '%$1');
     const path = work.path.split('/').map(encode).join('/');

@@ -208,8 +208,9 @@
     // ---- what is known of works ----
 
     const fill = {
-      text(work, { path, title, artist, link }, i) {
+      text(work, { path, title, artist, link, unlinked }, i) {
         Object.assign(work, { path: path[i], title: title && title[i], artist: artist && artist[i], link: link && link[i] });
+        work.unlinked = Boolean(unlinked && unlinked[i]);
       },
       near(work, { size, near, large }, i) {
         Object.assign(work, { size: size[i], neighbours: near[i], large: m.renditionNamed(large && large[i]) });
