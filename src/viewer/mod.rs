@@ -41,8 +41,8 @@
 //!
 //! The camera, the tile cache and the painter, all that a library would take over, are 700 of the page's 4,300 lines;
 //! search, filters, card, keyboard, time-lapse, languages and the change between generations would remain. A page for
-//! phones and for use from disk should not grow to two to fifteen times its size. Frames at 60,000 works, this page's and
-//! OpenSeadragon's, are in `tests/bench/README.md`; those of PixiJS and deck.gl were not measured.
+//! phones and for use from disk should not grow to two to fifteen times its size. Frames of this page at 60,000 and
+//! 300,000 works are in `tests/bench/README.md`; those of the three libraries were not measured.
 //!
 //! # Invariants
 //! - Works on http(s) and straight from disk, under the content security policy in `index.html`.

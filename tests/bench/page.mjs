@@ -66,12 +66,12 @@ function serve(bodyOf) {
 const kb = (bytes) => `${(bytes / 1000).toFixed(bytes < 10000 ? 1 : 0)} KB`;
 const second = (ms) => `${(ms / 1000).toFixed(1)} s`;
 
-/** A folder with a mosaic of `count` works; one that is kept has lost what an earlier run added. */
+/** A folder with a mosaic of `count` works, or some more that came to one that was kept. */
 function build(count) {
   const dir = SITES ? join(SITES, `${count}-${CELL}`) : mkdtempSync(join(tmpdir(), 'mosaicd-page-'));
-  for (let n = 0; n < count; n += 1) add(dir, n);
-  for (let n = count; n < count + ARRIVALS; n += 1) rmSync(join(dir, 'artworks', nameOf(n)), { force: true });
   const config = join(dir, 'mosaicd.toml');
+  if (existsSync(join(dir, 'output/index.html'))) return { dir, config };
+  for (let n = 0; n < count; n += 1) add(dir, n);
   writeFileSync(config, `[folders]\nartworks = "${dir}/artworks"\nstate = "${dir}/state"\noutput = "${dir}/output"\n`
     + `[tile]\nsize_px = ${CELL}\n[mosaic]\njpg = false\n[watch]\nsettle_ms = 50\n`);
   const built = spawnSync(BINARY, ['--config', config, 'build'], { encoding: 'utf8' });
@@ -130,7 +130,9 @@ async function measure(count) {
   for (let i = 0; i < ARRIVALS && daemon; i += 1) {
     [text, tiles] = [0, 0];
     const before = await page.evaluate(() => window.mosaicd.app.model.works.length);
-    add(dir, count + i);
+    let n = count;
+    while (existsSync(join(dir, 'artworks', nameOf(n)))) n += 1;
+    add(dir, n);
     await app(`app.model.works.length > ${before} && !app.generations.waiting()`);
     lines.push({ text, tiles });
   }
