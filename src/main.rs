@@ -113,6 +113,10 @@ enum Command {
         /// table with the columns path, hash and model, line by line as its rows.
         #[arg(required = true, value_name = "FOLDER")]
         sources: Vec<PathBuf>,
+        /// For two files whose table has a column path and no more: they were made by this model, the configured one (its
+        /// name as `mosaicd validate` says it).
+        #[arg(long, value_name = "NAME")]
+        model: Option<String>,
     },
     /// List the works most alike to a placed one, to any picture file or to words; works while the daemon runs.
     #[command(after_help = help::SIMILAR)]
@@ -256,7 +260,9 @@ fn carry_out(common: &Common, command: Command) -> anyhow::Result<()> {
         } => cli::arrange(&common.load()?.said(), &vectors, &out, map_fidelity),
         Command::Export { dir } => cli::export(&common.load_known()?.said(), &dir),
         Command::Embed { part, out } => cli::embed(common.load()?.said(), part, &out),
-        Command::Import { sources } => cli::import(&common.load_known()?.said(), &sources),
+        Command::Import { sources, model } => {
+            cli::import(&common.load_known()?.said(), &sources, model.as_deref())
+        }
         Command::Similar {
             name,
             text,

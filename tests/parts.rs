@@ -332,6 +332,49 @@ fn a_running_daemon_places_what_was_imported_and_a_restart_keeps_the_rest() {
 }
 
 #[test]
+fn paths_alone_are_taken_for_what_the_files_hold_if_somebody_vouches_for_the_model() {
+    let site = Site::new();
+    let names = site.draw(0, 5);
+    embed(&site, "1/1", "part");
+    let table = fs::read_to_string(site.path("part/items.csv")).unwrap();
+    let paths = table.lines().map(|line| line.split(',').next().unwrap());
+    let paths: Vec<_> = paths.collect();
+    fs::write(site.path("paths.csv"), paths.join("\n")).unwrap();
+    // As float16, which clip-retrieval writes.
+    let file = fs::File::open(site.path("part/embeddings.npy")).unwrap();
+    let ([rows, dims], matrix) = mosaicd::npy::read(file).unwrap();
+    let header =
+        format!("{{'descr': '<f2', 'fortran_order': False, 'shape': ({rows}, {dims}), }}\n");
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend((header.len() as u16).to_le_bytes());
+    bytes.extend(header.as_bytes());
+    let halves = matrix
+        .data()
+        .iter()
+        .map(|&value| half::f16::from_f32(value));
+    bytes.extend(halves.flat_map(half::f16::to_le_bytes));
+    fs::write(site.path("halves.npy"), bytes).unwrap();
+    let import = |more: &[&str]| {
+        let all = [&["import", "halves.npy", "paths.csv"], more].concat();
+        site.mosaicd(&all)
+    };
+    for (more, why) in [
+        (&[][..], "--model"),
+        (&["--model", "clip-vit-b-32"], "never mixed"),
+    ] {
+        let output = import(more);
+        let told = said(&output);
+        assert!(!output.status.success() && told.contains(why), "{told}");
+    }
+    fs::remove_file(site.art(&names[2])).unwrap();
+    let told = good(import(&["--model", "builtin"]));
+    assert!(told.contains("4 embeddings imported"), "{told}");
+    assert!(told.contains("1 without a file"), "{told}");
+    assert_eq!(site.build().works.len(), 4);
+    assert_eq!(site.metric("mosaicd_embedded_total"), 0.0);
+}
+
+#[test]
 fn a_folder_among_the_artworks_is_refused_and_two_runs_do_not_share_one() {
     let site = Site::new();
     site.draw(0, 3);

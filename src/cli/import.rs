@@ -55,16 +55,28 @@ impl Counts {
 /// Takes over folders that `mosaicd embed` or `mosaicd export` filled, or an array and its table.
 ///
 /// A row is taken only for the file at its path in the artwork folder, with exactly its content, and a whole source only if
-/// the configured model made it. A source that cannot be used does not keep the others from being taken.
-pub(crate) fn import(config: &Config, sources: &[PathBuf]) -> anyhow::Result<()> {
+/// the configured model made it; where the table does not say so, the caller does with its name. A source that cannot be used
+/// does not keep the others from being taken.
+pub(crate) fn import(
+    config: &Config,
+    sources: &[PathBuf],
+    model: Option<&str>,
+) -> anyhow::Result<()> {
     let pair = match sources {
         [embeddings, items] if embeddings.is_file() => Some((embeddings, items)),
         _ => None,
     };
     let encoder = daemon::open_encoder_alone(config)?;
+    if let Some(model) = model.filter(|model| *model != encoder.name()) {
+        bail!(
+            "--model {model}: the configured encoder is {}, and embeddings of different models are never mixed",
+            encoder.name()
+        );
+    }
     let mut site = Site::open(config, encoder)?;
     if let Some((embeddings, items)) = pair {
-        site.take_tables(Tables::open(embeddings, items)?, embeddings, None)?;
+        let tables = Tables::open(embeddings, items, model.is_some())?;
+        site.take_tables(tables, embeddings, None)?;
         site.put()?;
         return site.report(sources);
     }
@@ -167,7 +179,7 @@ impl<'a> Site<'a> {
             );
         }
         let embeddings = folder.join(EMBEDDINGS);
-        let tables = Tables::open(&embeddings, &folder.join(ITEMS))?;
+        let tables = Tables::open(&embeddings, &folder.join(ITEMS), false)?;
         let pictures = self.pictures(folder, damaged)?;
         self.take_tables(tables, &embeddings, pictures.as_ref())
     }
@@ -251,26 +263,26 @@ impl<'a> Site<'a> {
                 item.path
             );
         }
-        match self.files.is_still(item) {
-            Some(true) => {}
-            Some(false) => {
+        let hash = match self.files.content(item) {
+            Content::Is(hash) => hash,
+            Content::Another => {
                 self.counts.changed += 1;
                 return Ok(());
             }
-            None => {
+            Content::Absent => {
                 self.counts.absent += 1;
                 return Ok(());
             }
-        }
-        let known = self.store.has_embedding(&item.hash, self.encoder.model())?;
+        };
+        let known = self.store.has_embedding(&hash, self.encoder.model())?;
         match known {
             true => self.counts.known += 1,
             false => self.counts.imported += 1,
         }
         if let Some(pictures) = pictures {
-            self.take_pictures(&item.hash, pictures)?;
+            self.take_pictures(&hash, pictures)?;
         }
-        self.batch.push((item.hash, (!known).then_some(row)));
+        self.batch.push((hash, (!known).then_some(row)));
         if self.batch.len() == BATCH {
             self.put()?;
         }
@@ -382,15 +394,34 @@ impl Files {
         })
     }
 
-    /// Whether the file of an item has its content; `None` if there is none. One of the same size and time of change is not read:
-    /// an embedding is only ever used for the content whose hash the daemon finds itself.
-    fn is_still(&self, item: &Item) -> Option<bool> {
-        let path = self.paths.get(&item.path)?;
-        let identity = self.scan.files.get(path)?;
-        if item.seen == Some((identity.size, identity.mtime_ns)) {
-            return Some(true);
+    /// The content of an item's file. One of the same size and time of change is not read: an embedding is only ever used for
+    /// the content whose hash the daemon finds itself.
+    fn content(&self, item: &Item) -> Content {
+        let path = self.paths.get(&item.path);
+        let Some((path, identity)) = path.and_then(|path| self.scan.files.get_key_value(path))
+        else {
+            return Content::Absent;
+        };
+        if let Some(hash) = item.hash
+            && item.seen == Some((identity.size, identity.mtime_ns))
+        {
+            return Content::Is(hash);
         }
-        let bytes = self.roots.read_finished(path, identity, self.max_bytes);
-        Some(ContentHash::of(&bytes.ok()?) == item.hash)
+        let read = self.roots.read_finished(path, identity, self.max_bytes);
+        match read.map(|bytes| ContentHash::of(&bytes)) {
+            Ok(hash) if item.hash.is_none_or(|wanted| wanted == hash) => Content::Is(hash),
+            Ok(_) => Content::Another,
+            Err(_) => Content::Absent,
+        }
     }
+}
+
+/// What the file of an item holds.
+enum Content {
+    /// There is none, or it cannot be read.
+    Absent,
+    /// Something else.
+    Another,
+    /// This.
+    Is(ContentHash),
 }

@@ -212,7 +212,7 @@ impl Unfinished {
             let item = Item {
                 line: 0,
                 path,
-                hash,
+                hash: Some(hash),
                 seen: known.seen,
             };
             if let Some(row) = row {
@@ -233,10 +233,10 @@ fn begin(
     fs::create_dir_all(&draft).map_err(PartError::io(&draft))?;
     if known.values().any(|known| known.found.is_ok()) {
         let store = PartStore::open(&draft, model, dims).map_err(PartError::io(&draft))?;
-        let tables = Tables::open(&folder.join(EMBEDDINGS), &folder.join(ITEMS))?;
+        let tables = Tables::open(&folder.join(EMBEDDINGS), &folder.join(ITEMS), false)?;
         tables.each(|item, row| {
-            let put = store.file().put(&item.hash, &row);
-            put.map_err(PartError::io(&draft))
+            let put = item.hash.map(|hash| store.file().put(&hash, &row));
+            put.transpose().map(drop).map_err(PartError::io(&draft))
         })?;
     }
     let path = draft.join(READ);
@@ -249,15 +249,22 @@ fn finished(folder: &Path, model: &str) -> Result<Option<BTreeMap<String, Known>
     if !folder.join(SUMS).exists() || !sums::damaged_tables(folder)?.is_empty() {
         return Ok(None);
     }
-    let tables = Tables::open(&folder.join(EMBEDDINGS), &folder.join(ITEMS))?;
+    let tables = Tables::open(&folder.join(EMBEDDINGS), &folder.join(ITEMS), false)?;
     if tables.other_model(model).is_some() {
         return Ok(None);
     }
     let mut known = BTreeMap::new();
     tables.each(|item, _| {
-        let found = Ok(item.hash);
-        let seen = item.seen;
-        known.insert(item.path, Known { seen, found });
+        let (seen, hash) = (item.seen, item.hash);
+        known.extend(hash.map(|hash| {
+            (
+                item.path,
+                Known {
+                    seen,
+                    found: Ok(hash),
+                },
+            )
+        }));
         Ok::<(), PartError>(())
     })?;
     let path = folder.join(REFUSED);

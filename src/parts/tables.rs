@@ -1,7 +1,7 @@
 //! `embeddings.npy` and `items.csv`: row `i` of the array belongs to line `i` of the table.
 //!
 //! `mosaicd export` writes the same two files with other columns besides; of them only `path`, `hash` and `model` are
-//! needed. The array is read row by row; of the table the text is held, and nothing else.
+//! needed, and `path` alone where a person says which model it was. The array is read row by row; of the table the text is held, and nothing else.
 
 use super::PartError;
 use crate::{
@@ -22,8 +22,8 @@ pub struct Item {
     pub line: usize,
     /// The path as a manifest has it.
     pub path: String,
-    /// BLAKE3 of the file.
-    pub hash: ContentHash,
+    /// BLAKE3 of the file; `None` where the table has none.
+    pub hash: Option<ContentHash>,
     /// Size in bytes and time of the last change in nanoseconds since the epoch, when it was read, if that is known.
     pub seen: Option<(u64, i64)>,
 }
@@ -41,14 +41,15 @@ pub struct Tables {
 /// Where the columns are.
 struct Columns {
     path: usize,
-    hash: usize,
-    model: usize,
+    hash: Option<usize>,
+    model: Option<usize>,
     seen: Option<(usize, usize)>,
 }
 
 impl Tables {
-    /// Opens both, and checks that they have as many rows as lines.
-    pub fn open(embeddings: &Path, items: &Path) -> Result<Self, PartError> {
+    /// Opens both, and checks that they have as many rows as lines. Only where a person `vouches` for the model may the table
+    /// lack the columns `hash` and `model`.
+    pub fn open(embeddings: &Path, items: &Path, vouches: bool) -> Result<Self, PartError> {
         let npy = |source| PartError::Npy {
             path: embeddings.to_owned(),
             source,
@@ -59,14 +60,18 @@ impl Tables {
         let mut records = csv::records(&text);
         let header = records.next().map_or(Vec::new(), |record| record.fields);
         let column = |name: &str| header.iter().position(|field| field == name);
-        let needed = |name: &str| {
-            column(name).ok_or_else(|| PartError::Table {
-                path: items.to_owned(),
-                what: format!("no column {name:?}; path, hash and model are needed"),
-            })
+        let missing = |name: &str| PartError::Table {
+            path: items.to_owned(),
+            what: format!(
+                "no column {name:?}; path, hash and model are needed, or path alone with --model"
+            ),
+        };
+        let needed = |name: &str| match column(name) {
+            None if !vouches => Err(missing(name)),
+            found => Ok(found),
         };
         let columns = Columns {
-            path: needed("path")?,
+            path: column("path").ok_or_else(|| missing("path"))?,
             hash: needed("hash")?,
             model: needed("model")?,
             seen: column("size").zip(column("mtime_ns")),
@@ -108,9 +113,10 @@ impl Tables {
 
     /// The first line with another model than this one, if any, and what it names.
     pub fn other_model(&self, model: &str) -> Option<(usize, String)> {
+        let column = self.columns.model?;
         let mut records = csv::records(&self.text).skip(1);
         records.find_map(|record| {
-            let named = record.fields.get(self.columns.model);
+            let named = record.fields.get(column);
             let named = named.map_or("", String::as_str);
             (named != model).then(|| (record.line, named.to_owned()))
         })
@@ -159,12 +165,14 @@ fn item(record: Record, columns: &Columns) -> Result<Item, String> {
         let size = u64::try_from(number(size)?).ok()?;
         Some((size, number(mtime)?))
     });
+    let hash = |at: usize| {
+        let hash = field(at)?.parse();
+        hash.map_err(|error| format!("{error}"))
+    };
     Ok(Item {
         line: record.line,
         path: field(columns.path)?.clone(),
-        hash: field(columns.hash)?
-            .parse()
-            .map_err(|error| format!("{error}"))?,
+        hash: columns.hash.map(hash).transpose()?,
         seen,
     })
 }
