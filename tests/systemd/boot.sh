@@ -18,12 +18,13 @@ sed -i -e 's#^artworks = "artworks"#artworks = "/srv/mosaicd/artworks"#' -e 's#^
 install -m 644 "$here/systemd/mosaicd.service" "$root/etc/systemd/system/"
 install -m 644 "$here/systemd/instance/mosaicd@.service" "$root/etc/systemd/system/"
 install -m 644 "$here/systemd/mosaicd.toml" "$root/root/packaged.toml"
+install -m 644 "$here/systemd/examples/publish-command.conf" "$root/root/publish-command.conf"
 install -m 644 "$here/systemd/mosaicd.sysusers" "$root/usr/lib/sysusers.d/mosaicd.conf"
 install -m 644 "$here/systemd/mosaicd.tmpfiles" "$root/usr/lib/tmpfiles.d/mosaicd.conf"
 install -m 644 "$here/systemd/nginx.conf" "$root/etc/nginx/sites-available/mosaicd"
 ln -sf ../sites-available/mosaicd "$root/etc/nginx/sites-enabled/mosaicd"
 rm -f "$root/etc/nginx/sites-enabled/default" "$root/result" "$root/etc/systemd/system/multi-user.target.wants/mosaicd.service"
-rm -rf "$root"/srv/mosaicd* "$root"/var/lib/mosaicd* "$root/var/lib/private" "$root/samples"
+rm -rf "$root/etc/systemd/system/mosaicd.service.d" "$root"/srv/mosaicd* "$root"/var/lib/mosaicd* "$root/var/lib/private" "$root/samples"
 "$here/target/release/mosaicd" demo "$root/samples" -n 60 --size 64 >/dev/null
 
 container "$root" "$here/tests/systemd/inside.sh" "$work/console-$suite" --private-network

@@ -59,6 +59,22 @@ until_true 30 'journalctl -u mosaicd --no-pager | grep -q "is refused"'
 is "a wrong configuration is refused" active "$(systemctl is-active mosaicd)"
 sed -i 's/^titel = .*/title = "Right"/' /etc/mosaicd/mosaicd.toml
 
+# A command after each generation: the unit runs none, until it is told which.
+printf '#!/bin/bash\necho "told of $MOSAICD_WORKS"\n' >/usr/local/bin/mosaic-published
+chmod 755 /usr/local/bin/mosaic-published
+sed -i 's#^command = \[\]#command = ["/usr/local/bin/mosaic-published"]#' /etc/mosaicd/mosaicd.toml
+told() { journalctl -u mosaicd --no-pager -o json | grep -c "$1"; }
+systemctl restart mosaicd; pid=$(show MainPID)
+rm "$(find /srv/mosaicd/artworks -name '*.png' | head -n 1)"
+until_true 30 '[ "$(works)" = "$((count - 1))" ] && [ "$(told "publish.command cannot be started")" -gt 0 ]'
+is "a command that the unit does not allow" "yes $((count - 1))" "$([ "$(told 'publish.command cannot be started')" -gt 0 ] && echo yes) $(works)"
+install -D -m 644 /root/publish-command.conf /etc/systemd/system/mosaicd.service.d/publish-command.conf
+systemctl daemon-reload; systemctl restart mosaicd; pid=$(show MainPID)
+cp "$(find /samples/artworks -name '*.png' | head -n 1)" /srv/mosaicd/artworks/again.png
+until_true 30 '[ "$(told "told of $count")" -gt 0 ]'
+is "one that it allows" "yes" "$([ "$(told "told of $count")" -gt 0 ] && echo yes)"
+rm -r /etc/systemd/system/mosaicd.service.d; systemctl daemon-reload; systemctl restart mosaicd; pid=$(show MainPID)
+
 rm "$(find /srv/mosaicd/artworks -name '*.png' | head -n 1)"
 until_true 30 '[ "$(works)" = "$((count - 1))" ]'
 kill -KILL "$pid"
