@@ -343,3 +343,26 @@ fn surprises() -> Vec<f32> {
         .map(|i| -((f64::from(i) + 0.5) / 1024.0).ln() as f32)
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_near_and_one_far_neighbour_cost_less_than_two_fair_ones() {
+        // On a line: direct neighbours are 1 apart.
+        let features: Vec<[f32; 4]> = (0..9).map(|i| [i as f32, 0.0, 0.0, 0.0]).collect();
+        let cells: Vec<u32> = (0..9).collect();
+        let board = Board::new(9, &cells);
+        let bonds = Bonds::on(&features, &board, usize::MAX).expect("they differ");
+        let cost = |other| bonds.cost(&features, Some(&features[0]), other);
+        assert!(cost(0) == 0.0 && cost(1) > 0.0);
+        assert!(
+            cost(0) + cost(8) < 2.0 * cost(4),
+            "the distances are as long"
+        );
+        assert!(cost(7) < cost(8), "but nearer is always better");
+        let missing = bonds.cost(&features, Some(&features[0]), super::super::SPARE);
+        assert!((2.0 * missing - cost(1)).abs() < 1e-6);
+    }
+}

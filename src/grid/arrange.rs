@@ -48,9 +48,9 @@ impl Grid {
     /// Arranges all items from scratch.
     ///
     /// `z`: `N × ≤128` features, the leading principal components of the embeddings; `points`: `N` layout points. Takes
-    /// about 0.3 ms per item. Spare cells (`reserve`) are spread evenly; with `reserve = 0` those of an
-    /// incomplete last row stay at its end. Errors: counts that differ, values that are not finite, parameters out of
-    /// range.
+    /// about 1 ms of CPU per item up to 4,000 items, and less in larger collections. Spare cells (`reserve`) are spread
+    /// evenly; with `reserve = 0` those of an incomplete last row stay at its end. Errors: counts that differ, values that
+    /// are not finite, parameters out of range.
     pub fn arrange(z: &Matrix, points: &[[f32; 2]], p: &GridParams) -> Result<Self, GridError> {
         shape::check(p)?;
         features::check(z, points, 0)?;
