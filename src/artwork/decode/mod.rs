@@ -194,7 +194,7 @@ impl DecodeLimits {
     /// The limits for pictures of up to `max_pixels`.
     ///
     /// 13 bytes per pixel are enough for nearly every kind: 4 of RGBA, and 8 of a CMYK JPEG's coefficients or of 16-bit RGBA.
-    /// JPEG XL needs more (`jxl`). Small limits get 64 MiB, for what does not grow with the picture.
+    /// Small limits get 64 MiB, for what does not grow with the picture.
     pub fn of_pixels(max_pixels: u64) -> Self {
         const BYTES_PER_PX: u64 = 13;
         const LEAST: u64 = 64 << 20;

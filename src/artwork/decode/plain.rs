@@ -11,8 +11,8 @@ use image::{
 };
 use std::{error::Error, io::Cursor};
 
-/// What decoding a WebP holds per pixel besides the picture: RGBA, or RGB and the planes that it is made of.
-pub(super) const WEBP_BYTES_PER_PX: u64 = 5;
+/// What decoding a WebP holds per pixel besides the picture, measured.
+pub(super) const WEBP_BYTES_PER_PX: u64 = 10;
 
 /// Width and height by the header.
 pub(super) fn size(bytes: &[u8], format: ImageFormat) -> Option<(u32, u32)> {

@@ -1,6 +1,6 @@
 //! JPEG.
 //!
-//! Two decoders: `fast` for plain files, which nearly all are, and `careful` for the others and for large ones, which it
+//! Two decoders: `fast` for plain files, which nearly all are, and `careful` for the others and for the largest, which it
 //! reads by rows. The fast one refuses whatever looks wrong, and the careful one then decides: a picture is never shown with
 //! a grey area in place of a missing part. `markers` reads the segments around the pixels, `colour` converts them to RGB or inks.
 
@@ -39,24 +39,39 @@ fn unsupported(what: &'static str) -> DecodeError {
 pub(super) fn size(bytes: &[u8], limits: &DecodeLimits) -> Option<((u32, u32), u64)> {
     let markers = Markers::read(bytes).ok()?;
     let size = (markers.width, markers.height);
-    let halved = Raster::new(size.0, size.1, limits).is_halved();
-    Some((size, held(&markers, halved)))
+    Some((size, held(&markers, limits)))
+}
+
+/// Whether the fast decoder is asked, which holds the whole picture. Of larger ones the careful decoder holds some rows,
+/// and takes many times as long.
+fn is_asked_whole(markers: &Markers, limits: &DecodeLimits) -> bool {
+    let pixels = u64::from(markers.width) * u64::from(markers.height);
+    fast::is_fast(markers) && pixels / 2 <= limits.kept_pixels
 }
 
 /// What decoding holds besides the picture.
-fn held(markers: &Markers, halved: bool) -> u64 {
-    let by_rows = match fast::is_fast(markers) && !halved {
+fn held(markers: &Markers, limits: &DecodeLimits) -> u64 {
+    let pixels = u64::from(markers.width) * u64::from(markers.height);
+    let whole = is_asked_whole(markers, limits);
+    let halved = Raster::new(markers.width, markers.height, limits).is_halved();
+    let kept_whole = if whole && halved { 4 * pixels } else { 0 };
+    let in_one_scan = match whole {
         true => markers.process == Process::Sequential,
         false => markers.is_read_by_rows(),
     };
-    if by_rows { 0 } else { markers.coefficients() }
+    kept_whole
+        + if in_one_scan {
+            0
+        } else {
+            markers.coefficients()
+        }
 }
 
 /// Decodes a file.
 pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Raster, DecodeError> {
     let markers = Markers::read(bytes)?;
     let mut raster = Raster::new(markers.width, markers.height, limits);
-    let held = held(&markers, raster.is_halved());
+    let held = held(&markers, limits);
     check_size(markers.width, markers.height, held, limits)?;
     let channels = markers.components.len();
     raster.grey = channels <= 2;
@@ -66,7 +81,7 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Raster, Deco
         .exif
         .and_then(Orientation::from_exif_chunk)
         .unwrap_or(Orientation::NoTransforms);
-    let whole = (!raster.is_halved()).then(|| fast::read(bytes, &markers));
+    let whole = is_asked_whole(&markers, limits).then(|| fast::read(bytes, &markers));
     if let Some(rgba) = whole.flatten() {
         raster.take_all(rgba);
         return Ok(raster);
@@ -103,7 +118,7 @@ pub(super) fn raw(
     check_size(
         markers.width,
         markers.height,
-        held(&markers, true) + len as u64,
+        markers.coefficients() + len as u64,
         limits,
     )?;
     let mut samples = Vec::with_capacity(len);
