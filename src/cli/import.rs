@@ -290,11 +290,11 @@ impl<'a> Site<'a> {
     }
 
     fn take_pictures(&mut self, hash: &ContentHash, theirs: &Pictures) -> anyhow::Result<()> {
-        let cell = theirs.cells.as_ref();
         if !self.cells.contains(hash)
-            && let Some(cell) = cell.and_then(|cells| cells.get(hash))
+            && let Some(cells) = &theirs.cells
+            && let Some(cell) = cells.get(hash)
         {
-            self.cells.put(hash, &cell)?;
+            self.cells.put(hash, &cell, cells.format(hash))?;
             self.counts.cells += 1;
         }
         if !self.renditions.wants(hash) || theirs.renditions.wants(hash) {

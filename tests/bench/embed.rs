@@ -35,7 +35,7 @@ use mosaicd::{
         preprocess::Preprocess,
         session::{Device, Runtime},
     },
-    ingest::{Ingest, Overruns, threads_or_all},
+    ingest::{Ingest, Overruns, Reading, threads_or_all},
     parameters,
     publish::Renditions,
     store::SledStore,
@@ -191,10 +191,14 @@ fn ingest(encoder: &Arc<dyn Encoder>, root: &Path, jobs: &[Job]) -> Vec<(PathBuf
     };
     let (send, outcomes) = unbounded();
     let (inbox, handles) = ingest
-        .start(threads(), move |outcome| drop(send.send(outcome)))
+        .start(threads(), move |reading| {
+            if let Reading::Ended(outcome) = reading {
+                drop(send.send(outcome));
+            }
+        })
         .unwrap();
     let began = Instant::now();
-    jobs.iter().for_each(|job| inbox.send(job.clone()).unwrap());
+    jobs.iter().for_each(|job| inbox.send(job.clone()));
     let mut done = Vec::with_capacity(jobs.len());
     for _ in jobs {
         let outcome = outcomes.recv().unwrap();

@@ -4,7 +4,7 @@
 use mosaicd::{
     artwork::{
         cell::{CellSpec, Fit, prepare},
-        decode::{DecodeLimits, decode, footprint},
+        decode::{DecodeLimits, cost, decode},
     },
     config::Config,
     embed::{Encoder, EncoderSpec, ModelId},
@@ -147,7 +147,7 @@ pub fn decode_picture(bytes: &[u8]) {
         max_alloc_bytes: 32 << 20,
         ..DecodeLimits::default()
     };
-    let expected = footprint(bytes);
+    let expected = cost(bytes, &limits).bytes;
     let Ok(picture) = decode(bytes, &limits) else {
         return;
     };

@@ -141,7 +141,8 @@ impl World {
 
     /// Whether the owner's patterns and the mount let a file be seen.
     fn shows(&self, path: &Path) -> bool {
-        !self.opted_out.contains(path) && !(self.is_away && path.starts_with("d"))
+        let is_away = self.is_away && path.starts_with("d");
+        !is_away && !self.opted_out.contains(path)
     }
 
     fn seen(&self, start: &Path) -> Scan {

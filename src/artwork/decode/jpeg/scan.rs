@@ -172,10 +172,9 @@ fn units(
     for y in 0..down {
         let first_row = if matches!(keep, Keep::Rows(_)) { 0 } else { y };
         for x in 0..across {
-            if tables.restart > 0 && units > 0 && units.is_multiple_of(tables.restart) {
-                if coder.overran() || !coder.restart() {
-                    return Ok(false);
-                }
+            let restarts = tables.restart > 0 && units > 0 && units.is_multiple_of(tables.restart);
+            if restarts && (coder.overran() || !coder.restart()) {
+                return Ok(false);
             }
             units += 1;
             for (place, &(i, dc, ac)) in scan.components.iter().enumerate() {
