@@ -20,7 +20,7 @@ fn refused(error: &(dyn std::error::Error + Send + Sync + 'static)) -> DecodeErr
         {
             return TRUNCATED;
         }
-        if text.contains("allocation") || text.contains("out of memory") {
+        if text.contains("allocat") || text.contains("out of memory") {
             return DecodeError::LimitReached { format: FORMAT };
         }
         cause = error.source();
