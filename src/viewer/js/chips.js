@@ -91,8 +91,8 @@
     }
 
     /**
-     * `facts`: `{fresh: count|null, facets: [{name, label, values: [{name, label, count}]}], counts: within the other
-     * filters or null, colours: of the column that colours works or null}`.
+     * `facts`: `{fresh: count|null, facets: [{name, label, values: [{name, label, count}]}], counts, colours}`; counts are
+     * those within the other filters, colours those of the column that colours works; either may be null.
      */
     function draw(facts) {
       shown = facts;
