@@ -23,9 +23,10 @@ mod step;
 pub use flush::{flush, syncfs_flushes};
 pub use step::{Action, Failpoint, Step};
 
+use sha2::{Digest, Sha256};
 use std::{
     fs::{self, File},
-    io::{self, Write},
+    io::{self, Read, Write},
     os::unix::fs::DirBuilderExt,
     path::Path,
 };
@@ -47,6 +48,21 @@ pub fn make_private(folder: &Path) -> io::Result<()> {
         .recursive(true)
         .mode(0o700)
         .create(folder)
+}
+
+/// The sha256 of a file from where it stands, in hexadecimal digits.
+pub fn sha256(file: &mut File) -> io::Result<String> {
+    let mut sum = Sha256::new();
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(read) => sum.update(&buffer[..read]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(sum.finalize().iter().map(|b| format!("{b:02x}")).collect())
 }
 
 /// Makes the names in a folder durable.

@@ -2,10 +2,9 @@
 
 use super::{EMBEDDINGS, ITEMS, PartError, REFUSED, SUMS};
 use crate::disk;
-use sha2::{Digest, Sha256};
 use std::{
     fs::{self, File},
-    io::{self, BufWriter, Read, Write},
+    io::{self, BufWriter, Write},
     path::{Component, Path},
 };
 
@@ -14,17 +13,7 @@ const FOLDERS: [&str; 2] = ["cells", "large"];
 
 /// The sha256 of a file, in hexadecimal digits.
 pub fn of(path: &Path) -> io::Result<String> {
-    let (mut file, mut sum) = (File::open(path)?, Sha256::new());
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        match file.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(read) => sum.update(&buffer[..read]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(sum.finalize().iter().map(|b| format!("{b:02x}")).collect())
+    disk::sha256(&mut File::open(path)?)
 }
 
 /// Writes the sums of everything that is in a part's folder.

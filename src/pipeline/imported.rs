@@ -1,6 +1,6 @@
 //! What was imported for works that are not placed yet: it must not be collected before they are.
 //!
-//! `imported` in the state folder has the digest of the owner's patterns under which the works were chosen, and then the
+//! `imported` in the state folder has the digest of the ignore patterns under which the works were chosen, and then the
 //! hashes of their contents. Under other patterns the list is void, so that what these take out is erased. It has no names, and
 //! losing it costs time alone.
 

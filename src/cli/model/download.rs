@@ -10,7 +10,6 @@
 
 use super::catalog::Pin;
 use mosaicd::disk;
-use sha2::{Digest, Sha256};
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read, Seek, SeekFrom, Write},
@@ -333,21 +332,7 @@ pub(crate) fn sha256(path: &Path) -> Result<String, FetchError> {
         path: path.to_path_buf(),
         source,
     };
-    sum(&mut File::open(path).map_err(unreadable)?).map_err(unreadable)
-}
-
-fn sum(file: &mut File) -> io::Result<String> {
-    let mut sum = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match file.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(read) => sum.update(&buffer[..read]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(sum.finalize().iter().map(|b| format!("{b:02x}")).collect())
+    disk::sha256(&mut File::open(path).map_err(unreadable)?).map_err(unreadable)
 }
 
 /// The growing file next to the target, locked.
@@ -422,7 +407,7 @@ impl Part {
         let found = self
             .file
             .seek(SeekFrom::Start(0))
-            .and_then(|_| sum(&mut self.file))
+            .and_then(|_| disk::sha256(&mut self.file))
             .map_err(|error| self.disk(error))?;
         if found != pin.sha256 {
             self.clear()?;
