@@ -122,6 +122,7 @@ pub fn until_same(site: &Site) -> (Manifest, Duration) {
 /// Waits until nothing in the manifest differs from what it should be, and gives the time that took.
 pub fn until(site: &Site, differences: impl Fn(&Manifest) -> Vec<String>) -> (Manifest, Duration) {
     let began = Instant::now();
+    let mut told = false;
     loop {
         let looking = Instant::now();
         let manifest = site.try_manifest();
@@ -131,6 +132,11 @@ pub fn until(site: &Site, differences: impl Fn(&Manifest) -> Vec<String>) -> (Ma
                 return (manifest, began.elapsed());
             }
             (manifest, wrong) => {
+                if !told && began.elapsed() > common::patience() {
+                    let first: Vec<_> = wrong.iter().flatten().take(9).collect();
+                    println!("not the same after {:.0?}: {first:?}", began.elapsed());
+                    told = true;
+                }
                 let works =
                     manifest.map_or(0, |m| m.works.len()) + wrong.as_ref().map_or(0, Vec::len);
                 assert!(

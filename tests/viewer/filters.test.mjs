@@ -12,7 +12,17 @@ const works = () => grid(12, 8).map((work) => ({ ...work,
   fields: { year: String(1900 + (work.id - 100) % 8), ...(work.id % 2 && { technique: work.id % 3 ? 'oil' : 'ink; <b>paper</b>' }) } }));
 const chips = (page, where) => page.$$eval(`${where} .chip`, (chips) => chips.map((chip) => chip.textContent));
 const column = (page, name) => page.click(`.chip.column:has-text("${name}")`);
-const rested = async (page) => { await settled(page); await page.waitForTimeout(400); };
+/** Waits until nothing is loaded any more and the canvas, after its last fade, stays as it is. */
+const rested = async (page) => {
+  await settled(page);
+  const canvas = () => page.$eval('#mosaic', (element) => element.toDataURL());
+  for (let before = await canvas(), same = 0; same < 2;) {
+    await page.waitForTimeout(200);
+    const now = await canvas();
+    same = now === before ? same + 1 : 0;
+    before = now;
+  }
+};
 const spread = (rgb) => Math.max(...rgb) - Math.min(...rgb);
 
 test('counts follow the other filters and the search, not their own column', async () => {
@@ -62,7 +72,7 @@ for (const colorScheme of ['light', 'dark']) {
 test('a column colours works by its order, with a legend, from the keyboard and in the address', async () => {
   const out = createOutput(stage, works());
   const page = await stage.open(out.url, { viewport: { width: 640, height: 400 } });
-  await settled(page);
+  await rested(page);
   const plain = await pixel(page, await centreOf(page, 104));
   await column(page, 'Year');
   await page.focus('#facet-colours');
