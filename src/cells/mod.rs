@@ -69,6 +69,8 @@ pub struct CellStore {
     collecting: RwLock<()>,
     /// Files and folders made since the last [`CellStore::sync`].
     unsynced: Mutex<HashSet<PathBuf>>,
+    /// Cells put since the last [`CellStore::collect`].
+    fresh: Mutex<HashSet<ContentHash>>,
     sequence: AtomicU64,
 }
 
@@ -91,6 +93,7 @@ impl CellStore {
             cache: RwLock::default(),
             collecting: RwLock::default(),
             unsynced: Mutex::default(),
+            fresh: Mutex::default(),
             sequence: AtomicU64::new(0),
             key,
         };
@@ -128,6 +131,7 @@ impl CellStore {
         let temporary = folder.join(disk::temporary(sequence));
         disk::replace(&path, &temporary, &bytes).map_err(io_error(Action::Write, &path))?;
         self.unsynced().extend([folder, path]);
+        self.fresh().insert(*hash);
         let mut cache = self.cache.write().unwrap_or_else(PoisonError::into_inner);
         cache.mips.remove(hash);
         Ok(())
@@ -221,6 +225,12 @@ impl CellStore {
         synced.map_err(io_error(Action::Sync, &folder))
     }
 
+    /// [`CellStore::retain`] that also keeps the cells put since the last call: their works may not be placed yet.
+    pub fn collect(&self, keep: impl Fn(&ContentHash) -> bool) -> Result<usize, CellError> {
+        let fresh = std::mem::take(&mut *self.fresh());
+        self.retain(|hash| fresh.contains(hash) || keep(hash))
+    }
+
     /// Removes the cells that `keep` does not want, leftovers of a crash, and the folders of other specs. Returns how
     /// many cells it removed. A `put` waits meanwhile.
     pub fn retain(&self, keep: impl Fn(&ContentHash) -> bool) -> Result<usize, CellError> {
@@ -256,6 +266,10 @@ impl CellStore {
         cache.mips.retain(|hash, _| keep(hash));
         cache.mips.shrink_to_fit();
         Ok(removed)
+    }
+
+    fn fresh(&self) -> MutexGuard<'_, HashSet<ContentHash>> {
+        self.fresh.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn unsynced(&self) -> MutexGuard<'_, HashSet<PathBuf>> {
@@ -404,7 +418,9 @@ mod tests {
             .with_file_name(".mosaicd-1-2.tmp");
         fs::write(&leftover, b"half").expect("a leftover");
         let wanted = ContentHash::of(b"a");
-        assert_eq!(store.retain(|hash| *hash == wanted).expect("collect"), 2);
+        assert_eq!(store.collect(|_| false).expect("leftovers"), 1);
+        assert!(store.contains(&wanted), "its work may not be placed yet");
+        assert_eq!(store.collect(|hash| *hash == wanted).expect("collect"), 1);
         assert!(store.contains(&wanted) && !store.contains(&ContentHash::of(b"b")));
         assert!(!leftover.exists() && !old.folder().exists());
         assert!(dir.path().join("keep-me").exists());

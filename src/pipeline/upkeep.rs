@@ -17,8 +17,7 @@ const SPARE_BYTES: u64 = 4 << 20;
 impl Pipeline {
     /// Removes files of old generations, cells that no work needs, and embeddings beyond those that may come back.
     ///
-    /// Call it when nothing is being read: a cell or embedding that was made meanwhile may be removed, and is then made
-    /// again.
+    /// Files may be read meanwhile: cells made since the last call stay, because their works may not be placed yet.
     pub fn collect(&mut self, now_ms: u64) {
         self.cramped = false;
         self.unsaved |= self.collection.expire(now_ms);
@@ -35,7 +34,7 @@ impl Pipeline {
         // Nothing waits to be placed any more.
         self.imported.clear();
         let used = self.used();
-        if let Err(error) = self.cells.retain(|hash| used.contains(hash)) {
+        if let Err(error) = self.cells.collect(|hash| used.contains(hash)) {
             self.complaints
                 .warn("unneeded cells could not be removed", &error);
         }

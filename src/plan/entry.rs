@@ -22,8 +22,17 @@ pub(super) struct Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Placed {
     pub(super) identity: FileIdentity,
-    /// Whether it must be read again although unchanged: another model, another cell size, a damaged record.
-    pub(super) stale: bool,
+    pub(super) validity: Validity,
+}
+
+/// Whether what was made of a placed version can still be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Validity {
+    Good,
+    /// It was made for another model or cell size: the old mosaic stays until the work was read again.
+    Stale,
+    /// Its cell or embedding cannot be read: the mosaic goes on without it until the work was read again.
+    Damaged,
 }
 
 /// What the running task does at a path.
@@ -95,7 +104,7 @@ pub(super) struct Counts {
     pub(super) ours: usize,
     /// Refused files that are no pictures and not named like any.
     pub(super) other: usize,
-    /// Stale works that are about to be read, or are being read.
+    /// Stale works that are about to be read, or are being read, slow ones apart.
     pub(super) rereading: usize,
 }
 
@@ -107,7 +116,7 @@ impl Entry {
             Some(InTask::TakesOut) => None,
             Some(InTask::Places(identity, _)) => Some(Placed {
                 identity,
-                stale: false,
+                validity: Validity::Good,
             }),
         }
     }
@@ -121,9 +130,9 @@ impl Entry {
             | Stage::Ready(known, _) => known == identity,
             Stage::Refused(refused) => refused.identity == *identity,
             Stage::Gone => false,
-            Stage::Rest => self
-                .placed_next()
-                .is_some_and(|placed| placed.identity == *identity && !placed.stale),
+            Stage::Rest => self.placed_next().is_some_and(|placed| {
+                placed.identity == *identity && placed.validity == Validity::Good
+            }),
         }
     }
 
@@ -140,10 +149,10 @@ impl Entry {
         }
     }
 
-    /// A stale work was read again.
+    /// A stale or damaged work was read again.
     pub(super) fn read_again(&mut self) {
         if let Some(placed) = &mut self.placed {
-            placed.stale = false;
+            placed.validity = Validity::Good;
         }
     }
 
@@ -166,7 +175,8 @@ impl Entry {
         };
         let ours = refused.is_some_and(|refused| refused.ours);
         let other = refused.is_some_and(|refused| refused.other);
-        let stale = self.placed.is_some_and(|placed| placed.stale);
+        let placed = self.placed.as_ref();
+        let stale = placed.is_some_and(|placed| placed.validity == Validity::Stale);
         Counts {
             placed: self.placed.is_some().into(),
             settling: settles.into(),
@@ -177,7 +187,7 @@ impl Entry {
             refused: refused.is_some().into(),
             ours: ours.into(),
             other: other.into(),
-            rereading: (stale && (settles || reads || ours)).into(),
+            rereading: (stale && (settles || (reads && !slow) || ours)).into(),
         }
     }
 }

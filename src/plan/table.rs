@@ -9,7 +9,7 @@
 //! because every change goes through [`Table::change`].
 
 use super::{
-    entry::{Counts, Entry, InTask, Placed, Refused, Stage},
+    entry::{Counts, Entry, InTask, Placed, Refused, Stage, Validity},
     settling::{Looked, Quiet, Settling},
 };
 use crate::domain::{ContentHash, FileIdentity, Job, Known, Refusal, Retry, Touch};
@@ -44,7 +44,11 @@ impl Table {
         } in known
         {
             table.change(&path, |entry| {
-                entry.placed = Some(Placed { identity, stale });
+                let validity = match stale {
+                    true => Validity::Stale,
+                    false => Validity::Good,
+                };
+                entry.placed = Some(Placed { identity, validity });
             });
         }
         table
@@ -308,7 +312,7 @@ impl Table {
         if self.entries.contains_key(path) {
             self.change(path, |entry| {
                 if let Some(placed) = &mut entry.placed {
-                    placed.stale = true;
+                    placed.validity = Validity::Damaged;
                 }
             });
         }
@@ -353,8 +357,8 @@ impl Table {
         for path in paths {
             self.change(path, |entry| match (entry.task.take(), well) {
                 (Some(InTask::Places(identity, _)), true) => {
-                    let stale = false;
-                    entry.placed = Some(Placed { identity, stale });
+                    let validity = Validity::Good;
+                    entry.placed = Some(Placed { identity, validity });
                 }
                 (Some(InTask::TakesOut), true) => entry.placed = None,
                 // Something newer may be known of it.

@@ -160,6 +160,31 @@ fn files_that_take_long_keep_nobody() {
 }
 
 #[test]
+fn a_work_whose_cell_is_lost_keeps_nobody_while_it_waits_to_be_read_again() {
+    let mut world = World::with(&["a"]);
+    let arrive = |world: &mut World, name: &str, loses: bool| {
+        world.make(name, Kind::Good);
+        world.touched(name, Touch::Closed);
+        let from_ms = world.now_ms;
+        while !world.placed.contains_key(Path::new(name)) {
+            world.wait(100);
+            world.finish_scan();
+            let other = world.jobs.iter().position(|job| job.path != Path::new("a"));
+            if let Some(other) = other {
+                world.finish_read(other);
+            }
+            world.finish_task(false, loses);
+            assert!(world.now_ms - from_ms < 5_000, "{name} waits");
+        }
+    };
+    arrive(&mut world, "b", true);
+    arrive(&mut world, "c", false);
+    assert_eq!(world.jobs.len(), 1, "a is still being read");
+    world.settle();
+    assert_eq!((world.plan.pending(), world.plan.reading()), (0, 0));
+}
+
+#[test]
 fn an_import_into_a_large_mosaic_waits_for_more() {
     let names = many(6_000);
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
