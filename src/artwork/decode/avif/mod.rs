@@ -32,7 +32,10 @@ fn parse(bytes: &[u8]) -> Result<AvifData, DecodeError> {
     // Files whose first brand is another one are AVIF all the same if a later one says so.
     let head = bytes.get(..12).ok_or(TRUNCATED)?;
     let renamed = [&head[..8], b"avif"].concat();
-    let mut file = Cursor::new(renamed).chain(&bytes[12..]);
+    let (end, has_all) = whole_boxes(bytes);
+    // What another program appended behind the boxes is ignored.
+    let read = if has_all { &bytes[..end] } else { bytes };
+    let mut file = Cursor::new(renamed).chain(&read[12..]);
     avif_parse::read_avif(&mut file).map_err(|error| match error {
         Error::UnexpectedEOF => TRUNCATED,
         Error::Io(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => TRUNCATED,
@@ -41,27 +44,29 @@ fn parse(bytes: &[u8]) -> Result<AvifData, DecodeError> {
             what: "a rare kind of it".into(),
         },
         Error::OutOfMemory => DecodeError::LimitReached { format: FORMAT },
-        _ if is_cut(bytes) => TRUNCATED,
+        _ if end < bytes.len() => TRUNCATED,
         _ => damaged(),
     })
 }
 
-/// Whether a box goes on behind the end of the file.
-fn is_cut(bytes: &[u8]) -> bool {
-    let mut at = 0_u64;
-    while let Some(head) = usize::try_from(at).ok().and_then(|at| bytes.get(at..)) {
-        let Some(size) = head.first_chunk::<4>() else {
-            return !head.is_empty();
+/// Where the last box ends that lies wholly in the file, and whether the boxes up to there can be a picture: there are
+/// `meta` and `mdat` among them. Source: ISO/IEC 14496-12, 4.2.
+fn whole_boxes(bytes: &[u8]) -> (usize, bool) {
+    let (mut end, mut meta, mut mdat) = (0, false, false);
+    while let Some((head, _)) = bytes[end..].split_first_chunk::<8>() {
+        let size = match u32::from_be_bytes([head[0], head[1], head[2], head[3]]) {
+            // It goes to the end of the file, or its size has 64 bits: both are left to the parser.
+            0 | 1 => return (bytes.len(), true),
+            size => size as usize,
         };
-        match u64::from(u32::from_be_bytes(*size)) {
-            0 | 1 => return false,
-            size => at = at.saturating_add(size),
+        if size < 8 || size > bytes.len() - end {
+            break;
         }
-        if at == bytes.len() as u64 {
-            return false;
-        }
+        meta |= &head[4..] == b"meta";
+        mdat |= &head[4..] == b"mdat";
+        end += size;
     }
-    true
+    (end, meta && mdat)
 }
 
 /// Width and height by the header, before turning.
