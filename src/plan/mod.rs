@@ -310,7 +310,7 @@ impl Plan {
             Input::Slow(_) => {}
             Input::Ingested(outcome) => commands.extend(self.ingested(outcome)),
             Input::Done(result) => commands.extend(self.done(result)),
-            Input::Ended { work, found } => self.pending.ended(work, found),
+            Input::Ended { work, found } => self.pending.ended(work, found, self.now_ms),
             Input::Relayout => self.pending.relayout = true,
             Input::Confirm => {
                 // It is meant for the removal that is held now, and for no later one.

@@ -13,6 +13,9 @@ use std::collections::BTreeSet;
 pub(super) const PROBE_MS: u64 = 10_000;
 /// The grid is polished and measured when nothing was published for this long: both take seconds in large collections.
 const CALM_MS: u64 = 10_000;
+/// Measuring the grid of 60,000 works takes some 13 seconds of a processor. For each second that it took beyond the first,
+/// it pauses for so many.
+const MEASURE_PAUSE: u64 = 60;
 /// Old generations and unneeded cells are collected this often; the first time sooner, so that frequent restarts do not
 /// put it off for good.
 const COLLECT_MS: (u64, u64) = (10_000, 60_000);
@@ -47,6 +50,10 @@ pub(super) struct Pending {
     wanted: BTreeSet<Background>,
     /// Background work that is being done.
     working: BTreeSet<Background>,
+    /// When the grid began to be measured, if it is being measured.
+    measuring_since: Option<u64>,
+    /// Before this time the grid is not measured again.
+    measure_at: u64,
     /// When something was published last; `None` before the first time.
     published_ms: Option<u64>,
     /// When to collect next.
@@ -62,6 +69,8 @@ impl Default for Pending {
             void: false,
             wanted: BTreeSet::new(),
             working: BTreeSet::new(),
+            measuring_since: None,
+            measure_at: 0,
             published_ms: None,
             collect_at: None,
         }
@@ -83,9 +92,14 @@ impl Pending {
     }
 
     /// Background work ended.
-    pub(super) fn ended(&mut self, work: Background, found: bool) {
+    pub(super) fn ended(&mut self, work: Background, found: bool, now_ms: u64) {
         self.working.remove(&work);
         match work {
+            Background::Measure => {
+                let took_ms = self.measuring_since.take().map_or(0, |ms| now_ms - ms);
+                let pause_ms = took_ms.saturating_sub(1_000).saturating_mul(MEASURE_PAUSE);
+                self.measure_at = now_ms.saturating_add(pause_ms);
+            }
             Background::Relax if found => drop(self.wanted.insert(work)),
             Background::Polish => self.polished = found && !std::mem::take(&mut self.void),
             _ => {}
@@ -158,7 +172,7 @@ impl Plan {
     /// 1. relax, as soon as nothing else is to be done: the next generation then shows the points where they belong;
     /// 2. the others once nothing was published for [`CALM_MS`], so that arrivals do not compete with them: a polish
     ///    before the measuring, which it makes out of date, if this is the time for one ([`PolishTime`](super::PolishTime)),
-    ///    and the words last, which come from the measured generation;
+    ///    and the words last, which come from the measured generation; the measuring keeps a pause ([`MEASURE_PAUSE`]);
     /// 3. a collection, every minute.
     ///
     /// A single pass neither relaxes nor collects, and waits for nothing.
@@ -180,8 +194,16 @@ impl Plan {
             () if wanted(Background::Polish) && polishes && idle && calm && !busy => {
                 Background::Polish
             }
-            () if wanted(Background::Measure) && calm && !busy => Background::Measure,
-            () if wanted(Background::Word) && calm && !busy => Background::Word,
+            () if wanted(Background::Measure)
+                && (once || now_ms >= pending.measure_at)
+                && calm
+                && !busy =>
+            {
+                Background::Measure
+            }
+            () if wanted(Background::Word) && !wanted(Background::Measure) && calm && !busy => {
+                Background::Word
+            }
             // Before the first scan nobody knows what is still to be placed.
             () if !once && scanned && now_ms >= collect_at => {
                 pending.collect_at = Some(now_ms + COLLECT_MS.1);
@@ -191,6 +213,9 @@ impl Plan {
         };
         pending.wanted.remove(&work);
         pending.working.insert(work);
+        if work == Background::Measure {
+            pending.measuring_since = Some(now_ms);
+        }
         Some(work)
     }
 
@@ -209,6 +234,8 @@ impl Plan {
             heals,
             shadow,
             calm.filter(|_| !self.pending.wanted.is_empty()),
+            Some(self.pending.measure_at)
+                .filter(|_| self.pending.wanted.contains(&Background::Measure)),
             self.rendering.again_at(),
             self.pending.collect_at.filter(|_| !self.settings.once),
         ];

@@ -111,6 +111,46 @@ fn a_map_is_relaxed_for_as_long_as_some_of_it_is_left() {
 }
 
 #[test]
+fn a_grid_that_takes_long_to_measure_is_not_measured_after_every_arrival() {
+    let mut world = published(false);
+    let mut measured = Vec::new();
+    for i in 0..200 {
+        let name = format!("c{i}");
+        world.make(&name, Kind::Good);
+        world.subtree(&name);
+        world.until_a_task_runs();
+        world.finish_task(false, false);
+        let begun_ms = world.now_ms;
+        for _ in 0..30 {
+            world.wait(1_000);
+            world.finish_scan();
+            let work = world.background.pop_front();
+            match work {
+                None => continue,
+                Some(Measure) => {
+                    measured.push(world.now_ms);
+                    world.wait(5_000);
+                }
+                Some(_) => {}
+            }
+            let work = work.expect("it is one");
+            world.on(Input::Ended { work, found: false });
+        }
+        assert!(world.now_ms - begun_ms < 60_000);
+    }
+    let pauses = measured.windows(2).map(|pair| pair[1] - pair[0]);
+    let pauses: Vec<u64> = pauses.collect();
+    // 60 times 4 seconds, and until the next time of calm.
+    assert!(
+        pauses
+            .iter()
+            .all(|pause| (240_000..340_000).contains(pause)),
+        "{pauses:?}"
+    );
+    assert!(pauses.len() > 10);
+}
+
+#[test]
 fn nothing_is_begun_in_the_background_while_files_are_read_or_placed() {
     let mut world = published(true);
     world.background.clear();

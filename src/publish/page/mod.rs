@@ -101,10 +101,12 @@ impl Page {
             for (n, name) in (0..).zip(&mut names) {
                 if dirty.as_ref().is_none_or(|dirty| dirty.contains(&n)) {
                     let part = blocks::of_ids(works, n * kind.ids()..(n + 1) * kind.ids());
-                    let bytes = kind.serialise(part, &facets)?;
-                    *name = bytes
-                        .map(|bytes| write(folder, &kind.stem(n), &bytes))
-                        .transpose()?;
+                    *name = match kind.serialise(part, &facets)? {
+                        None => None,
+                        // Works have changed in something that this block does not hold.
+                        Some(bytes) if *name == Some(names::hash(&bytes)) => *name,
+                        Some(bytes) => Some(write(folder, &kind.stem(n), &bytes)?),
+                    };
                 }
             }
             *head.names_mut(kind) = names;
@@ -248,9 +250,9 @@ fn write(folder: &Folder, stem: &str, bytes: &[u8]) -> Result<u32, PublishError>
     Ok(hash)
 }
 
-/// Compressed, the same for the same bytes.
+/// Compressed, the same for the same bytes. Level 9 takes 40 % longer and is .1 % shorter on the blocks of 60,000 works.
 pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = GzBuilder::new().write(Vec::new(), Compression::new(9));
+    let mut encoder = GzBuilder::new().write(Vec::new(), Compression::new(6));
     // Writing to memory does not fail.
     let written = encoder.write_all(bytes).and_then(|()| encoder.finish());
     written.unwrap_or_default()
