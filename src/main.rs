@@ -187,6 +187,12 @@ fn main() -> ExitCode {
     if matches!(arguments.command, Command::DecodeWorker) {
         return mosaicd::decoding::worker::run();
     }
+    if matches!(
+        arguments.command,
+        Command::Run | Command::Build | Command::Demo { .. }
+    ) {
+        cli::set_allocator();
+    }
     if !matches!(arguments.command, Command::Run) {
         end_with_the_reader();
     }

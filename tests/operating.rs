@@ -123,3 +123,30 @@ fn a_state_that_is_removed_while_it_is_in_use_costs_time_and_nothing_else() {
     assert_eq!(placed(&site.manifest()), before);
     assert_eq!(site.metric("mosaicd_embedded_total"), 0.0);
 }
+
+/// glibc's allocator reads its settings at the start of a process.
+#[test]
+#[cfg(target_env = "gnu")]
+fn the_allocator_is_told_to_give_memory_back_unless_the_owner_has_set_it() {
+    let settings = |env: &[(&str, &str)]| {
+        let site = Site::new();
+        let daemon = site.start_with(env);
+        site.until_works(0);
+        let proc = |name: &str| fs::read(format!("/proc/{}/{name}", daemon.child.id())).unwrap();
+        assert_eq!(proc("comm"), b"mosaicd\n");
+        let environ = proc("environ");
+        let environ = environ.split(|byte| *byte == 0);
+        let environ = environ.map(|line| String::from_utf8_lossy(line).into_owned());
+        let set: Vec<String> = environ.filter(|line| line.starts_with("MALLOC_")).collect();
+        assert_eq!(daemon.stop(), 0);
+        set
+    };
+    assert_eq!(
+        settings(&[]),
+        ["MALLOC_ARENA_MAX=2", "MALLOC_MMAP_THRESHOLD_=131072"]
+    );
+    assert_eq!(
+        settings(&[("MALLOC_ARENA_MAX", "8")]),
+        ["MALLOC_ARENA_MAX=8"]
+    );
+}

@@ -1,5 +1,6 @@
 //! What commands say to people: progress, findings, the status of a running daemon.
 
+mod allocator;
 mod embed;
 pub(crate) mod help;
 mod import;
@@ -10,6 +11,7 @@ mod settled;
 mod status;
 mod vectors;
 
+pub(crate) use allocator::set as set_allocator;
 pub(crate) use embed::embed;
 pub(crate) use import::import;
 pub(crate) use progress::{ProgressView, draw_samples};
