@@ -265,7 +265,7 @@ fn carry_out(common: &Common, command: Command) -> anyhow::Result<()> {
             map_fidelity,
         } => cli::arrange(&common.load()?.said(), &vectors, &out, map_fidelity),
         Command::Export { dir } => cli::export(&common.load_known()?.said(), &dir),
-        Command::Embed { part, out } => cli::embed(common.load()?.said(), part, &out),
+        Command::Embed { part, out } => cli::embed(common.load_known()?.said(), part, &out),
         Command::Import { sources, model } => {
             cli::import(&common.load_known()?.said(), &sources, model.as_deref())
         }

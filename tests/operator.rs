@@ -53,8 +53,14 @@ fn after_a_build_by_flags_the_other_commands_find_its_folders() {
     let built = plain(&site, &build).output().unwrap();
     assert!(built.status.success(), "{}", said(&built));
     assert!(said(&built).contains("no file, every key has its default"));
-    let export: &[&str] = &["export", "vectors"];
-    for arguments in [&["similar", &names[0]], export, &["status"]] {
+    let similar: &[&str] = &["similar", &names[0]];
+    for arguments in [
+        similar,
+        &["export", "vectors"],
+        &["embed", "--part", "1/2", "--out", "part"],
+        &["import", "part"],
+        &["status"],
+    ] {
         let output = plain(&site, arguments).output().unwrap();
         assert!(output.status.success(), "{arguments:?}: {}", said(&output));
         assert!(

@@ -90,7 +90,7 @@ impl Common {
         self.load_from(Path::new(PACKAGED), None)
     }
 
-    /// The same for a command that looks at a mosaic: without a file it is the last one made.
+    /// The same for a command that belongs to a mosaic that is there: without a file it is the last one made.
     pub(crate) fn load_known(&self) -> Result<Located, ConfigError> {
         self.load_from(Path::new(PACKAGED), record().as_deref())
     }

@@ -138,6 +138,8 @@ def ended(name, data, number):
     """The same file with other bytes, still a file of its format."""
     if name.endswith(".svg"):
         return data + f"<!-- {number} -->".encode()
+    if name.endswith(".avif"):
+        return data + struct.pack(">I4sQ", 16, b"free", number)
     return data + struct.pack("<Q", number) if number else data
 
 
