@@ -23,7 +23,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::{
-        Mutex, MutexGuard, PoisonError, RwLock,
+        Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -227,17 +227,27 @@ impl CellStore {
 
     /// [`CellStore::retain`] that also keeps the cells put since the last call: their works may not be placed yet.
     pub fn collect(&self, keep: impl Fn(&ContentHash) -> bool) -> Result<usize, CellError> {
-        let fresh = std::mem::take(&mut *self.fresh());
-        self.retain(|hash| fresh.contains(hash) || keep(hash))
+        let _alone = self.alone();
+        let mut fresh = self.fresh();
+        let removed = self.remove_unless(|hash| fresh.contains(hash) || keep(hash))?;
+        fresh.clear();
+        Ok(removed)
     }
 
     /// Removes the cells that `keep` does not want, leftovers of a crash, and the folders of other specs. Returns how
     /// many cells it removed. A `put` waits meanwhile.
     pub fn retain(&self, keep: impl Fn(&ContentHash) -> bool) -> Result<usize, CellError> {
-        let _alone = self
-            .collecting
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let _alone = self.alone();
+        self.remove_unless(keep)
+    }
+
+    /// Waits for every `put`, and keeps the next ones waiting.
+    fn alone(&self) -> RwLockWriteGuard<'_, ()> {
+        let alone = self.collecting.write();
+        alone.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn remove_unless(&self, keep: impl Fn(&ContentHash) -> bool) -> Result<usize, CellError> {
         for entry in list(&self.dir)? {
             let name = entry.file_name();
             let ours = name.to_str().is_some_and(is_spec_key);

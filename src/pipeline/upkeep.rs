@@ -17,7 +17,8 @@ const SPARE_BYTES: u64 = 4 << 20;
 impl Pipeline {
     /// Removes files of old generations, cells that no work needs, and embeddings beyond those that may come back.
     ///
-    /// Files may be read meanwhile: cells made since the last call stay, because their works may not be placed yet.
+    /// Files may be read meanwhile: cells made since the last call stay, because their works may not be placed yet;
+    /// an embedding made meanwhile may be removed, and is then made again.
     pub fn collect(&mut self, now_ms: u64) {
         self.cramped = false;
         self.unsaved |= self.collection.expire(now_ms);
