@@ -128,7 +128,10 @@ impl Entry {
                 identity: known, ..
             }
             | Stage::Ready(known, _) => known == identity,
-            Stage::Refused(refused) => refused.identity == *identity,
+            // One that is to be tried again, and for which nothing waits, was out of sight.
+            Stage::Refused(refused) => {
+                refused.identity == *identity && !(refused.again && self.settling.is_none())
+            }
             Stage::Gone => false,
             Stage::Rest => self.placed_next().is_some_and(|placed| {
                 placed.identity == *identity && placed.validity == Validity::Good

@@ -37,7 +37,7 @@ impl Plan {
             let opted_out = scan.opted_out.contains(&known);
             if !opted_out && !scan.covers(&known) {
                 if settled {
-                    self.table.unknown(&known, self.now_ms);
+                    self.table.unknown(&known);
                 }
                 continue;
             }
@@ -50,7 +50,7 @@ impl Plan {
             let elsewhere = replaced || self.folders.is_elsewhere(&known, scan);
             if placed && self.settings.hold && elsewhere && !judged {
                 // Its device is not there: a scan of everything judges that.
-                self.table.unknown(&known, self.now_ms);
+                self.table.unknown(&known);
                 self.scan_at = Some(self.now_ms);
             } else {
                 self.table.vanished(&known);

@@ -164,11 +164,6 @@ impl Settling {
         }
     }
 
-    /// It is looked at later.
-    pub(super) fn put_off(self, look_at_ms: u64) -> Self {
-        Self { look_at_ms, ..self }
-    }
-
     fn seen_at(identity: FileIdentity, now_ms: u64, wait_ms: u64) -> Self {
         Self {
             look_at_ms: now_ms.saturating_add(wait_ms),

@@ -234,13 +234,9 @@ impl Table {
         });
     }
 
-    /// What is at a path cannot be told: it is not waited for, except by what is tried again in any case.
-    pub(super) fn unknown(&mut self, path: &Path, now_ms: u64) {
-        let later_ms = now_ms.saturating_add(self.quiet.max_retry_ms);
-        self.change(path, |entry| {
-            let retry = entry.settling.filter(|settling| settling.is_retry);
-            entry.settling = retry.map(|settling| settling.put_off(later_ms));
-        });
+    /// What is at a path cannot be told: nothing waits for it until a scan sees it again.
+    pub(super) fn unknown(&mut self, path: &Path) {
+        self.change(path, |entry| entry.settling = None);
     }
 
     /// Reading a file takes long.

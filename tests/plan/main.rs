@@ -385,3 +385,26 @@ fn files_that_wait_for_room_all_come_in_soon_after_there_is_some() {
     }
     assert!(world.now_ms - room_ms < 30_000);
 }
+
+#[test]
+fn a_work_that_waits_for_room_while_its_mount_is_away_is_read_once_both_are_back() {
+    let mut world = World::with(&["a", "d/0"]);
+    world.make("d/0", Kind::Good);
+    world.full = true;
+    while world.plan.refused().next().is_none() {
+        world.step();
+    }
+    world.is_away = true;
+    world.flip();
+    // There is room again, as another file shows, and nothing can be said of the mount.
+    world.full = false;
+    world.make("b", Kind::Good);
+    world.settle();
+    assert_eq!(world.placed.len(), 3);
+    world.is_away = false;
+    world.flip();
+    world.settle();
+    let now = world.folder[Path::new("d/0")].0;
+    assert_eq!(world.placed[Path::new("d/0")], now);
+    assert_eq!(world.plan.refused().next(), None);
+}
