@@ -17,10 +17,7 @@ use crate::{
 };
 use changes::{match_changes, placed};
 use features::follow_features;
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::HashSet, sync::Arc};
 
 mod changes;
 mod collection;
@@ -92,7 +89,7 @@ pub fn apply(
     let vectors = std::mem::take(&mut changes.vectors);
     collection.expire(now_ms);
     let matched = match_changes(&mut collection.works, &collection.stale, changes);
-    let before = collection.cells();
+    let mut before = collection.cells();
     let mut rebuilt = Rebuilt {
         renamed: matched.renamed,
         ..Rebuilt::default()
@@ -141,6 +138,7 @@ pub fn apply(
 
     for &i in &leaving {
         let work = collection.works.swap_remove(i);
+        before.swap_remove(i);
         collection.stale.remove(&work.id);
         Arc::make_mut(&mut collection.vectors).swap_remove(i);
         collection.features.swap_remove(i);
@@ -168,7 +166,7 @@ pub fn apply(
     }
     let arrivals = at_once.into_iter().chain(arrivals);
     let arrivals: Vec<Embedded> = arrivals.collect();
-    let touched: HashSet<ArtworkId> = arrivals.iter().map(|(work, _)| work.id).collect();
+    let some_came = !arrivals.is_empty();
     for (work, row) in arrivals {
         collection.works.push(work);
         let seen = collection.space.seen(vectors.row(row).to_vec());
@@ -181,7 +179,7 @@ pub fn apply(
         collection.settle_space(params, false);
     }
     follow_features(collection)?;
-    if !touched.is_empty() {
+    if some_came {
         collection
             .layout
             .insert(&collection.vectors, &params.layout)?;
@@ -206,7 +204,7 @@ pub fn apply(
     if !first && collection.settle_space(params, false) {
         lay_out_again(collection, params)?;
     }
-    count_moves(collection, &before, &touched, &pushed, &mut rebuilt);
+    count_moves(collection, &before, &pushed, &mut rebuilt);
     Ok(rebuilt)
 }
 
@@ -303,30 +301,26 @@ fn ids(collection: &Collection, items: &[u32]) -> HashSet<ArtworkId> {
 }
 
 /// What a rearrangement did to the works; it added none and removed none.
-fn moves_alone(collection: &Collection, before: &HashMap<ArtworkId, (u32, u32)>) -> Rebuilt {
-    let (none, mut rebuilt) = (HashSet::new(), Rebuilt::default());
-    count_moves(collection, before, &none, &none, &mut rebuilt);
+fn moves_alone(collection: &Collection, before: &[(u32, u32)]) -> Rebuilt {
+    let mut rebuilt = Rebuilt::default();
+    count_moves(collection, before, &HashSet::new(), &mut rebuilt);
     rebuilt
 }
 
+/// Counts the works that changed their cell: `before` holds the cells of the first works.
 fn count_moves(
     collection: &Collection,
-    before: &HashMap<ArtworkId, (u32, u32)>,
-    touched: &HashSet<ArtworkId>,
+    before: &[(u32, u32)],
     pushed: &HashSet<ArtworkId>,
     rebuilt: &mut Rebuilt,
 ) {
-    for (i, work) in collection.works.iter().enumerate() {
-        let Some(&old) = before.get(&work.id) else {
-            continue;
-        };
-        if touched.contains(&work.id) || old == collection.cell(i) {
+    for (i, (work, old)) in collection.works.iter().zip(before).enumerate() {
+        if *old == collection.cell(i) {
             continue;
         }
-        if pushed.contains(&work.id) {
-            rebuilt.grown += 1;
-        } else {
-            rebuilt.moved += 1;
+        match pushed.contains(&work.id) {
+            true => rebuilt.grown += 1,
+            false => rebuilt.moved += 1,
         }
     }
 }

@@ -106,7 +106,6 @@ pub fn encode(
         dims: collection.vectors.dims(),
         made_with: made_with.to_owned(),
     };
-    let works: Vec<StoredWork> = collection.works.iter().map(stored).collect();
     let departed = collection.departed.iter().map(|departed| StoredDeparted {
         id: departed.id,
         path: departed.path.as_os_str().as_bytes().to_vec(),
@@ -117,17 +116,23 @@ pub fn encode(
         by_path: departed.by_path,
     });
     let departed: Vec<StoredDeparted> = departed.collect();
-    let parts = collection.layout.to_parts();
+    let works = || {
+        let works: Vec<StoredWork> = collection.works.iter().map(stored).collect();
+        pack("works", &works)
+    };
+    let layout = || pack("layout", &collection.layout.to_parts());
+    let (works, layout) = rayon::join(works, layout);
     Ok(vec![
         ("meta", pack("meta", &meta)?),
-        ("works", pack("works", &works)?),
-        ("layout", pack("layout", &parts)?),
+        ("works", works?),
+        ("layout", layout?),
         ("grid", pack("grid", &collection.grid)?),
         ("homes", pack("homes", &collection.grid.homes())?),
         ("basis", pack("basis", &collection.basis)?),
         ("departed", pack("departed", &departed)?),
         ("space", pack("space", &collection.space)?),
         ("look", pack("look", &collection.space.look())?),
+        ("arrived", pack("arrived", &collection.layout.arrived())?),
     ])
 }
 
@@ -144,6 +149,10 @@ pub fn decode(sections: &BTreeMap<String, Vec<u8>>) -> Result<Snapshot, Snapshot
     let works: Vec<Artwork> = works.into_iter().map(restored).collect();
     let layout = Layout::from_parts(unpack("layout", sections)?)
         .map_err(|error| SnapshotError::Inconsistent(error.to_string()))?;
+    let layout = match sections.contains_key("arrived") {
+        true => layout.with_arrived(unpack("arrived", sections)?),
+        false => layout,
+    };
     let grid: Grid = unpack("grid", sections)?;
     // Version 0.1 had no homes: works are at home where they are.
     let homes = match sections.contains_key("homes") {

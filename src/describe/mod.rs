@@ -84,6 +84,9 @@ struct Row {
 impl Descriptions {
     /// What is said of the work at `path`, as the manifest writes it.
     pub fn of(&self, path: &str) -> Option<&Description> {
+        if self.0.is_empty() {
+            return None;
+        }
         let row = self.0.get(&*text::composed(path));
         // A table names a file as it is called, not as the manifest writes it.
         let called = || self.0.get(&*text::composed(&called(path)?));

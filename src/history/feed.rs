@@ -10,7 +10,7 @@ use crate::{
     markup::escaped,
 };
 use serde_json::{Value, json};
-use std::{collections::HashMap, fmt::Write};
+use std::fmt::Write;
 
 /// Arrivals in a feed.
 const ENTRIES: usize = 50;
@@ -142,12 +142,20 @@ fn item(entry: &Entry<'_>, link: Option<&str>, url: &str) -> Value {
 }
 
 fn entries(manifest: &Manifest) -> Vec<Entry<'_>> {
-    let by_id: HashMap<ArtworkId, &Work> = manifest.works.iter().map(|w| (w.id, w)).collect();
-    let mut newest: Vec<&Work> = manifest.works.iter().collect();
-    newest.sort_by_key(|work| std::cmp::Reverse((work.added_ms, work.id)));
-    newest.truncate(ENTRIES);
+    let works = &manifest.works;
+    let by_age = |work: &&Work| std::cmp::Reverse((work.added_ms, work.id));
+    let mut newest: Vec<&Work> = works.iter().collect();
+    if newest.len() > ENTRIES {
+        newest.select_nth_unstable_by_key(ENTRIES, by_age);
+        newest.truncate(ENTRIES);
+    }
+    newest.sort_by_key(by_age);
+    let by_id = |id: &ArtworkId| works.binary_search_by_key(id, |work| work.id).ok();
     let entry = |work: &'_ Work| {
-        let near = work.neighbours.iter().filter_map(|id| by_id.get(id));
+        let near = work
+            .neighbours
+            .iter()
+            .filter_map(|id| works.get(by_id(id)?));
         near.take(BESIDE).map(|near| name(near)).collect::<Vec<_>>()
     };
     newest

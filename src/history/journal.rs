@@ -68,7 +68,8 @@ impl Past {
         self.generation
     }
 
-    /// The line that takes the past to a manifest, and takes it there; `None` if it is there already.
+    /// The line that takes the past to a manifest, whose works are ordered by id, and takes it there; `None` if it is
+    /// there already.
     pub fn note(&mut self, manifest: &Manifest) -> Option<String> {
         if manifest.generation == self.generation {
             return None;
@@ -83,22 +84,18 @@ impl Past {
                 .map(|drift| (drift.mean * 100.0).round() as u32),
             ..Line::default()
         };
-        let now: BTreeMap<u64, (u32, u32)> = manifest
-            .works
-            .iter()
-            .map(|work| (work.id.0, (work.col, work.row)))
-            .collect();
-        for (id, &(col, row)) in &now {
-            if self.cells.get(id) != Some(&(col, row)) {
-                line.p.extend([*id, u64::from(col), u64::from(row)]);
+        let mut before = self.cells.iter().peekable();
+        for work in &manifest.works {
+            let (id, cell) = (work.id.0, (work.col, work.row));
+            while let Some((gone, _)) = before.next_if(|(old, _)| **old < id) {
+                line.r.push(*gone);
+            }
+            if before.next_if(|(old, _)| **old == id) != Some((&id, &cell)) {
+                line.p
+                    .extend([id, u64::from(work.col), u64::from(work.row)]);
             }
         }
-        line.r = self
-            .cells
-            .keys()
-            .filter(|id| !now.contains_key(id))
-            .copied()
-            .collect();
+        line.r.extend(before.map(|(gone, _)| *gone));
         let still = line.p.is_empty() && line.r.is_empty() && line.c == self.grid;
         self.apply(&line);
         (!still).then(|| text(&line))

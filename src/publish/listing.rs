@@ -4,11 +4,12 @@
 //! Pure. Invariant: [`Serialised`] is what `serde_json` writes of the works.
 
 use super::{Generation, PublishError, manifest::Work, page::Touched};
+use crate::domain::ArtworkId;
 use rayon::prelude::*;
-use std::{borrow::Cow, ops::Range};
+use std::{borrow::Cow, collections::BTreeMap};
 
-/// Works that are serialised in one piece.
-const WORKS_A_PIECE: usize = 512;
+/// Ids whose works are serialised in one piece.
+const WORKS_A_PIECE: u64 = 512;
 
 /// The works of a generation, ordered by id, coordinates finite.
 pub(super) struct Listing {
@@ -26,7 +27,7 @@ impl Listing {
     pub(super) fn of(
         generation: &Generation,
         before: Vec<Work>,
-        serialised: &Serialised,
+        serialised: Serialised,
     ) -> Result<Self, PublishError> {
         let mut wanted: Vec<&Work> = generation.works.iter().collect();
         wanted.sort_by_key(|work| work.id);
@@ -34,91 +35,115 @@ impl Listing {
             return Err(PublishError::DuplicateId { id: pair[0].id });
         }
         let mut works = Vec::with_capacity(wanted.len());
-        // Where each stood before; `None` for a work that is new or has changed.
-        let mut stood = Vec::with_capacity(wanted.len());
-        let (count, mut before) = (before.len(), before.into_iter().enumerate().peekable());
+        // Whether each is as it was.
+        let mut same = Vec::with_capacity(wanted.len());
+        let (count, mut before) = (before.len(), before.into_iter().peekable());
         let mut touched = Touched::default();
         for work in wanted.into_iter().map(finite) {
-            while let Some((_, gone)) = before.next_if(|(_, old)| old.id < work.id) {
+            while let Some(gone) = before.next_if(|old| old.id < work.id) {
                 touched.all.push(gone.id);
             }
-            let old = before.next_if(|(_, old)| *old == *work);
-            if old.is_none() {
-                touched.all.push(work.id);
-                let same = before.peek().filter(|(_, old)| old.id == work.id);
-                if same.is_some_and(|(_, old)| old.hash != work.hash) {
+            let mut old = before.next_if(|old| old.id == work.id);
+            same.push(old.as_ref() == Some(&*work));
+            if let Some(old) = &mut old {
+                if old.hash != work.hash {
                     touched.edited.push(work.id);
                 }
+                (old.x, old.y) = (work.x, work.y);
             }
-            stood.push(old.as_ref().map(|(at, _)| *at));
-            works.push(old.map_or_else(|| work.into_owned(), |(_, old)| old));
+            works.push(match old.filter(|old| *old == *work) {
+                Some(old) => old,
+                None => {
+                    touched.all.push(work.id);
+                    work.into_owned()
+                }
+            });
         }
-        touched.all.extend(before.map(|(_, gone)| gone.id));
+        touched.all.extend(before.map(|gone| gone.id));
         Ok(Self {
             touched,
-            changed: count != works.len() || stood.iter().any(Option::is_none),
-            serialised: serialised.updated(&works, &stood)?,
+            changed: count != works.len() || same.contains(&false),
+            serialised: serialised.updated(&works, &same)?,
             works,
         })
     }
 }
 
-/// Works as JSON, separated by commas.
+/// Works as JSON, in pieces of neighbouring ids: a piece without a change is kept as it is.
 #[derive(Default)]
-pub(super) struct Serialised {
+pub(super) struct Serialised(BTreeMap<u64, Piece>);
+
+/// Some works as JSON, each followed by a comma.
+#[derive(Default)]
+struct Piece {
     json: Vec<u8>,
-    /// Where each ends.
-    ends: Vec<usize>,
+    /// The id of each and where it ends.
+    ends: Vec<(ArtworkId, usize)>,
 }
 
 impl Serialised {
-    /// Serialises works.
+    /// Serialises works, which are ordered by id.
     pub(super) fn of(works: &[Work]) -> serde_json::Result<Self> {
-        Self::default().updated(works, &vec![None; works.len()])
+        Self::default().updated(works, &vec![false; works.len()])
     }
 
-    /// All of them, joined by commas.
-    pub(super) fn json(&self) -> &[u8] {
-        &self.json
+    /// All of them, separated by commas, in parts that follow one another.
+    pub(super) fn parts(&self) -> Vec<&[u8]> {
+        let mut parts: Vec<&[u8]> = self.0.values().map(|piece| &piece.json[..]).collect();
+        if let Some(last) = parts.last_mut() {
+            *last = &last[..last.len() - 1];
+        }
+        parts
     }
 
-    /// Serialises works, on all cores, except those that were here before: they are copied.
-    fn updated(&self, works: &[Work], stood: &[Option<usize>]) -> serde_json::Result<Self> {
-        let piece = |(works, stood): (&[Work], &[Option<usize>])| {
-            let mut piece = Self::default();
-            for (work, stood) in works.iter().zip(stood) {
-                match stood.and_then(|at| self.json.get(self.span(at))) {
-                    Some(same) => piece.json.extend_from_slice(same),
-                    None => serde_json::to_writer(&mut piece.json, work)?,
-                }
-                piece.ends.push(piece.json.len());
-                piece.json.push(b',');
-            }
-            Ok(piece)
-        };
-        let pieces = works.par_chunks(WORKS_A_PIECE);
-        let pieces = pieces.zip(stood.par_chunks(WORKS_A_PIECE)).map(piece);
-        let pieces = pieces.collect::<serde_json::Result<Vec<_>>>()?;
-        let mut whole = Self {
-            json: Vec::with_capacity(pieces.iter().map(|piece| piece.json.len()).sum()),
+    /// Serialises works, on all cores, except those that are the `same` as before.
+    fn updated(mut self, works: &[Work], same: &[bool]) -> serde_json::Result<Self> {
+        let piece_of = |work: &Work| work.id.0 / WORKS_A_PIECE;
+        let mut at = 0;
+        let pieces = works.chunk_by(|a, b| piece_of(a) == piece_of(b));
+        let pieces = pieces.map(|works| {
+            let same = &same[at..at + works.len()];
+            at += works.len();
+            let old = self.0.remove(&piece_of(&works[0])).unwrap_or_default();
+            (works, same, old)
+        });
+        let pieces: Vec<_> = pieces.collect();
+        let pieces = pieces.into_par_iter().map(|(works, same, old)| {
+            let piece = old.updated(works, same)?;
+            Ok((piece_of(&works[0]), piece))
+        });
+        let pieces: serde_json::Result<Vec<_>> = pieces.collect();
+        Ok(Self(pieces?.into_iter().collect()))
+    }
+}
+
+impl Piece {
+    fn updated(self, works: &[Work], same: &[bool]) -> serde_json::Result<Self> {
+        if self.ends.len() == works.len() && same.iter().all(|same| *same) {
+            return Ok(self);
+        }
+        let mut now = Self {
+            json: Vec::with_capacity(self.json.len()),
             ends: Vec::with_capacity(works.len()),
         };
-        for piece in pieces {
-            let start = whole.json.len();
-            whole.ends.extend(piece.ends.iter().map(|end| start + end));
-            whole.json.extend_from_slice(&piece.json);
+        for (work, same) in works.iter().zip(same) {
+            match self.get(work.id).filter(|_| *same) {
+                Some(json) => now.json.extend_from_slice(json),
+                None => {
+                    serde_json::to_writer(&mut now.json, work)?;
+                    now.json.push(b',');
+                }
+            }
+            now.ends.push((work.id, now.json.len()));
         }
-        whole.json.pop();
-        Ok(whole)
+        Ok(now)
     }
 
-    /// Where a work lies; nowhere if it was not among them.
-    fn span(&self, at: usize) -> Range<usize> {
-        let Some(&end) = self.ends.get(at) else {
-            return usize::MAX..usize::MAX;
-        };
-        let before = at.checked_sub(1).and_then(|at| self.ends.get(at));
-        before.map_or(0, |before| before + 1)..end
+    /// A work that was serialised before.
+    fn get(&self, id: ArtworkId) -> Option<&[u8]> {
+        let at = self.ends.binary_search_by_key(&id, |(id, _)| *id).ok()?;
+        let start = at.checked_sub(1).map_or(0, |before| self.ends[before].1);
+        self.json.get(start..self.ends[at].1)
     }
 }
 
@@ -139,7 +164,7 @@ fn finite(work: &Work) -> Cow<'_, Work> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::artwork::{ArtworkId, ContentHash};
+    use crate::artwork::ContentHash;
     use proptest::prelude::*;
 
     fn work(id: u64, x: f32) -> Work {
@@ -171,7 +196,7 @@ mod tests {
     }
 
     fn listed(works: Vec<Work>) -> Result<Listing, PublishError> {
-        Listing::of(&generation(works), Vec::new(), &Serialised::default())
+        Listing::of(&generation(works), Vec::new(), Serialised::default())
     }
 
     #[test]
@@ -182,6 +207,22 @@ mod tests {
         let twice = listed(vec![work(3, 0.0), work(4, 0.0), work(3, 1.0)]);
         let id = ArtworkId(3);
         assert!(matches!(twice, Err(PublishError::DuplicateId { id: named }) if named == id));
+    }
+
+    #[test]
+    fn what_only_moved_on_the_map_is_not_touched_and_all_else_is_named_once() {
+        let before = listed((0..6).map(|id| work(id, 0.0)).collect()).expect("listed");
+        let mut now: Vec<Work> = (1..7).map(|id| work(id, 0.0)).collect();
+        now[0].x = 1.0;
+        now[1].title = Some("new".into());
+        now[2].hash = ContentHash::of(b"edited");
+        let taken = Listing::of(&generation(now), before.works, before.serialised);
+        let touched = taken.expect("listed").touched;
+        let ids = |list: &[ArtworkId]| list.iter().map(|id| id.0).collect::<Vec<_>>();
+        assert_eq!(
+            (ids(&touched.all), ids(&touched.edited)),
+            (vec![0, 2, 3, 6], vec![3])
+        );
     }
 
     proptest! {
@@ -206,13 +247,13 @@ mod tests {
             let relisted = listed(works(&after)).expect("listed");
             let now = generation(works(&after));
             let changed = old.works != relisted.works;
-            let taken = Listing::of(&now, old.works, &old.serialised).expect("listed");
+            let taken = Listing::of(&now, old.works, old.serialised).expect("listed");
             prop_assert_eq!(taken.changed, changed);
             prop_assert!(taken.works == relisted.works);
-            let json = [b"[", taken.serialised.json(), b"]"].concat();
+            let json = [b"[".to_vec(), taken.serialised.parts().concat(), b"]".to_vec()].concat();
             prop_assert!(json == serde_json::to_vec(&taken.works).expect("serialised"));
-            let lost = Listing::of(&now, relisted.works, &Serialised::default()).expect("listed");
-            prop_assert!(lost.serialised.json() == taken.serialised.json());
+            let lost = Listing::of(&now, relisted.works, Serialised::default()).expect("listed");
+            prop_assert!(lost.serialised.parts() == taken.serialised.parts());
         }
     }
 }

@@ -25,7 +25,7 @@ impl Manifest {
         let after = before.split_off(at + EMPTY.len() - 1);
         Ok(Document {
             before,
-            works: works.json(),
+            works: works.parts(),
             after,
         })
     }
@@ -34,13 +34,13 @@ impl Manifest {
 /// A manifest as JSON, in parts that follow one another.
 pub(super) struct Document<'a> {
     before: Vec<u8>,
-    works: &'a [u8],
+    works: Vec<&'a [u8]>,
     after: Vec<u8>,
 }
 
 impl Document<'_> {
-    pub(super) fn parts(&self) -> [&[u8]; 3] {
-        [&self.before, self.works, &self.after]
+    pub(super) fn parts(&self) -> Vec<&[u8]> {
+        [&[&self.before[..]][..], &self.works, &[&self.after]].concat()
     }
 }
 

@@ -156,7 +156,7 @@ impl Publisher {
         // From here on the state holds no works, until it gets them back or gives way to the next.
         let before = state.manifest.as_mut();
         let before = before.map_or_else(Vec::new, |before| std::mem::take(&mut before.works));
-        let listing = Listing::of(generation, before, &state.serialised)?;
+        let listing = Listing::of(generation, before, std::mem::take(&mut state.serialised))?;
         state.serialised = listing.serialised;
         let (works, touched) = (listing.works, listing.touched);
         let placement = Placement::of(&works, generation.cols, generation.rows)?.shown(&self.spec);

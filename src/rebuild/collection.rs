@@ -7,11 +7,7 @@ use crate::{
     matrix::Matrix,
     reduce::{Layout, Pca},
 };
-use std::{
-    borrow::Cow,
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::{borrow::Cow, collections::HashSet, sync::Arc};
 
 /// All placed works; every field in one dense index order.
 #[derive(Clone, Debug)]
@@ -129,11 +125,8 @@ impl Collection {
         self.grid.drift()
     }
 
-    pub(super) fn cells(&self) -> HashMap<ArtworkId, (u32, u32)> {
-        self.works
-            .iter()
-            .enumerate()
-            .map(|(i, work)| (work.id, self.cell(i)))
-            .collect()
+    /// The cell of every work, in index order.
+    pub(super) fn cells(&self) -> Vec<(u32, u32)> {
+        (0..self.works.len()).map(|i| self.cell(i)).collect()
     }
 }

@@ -30,6 +30,8 @@ const NEIGHBOUR_MOBILITY: f32 = 0.2;
 const REST_MOBILITY: f32 = 0.02;
 /// Most points that one call of [`Layout::relax`] moves.
 const RELAXED: usize = 10_000;
+/// The rest of a large map follows arrivals when they are one in so many points.
+const RELAX_EVERY: usize = 1_000;
 /// A batch is small up to one arrival in this many points.
 const SMALL_BATCH: usize = 5;
 /// A map of fewer points has no shape worth keeping.
@@ -45,6 +47,8 @@ pub struct Layout {
     memberships: Memberships,
     /// How many points, the last of them, still have to follow arrivals.
     unrelaxed: u32,
+    /// How many points came since all began to follow arrivals.
+    arrived: u32,
 }
 
 /// Everything of a [`Layout`] that is worth storing.
@@ -76,6 +80,7 @@ impl Layout {
             points,
             memberships,
             unrelaxed: 0,
+            arrived: 0,
         })
     }
 
@@ -161,8 +166,9 @@ impl Layout {
     }
 
     /// Lets the rest of a large map follow the arrivals that [`Layout::insert`] has placed in it (above
-    /// `relax_limit`), up to 10,000 points per call; for idle time, call after call, until it says that there was nothing
-    /// left to do. An insertion meanwhile starts the round again. Says whether points were moved.
+    /// `relax_limit`), once they are a thousandth of the map: each time, every point moves by a little. Up to 10,000
+    /// points per call; for idle time, call after call, until it says that there was nothing left to do. Says whether
+    /// points were moved.
     pub fn relax(&mut self, p: &LayoutParams) -> bool {
         let n = self.len();
         let left = std::mem::take(&mut self.unrelaxed).min(n as u32) as usize;
@@ -233,7 +239,18 @@ impl Layout {
             points: parts.points,
             memberships: Memberships::default(),
             unrelaxed: parts.unrelaxed,
+            arrived: 0,
         })
+    }
+
+    /// How many points came since all began to follow arrivals.
+    pub fn arrived(&self) -> u32 {
+        self.arrived
+    }
+
+    /// The same layout, `arrived` as it was when its parts were stored.
+    pub fn with_arrived(self, arrived: u32) -> Self {
+        Self { arrived, ..self }
     }
 
     /// The part of [`Layout::insert`] after the graph is known; nothing changes on failure but the graph.
@@ -271,7 +288,10 @@ impl Layout {
                 Some(&mobility),
             );
             if !moving {
-                self.unrelaxed = n as u32;
+                self.arrived = self.arrived.saturating_add(new as u32);
+                if self.arrived as usize * RELAX_EVERY >= n {
+                    (self.unrelaxed, self.arrived) = (n as u32, 0);
+                }
             }
         }
         self.knn = knn;

@@ -64,7 +64,7 @@ pub(super) struct Page {
     words: Vec<WordWorks>,
 }
 
-/// Works that differ from the generation before.
+/// Works that differ from the generation before in more than their points on the map, which no file of the page holds.
 #[derive(Default)]
 pub(super) struct Touched {
     /// New, changed or gone.

@@ -79,7 +79,7 @@ fn arrivals_find_their_place_and_the_others_stay() {
 
 #[test]
 fn a_round_of_relaxing_takes_bounded_calls_and_reaches_everybody() {
-    let x = clustered(10_301, 4, 8, 5);
+    let x = clustered(10_311, 4, 8, 5);
     let p = LayoutParams {
         relax_limit: 100,
         ..LayoutParams::default()
@@ -93,6 +93,12 @@ fn a_round_of_relaxing_takes_bounded_calls_and_reaches_everybody() {
         },
     )
     .expect("finite rows");
+    // Ten are less than a thousandth of the map, eleven are more, whether or not there was a restart between.
+    layout.insert(&head(&x, 10_310), &p).expect("finite rows");
+    assert!(!layout.relax(&p));
+    let arrived = layout.arrived();
+    let stored = Layout::from_parts(layout.to_parts()).expect("sound parts");
+    let mut layout = stored.with_arrived(arrived);
     layout.insert(&x, &p).expect("finite rows");
     let mut moved = vec![false; x.rows()];
     let mut calls = 0;
