@@ -60,7 +60,7 @@ mod workers;
 pub use crate::domain::chain;
 pub use explain::explain;
 pub use removal_guard::held_removal;
-pub use rooms::{check_folders, check_part, open_encoder, open_encoder_alone};
+pub use rooms::{check_folders, check_part, ingest_of, open_encoder, open_encoder_alone};
 pub use serve::CONFIRMATION;
 pub use validate::{Finding, Invalid, validate};
 

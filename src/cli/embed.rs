@@ -10,9 +10,8 @@ use mosaicd::{
     cells::CellStore,
     config::Config,
     daemon,
-    decoding::Processes,
     domain::{FileIdentity, Job, Outcome, Retry},
-    ingest::{Ingest, Jobs, Overruns, Reading, threads_or_all},
+    ingest::{Jobs, Reading, threads_or_all},
     parameters,
     parts::{Draft, Known, Part, UNFINISHED},
     pipeline::portable,
@@ -50,7 +49,7 @@ pub(crate) fn embed(mut config: Config, part: Part, out: &Path) -> anyhow::Resul
     let out = config.folders.output.clone();
     daemon::check_part(&config)?;
     let encoder = daemon::open_encoder(&config)?;
-    let (roots, scan, _) = settled(&config)?;
+    let (_, scan, _) = settled(&config)?;
     std::fs::create_dir_all(&out).with_context(|| format!("cannot make {}", out.display()))?;
     let cells = Arc::new(CellStore::open(&out.join("cells"), &config.cell_spec())?);
     let renditions = Arc::new(Renditions::open(&out, parameters::large_spec(&config))?);
@@ -91,30 +90,14 @@ pub(crate) fn embed(mut config: Config, part: Part, out: &Path) -> anyhow::Resul
     let before = mine().count() - todo.len();
     drop(scan);
 
-    let (limits, allowance) = (
-        parameters::decode_limits(&config),
-        parameters::allowance(&config),
-    );
-    let under = format!("{} {limits:?} {allowance:?}", env!("CARGO_PKG_VERSION"));
-    let overruns = Overruns::open(&out.join(UNFINISHED).join("overruns.json"), &under);
     let store: Arc<dyn Store> = draft.store().clone();
-    let ingest = Ingest {
-        roots,
-        max_file_bytes: config.decode.max_file_mb << 20,
-        limits,
-        cell: config.cell_spec(),
-        encoder,
-        next: None,
-        store,
-        cells: cells.clone(),
-        renditions: renditions.clone(),
-        decoders: Arc::new(Processes::default()),
-        allowance,
-        overruns: Arc::new(overruns),
-        underway: Arc::default(),
-        memory: Arc::default(),
-        stop: Arc::default(),
-    };
+    let ingest = daemon::ingest_of(
+        &config,
+        &out.join(UNFINISHED),
+        (encoder, None),
+        &store,
+        (&cells, &renditions),
+    );
     let stop = ingest.stop.clone();
     let (send, outcomes) = unbounded();
     let deliver = move |reading| {

@@ -48,12 +48,6 @@ impl Rooms {
         let state = &config.folders.state;
         // Version 0.1 kept marks there, against files that end the process; they end a worker now.
         let _ = std::fs::remove_dir_all(state.join("attempting"));
-        let (limits, allowance) = (
-            parameters::decode_limits(config),
-            parameters::allowance(config),
-        );
-        let under = format!("{} {limits:?} {allowance:?}", env!("CARGO_PKG_VERSION"));
-        let overruns = Overruns::open(&state.join("overruns.json"), &under);
         let cells = Arc::new(CellStore::open(&state.join("cells"), &config.cell_spec())?);
         let output = &config.folders.output;
         let publisher = Publisher::open(output, parameters::output_spec(config))?;
@@ -74,24 +68,41 @@ impl Rooms {
         pipeline.wait_for_departed(config.watch.removal_grace_h * 3_600_000);
         pipeline.set_wording(wording);
         pipeline.publish_iiif(iiif);
-        let ingest = Ingest {
-            roots: parameters::roots(config),
-            max_file_bytes: config.decode.max_file_mb << 20,
-            limits,
-            cell: config.cell_spec(),
-            encoder: serving.clone(),
-            next: next.clone(),
-            store: store.clone(),
-            cells,
-            renditions,
-            decoders: Arc::new(Processes::default()),
-            allowance,
-            overruns: Arc::new(overruns),
-            underway: Arc::default(),
-            memory: Arc::default(),
-            stop: Arc::default(),
-        };
+        let encoders = (serving.clone(), next.clone());
+        let ingest = ingest_of(config, state, encoders, store, (&cells, &renditions));
         Ok(Self { pipeline, ingest })
+    }
+}
+
+/// What reads files for `encoder`, and for the one that is to follow it: as the configuration says, into a store, cells and
+/// renditions. `kept` is the folder with the list of files that decoding was given up for.
+pub fn ingest_of(
+    config: &Config,
+    kept: &Path,
+    (encoder, next): (Arc<dyn Encoder>, Option<Arc<dyn Encoder>>),
+    store: &Arc<dyn Store>,
+    (cells, renditions): (&Arc<CellStore>, &Arc<Renditions>),
+) -> Ingest {
+    let limits = parameters::decode_limits(config);
+    let allowance = parameters::allowance(config);
+    let under = format!("{} {limits:?} {allowance:?}", env!("CARGO_PKG_VERSION"));
+    let overruns = Overruns::open(&kept.join("overruns.json"), &under);
+    Ingest {
+        roots: parameters::roots(config),
+        max_file_bytes: config.decode.max_file_mb << 20,
+        limits,
+        cell: config.cell_spec(),
+        encoder,
+        next,
+        store: store.clone(),
+        cells: cells.clone(),
+        renditions: renditions.clone(),
+        decoders: Arc::new(Processes::default()),
+        allowance,
+        overruns: Arc::new(overruns),
+        underway: Arc::default(),
+        memory: Arc::default(),
+        stop: Arc::default(),
     }
 }
 

@@ -22,7 +22,7 @@ mod process;
 pub mod worker;
 
 pub use made::{Made, Wanted};
-pub use process::{Processes, decode_once, longest};
+pub use process::{ALLOCATOR, Processes, decode_once, longest};
 
 use serde::{Deserialize, Serialize};
 use std::{io, sync::atomic::AtomicBool};

@@ -38,8 +38,12 @@ const START: Duration = Duration::from_secs(60);
 /// The priority of processes that let others go first, as nice(1) counts.
 const LAST: i32 = 19;
 
-/// Settings of the allocator go on to workers, and nothing else does.
-const PASSED_ON: [&str; 2] = ["MALLOC_ARENA_MAX", "MALLOC_MMAP_THRESHOLD_"];
+/// Settings of glibc's allocator, with which the program starts itself again: few heaps, and large blocks that go back to
+/// the system. They go on to workers, and no other variable does.
+pub const ALLOCATOR: [(&str, &str); 2] = [
+    ("MALLOC_ARENA_MAX", "2"),
+    ("MALLOC_MMAP_THRESHOLD_", "131072"),
+];
 
 /// Signals with which the kernel ends a process that exceeds its time, and one that aborts.
 const SIGXCPU: i32 = 24;
@@ -158,9 +162,9 @@ impl Process {
             Ok((ours, theirs))
         };
         let (socket, theirs) = pair().map_err(Failure::NoWorker)?;
-        let passed_on = PASSED_ON
+        let passed_on = ALLOCATOR
             .into_iter()
-            .filter_map(|key| Some((key, env::var_os(key)?)));
+            .filter_map(|(key, _)| Some((key, env::var_os(key)?)));
         let child = Command::new(program)
             .arg0("mosaicd")
             .arg(worker::COMMAND)
