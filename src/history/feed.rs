@@ -156,7 +156,7 @@ fn entries(manifest: &Manifest) -> Vec<Entry<'_>> {
             .neighbours
             .iter()
             .filter_map(|id| works.get(by_id(id)?));
-        near.take(BESIDE).map(|near| name(near)).collect::<Vec<_>>()
+        near.take(BESIDE).map(name).collect::<Vec<_>>()
     };
     newest
         .into_iter()

@@ -30,7 +30,7 @@ mod loss;
 use crate::{
     cells::{self, CellError, CellStore},
     regions,
-    render::{jpeg::mosaic_cell_px, pyramid::Pyramid, tile::Raster},
+    render::{jpeg::mosaic_cell_px, pyramid::Pyramid},
 };
 use std::path::Path;
 
@@ -315,16 +315,9 @@ impl Publisher {
         }
         elapsed.lossless_ms = clock.lap();
 
-        let lowest = tiles.as_ref().map(|tiles| {
-            let same = state.reusable && state.tiles.as_ref().is_some_and(|t| t.pyramid == pyramid);
-            let before = state.lowest.filter(|_| same);
-            pyramid::lowest(&artist, &tiles.pyramid, &difference.changed, before)
-        });
-        let staged_view = match (&tiles, &lowest) {
-            (Some(tiles), Some(lowest)) => {
-                self.stage_view(&artist, tiles, lowest, manifest.generation)?
-            }
-            _ => Vec::new(),
+        let staged_view = match &tiles {
+            Some(tiles) => self.stage_view(&artist, tiles, manifest.generation)?,
+            None => Vec::new(),
         };
         let missing = artist.into_missing();
         let lost = manifest.works.iter().filter(|w| missing.contains(&w.hash));
@@ -395,7 +388,6 @@ impl Publisher {
             drawn,
             view: tiles.is_some(),
             tiles,
-            lowest,
             page: Some(page),
             mosaic,
             preview,
@@ -419,11 +411,10 @@ impl Publisher {
         &self,
         artist: &Artist<'_>,
         tiles: &Tiles,
-        lowest: &Raster,
         generation: u64,
     ) -> Result<Vec<Staged>, PublishError> {
         let mut staged = Vec::new();
-        for (number, bytes) in pyramid::low_levels(artist, &tiles.pyramid, lowest)? {
+        for (number, bytes) in pyramid::low_levels(&self.folder, artist, tiles)? {
             staged.extend(stable::stage_changed(
                 &self.folder,
                 &names::dzi_tile(number, 0, 0),

@@ -11,11 +11,11 @@ use crate::render::{
     jpeg::{Frame, JpegError, encode_image},
     mips::halve,
     patch::{block_rect, encode_block, encode_tile, patch, tile_frame},
-    pyramid::{Level, OVERLAP, Pyramid, Rect, Scale, TILE_SIZE},
+    pyramid::{Level, OVERLAP, Pyramid, Rect, TILE_SIZE},
     tile::Raster,
 };
 use rayon::prelude::*;
-use std::{borrow::Cow, collections::BTreeSet};
+use std::collections::BTreeSet;
 
 /// The tiles of a generation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -282,46 +282,42 @@ fn keep(
     Ok(Some(hash))
 }
 
-/// Draws the lowest kept level: the changed cells into `before`, which is the same level of the generation before, or
-/// all of them.
-pub(super) fn lowest(
-    artist: &Artist<'_>,
-    pyramid: &Pyramid,
-    changed: &[(u32, u32)],
-    before: Option<Raster>,
-) -> Raster {
-    let level = pyramid.level(pyramid.min_level());
-    let (Some(mut raster), Scale::CellPx(px)) = (before, level.scale) else {
-        return artist.pixels(&level, level.rect(0, 0));
-    };
-    for &(col, row) in changed {
-        let rect = level.cell_rect(col, row);
-        let cell = artist.pixels(&level, rect);
-        raster.blit(&cell.rgb, px, i64::from(rect.x), i64::from(rect.y));
-    }
-    raster
-}
-
-/// Encodes the levels below the kept ones, which third-party viewers expect down to a single pixel.
+/// Encodes the levels below the kept ones, which third-party viewers expect down to a single pixel. They are made of the
+/// lowest kept one as it is published.
 pub(super) fn low_levels(
+    folder: &Folder,
     artist: &Artist<'_>,
-    pyramid: &Pyramid,
-    lowest: &Raster,
+    tiles: &Tiles,
 ) -> Result<Vec<(u32, Vec<u8>)>, PublishError> {
-    let mut number = pyramid.min_level();
-    let mut raster = Cow::Borrowed(lowest);
+    let mut number = tiles.pyramid.min_level();
+    let level = tiles.pyramid.level(number);
+    let drawn = || artist.pixels(&level, level.rect(0, 0));
+    let mut raster = published(folder, tiles, number).unwrap_or_else(drawn);
     let mut encoded = Vec::new();
     while number > 0 {
         number -= 1;
-        raster = Cow::Owned(Raster {
+        raster = Raster {
             rgb: halve(&raster.rgb, raster.width, raster.height),
             width: raster.width.div_ceil(2),
             height: raster.height.div_ceil(2),
-        });
+        };
         let bytes = encode_image(&raster.rgb, raster.width, raster.height, artist.spec.jpeg)?;
         encoded.push((number, bytes));
     }
     Ok(encoded)
+}
+
+/// A level of one tile, as that says; `None` if it cannot be read.
+fn published(folder: &Folder, tiles: &Tiles, number: u32) -> Option<Raster> {
+    let name = names::tile(number, 0, 0, tiles.hash(number, 0, 0)?);
+    let bytes = std::fs::read(folder.path(&name)).ok()?;
+    let picture = image::load_from_memory_with_format(&bytes, image::ImageFormat::Jpeg).ok()?;
+    let picture = picture.into_rgb8();
+    Some(Raster {
+        width: picture.width(),
+        height: picture.height(),
+        rgb: picture.into_raw(),
+    })
 }
 
 /// The tiles that a folder holds, per level number: column, row, hash.

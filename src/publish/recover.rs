@@ -21,7 +21,6 @@ use crate::{
     render::{
         RENDER_VERSION,
         jpeg::{Frame, Subsampling},
-        tile::Raster,
     },
 };
 use std::{collections::BTreeSet, fs, io};
@@ -40,8 +39,6 @@ pub(super) struct State {
     /// What is drawn in each cell.
     pub(super) drawn: Placement,
     pub(super) tiles: Option<Tiles>,
-    /// The lowest level of `tiles`; `None` if it has not been drawn since the start.
-    pub(super) lowest: Option<Raster>,
     /// The page's own files; `None` unless they are there as the manifest says.
     pub(super) page: Option<Page>,
     pub(super) mosaic: Option<Spliced>,

@@ -7,7 +7,7 @@ use super::{
         difference::Difference,
         drawing::Artist,
         page::{Page, Touched},
-        pointers, pyramid,
+        pointers,
         recover::State,
         stable, work_pages,
     },
@@ -34,10 +34,7 @@ impl Publisher {
         let staged_pointers = pointers::stage_latest(folder, &page.latest(manifest))?;
         let artist = Artist::new(&self.spec, cells, difference);
         let staged_view = match &state.tiles {
-            Some(tiles) if !state.view => {
-                let lowest = pyramid::lowest(&artist, &tiles.pyramid, &[], None);
-                self.stage_view(&artist, tiles, &lowest, manifest.generation)?
-            }
+            Some(tiles) if !state.view => self.stage_view(&artist, tiles, manifest.generation)?,
             _ => Vec::new(),
         };
         let staged_viewer = stable::stage_viewer(folder, &self.spec)?;
