@@ -60,7 +60,10 @@ impl Scan {
             _ => {
                 let apart = scan.first == 0 && scan.last == 0 || scan.components.len() == 1;
                 let sequential = markers.process == Process::Sequential;
-                scan.first <= scan.last && scan.last < 64 && scan.low < 14 && (apart || sequential)
+                // A further scan brings one bit (G.1.1.1.2).
+                let one_bit = scan.high == 0 || scan.high == scan.low + 1;
+                let in_block = scan.first <= scan.last && scan.last < 64;
+                in_block && scan.low < 14 && one_bit && (apart || sequential)
             }
         };
         // The same component twice would be two planes of one.
