@@ -43,7 +43,7 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
     );
     need(
         config.decode.memory_mb == 0 || (64..=1_048_576).contains(&config.decode.memory_mb),
-        "decode.memory_mb must be 64 to 1048576, or 0 for what decode.max_megapixels needs",
+        "decode.memory_mb must be 64 to 1048576, or 0 for what a picture of its size needs",
     );
     need(
         (1..=3_600).contains(&config.decode.seconds),

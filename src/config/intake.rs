@@ -74,7 +74,7 @@ pub struct Decode {
     pub max_file_mb: u64,
     /// Largest picture decoded, megapixels.
     pub max_megapixels: u64,
-    /// Most memory that decoding one file may take, megabytes; 0: what `max_megapixels` needs.
+    /// Most memory that decoding one file may take, megabytes; 0: what a picture of its size needs.
     pub memory_mb: u64,
     /// Longest that decoding one file may take, seconds of a processor.
     pub seconds: u64,

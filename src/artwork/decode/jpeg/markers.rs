@@ -158,6 +158,10 @@ impl<'a> Markers<'a> {
         if self.components.len() != usize::from(count) || !self.components.iter().all(sound) {
             return Err(damaged("its frame header cannot be"));
         }
+        // The blocks of a single component lie one after the other, whatever its sampling (A.2.2).
+        if let [only] = &mut self.components[..] {
+            (only.h, only.v) = (1, 1);
+        }
         match (count, bits) {
             (1..=4, 2..=16) => Ok(()),
             (1..=4, _) => Err(damaged("its frame header cannot be")),
@@ -179,7 +183,7 @@ impl<'a> Markers<'a> {
     pub(super) fn is_plain(&self) -> bool {
         let luma = self.components.first().map(|c| (c.h, c.v));
         let sampled = match self.components.len() {
-            1 => luma == Some((1, 1)),
+            1 => true,
             3 => {
                 matches!(luma, Some((1 | 2, 1 | 2)))
                     && self.components[1..].iter().all(|c| (c.h, c.v) == (1, 1))

@@ -60,7 +60,10 @@ impl Scan {
             _ => {
                 let apart = scan.first == 0 && scan.last == 0 || scan.components.len() == 1;
                 let sequential = markers.process == Process::Sequential;
-                scan.first <= scan.last && scan.last < 64 && scan.low < 14 && (apart || sequential)
+                // A further scan brings one bit (G.1.1.1.2).
+                let one_bit = scan.high == 0 || scan.high == scan.low + 1;
+                let in_block = scan.first <= scan.last && scan.last < 64;
+                in_block && scan.low < 14 && one_bit && (apart || sequential)
             }
         };
         // The same component twice would be two planes of one.
@@ -90,17 +93,26 @@ pub(super) enum Keep<'a> {
     Rows(&'a mut dyn FnMut(&[Plane]) -> Result<(), DecodeError>),
 }
 
-/// Where the bits of blocks come from.
+/// Where the coefficients of blocks come from, by one kind of code.
 pub(super) trait Entropy {
-    /// Reads one block of the component in the given place of the scan, by its tables for DC and AC.
-    fn block(
+    /// How much a block's mean differs from the one before, of the component in the given place of the scan.
+    fn difference(&mut self, place: usize, table: usize) -> Result<i32, DecodeError>;
+    /// One more bit of a block's mean.
+    fn bit(&mut self) -> bool;
+    /// The first bits of the coefficients of a band, from its first to its last; the first is at least 1.
+    fn ac(
         &mut self,
         values: &mut [i16; 64],
-        place: usize,
-        tables: (usize, usize),
+        band: (usize, usize),
+        table: usize,
     ) -> Result<(), DecodeError>;
-    /// The mean of the last block.
-    fn mean(&self, place: usize) -> i32;
+    /// One more bit of the coefficients of a band that are not zero, and those that become so.
+    fn refine(
+        &mut self,
+        values: &mut [i16; 64],
+        band: (usize, usize),
+        table: usize,
+    ) -> Result<(), DecodeError>;
     /// Passes over the next restart marker; false if another marker or the end comes first.
     fn restart(&mut self) -> bool;
     /// Whether bits were taken that the file does not have.
@@ -121,38 +133,34 @@ pub(super) fn decode(
     planes: &mut [Plane],
     keep: &mut Keep,
 ) -> Result<Option<(usize, usize)>, DecodeError> {
-    let progressive = markers.process == Process::Progressive;
     if markers.process == Process::Lossless {
         let mut bits = Bits::new(bytes, at);
         let whole = lossless(&mut bits, scan, markers, tables, planes)?;
         return Ok(whole.then(|| (bits.at(), bits.left_over())));
     }
     if markers.arithmetic {
-        let mut coder = Arithmetic::new(bytes, at, scan, progressive, tables.conditions);
-        let whole = units(&mut coder, scan, markers, tables, planes, keep)?;
-        return Ok(whole.then(|| (coder.at(), coder.left_over())));
+        let coder = Arithmetic::new(bytes, at, scan, tables.conditions);
+        return units(coder, scan, markers, tables, planes, keep);
     }
-    let mut coder = Coder {
+    let coder = Coder {
         bits: Bits::new(bytes, at),
         scan,
         tables,
-        progressive,
-        predictions: [0; 4],
+        in_runs: markers.process == Process::Progressive,
         run: 0,
     };
-    let whole = units(&mut coder, scan, markers, tables, planes, keep)?;
-    Ok(whole.then(|| (coder.at(), coder.left_over())))
+    units(coder, scan, markers, tables, planes, keep)
 }
 
-/// Reads the units of one scan; false if its bits end before the picture does.
+/// Reads the units of one scan. Returns as [`decode`] does.
 fn units(
-    coder: &mut impl Entropy,
+    mut coder: impl Entropy,
     scan: &Scan,
     markers: &Markers,
     tables: &Tables,
     planes: &mut [Plane],
     keep: &mut Keep,
-) -> Result<bool, DecodeError> {
+) -> Result<Option<(usize, usize)>, DecodeError> {
     // A scan of one component has only the blocks that are shown; others have whole units.
     let (across, down) = match scan.components[..] {
         [(i, ..)] => {
@@ -169,12 +177,19 @@ fn units(
     let most = (10 << (markers.bits - 1), scan.is_first_of_dc());
     let mut scratch = [0_i16; 64];
     let mut units = 0_usize;
+    let progressive = markers.process == Process::Progressive;
+    let band = (scan.first, scan.last);
+    // The mean of each component's last block.
+    let mut means = [0_i32; 4];
     for y in 0..down {
         let first_row = if matches!(keep, Keep::Rows(_)) { 0 } else { y };
         for x in 0..across {
             let restarts = tables.restart > 0 && units > 0 && units.is_multiple_of(tables.restart);
             if restarts && (coder.overran() || !coder.restart()) {
-                return Ok(false);
+                return Ok(None);
+            }
+            if restarts {
+                means = [0; 4];
             }
             units += 1;
             for (place, &(i, dc, ac)) in scan.components.iter().enumerate() {
@@ -194,9 +209,21 @@ fn units(
                             .and_then(|v| v.try_into().ok()),
                     };
                     let values = values.ok_or_else(|| damaged("its frame header cannot be"))?;
-                    coder.block(values, place, (dc, ac))?;
+                    match (progressive, scan.first, scan.high) {
+                        (true, 1.., 0) => coder.ac(values, band, ac)?,
+                        (true, 1.., _) => coder.refine(values, band, ac)?,
+                        (true, 0, 1..) => values[0] |= i16::from(coder.bit()) << scan.low,
+                        _ => {
+                            let mean = &mut means[place];
+                            *mean = mean.wrapping_add(coder.difference(place, dc)?);
+                            values[0] = (*mean << scan.low) as i16;
+                            if !progressive {
+                                coder.ac(values, (1, 63), ac)?;
+                            }
+                        }
+                    }
                     let step = plane.quantiser.map_or(0, |q| i64::from(q[0]));
-                    let mean = i64::from(coder.mean(place)) << scan.low;
+                    let mean = i64::from(means[place]) << scan.low;
                     if most.1 && (mean * step).abs() > most.0 + step {
                         // No encoder writes it; wrong bits that are codes all the same end so.
                         return Err(damaged("the data of its pixels is wrong"));
@@ -205,7 +232,7 @@ fn units(
             }
         }
         if coder.overran() {
-            return Ok(false);
+            return Ok(None);
         }
         if let Keep::Rows(pass_on) = keep {
             pass_on(planes)?;
@@ -215,7 +242,7 @@ fn units(
     for &(i, ..) in &scan.components {
         planes[i].missing[scan.first..=scan.last].fill(Some(scan.low));
     }
-    Ok(true)
+    Ok(Some((coder.at(), coder.left_over())))
 }
 
 /// Huffman codes, and what goes on from block to block.
@@ -223,9 +250,9 @@ struct Coder<'a> {
     bits: Bits<'a>,
     scan: &'a Scan,
     tables: &'a Tables,
-    progressive: bool,
-    predictions: [i32; 4],
-    /// Blocks that have no further coefficients.
+    /// Whether codes may tell that several blocks have no further coefficients (of progressive pictures).
+    in_runs: bool,
+    /// How many such blocks are to come.
     run: u32,
 }
 
@@ -234,77 +261,29 @@ fn table(table: &Option<Table>) -> Result<&Table, DecodeError> {
 }
 
 impl Entropy for Coder<'_> {
-    fn block(
-        &mut self,
-        values: &mut [i16; 64],
-        place: usize,
-        (dc, ac): (usize, usize),
-    ) -> Result<(), DecodeError> {
-        let (dc, ac) = (&self.tables.dc[dc], &self.tables.ac[ac]);
-        match (self.progressive, self.scan.first, self.scan.high) {
-            (false, ..) => {
-                self.dc(values, place, table(dc)?)?;
-                self.ac(values, 1, 63, table(ac)?)
-            }
-            (true, 0, 0) => self.dc(values, place, table(dc)?),
-            (true, 0, _) => {
-                values[0] |= (self.bits.take(1) as i16) << self.scan.low;
-                Ok(())
-            }
-            (true, first, 0) => {
-                if self.run > 0 {
-                    self.run -= 1;
-                    return Ok(());
-                }
-                self.ac(values, first, self.scan.last, table(ac)?)
-            }
-            (true, first, _) => self.refine(values, first, table(ac)?),
-        }
-    }
-
-    fn mean(&self, place: usize) -> i32 {
-        self.predictions[place]
-    }
-
-    fn restart(&mut self) -> bool {
-        (self.predictions, self.run) = ([0; 4], 0);
-        self.bits.restart()
-    }
-
-    fn overran(&self) -> bool {
-        self.bits.overran()
-    }
-
-    fn at(&self) -> usize {
-        self.bits.at()
-    }
-
-    fn left_over(&self) -> usize {
-        self.bits.left_over()
-    }
-}
-
-impl Coder<'_> {
-    fn dc(&mut self, values: &mut [i16; 64], place: usize, dc: &Table) -> Result<(), DecodeError> {
-        let category = u32::from(self.bits.code(dc)?);
+    fn difference(&mut self, _place: usize, dc: usize) -> Result<i32, DecodeError> {
+        let category = u32::from(self.bits.code(table(&self.tables.dc[dc])?)?);
         if category > 16 {
             return Err(damaged("the data of its pixels is wrong"));
         }
-        let difference = self.bits.signed(category);
-        let prediction = self.predictions[place].wrapping_add(difference);
-        self.predictions[place] = prediction;
-        values[0] = (prediction << self.scan.low) as i16;
-        Ok(())
+        Ok(self.bits.signed(category))
     }
 
-    /// The first bits of the coefficients from `first` to `last`.
+    fn bit(&mut self) -> bool {
+        self.bits.take(1) == 1
+    }
+
     fn ac(
         &mut self,
         values: &mut [i16; 64],
-        first: usize,
-        last: usize,
-        ac: &Table,
+        (first, last): (usize, usize),
+        ac: usize,
     ) -> Result<(), DecodeError> {
+        if self.run > 0 {
+            self.run -= 1;
+            return Ok(());
+        }
+        let ac = table(&self.tables.ac[ac])?;
         let mut k = first;
         while k <= last {
             let code = self.bits.code(ac)?;
@@ -319,7 +298,7 @@ impl Coder<'_> {
             } else if zeros == 15 {
                 k += 16;
             } else {
-                if self.progressive {
+                if self.in_runs {
                     self.run = (1 << zeros) + self.bits.take(zeros as u32) as u32 - 1;
                 }
                 break;
@@ -328,14 +307,13 @@ impl Coder<'_> {
         Ok(())
     }
 
-    /// One more bit of the coefficients that are not zero, and those that become so.
     fn refine(
         &mut self,
         values: &mut [i16; 64],
-        first: usize,
-        ac: &Table,
+        (first, last): (usize, usize),
+        ac: usize,
     ) -> Result<(), DecodeError> {
-        let last = self.scan.last;
+        let ac = table(&self.tables.ac[ac])?;
         let bit = 1_i16 << self.scan.low;
         let mut k = first;
         while self.run == 0 && k <= last {
@@ -352,7 +330,9 @@ impl Coder<'_> {
             while k <= last {
                 let coefficient = &mut values[ZIGZAG[k]];
                 if *coefficient != 0 {
-                    refined(&mut self.bits, coefficient, bit);
+                    if self.bits.take(1) == 1 {
+                        enlarge(coefficient, bit);
+                    }
                 } else if zeros == 0 {
                     break;
                 } else {
@@ -370,18 +350,36 @@ impl Coder<'_> {
         }
         if self.run > 0 {
             for &at in ZIGZAG.get(k..=last).unwrap_or_default() {
-                if values[at] != 0 {
-                    refined(&mut self.bits, &mut values[at], bit);
+                if values[at] != 0 && self.bits.take(1) == 1 {
+                    enlarge(&mut values[at], bit);
                 }
             }
             self.run -= 1;
         }
         Ok(())
     }
+
+    fn restart(&mut self) -> bool {
+        self.run = 0;
+        self.bits.restart()
+    }
+
+    fn overran(&self) -> bool {
+        self.bits.overran()
+    }
+
+    fn at(&self) -> usize {
+        self.bits.at()
+    }
+
+    fn left_over(&self) -> usize {
+        self.bits.left_over()
+    }
 }
 
-fn refined(bits: &mut Bits, coefficient: &mut i16, bit: i16) {
-    if bits.take(1) == 1 && *coefficient & bit == 0 {
+/// Adds a bit to the magnitude of a coefficient that does not have it yet.
+pub(super) fn enlarge(coefficient: &mut i16, bit: i16) {
+    if *coefficient & bit == 0 {
         let step = if *coefficient > 0 { bit } else { -bit };
         *coefficient = coefficient.wrapping_add(step);
     }

@@ -54,6 +54,53 @@ fn a_format_that_is_turned_off_is_named() {
     assert!("heic".parse::<Format>().is_err());
 }
 
+fn fixture(name: &str) -> Vec<u8> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/pictures/");
+    std::fs::read(format!("{folder}{name}")).expect("readable")
+}
+
+/// `cjpeg -sample 2x2` writes such files of grey pictures.
+#[test]
+fn the_sampling_of_a_grey_jpeg_means_nothing() {
+    let grey = DynamicImage::from(scene(61, 43)).to_luma8();
+    let plain = encoded(&grey.into(), ImageFormat::Jpeg);
+    let frame = plain
+        .windows(2)
+        .position(|two| two == [0xff, 0xc0])
+        .expect("a frame header");
+    for sampling in [0x22, 0x21, 0x12, 0x41] {
+        let mut bytes = plain.clone();
+        assert_eq!(std::mem::replace(&mut bytes[frame + 11], sampling), 0x11);
+        assert!(decoded(&bytes) == decoded(&plain), "{sampling:x}");
+        // Without an end it is for the other decoder.
+        let end = bytes.len() - 2;
+        let without = (decoded(&bytes[..end]), decoded(&plain[..end]));
+        assert!(without.0 == without.1, "{sampling:x}, without an end");
+    }
+}
+
+/// The fixtures have the same coefficients (`jpegtran`), so every pixel is the same.
+#[test]
+fn arithmetic_and_huffman_codes_of_a_jpeg_show_the_same() {
+    let huffman = fixture("jpeg-restarts-progressive.jpg");
+    // Without its end the same decoder reads it.
+    let expected = decoded(&huffman[..huffman.len() - 2]);
+    for name in ["jpeg-arithmetic.jpg", "jpeg-arithmetic-progressive.jpg"] {
+        assert!(decoded(&fixture(name)) == expected, "{name}");
+    }
+}
+
+#[test]
+fn a_further_scan_of_a_jpeg_that_brings_more_than_a_bit_is_refused() {
+    let mut bytes = fixture("jpeg-arithmetic-progressive.jpg");
+    let at = bytes
+        .windows(10)
+        .position(|s| s[..5] == [0xff, 0xda, 0, 8, 1] && s[9] == 0x21)
+        .expect("a scan that brings the second bit");
+    bytes[at + 9] = 0xd3;
+    assert!(error(&bytes).to_string().contains("header of a scan"));
+}
+
 /// Every file in `tests/fixtures/pictures` shows the same scene (see the README there).
 #[test]
 fn every_kind_of_file_shows_the_scene() {
