@@ -47,6 +47,15 @@
   };
 
   /**
+   * Whether a work stands, unchanged, in the cell of `model` that lies `dx`, `dy` from its own. Nearly all do: of 300,000 on the
+   * screen looking each up by its id took half a second.
+   */
+  function stands(work, model, dx, dy) {
+    const there = model.works[model.indexAt(work.col + dx, work.row + dy)];
+    return there !== undefined && there.id === work.id && there.hash === work.hash;
+  }
+
+  /**
    * What to animate when `after` replaces `before`: views are those of the old and the new model on the same screen.
    *
    * `{movers, added, removed, changed, total}`; coordinates are cells of the new world.
@@ -65,6 +74,7 @@
     };
     m.eachVisible(before, oldView, (index) => {
       const old = before.works[index];
+      if (stands(old, after, shift.dx, shift.dy)) return;
       const next = after.works[after.byId.get(old.id)];
       seen.add(old.id);
       if (next) consider(old, next);
@@ -72,7 +82,7 @@
     });
     m.eachVisible(after, newView, (index) => {
       const next = after.works[index];
-      if (seen.has(next.id)) return;
+      if (stands(next, before, -shift.dx, -shift.dy) || seen.has(next.id)) return;
       const old = before.works[before.byId.get(next.id)];
       if (old) consider(old, next);
       else added.push({ to: { x: next.col, y: next.row } });
