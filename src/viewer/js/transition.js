@@ -31,15 +31,20 @@
   m.worldShift = function (before, after, view, centre, selectedId) {
     const votes = new Map();
     const reach = Math.max(1, (view.c1 - view.c0 + view.r1 - view.r0) / 6);
+    const weigh = (old) => {
+      const far = Math.hypot(old.col + 0.5 - centre.x, old.row + 0.5 - centre.y) / reach;
+      return Math.exp(-far * far) * (old.id === selectedId ? 20 : 1);
+    };
+    let still = 0;
     m.eachVisible(before, view, (index) => {
       const old = before.works[index];
+      if (stands(old, after, 0, 0)) { still += weigh(old); return; }
       const next = after.works[after.byId.get(old.id)];
       if (!next) return;
-      const far = Math.hypot(old.col + 0.5 - centre.x, old.row + 0.5 - centre.y) / reach;
-      const weight = Math.exp(-far * far) * (old.id === selectedId ? 20 : 1);
       const key = `${next.col - old.col},${next.row - old.row}`;
-      votes.set(key, (votes.get(key) || 0) + weight);
+      votes.set(key, (votes.get(key) || 0) + weigh(old));
     });
+    votes.set('0,0', (votes.get('0,0') || 0) + still);
     let best = '0,0';
     for (const [key, weight] of votes) if (weight > (votes.get(best) || 0)) best = key;
     const [dx, dy] = best.split(',').map(Number);
