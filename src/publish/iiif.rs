@@ -10,6 +10,10 @@
 //! step by the next generation whatever happened to them. What leaves the mosaic leaves here at once; a viewer that is open
 //! loads the manifest again. Nothing is here without renditions, or without the page's address: identifiers are absolute.
 //!
+//! Mirador 4.0.0 opens it in Chromium, from another origin: it offers the collection's manifests, shows the works with their
+//! thumbnails, and pages through them; no request fails. For each picture it warns that WebGL cannot draw it, since it asks
+//! for a picture without a service as a plain image, and draws it on a 2D canvas.
+//!
 //! Source: <https://iiif.io/api/presentation/3.0/>, <https://iiif.io/api/image/3.0/>.
 
 use super::{

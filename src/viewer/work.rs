@@ -1,4 +1,8 @@
 //! The small page of one work: its picture, title and artist for whoever runs no script, and the way to the mosaic.
+//!
+//! The script that leads to the mosaic stands before the picture, which loads lazily: a visitor who runs it does not load a
+//! picture that nobody sees (`preview.jpg`, 488 KB for 578 works, where a work's own is small). Without scripts browsers
+//! load it at once.
 
 use super::page::property;
 use crate::markup::escaped;
@@ -52,8 +56,8 @@ pub fn work_page(page: &WorkPage<'_>) -> String {
          <meta name=\"twitter:card\" content=\"summary_large_image\">\n<link rel=\"canonical\" href=\"{url}\">\n\
          <link rel=\"icon\" type=\"image/png\" href=\"../../icon.png\">\n</head>\n<body>\n<main>\n\
          <h1 dir=\"auto\">{name}</h1>\n<p dir=\"auto\">{artist}</p>\n\
-         <p><a href=\"../../#work={id}\">{title}</a></p>\n<img src=\"{picture}\" alt=\"{name}\">\n</main>\n\
-         <script src=\"../../open.js\"></script>\n</body>\n</html>\n"
+         <p><a href=\"../../#work={id}\">{title}</a></p>\n<script src=\"../../open.js\"></script>\n\
+         <img loading=\"lazy\" src=\"{picture}\" alt=\"{name}\">\n</main>\n</body>\n</html>\n"
     )
 }
 
@@ -80,5 +84,13 @@ mod tests {
             assert!(page.contains(wanted), "{wanted}\n{page}");
         }
         assert!(!page.contains("<b>"));
+    }
+
+    #[test]
+    fn the_way_to_the_mosaic_does_not_wait_for_the_picture() {
+        let page = work_page(&WorkPage::default());
+        let at = |part: &str| page.find(part).expect(part);
+        assert!(at("<a href=") < at("<script"));
+        assert!(at("<script") < at("<img loading=\"lazy\""));
     }
 }

@@ -3,7 +3,8 @@
 //
 //   node tests/bench/generated.mjs WORKS [PORT]     serves it; then node tests/viewer/frames.mjs http://127.0.0.1:PORT/
 //
-// `page.mjs --generated WORKS ...` measures bytes and heap.
+// With every request of `/arrive` one more work is there: `frames.mjs URL --arrive`. `page.mjs --generated WORKS ...` measures
+// bytes and heap.
 import { createServer } from 'node:http';
 import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -17,7 +18,10 @@ const TILE = 256;
 const [CELLS, TEXTS, SIDE, IN_HEAD] = [4096, 256, 32, 256]; // As in `src/publish/page/mod.rs`.
 const WORDS = ['amber', 'canyon', 'choir', 'copper', 'drifting', 'ember', 'glass', 'harbour', 'hollow', 'lantern', 'lunar', 'meadow'];
 
-/** What a path of the output folder holds, or null: `(path) => Buffer`. `page` is a folder with the page's files. */
+/**
+ * What a path of the output folder holds, or null: `(path) => Buffer`; its `arrive()` adds a work in a spare cell, with a
+ * delta. `page` is a folder with the page's files.
+ */
 export function generated(count, cellPx, page = null) {
   const r = random(count);
   const hex = (n) => (n >>> 0).toString(16).padStart(8, '0');
@@ -57,7 +61,7 @@ export function generated(count, cellPx, page = null) {
     }
     return encodePng(rgb, TILE, TILE); // Browsers look at the bytes, not at the name.
   });
-  const ids = (from, size) => Array.from({ length: Math.min(size, count - from) }, (_, i) => from + i);
+  const ids = (from, size) => Array.from({ length: Math.min(size, head.count - from) }, (_, i) => from + i);
   const steps = (list) => list.map((n, i) => (i ? n - list[i - 1] : n));
   const json = (value) => Buffer.from(JSON.stringify(value));
   const kinds = {
@@ -75,13 +79,48 @@ export function generated(count, cellPx, page = null) {
       return Array.from({ length: part(n % blocks) * part(Math.floor(n / blocks)) }, (_, i) => hex(0x9e3779b1 * (i + n + 1))).join('');
     },
   };
-  return (path) => {
-    if (path === '/latest.json') return json({ schema: 1, generation: 1, published_ms: 1, head: 'p/head-00000001.json' });
+  let delta = null;
+  const put = (names, n, name) => (names || '').padEnd(8 * n, '0').slice(0, 8 * n) + name + (names || '').slice(8 * n + 8);
+  /** One more work: new names for its blocks and for the tiles that it is drawn on. */
+  function arrive() {
+    const id = head.count;
+    const [from, to] = [head.says.generation, head.says.generation + 1];
+    const says = { generation: to, published_ms: to };
+    Object.assign(head.says, says);
+    head.count += 1;
+    const blocks = {};
+    for (const [kind, size] of [['cells', CELLS], ['text', TEXTS], ['near', TEXTS]]) {
+      const n = Math.floor(id / size);
+      blocks[kind] = [[n, names(1)]];
+      head.blocks[kind] = put(head.blocks[kind], ...blocks[kind][0]);
+    }
+    const [changed, tileBlocks] = [[], {}];
+    for (let level = min; level <= max; level += 1) {
+      const across = tilesOf(level);
+      const at = [cells[id] % cols, Math.floor(cells[id] / cols)].map((cell) => Math.floor(cell * cellPx / 2 ** (max - level) / TILE));
+      changed.push([level, at[1] * across + at[0], names(1)]);
+      if (head.levels[level - min]) head.levels[level - min] = put(head.levels[level - min], ...changed.at(-1).slice(1));
+      else {
+        tileBlocks[level] = [[Math.floor(at[1] / SIDE) * Math.ceil(across / SIDE) + Math.floor(at[0] / SIDE), names(1)]];
+        head.tiles[level] = put(head.tiles[level], ...tileBlocks[level][0]);
+      }
+    }
+    delta = { from: hex(from), to: hex(to), earlier: [], says, count: head.count, cols: [], rows: [],
+      placed: [id, cells[id] % cols, Math.floor(cells[id] / cols), 29e6 + id], gone: [], edited: [], tiles: changed, levels: null,
+      blocks, tile_blocks: tileBlocks, facets: [], columns: null };
+  }
+  kinds.delta = () => delta;
+  return Object.assign((path) => {
+    const { generation } = head.says;
+    if (path === '/latest.json') {
+      const name = hex(generation);
+      return json({ schema: 1, generation, published_ms: generation, head: `p/head-${name}.json`, ...(delta && { delta: `p/delta-${name}.json` }) });
+    }
     const [, kind, numbers] = /^\/p\/(\w+?)-((?:\d+-)*)[0-9a-f]{8}\.json$/.exec(path) || [];
     if (kinds[kind]) return json(kinds[kind](...numbers.split('-').filter(Boolean).map(Number)));
     if (path.startsWith('/t/')) return pictures[parseInt(path.slice(-8, -4), 16) % 8];
     try { return page ? readFileSync(join(page, path)) : null; } catch { return null; }
-  };
+  }, { arrive });
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
@@ -92,7 +131,8 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const types = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.json': 'application/json' };
   createServer((request, response) => {
     const path = request.url.split('?')[0].replace(/\/$/, '/index.html');
-    const body = bodyOf(path);
+    if (path === '/arrive') bodyOf.arrive();
+    const body = bodyOf(path === '/arrive' ? '/latest.json' : path);
     if (!body) { response.writeHead(404); response.end(); return; }
     const text = types[extname(path)];
     response.writeHead(200, { 'Content-Type': text || 'image/png', ...(text && { 'Content-Encoding': 'gzip' }) });

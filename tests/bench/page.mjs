@@ -5,7 +5,7 @@
 //   MOSAICD_BIN=target/release/mosaicd CELL=16 KBIT=400
 //   SITES=FOLDER     keeps the mosaics there and measures those that are there, as building 60,000 takes minutes
 //   node tests/bench/page.mjs --build WORKS ...     only builds them
-//   node tests/bench/page.mjs --generated WORKS ...     files of `generated.mjs` instead, without arrivals
+//   node tests/bench/page.mjs --generated WORKS ...     files of `generated.mjs` instead
 //
 // The server sends `.gz` where there is one, as the shipped configurations do. The network is throttled by Chromium's
 // developer tools to KBIT kilobits a second and 100 ms.
@@ -91,16 +91,17 @@ function madeUp(count) {
   const page = mkdtempSync(join(tmpdir(), 'mosaicd-page-'));
   writePage(page);
   const bodyOf = generated(count, CELL, page);
-  return (path) => {
+  return Object.assign((path) => {
     const body = bodyOf(path);
     const gzip = /\.(html|js|css|json)$/.test(path);
     return body && { gzip, body: gzip ? gzipSync(body, { level: 9 }) : body };
-  };
+  }, { arrive: bodyOf.arrive });
 }
 
 async function measure(count) {
   const { dir, config } = GENERATED ? {} : build(count);
-  const server = await serve(GENERATED ? madeUp(count) : published(join(dir, 'output')));
+  const bodyOf = GENERATED ? madeUp(count) : published(join(dir, 'output'));
+  const server = await serve(bodyOf);
   const url = `http://127.0.0.1:${server.address().port}/`;
   const browser = await launch();
   const page = await (await browser.newContext({ viewport: { width: 1280, height: 800 }, bypassCSP: true })).newPage();
@@ -127,12 +128,15 @@ async function measure(count) {
 
   const daemon = GENERATED ? null : spawn(BINARY, ['--config', config, 'run'], { stdio: 'ignore' });
   const lines = [];
-  for (let i = 0; i < ARRIVALS && daemon; i += 1) {
+  for (let i = 0; i < ARRIVALS; i += 1) {
     [text, tiles] = [0, 0];
     const before = await page.evaluate(() => window.mosaicd.app.model.works.length);
-    let n = count;
-    while (existsSync(join(dir, 'artworks', nameOf(n)))) n += 1;
-    add(dir, n);
+    if (GENERATED) bodyOf.arrive();
+    else {
+      let n = count;
+      while (existsSync(join(dir, 'artworks', nameOf(n)))) n += 1;
+      add(dir, n);
+    }
     await app(`app.model.works.length > ${before} && !app.generations.waiting()`);
     lines.push({ text, tiles });
   }
@@ -141,7 +145,7 @@ async function measure(count) {
   server.close();
   if (dir && !SITES) rmSync(dir, { recursive: true, force: true });
   lines.sort((a, b) => a.text - b.text);
-  console.log(`| ${count.toLocaleString('en')} | ${kb(first.text)} | ${kb(first.tiles)} | ${second(first.ms)} | ${kb(all.text)} | ${kb(all.tiles)} | ${second(all.ms)} | ${lines.length ? `${kb(lines[1].text)} | ${kb(lines[1].tiles)}` : ' | '} | ${(heap / 1e6).toFixed(0)} MB |`);
+  console.log(`| ${count.toLocaleString('en')} | ${kb(first.text)} | ${kb(first.tiles)} | ${second(first.ms)} | ${kb(all.text)} | ${kb(all.tiles)} | ${second(all.ms)} | ${kb(lines[1].text)} | ${kb(lines[1].tiles)} | ${(heap / 1e6).toFixed(0)} MB |`);
 }
 
 const counts = process.argv.slice(2).filter((word) => !word.startsWith('--')).map(Number);

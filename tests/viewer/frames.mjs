@@ -1,7 +1,9 @@
 // Measures frame times of the viewer in headless Chromium: how long each frame's script takes, and how far frames lie
 // apart, during a zoom, a drag and a flight.
 //
-//   node tests/viewer/frames.mjs http://127.0.0.1:8000/ [--dpr 2]
+//   node tests/viewer/frames.mjs http://127.0.0.1:8000/ [--dpr 2] [--arrive]
+//
+// `--arrive` asks the server of `tests/bench/generated.mjs` for one more work, and measures the frames until it is shown.
 import { launch } from './browser.mjs';
 
 const url = process.argv[2];
@@ -55,6 +57,25 @@ await measure('hover at the overview', async () => {
   await page.waitForTimeout(1500);
   for (let i = 0; i < 100; i += 1) await page.mouse.move(500 + i * 9, 300 + i * 4);
 });
+if (process.argv.includes('--arrive')) {
+  await page.evaluate(() => window.mosaicd.app.home());
+  await page.waitForTimeout(1500);
+  for (let i = 0; i < 5; i += 1) {
+    let shown;
+    await measure('a work arrives', async () => {
+      shown = await page.evaluate(async () => {
+        const { app } = window.mosaicd;
+        await fetch('arrive');
+        const [before, started] = [app.model.works.length, performance.now()];
+        app.source.poll();
+        while (app.model.works.length === before || app.generations.waiting()) await new Promise(requestAnimationFrame);
+        return performance.now() - started;
+      });
+      await page.waitForTimeout(1500);
+    });
+    console.log(`  shown ${shown.toFixed(0)} ms after it was asked for, heap ${(await page.evaluate(() => performance.memory.usedJSHeapSize) / 1e6).toFixed(0)} MB`);
+  }
+}
 console.log(await page.evaluate(() => {
   const { app, searchWorks } = window.mosaicd;
   const time = (f) => { const t = performance.now(); f(); return (performance.now() - t).toFixed(1); };

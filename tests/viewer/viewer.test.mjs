@@ -40,6 +40,19 @@ test('draws every work in its cell, at any pixel ratio', async () => {
   }
 });
 
+test('a small count is shown without what a browser loads to format numbers', async () => {
+  const page = await open(output().url, { init: () => {
+    const format = Number.prototype.toLocaleString;
+    window.formatted = 0;
+    Number.prototype.toLocaleString = function (...rest) { window.formatted += 1; return format.apply(this, rest); };
+  } });
+  await settled(page);
+  assert.equal(await page.textContent('#count'), '96 works');
+  assert.equal(await page.evaluate(() => window.formatted), 0);
+  assert.equal(await page.evaluate(() => window.mosaicd.formatCount(12345)), '12,345');
+  await close(page);
+});
+
 test('hovering names the work', async () => {
   const page = await open(output().url);
   await settled(page);

@@ -31,20 +31,34 @@
   m.worldShift = function (before, after, view, centre, selectedId) {
     const votes = new Map();
     const reach = Math.max(1, (view.c1 - view.c0 + view.r1 - view.r0) / 6);
+    const weigh = (old) => {
+      const far = Math.hypot(old.col + 0.5 - centre.x, old.row + 0.5 - centre.y) / reach;
+      return Math.exp(-far * far) * (old.id === selectedId ? 20 : 1);
+    };
+    let still = 0;
     m.eachVisible(before, view, (index) => {
       const old = before.works[index];
+      if (stands(old, after, 0, 0)) { still += weigh(old); return; }
       const next = after.works[after.byId.get(old.id)];
       if (!next) return;
-      const far = Math.hypot(old.col + 0.5 - centre.x, old.row + 0.5 - centre.y) / reach;
-      const weight = Math.exp(-far * far) * (old.id === selectedId ? 20 : 1);
       const key = `${next.col - old.col},${next.row - old.row}`;
-      votes.set(key, (votes.get(key) || 0) + weight);
+      votes.set(key, (votes.get(key) || 0) + weigh(old));
     });
+    votes.set('0,0', (votes.get('0,0') || 0) + still);
     let best = '0,0';
     for (const [key, weight] of votes) if (weight > (votes.get(best) || 0)) best = key;
     const [dx, dy] = best.split(',').map(Number);
     return { dx, dy };
   };
+
+  /**
+   * Whether a work stands, unchanged, in the cell of `model` that lies `dx`, `dy` from its own. Nearly all do: of 300,000 on the
+   * screen looking each up by its id took half a second.
+   */
+  function stands(work, model, dx, dy) {
+    const there = model.works[model.indexAt(work.col + dx, work.row + dy)];
+    return there !== undefined && there.id === work.id && there.hash === work.hash;
+  }
 
   /**
    * What to animate when `after` replaces `before`: views are those of the old and the new model on the same screen.
@@ -65,6 +79,7 @@
     };
     m.eachVisible(before, oldView, (index) => {
       const old = before.works[index];
+      if (stands(old, after, shift.dx, shift.dy)) return;
       const next = after.works[after.byId.get(old.id)];
       seen.add(old.id);
       if (next) consider(old, next);
@@ -72,7 +87,7 @@
     });
     m.eachVisible(after, newView, (index) => {
       const next = after.works[index];
-      if (seen.has(next.id)) return;
+      if (stands(next, before, -shift.dx, -shift.dy) || seen.has(next.id)) return;
       const old = before.works[before.byId.get(next.id)];
       if (old) consider(old, next);
       else added.push({ to: { x: next.col, y: next.row } });
