@@ -288,7 +288,7 @@ impl Pipeline {
         let works = &self.collection.works;
         let undrawn = works
             .iter()
-            .filter(|w| !missing.is_empty() && missing.contains(&w.hash))
+            .filter(|w| missing.contains(&w.hash))
             .map(|w| w.path.clone());
         let unrendered = works
             .iter()

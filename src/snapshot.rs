@@ -149,32 +149,20 @@ pub fn decode(sections: &BTreeMap<String, Vec<u8>>) -> Result<Snapshot, Snapshot
     let works: Vec<Artwork> = works.into_iter().map(restored).collect();
     let layout = Layout::from_parts(unpack("layout", sections)?)
         .map_err(|error| SnapshotError::Inconsistent(error.to_string()))?;
-    let layout = match sections.contains_key("arrived") {
-        true => layout.with_arrived(unpack("arrived", sections)?),
-        false => layout,
-    };
+    let layout = layout.with_arrived(unpack_if_there("arrived", sections)?.unwrap_or(0));
     let grid: Grid = unpack("grid", sections)?;
     // Version 0.1 had no homes: works are at home where they are.
-    let homes = match sections.contains_key("homes") {
-        true => Some(unpack("homes", sections)?),
-        false => None,
-    };
+    let homes = unpack_if_there("homes", sections)?;
     let grid = grid
         .check()
         .and_then(|()| grid.with_homes(homes))
         .map_err(|error| SnapshotError::Inconsistent(error.to_string()))?;
     let basis: Option<(Pca, usize)> = unpack("basis", sections)?;
-    let departed: Vec<StoredDeparted> = match sections.contains_key("departed") {
-        true => unpack("departed", sections)?,
-        false => Vec::new(),
-    };
-    let space: Space = match sections.contains_key("space") {
-        true => unpack("space", sections)?,
-        false => Space::of_version_0_1(),
-    };
-    let space = match sections.contains_key("look") {
-        true => space.with_look(unpack("look", sections)?),
-        false => space,
+    let departed: Vec<StoredDeparted> = unpack_if_there("departed", sections)?.unwrap_or_default();
+    let space = unpack_if_there("space", sections)?.unwrap_or_else(Space::of_version_0_1);
+    let space = match unpack_if_there("look", sections)? {
+        Some(look) => space.with_look(look),
+        None => space,
     };
     if layout.len() != works.len() || grid.len() != works.len() {
         let text = format!(
@@ -260,4 +248,15 @@ fn unpack<T: for<'a> Deserialize<'a>>(
         .get(section)
         .ok_or(SnapshotError::Missing(section))?;
     postcard::from_bytes(bytes).map_err(|source| SnapshotError::Codec { section, source })
+}
+
+/// A section that older states do not have.
+fn unpack_if_there<T: for<'a> Deserialize<'a>>(
+    section: &'static str,
+    sections: &BTreeMap<String, Vec<u8>>,
+) -> Result<Option<T>, SnapshotError> {
+    match sections.contains_key(section) {
+        true => unpack(section, sections).map(Some),
+        false => Ok(None),
+    }
 }

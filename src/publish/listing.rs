@@ -44,14 +44,15 @@ impl Listing {
                 touched.all.push(gone.id);
             }
             let mut old = before.next_if(|old| old.id == work.id);
-            same.push(old.as_ref() == Some(&*work));
+            let is_same = old.as_ref() == Some(&*work);
+            same.push(is_same);
             if let Some(old) = &mut old {
                 if old.hash != work.hash {
                     touched.edited.push(work.id);
                 }
                 (old.x, old.y) = (work.x, work.y);
             }
-            works.push(match old.filter(|old| *old == *work) {
+            works.push(match old.filter(|old| is_same || *old == *work) {
                 Some(old) => old,
                 None => {
                     touched.all.push(work.id);

@@ -238,10 +238,14 @@ impl StaleTile {
     /// The published tile's bytes, if they match the hash in its name.
     fn read(&self, folder: &Folder) -> Option<Vec<u8>> {
         let Standing { number, hash } = *self.before.as_ref()?;
-        let name = names::tile(number, self.col, self.row, hash);
-        let bytes = std::fs::read(folder.path(&name)).ok()?;
-        (names::hash(&bytes) == hash).then_some(bytes)
+        read(folder, number, (self.col, self.row), hash)
     }
+}
+
+/// A published tile's bytes, if they match the hash in its name.
+fn read(folder: &Folder, number: u32, (col, row): (u32, u32), hash: u32) -> Option<Vec<u8>> {
+    let bytes = std::fs::read(folder.path(&names::tile(number, col, row, hash))).ok()?;
+    (names::hash(&bytes) == hash).then_some(bytes)
 }
 
 /// The old tile of a place, if it has the same size and scale. When the pyramid has grown by a level, every level's
@@ -309,8 +313,7 @@ pub(super) fn low_levels(
 
 /// A level of one tile, as that says; `None` if it cannot be read.
 fn published(folder: &Folder, tiles: &Tiles, number: u32) -> Option<Raster> {
-    let name = names::tile(number, 0, 0, tiles.hash(number, 0, 0)?);
-    let bytes = std::fs::read(folder.path(&name)).ok()?;
+    let bytes = read(folder, number, (0, 0), tiles.hash(number, 0, 0)?)?;
     let picture = image::load_from_memory_with_format(&bytes, image::ImageFormat::Jpeg).ok()?;
     let picture = picture.into_rgb8();
     Some(Raster {

@@ -260,7 +260,7 @@ impl Layout {
         if p.method == Method::Pca || old < SHAPELESS || new > ANEW * old {
             let fresh = cold_points(x, &knn, &mut self.memberships, p)?;
             self.realign(fresh);
-            self.unrelaxed = 0;
+            (self.unrelaxed, self.arrived) = (0, 0);
         } else if new * SMALL_BATCH > n {
             let mut points = self.points.clone();
             place(&mut points, &knn, x, p.seed);
@@ -273,7 +273,7 @@ impl Layout {
                 None,
             );
             self.realign(points);
-            self.unrelaxed = 0;
+            (self.unrelaxed, self.arrived) = (0, 0);
         } else {
             place(&mut self.points, &knn, x, p.seed);
             let moving = n <= p.relax_limit;
