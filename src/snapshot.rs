@@ -1,18 +1,22 @@
 //! The placed state as bytes: what a restart needs to continue exactly where the last generation ended.
 //!
 //! It owns the sections' names and codecs. Embeddings are not in it: they are in the store under their content's hash.
+//! Long lists of numbers are sections of their own, of a fixed width: a change then leaves the bytes after it where they
+//! were, and the store writes only what changed. Version 0.1 had them within `layout` and `grid`.
 //! Every section is decoded defensively; sections that contradict each other are an error, never a panic.
 
 use crate::{
     domain::{Artwork, ArtworkId, ContentHash, FileIdentity, ModelId},
     grid::Grid,
     rebuild::{Collection, Departed, Space},
-    reduce::{Layout, Pca},
+    reduce::{Layout, LayoutParts, Pca},
 };
 use serde::{Deserialize, Serialize};
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     ffi::OsString,
+    mem::take,
     os::unix::ffi::{OsStrExt, OsStringExt},
     path::PathBuf,
 };
@@ -86,9 +90,9 @@ struct Meta {
 }
 
 #[derive(Serialize, Deserialize)]
-struct StoredWork {
+struct StoredWork<'a> {
     id: ArtworkId,
-    path: Vec<u8>,
+    path: Cow<'a, [u8]>,
     hash: ContentHash,
     identity: FileIdentity,
     added_ms: u64,
@@ -120,14 +124,27 @@ pub fn encode(
         let works: Vec<StoredWork> = collection.works.iter().map(stored).collect();
         pack("works", &works)
     };
-    let layout = || pack("layout", &collection.layout.to_parts());
+    let layout = || {
+        let mut parts = collection.layout.to_parts();
+        let neighbours = numbers(&take(&mut parts.ids), |id| *id);
+        let distances = numbers(&take(&mut parts.distances), |distance| distance.to_bits());
+        let points = take(&mut parts.points);
+        let points = numbers(points.as_flattened(), |value| value.to_bits());
+        pack("layout", &parts).map(|layout| (layout, neighbours, distances, points))
+    };
     let (works, layout) = rayon::join(works, layout);
+    let (layout, neighbours, distances, points) = layout?;
+    let grid = &collection.grid;
     Ok(vec![
         ("meta", pack("meta", &meta)?),
         ("works", works?),
-        ("layout", layout?),
-        ("grid", pack("grid", &collection.grid)?),
-        ("homes", pack("homes", &collection.grid.homes())?),
+        ("layout", layout),
+        ("neighbours", neighbours),
+        ("distances", distances),
+        ("points", points),
+        ("grid", pack("grid", &grid.without_cells())?),
+        ("cells", numbers(grid.cells(), |item| *item)),
+        ("home_cells", numbers(grid.homes(), |cell| *cell)),
         ("basis", pack("basis", &collection.basis)?),
         ("departed", pack("departed", &departed)?),
         ("space", pack("space", &collection.space)?),
@@ -147,15 +164,28 @@ pub fn decode(sections: &BTreeMap<String, Vec<u8>>) -> Result<Snapshot, Snapshot
     }
     let works: Vec<StoredWork> = unpack("works", sections)?;
     let works: Vec<Artwork> = works.into_iter().map(restored).collect();
-    let layout = Layout::from_parts(unpack("layout", sections)?)
+    let mut parts: LayoutParts = unpack("layout", sections)?;
+    if sections.contains_key("points") {
+        parts.ids = numbers_of("neighbours", sections, |id| id)?;
+        parts.distances = numbers_of("distances", sections, f32::from_bits)?;
+        let points = numbers_of("points", sections, f32::from_bits)?;
+        parts.points = points.as_chunks().0.to_vec();
+    }
+    let layout = Layout::from_parts(parts)
         .map_err(|error| SnapshotError::Inconsistent(error.to_string()))?;
     let layout = layout.with_arrived(unpack_if_there("arrived", sections)?.unwrap_or(0));
     let grid: Grid = unpack("grid", sections)?;
     // Version 0.1 had no homes: works are at home where they are.
-    let homes = unpack_if_there("homes", sections)?;
+    let homes = match sections.contains_key("home_cells") {
+        true => Some(numbers_of("home_cells", sections, |cell| cell)?),
+        false => unpack_if_there("homes", sections)?,
+    };
+    let grid = match sections.contains_key("cells") {
+        true => grid.with_cells(numbers_of("cells", sections, |item| item)?),
+        false => grid.check().map(|()| grid),
+    };
     let grid = grid
-        .check()
-        .and_then(|()| grid.with_homes(homes))
+        .and_then(|grid| grid.with_homes(homes))
         .map_err(|error| SnapshotError::Inconsistent(error.to_string()))?;
     let basis: Option<(Pca, usize)> = unpack("basis", sections)?;
     let departed: Vec<StoredDeparted> = unpack_if_there("departed", sections)?.unwrap_or_default();
@@ -216,23 +246,53 @@ fn come_back(stored: StoredDeparted) -> Departed {
     }
 }
 
-fn stored(work: &Artwork) -> StoredWork {
+fn stored(work: &Artwork) -> StoredWork<'_> {
     StoredWork {
         id: work.id,
-        path: work.path.as_os_str().as_bytes().to_vec(),
+        path: work.path.as_os_str().as_bytes().into(),
         hash: work.hash,
         identity: work.identity,
         added_ms: work.added_ms,
     }
 }
 
-fn restored(stored: StoredWork) -> Artwork {
+fn restored(stored: StoredWork<'_>) -> Artwork {
     Artwork {
         id: stored.id,
-        path: PathBuf::from(OsString::from_vec(stored.path)),
+        path: PathBuf::from(OsString::from_vec(stored.path.into_owned())),
         hash: stored.hash,
         identity: stored.identity,
         added_ms: stored.added_ms,
+    }
+}
+
+/// Numbers as they are stored: four bytes each, little-endian.
+fn numbers<T>(values: &[T], bits: impl Fn(&T) -> u32) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(4 * values.len());
+    for value in values {
+        bytes.extend_from_slice(&bits(value).to_le_bytes());
+    }
+    bytes
+}
+
+/// The numbers of a section.
+fn numbers_of<T>(
+    section: &'static str,
+    sections: &BTreeMap<String, Vec<u8>>,
+    of: impl Fn(u32) -> T,
+) -> Result<Vec<T>, SnapshotError> {
+    let bytes = sections
+        .get(section)
+        .ok_or(SnapshotError::Missing(section))?;
+    let (words, rest) = bytes.as_chunks();
+    match rest.is_empty() {
+        true => Ok(words
+            .iter()
+            .map(|word| of(u32::from_le_bytes(*word)))
+            .collect()),
+        false => Err(SnapshotError::Inconsistent(format!(
+            "section {section} has half a number"
+        ))),
     }
 }
 
@@ -258,5 +318,123 @@ fn unpack_if_there<T: for<'a> Deserialize<'a>>(
     match sections.contains_key(section) {
         true => unpack(section, sections).map(Some),
         false => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{grid::GridParams, reduce::LayoutParams};
+    use crate::{
+        matrix::Matrix,
+        rebuild::{self, Arrival, ChangeSet, Params},
+    };
+
+    fn params() -> Params {
+        Params {
+            look: 0.0,
+            look_dims: 0,
+            layout: LayoutParams::default(),
+            grid: GridParams::default(),
+        }
+    }
+
+    fn sections(collection: &Collection) -> BTreeMap<String, Vec<u8>> {
+        let sections = encode(collection, "made with").expect("encoded");
+        sections
+            .into_iter()
+            .map(|(name, bytes)| (name.to_owned(), bytes))
+            .collect()
+    }
+
+    /// Lets works `ids` arrive, with embeddings that depend on their ids.
+    fn arrive(collection: &mut Collection, ids: std::ops::Range<u64>) {
+        let params = params();
+        let mut vectors = Matrix::new(4);
+        let arrivals = ids.map(|id| {
+            let value = |k: u64| ((id * (2 * k + 3) % 97) as f32 / 97.0) - 0.5;
+            vectors.push(&[value(0), value(1), value(2), value(3)]);
+            Arrival {
+                path: format!("{id}.png").into(),
+                hash: ContentHash::of(&id.to_le_bytes()),
+                identity: FileIdentity {
+                    dev: 1,
+                    ino: id,
+                    size: id,
+                    mtime_ns: 0,
+                    ctime_ns: 0,
+                },
+                row: vectors.rows() - 1,
+            }
+        });
+        let arrivals: Vec<Arrival> = arrivals.collect();
+        let changes = ChangeSet {
+            arrivals,
+            vectors,
+            gone: Vec::new(),
+        };
+        rebuild::apply(collection, changes, 1, &params).expect("applied");
+    }
+
+    #[test]
+    fn an_arrival_leaves_most_bytes_where_they_were() {
+        let model = ModelId("m".into());
+        let mut collection = Collection::empty(model, 4, &params()).expect("empty");
+        arrive(&mut collection, 0..1_000);
+        let before = sections(&collection);
+        arrive(&mut collection, 1_000..1_001);
+        let after = sections(&collection);
+        for name in ["works", "neighbours", "distances", "cells", "home_cells"] {
+            let (before, after) = (
+                before[name].as_chunks::<4>().0,
+                after[name].as_chunks::<4>().0,
+            );
+            let same = before.iter().zip(after).filter(|(a, b)| a == b).count();
+            assert!(
+                same * 10 > before.len() * 9,
+                "{name}: {same} of {}",
+                before.len()
+            );
+        }
+    }
+
+    #[test]
+    fn what_was_encoded_comes_back() {
+        let model = ModelId("m".into());
+        let mut collection = Collection::empty(model, 4, &params()).expect("empty");
+        for ids in [0..0, 0..1, 1..90] {
+            arrive(&mut collection, ids);
+            let snapshot = decode(&sections(&collection)).expect("decoded");
+            assert_eq!(snapshot.grid, collection.grid);
+            assert_eq!(snapshot.layout.points(), collection.layout.points());
+            for i in 0..collection.works.len() {
+                assert_eq!(
+                    snapshot.layout.neighbours(i),
+                    collection.layout.neighbours(i)
+                );
+            }
+            assert!(
+                snapshot
+                    .works
+                    .iter()
+                    .zip(&collection.works)
+                    .all(|(a, b)| a == b)
+            );
+        }
+    }
+
+    #[test]
+    fn sections_that_do_not_fit_are_refused() {
+        let model = ModelId("m".into());
+        let mut collection = Collection::empty(model, 4, &params()).expect("empty");
+        arrive(&mut collection, 0..90);
+        for name in ["neighbours", "distances", "points", "cells", "home_cells"] {
+            for cut in [1, 4, 8] {
+                let mut sections = sections(&collection);
+                let section = sections.get_mut(name).expect("its bytes");
+                section.truncate(section.len() - cut);
+                assert!(decode(&sections).is_err(), "{name} without {cut} bytes");
+            }
+        }
     }
 }

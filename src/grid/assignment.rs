@@ -65,6 +65,40 @@ impl Grid {
         Ok(())
     }
 
+    /// Item in each cell, row-major, [`SPARE`] where there is none: for the stored state, which keeps cells apart from the
+    /// rest of the grid ([`Grid::without_cells`]).
+    pub fn cells(&self) -> &[u32] {
+        &self.cells
+    }
+
+    /// The rest of the grid, for the stored state.
+    pub fn without_cells(&self) -> Self {
+        Self {
+            cells: Vec::new(),
+            places: Vec::new(),
+            homes: Vec::new(),
+            recent: self.recent.clone(),
+            ..*self
+        }
+    }
+
+    /// Takes stored cells.
+    ///
+    /// # Errors
+    /// [`GridError::Damaged`] as [`Grid::check`].
+    pub fn with_cells(mut self, cells: Vec<u32>) -> Result<Self, GridError> {
+        let items = cells.iter().filter(|&&item| item != SPARE).count();
+        let beyond = |&item: &u32| item != SPARE && item as usize >= items;
+        if let Some(cell) = cells.iter().position(beyond) {
+            return Err(GridError::Damaged(Damage::Cell(cell as u32)));
+        }
+        self.cells = cells;
+        self.places = vec![SPARE; items];
+        self.index();
+        self.check()?;
+        Ok(self)
+    }
+
     /// A grid of `cells` holding items `0..len`, each once.
     pub(super) fn from_cells(cols: u32, rows: u32, cells: Vec<u32>, len: usize) -> Self {
         let mut grid = Self {

@@ -9,6 +9,7 @@
 //! save (fixed-width entries in dense order) costs least to write.
 
 use super::StoreError;
+use rayon::prelude::*;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -82,10 +83,12 @@ pub(super) fn cut<'a>(save: u64, sections: &[(&str, &'a [u8])]) -> Result<Cut<'a
         if !(1..=MAX_NAME_BYTES).contains(&name.len()) || !names.insert(name) {
             return Err(StoreError::SectionName(name.to_owned()));
         }
-        let mut index = Vec::new();
-        for chunk in bytes.chunks(CHUNK_BYTES) {
-            index.extend_from_slice(&digest(chunk));
-            chunks.insert(digest(chunk), Cow::Borrowed(chunk));
+        let parts = bytes.par_chunks(CHUNK_BYTES);
+        let parts: Vec<(Digest, &[u8])> = parts.map(|part| (digest(part), part)).collect();
+        let mut index = Vec::with_capacity(parts.len() * size_of::<Digest>());
+        for (digest, part) in parts {
+            index.extend_from_slice(&digest);
+            chunks.insert(digest, Cow::Borrowed(part));
         }
         head.push(name.len() as u8);
         head.extend_from_slice(name.as_bytes());
