@@ -32,7 +32,8 @@ const SAMPLE: usize = 256;
 pub(super) struct Neighbourhoods<'a, const D: usize> {
     pub(super) features: &'a [[f32; D]],
     board: Board,
-    sums: Vec<[f32; D]>,
+    /// `D` values a site. A list of arrays would be filled with zeros, all of it, for every arrival.
+    sums: Vec<f32>,
     /// Items in each neighbourhood; [`UNKNOWN`] where `sums` does not hold.
     counts: Vec<f32>,
     reached: Vec<f32>,
@@ -52,7 +53,7 @@ impl<'a, const D: usize> Neighbourhoods<'a, D> {
         let n = board.sites.len();
         Self {
             features,
-            sums: vec![[0.0; D]; n],
+            sums: vec![0.0; n * D],
             counts: vec![UNKNOWN; n],
             reached: vec![f32::INFINITY; n],
             before: vec![SPARE; n],
@@ -99,7 +100,7 @@ impl<'a, const D: usize> Neighbourhoods<'a, D> {
                 }
             }
         }
-        self.sums[site] = sum;
+        self.sums[site * D..][..D].copy_from_slice(&sum);
         self.counts[site] = count;
     }
 
@@ -110,7 +111,8 @@ impl<'a, const D: usize> Neighbourhoods<'a, D> {
             self.sum(site);
         }
         let x = &self.features[item as usize];
-        let mut mean = self.sums[site];
+        let mut mean = [0.0; D];
+        mean.copy_from_slice(&self.sums[site * D..][..D]);
         let mut count = self.counts[site];
         let pitch = self.board.pitch;
         let within = at.is_some_and(|at| {

@@ -59,9 +59,8 @@ impl<const D: usize> Features<D> {
     /// The centre is that of up to [`CENTRE`] rows evenly chosen. Scales are powers of two: they change no digit.
     #[inline(always)]
     fn centred(z: &Matrix, n: usize) -> Self {
-        let dims = z.dims().min(D);
-        let mut rows = vec![[0.0; D]; n];
-        if dims == 0 || n == 0 {
+        if z.dims() == 0 || n == 0 {
+            let rows = vec![[0.0; D]; n];
             return Self { rows };
         }
         let shrink = 0.5 * to_one(largest(z.data()));
@@ -75,12 +74,15 @@ impl<const D: usize> Features<D> {
         let count = n.div_ceil(stride) as f64;
         let centre = mean.map(|m| (m / count) as f32 * shrink);
         let mut bits = 0;
-        for (i, row) in rows.iter_mut().enumerate() {
+        let row = |i: usize| {
+            let mut row = [0.0f32; D];
             for ((to, v), c) in row.iter_mut().zip(z.row(i)).zip(&centre) {
                 *to = v * shrink - c;
                 bits = (to.to_bits() & MAGNITUDE).max(bits);
             }
-        }
+            row
+        };
+        let mut rows: Vec<[f32; D]> = (0..n).map(row).collect();
         let scale = to_one(f32::from_bits(bits));
         if scale != 1.0 {
             rows.as_flattened_mut().iter_mut().for_each(|v| *v *= scale);
