@@ -248,6 +248,11 @@ pub fn run(
     loop {
         // Each round has a channel of its own: a late word of the last one must not reach the next.
         let (events, mut inbox) = mpsc::unbounded_channel();
+        if !started {
+            // To load hundreds of thousands of works takes seconds.
+            reporter.configure(&config, &encoders);
+            reporter.starting();
+        }
         let opened = Rooms::open(&config, &store, &encoders, started).and_then(|rooms| {
             let ignore = Ignore::new(&config.watch.ignore)?;
             Workers::start(rooms, &config, ignore, &events)

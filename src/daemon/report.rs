@@ -192,6 +192,11 @@ impl<'a> Reporter<'a> {
         self.warned.is_news((job, reason))
     }
 
+    /// Says that the daemon starts.
+    pub(super) fn starting(&mut self) {
+        self.write(wall_ms());
+    }
+
     /// Counts a store that was damaged and set aside.
     pub(super) fn store_healed(&mut self) {
         self.metrics.store_quarantines += 1;

@@ -9,7 +9,11 @@ use crate::{
     snapshot::{self, Snapshot},
     store::{Store, StoreError},
 };
+use rayon::prelude::*;
 use std::{collections::HashSet, path::PathBuf};
+
+/// Embeddings that are read from the store at a time.
+const READ_TOGETHER: usize = 8192;
 
 /// Loads the saved collection and the key of the parameters it was made with; `None` if there is none or (logged) if
 /// its sections do not fit together.
@@ -89,14 +93,18 @@ pub(super) fn vectors_of(
     model: &ModelId,
     dims: usize,
 ) -> Result<(Matrix, HashSet<ArtworkId>), StoreError> {
-    let (mut vectors, mut stale) = (Matrix::new(dims), HashSet::new());
-    let zero = vec![0.0; dims];
-    for work in works {
-        match store.embedding(&work.hash, model)? {
-            Some(vector) if vector.len() == dims => vectors.push(&vector),
-            _ => {
-                stale.insert(work.id);
-                vectors.push(&zero);
+    let zeros = Matrix::from_data(vec![0.0; works.len() * dims], dims);
+    let (mut vectors, mut stale) = (zeros.unwrap_or_default(), HashSet::new());
+    // In the order in which the store keeps them: in any other one it reads each of its pages many times.
+    let mut order: Vec<usize> = (0..works.len()).collect();
+    order.sort_unstable_by_key(|&i| works[i].hash);
+    for block in order.chunks(READ_TOGETHER) {
+        let of = |&i: &usize| store.embedding(&works[i].hash, model);
+        let found: Result<Vec<_>, _> = block.par_iter().map(of).collect();
+        for (&i, vector) in block.iter().zip(found?) {
+            match vector {
+                Some(vector) if vector.len() == dims => vectors.row_mut(i).copy_from_slice(&vector),
+                _ => drop(stale.insert(works[i].id)),
             }
         }
     }
