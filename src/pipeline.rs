@@ -22,7 +22,7 @@ use crate::{
 };
 use erase::Erasing;
 use load::{changes_of, load, start_from, vectors_of};
-use shown::generation;
+use shown::{Details, generation};
 use stages::Stages;
 use std::{
     collections::HashSet,
@@ -383,24 +383,18 @@ impl Pipeline {
     fn publish(&mut self, now_ms: u64) -> Result<Published, PipelineError> {
         let _span = tracing::info_span!("publish").entered();
         self.share_vectors();
-        let mut generation = generation(&self.collection, self.encoder.name(), self.unpublished);
-        generation.words_by = self.words_by();
         self.renditions.check()?;
-        // What was known stays; the cell of any other work is opened.
         let before = self.publisher.manifest();
-        let mut before = before.iter().flat_map(|m| m.works.iter()).peekable();
-        for work in &mut generation.works {
-            while before.next_if(|old| old.id < work.id).is_some() {}
-            let old = before.next_if(|old| old.id == work.id && old.hash == work.hash);
-            let known = old.and_then(|old| old.format.clone());
-            let found = || Some(self.cells.format(&work.hash)?.key().to_owned());
-            work.format = known.or_else(found);
-            work.large = self.renditions.of(&work.hash);
-            if let Some(said) = self.described.of(&work.path).cloned() {
-                work.fields = said.filters(self.publisher.filters());
-                (work.title, work.artist, work.link) = (said.title, said.artist, said.link);
-            }
-        }
+        let before = before.map_or(&[][..], |manifest| &manifest.works);
+        let details = Details {
+            cells: &self.cells,
+            renditions: &self.renditions,
+            described: &self.described,
+            filters: self.publisher.filters(),
+        };
+        let (model, rebuilt) = (self.encoder.name(), self.unpublished);
+        let mut generation = generation(&self.collection, before, &details, model, rebuilt);
+        generation.words_by = self.words_by();
         let published = self.publisher.publish(&generation, &self.cells, now_ms)?;
         self.unpublished = Rebuilt::default();
         if self.publisher.take_lost()

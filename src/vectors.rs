@@ -35,6 +35,8 @@ pub struct VectorFile {
     slots: HashMap<ContentHash, u64>,
     free: Vec<u64>,
     end: u64,
+    /// The works of the last update, in its order.
+    placed: Vec<ContentHash>,
 }
 
 impl VectorFile {
@@ -84,6 +86,7 @@ impl VectorFile {
             slots,
             free,
             end,
+            placed: Vec::new(),
         })
     }
 
@@ -138,6 +141,26 @@ impl VectorFile {
         hashes: &[ContentHash],
         row: impl Fn(usize) -> io::Result<Vec<f32>>,
     ) -> io::Result<()> {
+        // New works are most often all that changed, and they come last.
+        let placed = std::mem::take(&mut self.placed);
+        let known = match hashes.starts_with(&placed) {
+            true => placed.len(),
+            false => 0,
+        };
+        if known == 0 {
+            self.keep(hashes)?;
+        }
+        for (i, hash) in hashes.iter().enumerate().skip(known) {
+            if !self.contains(hash) {
+                self.put(hash, &row(i)?)?;
+            }
+        }
+        self.placed = hashes.to_vec();
+        Ok(())
+    }
+
+    /// Removes the rows of all other contents.
+    fn keep(&mut self, hashes: &[ContentHash]) -> io::Result<()> {
         let wanted: HashSet<&ContentHash> = hashes.iter().collect();
         let gone: Vec<ContentHash> = self
             .slots
@@ -150,11 +173,6 @@ impl VectorFile {
                 self.file
                     .write_all_at(&vec![0; PREFIX + 4 * self.dims], self.offset(slot))?;
                 self.free.push(slot);
-            }
-        }
-        for (i, hash) in hashes.iter().enumerate() {
-            if !self.contains(hash) {
-                self.put(hash, &row(i)?)?;
             }
         }
         Ok(())

@@ -10,6 +10,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Output},
+    sync::Arc,
 };
 
 const WORKS: usize = 24;
@@ -48,7 +49,10 @@ fn shown(site: &Site) -> BTreeMap<PathBuf, Vec<u8>> {
     all.insert("mosaic.jpg".into(), mosaic);
     let mut manifest = site.manifest();
     manifest.published_ms = 0;
-    manifest.works.iter_mut().for_each(|work| work.added_ms = 0);
+    manifest
+        .works
+        .iter_mut()
+        .for_each(|work| Arc::make_mut(work).added_ms = 0);
     all.insert("manifest".into(), serde_json::to_vec(&manifest).unwrap());
     all
 }

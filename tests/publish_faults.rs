@@ -47,12 +47,12 @@ fn before() -> Generation {
 /// The generation whose publish is disturbed: an edit, a move, an arrival, a departure and growth.
 fn after() -> Generation {
     let mut generation = before();
-    generation.works[3].hash = hash(120);
+    Arc::make_mut(&mut generation.works[3]).hash = hash(120);
     generation.works.remove(40);
-    generation.works.push(work(500, 121, 10, 2));
+    generation.works.push(work(500, 121, 10, 2).into());
     generation.cols = 11;
-    generation.works[50].col = 0;
-    generation.works[50].row = 4;
+    Arc::make_mut(&mut generation.works[50]).col = 0;
+    Arc::make_mut(&mut generation.works[50]).row = 4;
     generation
 }
 
@@ -103,7 +103,7 @@ fn every_step(fault: Fault) {
             stage.publisher().collect(now).expect("collected");
         }
         let mut again = after();
-        again.works[0].hash = hash(125);
+        Arc::make_mut(&mut again.works[0]).hash = hash(125);
         for (generation, now) in [(&again, 60), (&after(), 70), (&again, 80)] {
             stage.publish(generation, now);
         }

@@ -10,6 +10,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::Path,
+    sync::Arc,
 };
 
 fn latest(output: &Path) -> Latest {
@@ -156,11 +157,14 @@ fn deltas_lead_through_moves_insertions_and_removals_to_what_the_blocks_say() {
     works
         .iter_mut()
         .filter(|w| w.col >= 3)
-        .for_each(|w| w.col += 1);
-    works.push(work(50, 50, 3, 0));
+        .for_each(|w| Arc::make_mut(w).col += 1);
+    works.push(work(50, 50, 3, 0).into());
     let second = generation(works.clone(), 9, 5);
-    let (a, b) = ((works[0].col, works[0].row), (works[9].col, works[9].row));
-    ((works[0].col, works[0].row), (works[9].col, works[9].row)) = (b, a);
+    let places = [9, 0].map(|at| (works[at].col, works[at].row));
+    for (at, place) in [0, 9].into_iter().zip(places) {
+        let moved = Arc::make_mut(&mut works[at]);
+        (moved.col, moved.row) = place;
+    }
     works.remove(20);
     let third = generation(works, 9, 5);
     for (at, next) in [second, third].iter().enumerate() {
@@ -226,7 +230,7 @@ fn what_is_erased_is_in_no_file_of_the_page_any_more() {
     let named = |mut all: Generation| {
         all.works
             .iter_mut()
-            .for_each(|w| w.title = Some(format!("Secret {}.", w.id.0)));
+            .for_each(|w| Arc::make_mut(w).title = Some(format!("Secret {}.", w.id.0)));
         all
     };
     let mut publisher = Publisher::open(&output, spec.clone()).unwrap();

@@ -23,6 +23,7 @@ use std::{
     fs::{self, File},
     io::{BufReader, BufWriter},
     path::Path,
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -192,7 +193,7 @@ pub(crate) fn similar(
         vectors,
         dims,
     } = published(config)?;
-    let named = |work: &&Work| match query {
+    let named = |work: &&Arc<Work>| match query {
         Query::Words(_) => false,
         Query::Work(name) => {
             let file = Path::new(&work.path).file_name();
@@ -219,7 +220,7 @@ pub(crate) fn similar(
         let seen = space.seen(vector.to_vec());
         query.iter().zip(seen).map(|(a, b)| a * b).sum::<f32>()
     };
-    let mut ranked: Vec<(f32, &Work)> = manifest
+    let mut ranked: Vec<(f32, &Arc<Work>)> = manifest
         .works
         .iter()
         .filter(|work| placed.is_none_or(|placed| placed.id != work.id))

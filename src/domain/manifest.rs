@@ -4,7 +4,7 @@
 
 use super::{ArtworkId, ContentHash, ModelId};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// The schema's version; a reader refuses a higher major number.
 pub const SCHEMA: u32 = 1;
@@ -47,7 +47,7 @@ pub struct Manifest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub work_pages: Option<String>,
     /// Every artwork, ordered by id.
-    pub works: Vec<Work>,
+    pub works: Vec<Arc<Work>>,
     /// What moved since the generation before.
     pub moves: Moves,
     /// How far the works are from their homes; absent in an empty mosaic, and where version 0.1 wrote it.

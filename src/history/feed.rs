@@ -144,7 +144,7 @@ fn item(entry: &Entry<'_>, link: Option<&str>, url: &str) -> Value {
 fn entries(manifest: &Manifest) -> Vec<Entry<'_>> {
     let works = &manifest.works;
     let by_age = |work: &&Work| std::cmp::Reverse((work.added_ms, work.id));
-    let mut newest: Vec<&Work> = works.iter().collect();
+    let mut newest: Vec<&Work> = works.iter().map(|work| &**work).collect();
     if newest.len() > ENTRIES {
         newest.select_nth_unstable_by_key(ENTRIES, by_age);
         newest.truncate(ENTRIES);
@@ -156,7 +156,7 @@ fn entries(manifest: &Manifest) -> Vec<Entry<'_>> {
             .neighbours
             .iter()
             .filter_map(|id| works.get(by_id(id)?));
-        near.take(BESIDE).map(name).collect::<Vec<_>>()
+        near.take(BESIDE).map(|work| name(work)).collect::<Vec<_>>()
     };
     newest
         .into_iter()
@@ -309,12 +309,14 @@ fn rfc3339(ms: u64) -> String {
 mod tests {
     use super::super::journal::tests::manifest;
     use super::*;
+    use std::sync::Arc;
 
     fn sample() -> Manifest {
         let mut manifest = manifest(7, &[(1, 0, 0), (2, 1, 0), (3, 2, 0)]);
-        manifest.works[2].neighbours = vec![ArtworkId(1), ArtworkId(9), ArtworkId(2)];
-        manifest.works[2].title = Some("A <b> & \"c\"\u{1}".into());
-        manifest.works[2].artist = Some("N. N.".into());
+        Arc::make_mut(&mut manifest.works[2]).neighbours =
+            vec![ArtworkId(1), ArtworkId(9), ArtworkId(2)];
+        Arc::make_mut(&mut manifest.works[2]).title = Some("A <b> & \"c\"\u{1}".into());
+        Arc::make_mut(&mut manifest.works[2]).artist = Some("N. N.".into());
         manifest
     }
 
@@ -344,7 +346,7 @@ mod tests {
             feed["items"][0]["image"].as_str().map(str::to_owned)
         };
         assert_eq!(picture(&manifest, "https://x.org/m/"), None);
-        manifest.works[2].path = "a b/ö.PNG".into();
+        Arc::make_mut(&mut manifest.works[2]).path = "a b/ö.PNG".into();
         for (link, url, wanted) in [
             ("https://o.org/{path}", "", "https://o.org/a%20b/%C3%B6.PNG"),
             (
@@ -367,7 +369,7 @@ mod tests {
             );
             assert!(atom.contains(&enclosure), "{atom}");
         }
-        manifest.works[2].path = "a.tif".into();
+        Arc::make_mut(&mut manifest.works[2]).path = "a.tif".into();
         assert_eq!(
             picture(&manifest, "https://x.org/m/"),
             None,
@@ -380,7 +382,7 @@ mod tests {
         let before = sample();
         let mut after = sample();
         after.generation += 1;
-        after.works[0].col = 5;
+        Arc::make_mut(&mut after.works[0]).col = 5;
         let ids = |m: &Manifest| entries(m).into_iter().map(|e| e.id).collect::<Vec<_>>();
         assert_eq!(ids(&before), ids(&after));
         let unique: std::collections::BTreeSet<_> = ids(&before).into_iter().collect();

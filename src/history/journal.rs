@@ -190,6 +190,7 @@ pub(crate) mod tests {
         domain::manifest::{Drift, GridSize, Moves, Work},
     };
     use proptest::prelude::*;
+    use std::sync::Arc;
 
     pub(crate) fn manifest(generation: u64, works: &[(u64, u32, u32)]) -> Manifest {
         let work = |&(id, col, row): &(u64, u32, u32)| Work {
@@ -229,7 +230,7 @@ pub(crate) mod tests {
             link: None,
             work_pages: None,
             folders: Vec::new(),
-            works: works.iter().map(work).collect(),
+            works: works.iter().map(work).map(Arc::new).collect(),
             regions: Vec::new(),
             words_by: None,
             moves: Moves::default(),

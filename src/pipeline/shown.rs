@@ -1,55 +1,139 @@
-//! From a collection to a generation: the pure step that says what readers see of the placed works.
+//! From a collection to a generation: what readers see of the placed works.
 
 use crate::{
-    domain::{Artwork, ArtworkId, Rebuilt, manifest},
-    publish::Generation,
+    cells::CellStore,
+    describe::Descriptions,
+    domain::{Artwork, ArtworkId, Rebuilt, manifest, manifest::Work},
+    publish::{Generation, Renditions},
     rebuild::Collection,
 };
-use std::{os::unix::ffi::OsStrExt, path::Path};
+use std::{borrow::Cow, os::unix::ffi::OsStrExt, path::Path, sync::Arc};
 
 /// Neighbours of a work that the manifest names.
 const NEIGHBOURS: usize = 12;
 
-/// What readers are to see of a collection.
-pub(super) fn generation(collection: &Collection, model: &str, rebuilt: Rebuilt) -> Generation {
+/// What is known of the works besides where they are.
+pub(super) struct Details<'a> {
+    pub(super) cells: &'a CellStore,
+    pub(super) renditions: &'a Renditions,
+    pub(super) described: &'a Descriptions,
+    /// Columns of the owner's table that visitors may filter by.
+    pub(super) filters: &'a [String],
+}
+
+/// What readers are to see of a collection. A work that readers of `before`, ordered by id, see as it is now is shared
+/// with it: one change leaves all others as they were.
+pub(super) fn generation(
+    collection: &Collection,
+    before: &[Arc<Work>],
+    details: &Details<'_>,
+    model: &str,
+    rebuilt: Rebuilt,
+) -> Generation {
     let ids: Vec<ArtworkId> = collection.works.iter().map(|work| work.id).collect();
-    let work = |(i, work): (usize, &Artwork)| {
-        let (col, row) = collection.cell(i);
-        let [x, y] = collection.layout.points()[i];
-        let (near, _) = collection.layout.neighbours(i);
-        manifest::Work {
-            id: work.id,
-            path: portable(&work.path),
-            col,
-            row,
-            x,
-            y,
-            hash: work.hash,
-            size: work.identity.size,
-            added_ms: work.added_ms,
-            neighbours: near
-                .iter()
-                .take(NEIGHBOURS)
-                .map(|&j| ids[j as usize])
-                .collect(),
-            format: None,
-            title: None,
-            artist: None,
-            link: None,
-            large: None,
-            fields: Default::default(),
+    let mut order: Vec<usize> = (0..ids.len()).collect();
+    order.sort_by_key(|&i| ids[i]);
+    let mut before = before.iter().peekable();
+    let work = |i: usize| {
+        while before.next_if(|old| old.id < ids[i]).is_some() {}
+        let old = before.next_if(|old| old.id == ids[i]);
+        let placed = Placed::of(collection, &ids, i);
+        match old.filter(|old| placed.is_shown_by(old) && details.are_shown_by(old)) {
+            Some(old) => old.clone(),
+            None => Arc::new(details.of(placed, old.map(|old| &**old))),
         }
     };
-    let mut works: Vec<manifest::Work> = collection.works.iter().enumerate().map(work).collect();
-    works.sort_by_key(|work| work.id);
     Generation {
-        works,
+        works: order.into_iter().map(work).collect(),
         cols: collection.grid.cols(),
         rows: collection.grid.rows(),
         model: model.to_owned(),
         moves: moves(rebuilt),
         drift: drift(collection),
         words_by: None,
+    }
+}
+
+/// What a collection says of one work.
+struct Placed<'a> {
+    artwork: &'a Artwork,
+    path: Cow<'a, str>,
+    cell: (u32, u32),
+    point: [f32; 2],
+    /// Indices, nearest first.
+    near: &'a [u32],
+    /// The works' ids by index.
+    ids: &'a [ArtworkId],
+}
+
+impl<'a> Placed<'a> {
+    fn of(collection: &'a Collection, ids: &'a [ArtworkId], i: usize) -> Self {
+        let near = collection.layout.neighbours(i).0;
+        Self {
+            artwork: &collection.works[i],
+            path: written(&collection.works[i].path),
+            cell: collection.cell(i),
+            point: collection.layout.points()[i],
+            near: &near[..near.len().min(NEIGHBOURS)],
+            ids,
+        }
+    }
+
+    fn neighbours(&self) -> impl Iterator<Item = ArtworkId> {
+        self.near.iter().map(|&j| self.ids[j as usize])
+    }
+
+    /// Whether readers of `old` see just this, details apart.
+    fn is_shown_by(&self, old: &Work) -> bool {
+        old.path == self.path
+            && (old.col, old.row) == self.cell
+            && [old.x, old.y] == self.point
+            && old.hash == self.artwork.hash
+            && old.size == self.artwork.identity.size
+            && old.added_ms == self.artwork.added_ms
+            && old.neighbours.iter().copied().eq(self.neighbours())
+    }
+}
+
+impl Details<'_> {
+    /// Whether readers of `old` see all that is known of its work.
+    fn are_shown_by(&self, old: &Work) -> bool {
+        let said = match self.described.of(&old.path) {
+            None => [&old.title, &old.artist, &old.link] == [&None; 3] && old.fields.is_empty(),
+            Some(said) => {
+                [&old.title, &old.artist, &old.link] == [&said.title, &said.artist, &said.link]
+                    && old.fields == said.filters(self.filters)
+            }
+        };
+        said && old.format.is_some() && self.renditions.is(&old.hash, old.large.as_ref())
+    }
+
+    /// A work with all that is known of it. The cell of one that readers of `old` did not see is opened.
+    fn of(&self, placed: Placed<'_>, old: Option<&Work>) -> Work {
+        let hash = placed.artwork.hash;
+        let known = old.filter(|old| old.hash == hash);
+        let known = known.and_then(|old| old.format.clone());
+        let found = || Some(self.cells.format(&hash)?.key().to_owned());
+        let said = self.described.of(&placed.path).cloned().unwrap_or_default();
+        let [x, y] = placed.point;
+        Work {
+            id: placed.artwork.id,
+            col: placed.cell.0,
+            row: placed.cell.1,
+            x,
+            y,
+            hash,
+            size: placed.artwork.identity.size,
+            added_ms: placed.artwork.added_ms,
+            neighbours: placed.neighbours().collect(),
+            format: known.or_else(found),
+            large: self.renditions.of(&hash),
+            fields: said.filters(self.filters),
+            title: said.title,
+            artist: said.artist,
+            link: said.link,
+            path: placed.path.into_owned(),
+        }
     }
 }
 
@@ -81,14 +165,18 @@ fn moves(rebuilt: Rebuilt) -> manifest::Moves {
 /// A path as the manifest writes it: UTF-8 as it is, other bytes percent-encoded, and then `%` itself too; likewise where a
 /// `%` before two hexadecimal digits would be taken for such a byte. No two paths are written alike.
 pub fn portable(path: &Path) -> String {
+    written(path).into_owned()
+}
+
+fn written(path: &Path) -> Cow<'_, str> {
     if let Some(text) = path.to_str() {
         let is_code = |rest: &str| {
             let digits = rest.as_bytes().first_chunk::<2>();
             digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
         };
         return match text.split('%').skip(1).any(is_code) {
-            true => text.replace('%', "%25"),
-            false => text.to_owned(),
+            true => Cow::Owned(text.replace('%', "%25")),
+            false => Cow::Borrowed(text),
         };
     }
     let mut text = String::new();
@@ -99,7 +187,7 @@ pub fn portable(path: &Path) -> String {
             .iter()
             .for_each(|byte| text.push_str(&format!("%{byte:02X}")));
     }
-    text
+    Cow::Owned(text)
 }
 
 #[cfg(test)]

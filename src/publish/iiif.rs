@@ -81,7 +81,7 @@ impl Iiif {
             .iter()
             .filter_map(|work| {
                 let rendition = work.large.as_ref()?;
-                Some((work, rendition, image_of(rendition)?))
+                Some((&**work, rendition, image_of(rendition)?))
             })
             .collect();
         for (_, rendition, image) in &shown {

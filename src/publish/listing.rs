@@ -1,19 +1,19 @@
-//! The works of a generation as its manifest lists them, taken over from the generation before where they are the same:
-//! these are neither cloned nor serialised again, since one change leaves all other works as they were.
+//! The works of a generation as its manifest lists them: those that are the same as in the generation before are not
+//! serialised again, since one change leaves all other works as they were.
 //!
 //! Pure. Invariant: [`Serialised`] is what `serde_json` writes of the works.
 
 use super::{Generation, PublishError, manifest::Work, page::Touched};
 use crate::domain::ArtworkId;
 use rayon::prelude::*;
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Ids whose works are serialised in one piece.
 const WORKS_A_PIECE: u64 = 512;
 
 /// The works of a generation, ordered by id, coordinates finite.
 pub(super) struct Listing {
-    pub(super) works: Vec<Work>,
+    pub(super) works: Vec<Arc<Work>>,
     pub(super) serialised: Serialised,
     /// Whether they differ from the list before.
     pub(super) changed: bool,
@@ -26,39 +26,34 @@ impl Listing {
     /// id twice.
     pub(super) fn of(
         generation: &Generation,
-        before: Vec<Work>,
+        before: Vec<Arc<Work>>,
         serialised: Serialised,
     ) -> Result<Self, PublishError> {
-        let mut wanted: Vec<&Work> = generation.works.iter().collect();
-        wanted.sort_by_key(|work| work.id);
-        if let Some(pair) = wanted.windows(2).find(|pair| pair[0].id == pair[1].id) {
+        let mut works: Vec<Arc<Work>> = generation.works.iter().map(finite).collect();
+        works.sort_by_key(|work| work.id);
+        if let Some(pair) = works.windows(2).find(|pair| pair[0].id == pair[1].id) {
             return Err(PublishError::DuplicateId { id: pair[0].id });
         }
-        let mut works = Vec::with_capacity(wanted.len());
         // Whether each is as it was.
-        let mut same = Vec::with_capacity(wanted.len());
+        let mut same = Vec::with_capacity(works.len());
         let (count, mut before) = (before.len(), before.into_iter().peekable());
         let mut touched = Touched::default();
-        for work in wanted.into_iter().map(finite) {
+        for work in &works {
             while let Some(gone) = before.next_if(|old| old.id < work.id) {
                 touched.all.push(gone.id);
             }
-            let mut old = before.next_if(|old| old.id == work.id);
-            let is_same = old.as_ref() == Some(&*work);
-            same.push(is_same);
-            if let Some(old) = &mut old {
-                if old.hash != work.hash {
-                    touched.edited.push(work.id);
-                }
-                (old.x, old.y) = (work.x, work.y);
+            let old = before.next_if(|old| old.id == work.id);
+            let is_same = |old: &Arc<Work>| Arc::ptr_eq(old, work) || old == work;
+            same.push(old.as_ref().is_some_and(is_same));
+            if same.last() == Some(&true) {
+                continue;
             }
-            works.push(match old.filter(|old| is_same || *old == *work) {
-                Some(old) => old,
-                None => {
-                    touched.all.push(work.id);
-                    work.into_owned()
-                }
-            });
+            if old.as_ref().is_some_and(|old| old.hash != work.hash) {
+                touched.edited.push(work.id);
+            }
+            if !old.is_some_and(|old| only_its_point_moved(old, work)) {
+                touched.all.push(work.id);
+            }
         }
         touched.all.extend(before.map(|gone| gone.id));
         Ok(Self {
@@ -84,7 +79,7 @@ struct Piece {
 
 impl Serialised {
     /// Serialises works, which are ordered by id.
-    pub(super) fn of(works: &[Work]) -> serde_json::Result<Self> {
+    pub(super) fn of(works: &[Arc<Work>]) -> serde_json::Result<Self> {
         Self::default().updated(works, &vec![false; works.len()])
     }
 
@@ -98,7 +93,7 @@ impl Serialised {
     }
 
     /// Serialises works, on all cores, except those that are the `same` as before.
-    fn updated(mut self, works: &[Work], same: &[bool]) -> serde_json::Result<Self> {
+    fn updated(mut self, works: &[Arc<Work>], same: &[bool]) -> serde_json::Result<Self> {
         let piece_of = |work: &Work| work.id.0 / WORKS_A_PIECE;
         let mut at = 0;
         let pieces = works.chunk_by(|a, b| piece_of(a) == piece_of(b));
@@ -119,7 +114,7 @@ impl Serialised {
 }
 
 impl Piece {
-    fn updated(self, works: &[Work], same: &[bool]) -> serde_json::Result<Self> {
+    fn updated(self, works: &[Arc<Work>], same: &[bool]) -> serde_json::Result<Self> {
         if self.ends.len() == works.len() && same.iter().all(|same| *same) {
             return Ok(self);
         }
@@ -148,18 +143,25 @@ impl Piece {
     }
 }
 
+/// Whether a work differs in nothing but its point on the map.
+fn only_its_point_moved(old: Arc<Work>, work: &Work) -> bool {
+    let mut old = Arc::unwrap_or_clone(old);
+    (old.x, old.y) = (work.x, work.y);
+    old == *work
+}
+
 /// A work without coordinates that JSON does not know: NaN would be written as null, and read back as damage.
-fn finite(work: &Work) -> Cow<'_, Work> {
-    if work.x.is_finite() && work.y.is_finite() {
-        return Cow::Borrowed(work);
-    }
+fn finite(work: &Arc<Work>) -> Arc<Work> {
     let mut work = work.clone();
-    for value in [&mut work.x, &mut work.y] {
-        if !value.is_finite() {
-            *value = 0.0;
+    if !(work.x.is_finite() && work.y.is_finite()) {
+        let own = Arc::make_mut(&mut work);
+        for value in [&mut own.x, &mut own.y] {
+            if !value.is_finite() {
+                *value = 0.0;
+            }
         }
     }
-    Cow::Owned(work)
+    work
 }
 
 #[cfg(test)]
@@ -191,7 +193,7 @@ mod tests {
 
     fn generation(works: Vec<Work>) -> Generation {
         Generation {
-            works,
+            works: works.into_iter().map(Arc::new).collect(),
             ..Generation::default()
         }
     }

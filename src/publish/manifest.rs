@@ -49,6 +49,7 @@ mod tests {
     use super::*;
     use crate::domain::{ArtworkId, ContentHash};
     use proptest::prelude::*;
+    use std::sync::Arc;
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(40))]
@@ -74,7 +75,7 @@ mod tests {
             };
             let mut manifest: Manifest = serde_json::from_str(EMPTY).expect("a manifest");
             manifest.title = title.clone() + "\"works\":[]";
-            manifest.works = (0..works).map(work).collect();
+            manifest.works = (0..works).map(work).map(Arc::new).collect();
             let whole = serde_json::to_vec(&manifest).expect("serialised");
             let serialised = Serialised::of(&manifest.works).expect("serialised");
             let document = manifest.document(&serialised).expect("serialised");

@@ -56,7 +56,7 @@ use crate::{
     domain::{ArtworkId, ContentHash, ModelId},
     render::jpeg::{BROWSER_MAX_SIDE, JpegError, JpegSpec},
 };
-use std::{fmt, io, path::PathBuf};
+use std::{fmt, io, path::PathBuf, sync::Arc};
 
 pub use crate::disk::{Action, Failpoint, Step};
 pub use collect::Collected;
@@ -164,8 +164,8 @@ impl fmt::Display for Spare {
 /// The state to publish.
 #[derive(Clone, Debug, Default)]
 pub struct Generation {
-    /// Every artwork with its cell, in any order.
-    pub works: Vec<manifest::Work>,
+    /// Every artwork with its cell, in any order. One that is shared with the published manifest is known to be as it was.
+    pub works: Vec<Arc<manifest::Work>>,
     /// Columns of the grid; an empty collection is drawn as one spare cell.
     pub cols: u32,
     /// Rows of the grid.

@@ -4,6 +4,7 @@
 
 use super::{OutputSpec, PublishError, Spare, manifest::Work};
 use crate::artwork::{ArtworkId, ContentHash};
+use std::sync::Arc;
 
 /// What is in a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -39,7 +40,7 @@ pub(super) struct Placement {
 impl Placement {
     /// The placement of works on a grid; an empty grid becomes one spare cell. Fails if two works share a cell or
     /// one lies outside.
-    pub(super) fn of(works: &[Work], cols: u32, rows: u32) -> Result<Self, PublishError> {
+    pub(super) fn of(works: &[Arc<Work>], cols: u32, rows: u32) -> Result<Self, PublishError> {
         let (cols, rows) = (cols.max(1), rows.max(1));
         let limit = crate::render::jpeg::JPEG_MAX_SIDE;
         if cols > limit || rows > limit {
@@ -150,8 +151,8 @@ impl Placement {
 mod tests {
     use super::*;
 
-    fn work(id: u64, col: u32, row: u32) -> Work {
-        Work {
+    fn work(id: u64, col: u32, row: u32) -> Arc<Work> {
+        Arc::new(Work {
             id: ArtworkId(id),
             path: format!("{id}.png"),
             col,
@@ -168,7 +169,7 @@ mod tests {
             link: None,
             large: None,
             fields: Default::default(),
-        }
+        })
     }
 
     #[test]
@@ -196,7 +197,8 @@ mod tests {
             spare: Some(Spare::Blend),
             ..OutputSpec::default()
         };
-        let placed = |works: &[Work]| Placement::of(works, 4, 2).expect("placed").shown(&blend);
+        let placed =
+            |works: &[Arc<Work>]| Placement::of(works, 4, 2).expect("placed").shown(&blend);
         let before = placed(&[work(1, 0, 0), work(2, 3, 0)]);
         let after = placed(&[work(1, 0, 0), work(3, 3, 0)]);
         assert_eq!(after.changed_since(&before), [(2, 0), (3, 0), (3, 1)]);

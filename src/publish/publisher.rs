@@ -32,7 +32,7 @@ use crate::{
     regions,
     render::{jpeg::mosaic_cell_px, pyramid::Pyramid},
 };
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 /// Writes generations to one output folder. No other process does, see [`Lock`].
 pub struct Publisher {
@@ -189,7 +189,7 @@ impl Publisher {
         &self,
         state: &State,
         difference: &Difference,
-        works: Vec<Work>,
+        works: Vec<Arc<Work>>,
         generation: &Generation,
         now_ms: u64,
     ) -> Result<Manifest, PublishError> {

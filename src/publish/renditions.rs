@@ -113,6 +113,20 @@ impl Renditions {
         })
     }
 
+    /// Whether `known` is what [`Renditions::of`] gives for a work.
+    pub fn is(&self, hash: &ContentHash, known: Option<&Rendition>) -> bool {
+        let there = (self.spec.px > 0).then(|| self.there());
+        let there = there.as_ref().and_then(|there| there.get(&content(hash)));
+        match (there.and_then(There::shown), known) {
+            (None, None) => true,
+            (Some(name), Some(known)) => {
+                let file = known.file.rsplit('/').next();
+                file.and_then(LargeName::parse).as_ref() == Some(name)
+            }
+            _ => false,
+        }
+    }
+
     /// Writes a rendition. It counts as made after [`Renditions::sync`].
     pub fn put(&self, hash: &ContentHash, large: &Large) -> Result<(), PublishError> {
         let name = LargeName {

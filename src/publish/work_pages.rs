@@ -49,13 +49,13 @@ pub(super) fn stage(
     let at = |id: u64| works.binary_search_by_key(&id, |work| work.id.0).ok();
     let (wanted, there): (Vec<&Work>, BTreeSet<u64>) = match touched {
         Some(ids) => {
-            let of = |id: &crate::domain::ArtworkId| Some(&works[at(id.0)?]);
+            let of = |id: &crate::domain::ArtworkId| Some(&*works[at(id.0)?]);
             (
                 ids.iter().filter_map(of).collect(),
                 ids.iter().map(|id| id.0).collect(),
             )
         }
-        None => (works.iter().collect(), on_disk(folder)?),
+        None => (works.iter().map(|work| &**work).collect(), on_disk(folder)?),
     };
     if spec.url.is_empty() {
         pages

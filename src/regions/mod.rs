@@ -8,7 +8,7 @@
 //! noticeably.
 
 use crate::domain::manifest::{Manifest, Region, Work};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 mod worded;
 
@@ -121,7 +121,7 @@ fn rename_regions(manifest: &mut Manifest, old: &[Region]) {
 
 /// Names the regions of a grid of `cols × rows` cells; `before` are those of the generation before, so that they stay
 /// where they can. Largest first.
-fn regions(works: &[Work], (cols, rows): (u32, u32), before: &[Region]) -> Vec<Region> {
+fn regions(works: &[Arc<Work>], (cols, rows): (u32, u32), before: &[Region]) -> Vec<Region> {
     let mut bearers: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (i, work) in works.iter().enumerate() {
         for word in words(&work.path) {
@@ -250,7 +250,7 @@ struct Occupied {
 }
 
 impl Occupied {
-    fn of(works: &[Work], cols: u32, rows: u32) -> Self {
+    fn of(works: &[Arc<Work>], cols: u32, rows: u32) -> Self {
         let (cols, rows) = (cols as usize, rows as usize);
         let mut sums = vec![0; (cols + 1) * rows];
         for work in works {

@@ -4,8 +4,8 @@ use super::*;
 use crate::artwork::{ArtworkId, ContentHash};
 use proptest::prelude::*;
 
-fn work(id: u64, path: &str, col: u32, row: u32) -> Work {
-    Work {
+fn work(id: u64, path: &str, col: u32, row: u32) -> Arc<Work> {
+    Arc::new(Work {
         id: ArtworkId(id),
         path: path.to_owned(),
         col,
@@ -22,11 +22,11 @@ fn work(id: u64, path: &str, col: u32, row: u32) -> Work {
         link: None,
         large: None,
         fields: Default::default(),
-    }
+    })
 }
 
 /// 30 × 20 cells: forests on the left third, oceans on the right third, numbered works between.
-fn landscape() -> Vec<Work> {
+fn landscape() -> Vec<Arc<Work>> {
     let cells = (0..600).map(|i| (i % 30, i / 30));
     cells
         .map(|(col, row)| {
@@ -78,12 +78,12 @@ fn regions_are_where_their_works_are() {
 fn scattered_and_common_words_name_nothing() {
     let scattered: Vec<_> = landscape()
         .into_iter()
-        .map(|w| Work {
-            path: match w.id.0 % 7 {
+        .map(|mut w| {
+            Arc::make_mut(&mut w).path = match w.id.0 % 7 {
                 0 => format!("mosaic/bird-{}.png", w.id.0),
                 _ => format!("mosaic/{}.png", w.id.0),
-            },
-            ..w
+            };
+            w
         })
         .collect();
     assert!(regions(&scattered, (30, 20), &[]).is_empty());
@@ -185,7 +185,7 @@ fn a_region_stays_while_a_new_one_would_not_come() {
         .iter_mut()
         .filter(|w| w.path.contains("Forest") && w.id.0 * 7 % 20 < 9)
     {
-        work.path = format!("{}.png", work.id.0);
+        Arc::make_mut(work).path = format!("{}.png", work.id.0);
     }
     assert!(!names(&regions(&works, (30, 20), &[])).contains(&"forest"));
     assert!(names(&regions(&works, (30, 20), &before)).contains(&"forest"));

@@ -20,7 +20,7 @@ use mosaicd::{
 };
 use rayon::prelude::*;
 use rustix::time::{ClockId, clock_gettime};
-use std::{io::Cursor, time::Instant};
+use std::{io::Cursor, sync::Arc, time::Instant};
 
 const PX: u32 = 128;
 /// Works share this many contents, so that the inputs stay small.
@@ -106,7 +106,7 @@ fn grid(cols: u32, rows: u32) -> Generation {
         fields: Default::default(),
     });
     Generation {
-        works: works.collect(),
+        works: works.map(Arc::new).collect(),
         cols,
         rows,
         model: "bench".to_owned(),
@@ -140,7 +140,7 @@ fn updates(
     for round in 0..rounds {
         for k in 0..changed {
             let at = (round as usize * 7919 + k * 104_729) % works;
-            let work = &mut generation.works[at];
+            let work = Arc::make_mut(&mut generation.works[at]);
             work.hash = hash((work.size + round + k as u64) % CONTENTS);
             work.size += 1;
         }
@@ -267,7 +267,7 @@ fn cold(dir: &std::path::Path, folder: &str) {
         let mut generation = grid(side, side);
         generation.works.truncate(hashes.len());
         for (work, hash) in generation.works.iter_mut().zip(hashes) {
-            work.hash = hash;
+            Arc::make_mut(work).hash = hash;
         }
         let mut publisher = Publisher::open(&out.join("out"), spec(kind)).expect("a publisher");
         let published = publisher

@@ -114,7 +114,8 @@ impl<'a> Owner<'a> {
                 let manifest = self.site.manifest();
                 let works = manifest.works.into_iter();
                 let works = works.filter(|work| Path::new(&work.path).starts_with(NAS));
-                let works: BTreeMap<_, _> = works.map(|work| (work.path, work.hash)).collect();
+                let works: BTreeMap<_, _> =
+                    works.map(|work| (work.path.clone(), work.hash)).collect();
                 self.held = (works.clone(), works);
                 self.mounted = None;
             }

@@ -14,6 +14,7 @@ use std::{
     fs,
     os::unix::fs::MetadataExt,
     path::Path,
+    sync::Arc,
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
@@ -110,7 +111,7 @@ fn a_change_touches_only_its_tiles() {
     let mut generation = rows_of(399, 20, 20);
     let first = stage.publish(&generation, 1);
     assert_eq!(first.tiles_written, 9 + 4 + 1);
-    generation.works[21].hash = hash(399);
+    Arc::make_mut(&mut generation.works[21]).hash = hash(399);
     let second = stage.publish(&generation, 2);
     assert_eq!((second.cells_drawn, second.tiles_written), (1, 3));
     stage.assert_finished();
@@ -123,7 +124,7 @@ fn growing_by_a_level_draws_only_what_is_new() {
     stage.publish(&generation, 1);
     let mut grown = generation.clone();
     grown.cols = 17;
-    grown.works.push(work(900, 270, 16, 0));
+    grown.works.push(work(900, 270, 16, 0).into());
     let published = stage.publish(&grown, 2);
     // Levels of 512 and 256 px have become ones of 544 and 272 px, and there is a new one of 136 px.
     assert_eq!(published.tiles_written, 2 + 1 + 1);
@@ -167,7 +168,7 @@ fn readers_never_miss_a_file_nor_see_a_torn_or_mixed_generation() {
         for step in 1..=100u64 {
             for k in 0..3 {
                 let at = (step * 7 + k * 31) as usize % generation.works.len();
-                generation.works[at].hash = hash((step * 3 + k) % 200);
+                Arc::make_mut(&mut generation.works[at]).hash = hash((step * 3 + k) % 200);
             }
             let published = stage.publish(&generation, step * 1000);
             assert_eq!(published.generation, step + 1);
@@ -276,8 +277,9 @@ fn a_cell_that_is_damaged_later_heals_without_a_trace() {
     // It changes places with its neighbour, so it is drawn again; nothing is cached after a start.
     stage.cells = cells(&folder, &spec(), 0);
     stage.restart();
-    let (seven, eight) = generation.works.split_at_mut(8);
-    std::mem::swap(&mut seven[7].col, &mut eight[0].col);
+    let cols = [7, 8].map(|at| generation.works[at].col);
+    Arc::make_mut(&mut generation.works[7]).col = cols[1];
+    Arc::make_mut(&mut generation.works[8]).col = cols[0];
     let published = stage.publish(&generation, 2);
     assert_eq!(published.missing, [hash(8)]);
     stage.cells.put(&hash(8), &cell(8, 32), None).expect("put");
@@ -300,7 +302,7 @@ fn damage_to_the_published_mosaic_is_not_copied_on() {
         if restart {
             stage.restart();
         }
-        generation.works[0].hash = hash(36 + step);
+        Arc::make_mut(&mut generation.works[0]).hash = hash(36 + step);
         stage.publish(&generation, 1 + step);
         stage.assert_equals_rebuild(&generation);
     }
@@ -383,7 +385,7 @@ fn without_a_mosaic_file_the_pyramid_is_kept_and_the_file_comes_and_goes() {
         let again = stage.publish(&generation, 2);
         assert!(!again.changed, "step {step}");
     }
-    generation.works[0].hash = hash(37);
+    Arc::make_mut(&mut generation.works[0]).hash = hash(37);
     stage.use_spec(without);
     stage.publish(&generation, 3);
     stage.assert_finished();

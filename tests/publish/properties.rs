@@ -3,6 +3,7 @@
 use crate::publish_support::*;
 use mosaicd::publish::Generation;
 use proptest::prelude::*;
+use std::sync::Arc;
 
 /// What can happen to a collection between two generations.
 #[derive(Clone, Debug)]
@@ -45,28 +46,29 @@ fn apply(generation: &mut Generation, change: &Change, id: u64) {
             if let Some((col, row)) = spare {
                 generation
                     .works
-                    .push(work(id, u64::from(seed) % 60, col, row));
+                    .push(work(id, u64::from(seed) % 60, col, row).into());
             }
         }
         Change::Remove(at) if n > 0 => {
             generation.works.swap_remove(pick(at));
         }
         Change::Edit(at, seed) if n > 0 => {
-            generation.works[pick(at)].hash = hash(u64::from(seed) % 60);
+            Arc::make_mut(&mut generation.works[pick(at)]).hash = hash(u64::from(seed) % 60);
         }
         Change::Swap(a, b) if n > 0 => {
             let (a, b) = (pick(a), pick(b));
             let place = (generation.works[a].col, generation.works[a].row);
-            generation.works[a].col = generation.works[b].col;
-            generation.works[a].row = generation.works[b].row;
-            (generation.works[b].col, generation.works[b].row) = place;
+            Arc::make_mut(&mut generation.works[a]).col = generation.works[b].col;
+            Arc::make_mut(&mut generation.works[a]).row = generation.works[b].row;
+            let moved = Arc::make_mut(&mut generation.works[b]);
+            (moved.col, moved.row) = place;
         }
         Change::GrowRight => generation.cols += 1,
         Change::GrowDown => generation.rows += 1,
         Change::InsertColumn(at) => {
             let at = u32::from(at) % generation.cols;
             let shifted = generation.works.iter_mut().filter(|w| w.col >= at);
-            shifted.for_each(|w| w.col += 1);
+            shifted.for_each(|w| Arc::make_mut(w).col += 1);
             generation.cols += 1;
         }
         Change::DropLastRow if generation.rows > 1 => {

@@ -18,6 +18,7 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 /// A small, quick specification: 32 px cells.
@@ -74,9 +75,9 @@ pub fn work(id: u64, seed: u64, col: u32, row: u32) -> Work {
 }
 
 /// A generation of works.
-pub fn generation(works: Vec<Work>, cols: u32, rows: u32) -> Generation {
+pub fn generation<W: Into<Arc<Work>>>(works: Vec<W>, cols: u32, rows: u32) -> Generation {
     Generation {
-        works,
+        works: works.into_iter().map(Into::into).collect(),
         cols,
         rows,
         moves: Moves::default(),

@@ -18,7 +18,7 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use std::{collections::BTreeMap, ops::Range};
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 /// What a block of works holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +73,7 @@ impl Kind {
     /// The block of some works; `None` if there are none.
     pub(super) fn serialise(
         self,
-        works: &[Work],
+        works: &[Arc<Work>],
         facets: &Facets,
     ) -> serde_json::Result<Option<Vec<u8>>> {
         if works.is_empty() {
@@ -133,8 +133,8 @@ fn large(rendition: &Rendition) -> &str {
 /// Something that the owner may say of a work.
 type Said = fn(&Work) -> Option<&str>;
 
-fn column(works: &[Work], of: impl Fn(&Work) -> Value) -> Value {
-    Value::Array(works.iter().map(of).collect())
+fn column(works: &[Arc<Work>], of: impl Fn(&Work) -> Value) -> Value {
+    Value::Array(works.iter().map(|work| of(work)).collect())
 }
 
 /// The first number, and how far each is from the one before.
@@ -149,7 +149,7 @@ fn differences(numbers: impl Iterator<Item = u64>) -> Value {
 }
 
 /// Of works ordered by id, those whose ids are in a range.
-pub(super) fn of_ids(works: &[Work], ids: Range<u64>) -> &[Work] {
+pub(super) fn of_ids(works: &[Arc<Work>], ids: Range<u64>) -> &[Arc<Work>] {
     let start = works.partition_point(|work| work.id.0 < ids.start);
     let end = works.partition_point(|work| work.id.0 < ids.end);
     &works[start..end]

@@ -11,7 +11,7 @@ use super::{
 use crate::{domain::ArtworkId, publish::manifest::Work};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// More changed tiles than this are not listed: blocks of them are loaded when they are looked at.
 const TILES: usize = 256;
@@ -27,8 +27,8 @@ pub(super) struct Cell {
 }
 
 /// The cells of works, ordered by id as they are.
-pub(super) fn cells(works: &[Work]) -> Vec<Cell> {
-    let cell = |work: &Work| Cell {
+pub(super) fn cells(works: &[Arc<Work>]) -> Vec<Cell> {
+    let cell = |work: &Arc<Work>| Cell {
         id: work.id.0,
         col: work.col,
         row: work.row,

@@ -5,7 +5,10 @@
 use crate::publish::manifest::Work;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// Folders are looked for this deep.
 const DEEPEST: usize = 8;
@@ -38,7 +41,7 @@ impl Facets {
     }
 
     /// The columns of some works: each a list of values, and for every work the numbers of its values.
-    pub(super) fn columns(&self, works: &[Work]) -> Value {
+    pub(super) fn columns(&self, works: &[Arc<Work>]) -> Value {
         let column = |facet: &Facet| {
             let of = |work| match facet.name.as_str() {
                 "" => folder(work, self.depth).into_iter().collect(),
@@ -47,7 +50,7 @@ impl Facets {
                     .get(name)
                     .map_or_else(Vec::new, |text| values(text)),
             };
-            column(&facet.name, works.iter().map(of))
+            column(&facet.name, works.iter().map(|work| of(work)))
         };
         Value::Array(self.list.iter().map(column).collect())
     }
@@ -77,7 +80,7 @@ fn column<'a>(name: &str, of: impl Iterator<Item = Vec<&'a str>>) -> Value {
 }
 
 /// Counts the works of each value. One folder that holds everything says nothing, so the folders in it are taken.
-pub(super) fn count(works: &[Work]) -> Facets {
+pub(super) fn count(works: &[Arc<Work>]) -> Facets {
     let mut depth = 0;
     let mut counts = folders(works, depth);
     while depth < DEEPEST && counts.len() == 1 && counts.values().all(|&n| n == works.len()) {
@@ -112,7 +115,7 @@ fn facet(name: &str, counts: BTreeMap<&str, usize>) -> Facet {
     }
 }
 
-fn folders(works: &[Work], depth: usize) -> BTreeMap<&str, usize> {
+fn folders(works: &[Arc<Work>], depth: usize) -> BTreeMap<&str, usize> {
     let mut counts = BTreeMap::new();
     for name in works.iter().filter_map(|work| folder(work, depth)) {
         *counts.entry(name).or_insert(0) += 1;
@@ -140,9 +143,9 @@ mod tests {
     use super::*;
     use crate::domain::{ArtworkId, ContentHash};
 
-    fn work(id: u64, path: &str, fields: &[(&str, &str)]) -> Work {
+    fn work(id: u64, path: &str, fields: &[(&str, &str)]) -> Arc<Work> {
         let fields = fields.iter();
-        Work {
+        Arc::new(Work {
             id: ArtworkId(id),
             path: path.to_owned(),
             col: 0,
@@ -161,7 +164,7 @@ mod tests {
             fields: fields
                 .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
                 .collect(),
-        }
+        })
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::{
 use crate::publish::manifest::{Manifest, Region, Work};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Hashes in the names of a list of blocks, joined, 8 hexadecimal digits each; zeros for a block that there is not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,7 +37,7 @@ impl<'de> Deserialize<'de> for Names {
 }
 
 /// The longest side of a rendition; 0 without any.
-fn largest(works: &[Work]) -> u32 {
+fn largest(works: &[Arc<Work>]) -> u32 {
     let renditions = works.iter().filter_map(|work| work.large.as_ref());
     let sides = renditions.map(|large| large.width.max(large.height));
     sides.max().unwrap_or(0)
