@@ -79,11 +79,17 @@ pub(crate) fn import(
     let mut refused = Vec::new();
     for (source, items) in &sources {
         let taken = match items {
-            Some(items) => site.take_pair(source, items, model.is_some()),
+            Some(items) => Tables::open(source, items, model.is_some())
+                .map_err(Into::into)
+                .and_then(|tables| site.take_tables(tables, None)),
             None => site.take_folder(source),
         };
-        if let Err(error) = taken.and_then(|()| site.put()) {
-            eprintln!("mosaicd: {}: {error:#}", source.display());
+        let taken = taken.and_then(|()| site.put());
+        if let Err(error) = taken.with_context(|| source.display().to_string()) {
+            if sources.len() == 1 {
+                return Err(error);
+            }
+            eprintln!("mosaicd: {error:#}");
             refused.push(source.display().to_string());
             site.batch.clear();
         }
@@ -183,11 +189,6 @@ impl<'a> Site<'a> {
         })
     }
 
-    fn take_pair(&mut self, embeddings: &Path, items: &Path, vouched: bool) -> anyhow::Result<()> {
-        let tables = Tables::open(embeddings, items, vouched)?;
-        self.take_tables(tables, embeddings, None)
-    }
-
     fn take_folder(&mut self, folder: &Path) -> anyhow::Result<()> {
         if let Some(unfinished) = Draft::look(folder)? {
             eprintln!(
@@ -222,10 +223,9 @@ impl<'a> Site<'a> {
                 damaged.len()
             );
         }
-        let embeddings = folder.join(EMBEDDINGS);
-        let tables = Tables::open(&embeddings, &folder.join(ITEMS), false)?;
+        let tables = Tables::open(&folder.join(EMBEDDINGS), &folder.join(ITEMS), false)?;
         let pictures = self.pictures(folder, damaged)?;
-        self.take_tables(tables, &embeddings, pictures.as_ref())
+        self.take_tables(tables, pictures.as_ref())
     }
 
     /// What a part has of cells and renditions as they are made here.
@@ -246,12 +246,7 @@ impl<'a> Site<'a> {
         }))
     }
 
-    fn take_tables(
-        &mut self,
-        tables: Tables,
-        embeddings: &Path,
-        pictures: Option<&Pictures>,
-    ) -> anyhow::Result<()> {
+    fn take_tables(&mut self, tables: Tables, pictures: Option<&Pictures>) -> anyhow::Result<()> {
         let model = vectors::digest(self.encoder.model());
         if let Some((line, other)) = tables.other_model(&model)? {
             self.check_model(&other)
@@ -261,12 +256,10 @@ impl<'a> Site<'a> {
             self.check_dims(tables.dims())?;
         }
         let mut steps = Steps::new(tables.len() as u64, "importing");
-        tables
-            .each(|item, row| {
-                steps.one();
-                self.take(&item, row, pictures)
-            })
-            .with_context(|| embeddings.display().to_string())
+        tables.each(|item, row| {
+            steps.one();
+            self.take(&item, row, pictures)
+        })
     }
 
     fn check_model(&self, model: &str) -> anyhow::Result<()> {
