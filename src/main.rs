@@ -109,11 +109,11 @@ enum Command {
     /// Take over what `mosaicd embed` or `export` made elsewhere, so that nothing is decoded or embedded here.
     #[command(after_help = help::IMPORT)]
     Import {
-        /// Folders of `mosaicd embed`, finished or not, or of `mosaicd export`; or two files: an array (float32, N × D) and a
-        /// table with the columns path, hash and model, line by line as its rows.
+        /// Folders of `mosaicd embed`, finished or not, or of `mosaicd export`; or arrays (.npy, float32 or float16, N × D) and
+        /// as many tables in the same order, with the columns path, hash and model, line by line as their rows.
         #[arg(required = true, value_name = "FOLDER")]
         sources: Vec<PathBuf>,
-        /// For two files whose table has a column path and no more: they were made by this model, the configured one (its
+        /// For arrays whose tables have a column path and no more: they were made by this model, the configured one (its
         /// name as `mosaicd validate` says it).
         #[arg(long, value_name = "NAME")]
         model: Option<String>,

@@ -407,3 +407,85 @@ fn a_folder_among_the_artworks_is_refused_and_two_runs_do_not_share_one() {
         said(&empty)
     );
 }
+
+#[test]
+fn shards_of_another_program_are_taken_by_the_names_that_files_have() {
+    let site = Site::new();
+    site.draw(0, 6);
+    fs::create_dir(site.art("100%25")).unwrap();
+    fs::write(site.art("100%25/a, b.png"), common::png(90)).unwrap();
+    let alone = twin(&site);
+    alone.build();
+    embed(&site, "1/1", "part");
+    let file = fs::File::open(site.path("part/embeddings.npy")).unwrap();
+    let ([rows, dims], matrix) = mosaicd::npy::read(file).unwrap();
+    let table = fs::read_to_string(site.path("part/items.csv")).unwrap();
+    let paths: Vec<_> = mosaicd::describe::csv::records(&table)
+        .skip(1)
+        .map(|record| record.fields[0].replace("%25", "%"))
+        .collect();
+    let half = rows / 2;
+    for (shard, range) in [(0, 0..half), (1, half..rows)] {
+        let npy = fs::File::create(site.path(&format!("img_emb_{shard}.npy"))).unwrap();
+        let values = matrix.data().chunks(dims);
+        let values = values.skip(range.start).take(range.len());
+        mosaicd::npy::write(npy, [range.len(), dims], values).unwrap();
+        let lines: String = paths[range]
+            .iter()
+            .map(|path| format!("\"{path}\"\n"))
+            .collect();
+        let items = site.path(&format!("items_{shard}.csv"));
+        fs::write(items, format!("path\n{lines}")).unwrap();
+    }
+    let [e0, e1, i0, i1] = [
+        "img_emb_0.npy",
+        "img_emb_1.npy",
+        "items_0.csv",
+        "items_1.csv",
+    ];
+    for (sources, why) in [
+        (&[e0, e1, i0][..], "2 arrays (.npy) and 1 tables"),
+        (&[e0, e1, i1, i0], "in the same order"),
+    ] {
+        let output = site.mosaicd(&[&["import", "--model", "builtin"], sources].concat());
+        let told = said(&output);
+        assert!(!output.status.success() && told.contains(why), "{told}");
+    }
+    let told = good(site.mosaicd(&["import", e0, e1, i0, i1, "--model", "builtin"]));
+    assert!(told.contains("7 embeddings imported"), "{told}");
+    site.build();
+    assert_eq!(site.metric("mosaicd_embedded_total"), 0.0);
+    assert!(shown(&site) == shown(&alone));
+}
+
+#[test]
+#[ignore = "needs onnxruntime: ORT_DYLIB_PATH=... cargo test -- --ignored"]
+fn a_model_embeds_in_parts_as_the_daemon_does() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/clip");
+    let model = fixtures.join("tiny-clip.onnx");
+    let library = std::env::var("ORT_DYLIB_PATH").expect("ORT_DYLIB_PATH is set");
+    for more in ["", "look = 0.3\n"] {
+        let site = Site::new();
+        site.draw(0, WORKS);
+        let alone = twin(&site);
+        for site in [&site, &alone] {
+            site.configure(&format!(
+                "[embed]\nmodel = {:?}\nlibrary = {library:?}\n{more}",
+                model.display().to_string()
+            ));
+        }
+        alone.build();
+        for part in 1..=3 {
+            embed(&site, &format!("{part}/3"), &format!("p{part}"));
+        }
+        good(site.mosaicd(&["import", "p1", "p2", "p3"]));
+        site.build();
+        assert_eq!(site.metric("mosaicd_embedded_total"), 0.0);
+        assert!(shown(&site) == shown(&alone), "the same tiles and manifest");
+        for site in [&site, &alone] {
+            good(site.mosaicd(&["export", "vectors"]));
+        }
+        let bits = |site: &Site| fs::read(site.path("vectors/embeddings.npy")).unwrap();
+        assert!(bits(&site) == bits(&alone), "the same bits");
+    }
+}

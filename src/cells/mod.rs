@@ -69,7 +69,7 @@ pub struct CellStore {
     collecting: RwLock<()>,
     /// Files and folders made since the last [`CellStore::sync`].
     unsynced: Mutex<HashSet<PathBuf>>,
-    /// Cells put since the last [`CellStore::collect`].
+    /// Cells put since the last [`CellStore::collect`], but for those that were released.
     fresh: Mutex<HashSet<ContentHash>>,
     sequence: AtomicU64,
 }
@@ -223,6 +223,11 @@ impl CellStore {
             self.unsynced().extend(paths);
         }
         synced.map_err(io_error(Action::Sync, &folder))
+    }
+
+    /// Says that a cell is needed no more for having been put lately: [`CellStore::collect`] asks `keep` about it, too.
+    pub fn release(&self, hash: &ContentHash) {
+        self.fresh().remove(hash);
     }
 
     /// [`CellStore::retain`] that also keeps the cells put since the last call: their works may not be placed yet.
@@ -434,6 +439,9 @@ mod tests {
         assert!(store.contains(&wanted) && !store.contains(&ContentHash::of(b"b")));
         assert!(!leftover.exists() && !old.folder().exists());
         assert!(dir.path().join("keep-me").exists());
+        store.put(&wanted, &cell(16, 3), None).expect("put");
+        store.release(&wanted);
+        assert_eq!(store.collect(|_| false).expect("collect"), 1);
     }
 
     #[test]

@@ -3,7 +3,10 @@
 //! The threads are the daemon's (`ingest`), with a store, cells and renditions in that folder; so every bit is made by the
 //! code that makes it there.
 
-use super::{progress, quiet, settled::settled};
+use super::{
+    progress, quiet,
+    settled::{Named, settled},
+};
 use anyhow::{Context, bail};
 use crossbeam_channel::{Receiver, unbounded};
 use mosaicd::{
@@ -18,10 +21,9 @@ use mosaicd::{
     publish::Renditions,
     service::telemetry,
     store::Store,
-    watch::Scan,
 };
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::BTreeMap,
     path::Path,
     sync::{Arc, atomic::Ordering},
 };
@@ -50,6 +52,7 @@ pub(crate) fn embed(mut config: Config, part: Part, out: &Path) -> anyhow::Resul
     daemon::check_part(&config)?;
     let encoder = daemon::open_encoder(&config)?;
     let (_, scan, _) = settled(&config)?;
+    let there = Named::of(scan.files);
     std::fs::create_dir_all(&out).with_context(|| format!("cannot make {}", out.display()))?;
     let cells = Arc::new(CellStore::open(&out.join("cells"), &config.cell_spec())?);
     let renditions = Arc::new(Renditions::open(&out, parameters::large_spec(&config))?);
@@ -64,17 +67,16 @@ pub(crate) fn embed(mut config: Config, part: Part, out: &Path) -> anyhow::Resul
                     .map_or(true, |hash| cells.contains(hash) && !renditions.wants(hash))
         })
     };
-    let mine = || scan.files.iter().filter(|(path, _)| part.has(path));
+    let mine = || there.all().iter().filter(|(path, _)| part.has(path));
     let needs = |known: &BTreeMap<String, Known>| {
-        let there = names(&scan);
-        known.keys().any(|path| !there.contains(path))
+        known.keys().any(|path| there.get(path).is_none())
             || mine().any(|(path, identity)| !is_done(known, &portable(path), identity))
     };
     let Some(mut draft) = Draft::open(&out, (encoder.model(), encoder.dims()), needs)? else {
         println!("part {part}: nothing is new in {}", out.display());
         return Ok(());
     };
-    if scan.files.is_empty() && !draft.known().is_empty() {
+    if there.all().is_empty() && !draft.known().is_empty() {
         bail!(
             "there are no files any more; is something not mounted? {} stays as it is",
             out.display()
@@ -88,7 +90,7 @@ pub(crate) fn embed(mut config: Config, part: Part, out: &Path) -> anyhow::Resul
         })
         .collect();
     let before = mine().count() - todo.len();
-    drop(scan);
+    drop(there);
 
     let store: Arc<dyn Store> = draft.store().clone();
     let ingest = daemon::ingest_of(
@@ -107,7 +109,7 @@ pub(crate) fn embed(mut config: Config, part: Part, out: &Path) -> anyhow::Resul
     };
     let threads = threads_or_all(config.decode.threads);
     let (jobs, handles) = ingest.start(threads, deliver)?;
-    let counts = follow(todo, jobs, &outcomes, &mut draft);
+    let counts = follow(todo, jobs, &outcomes, (&mut draft, &cells));
     if counts.is_err() {
         stop.store(true, Ordering::Relaxed);
     }
@@ -119,8 +121,8 @@ pub(crate) fn embed(mut config: Config, part: Part, out: &Path) -> anyhow::Resul
 
     // What was opted out meanwhile must not be in what is finished.
     let (_, scan, _) = settled(&config)?;
-    let there = names(&scan);
-    let used = draft.write(|path| there.contains(path))?;
+    let there = Named::of(scan.files);
+    let used = draft.write(|path| there.get(path).is_some())?;
     cells.retain(|hash| used.contains(hash))?;
     renditions.retain(&used, 0, 0)?;
     draft.seal()?;
@@ -142,17 +144,12 @@ pub(crate) fn embed(mut config: Config, part: Part, out: &Path) -> anyhow::Resul
     Ok(())
 }
 
-/// The paths of a scan as a manifest has them.
-fn names(scan: &Scan) -> HashSet<String> {
-    scan.files.keys().map(|path| portable(path)).collect()
-}
-
 /// Has every job done, and notes what became of it.
 fn follow(
     todo: Vec<Job>,
     jobs: Jobs,
     outcomes: &Receiver<Outcome>,
-    draft: &mut Draft,
+    (draft, cells): (&mut Draft, &CellStore),
 ) -> anyhow::Result<Counts> {
     let mut counts = Counts::default();
     let mut steps = progress::Steps::new(todo.len() as u64, "embedding");
@@ -170,6 +167,8 @@ fn follow(
             jobs = None;
         }
         steps.one();
+        // Only those of the files that are there in the end are kept.
+        outcome.result.iter().for_each(|hash| cells.release(hash));
         take(outcome, draft, &mut counts)?;
     }
     steps.done();

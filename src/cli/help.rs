@@ -89,9 +89,10 @@ Example, a large collection embedded on eight machines:
 
 A row is taken only for the file at its path in the watched folder, with its content, and only if the configured model made it. The content is read again where size or time of change differ from the table's. What is left out is counted, and embedded by the daemon as usual. As a service's user: sudo -u mosaicd mosaicd --config /etc/mosaicd/mosaicd.toml import ...
 
-Embeddings that another program made by the configured model, as clip-retrieval does (float16 or float32), need a table with the one column path, below the artwork folder. They are bound to what the files hold now:
-  duckdb -c \"COPY (SELECT replace(image_path, '/mnt/art/', '') AS path FROM 'metadata_0.parquet') TO 'items_0.csv'\"
-  mosaicd import img_emb_0.npy items_0.csv --model clip-vit-b-32";
+Embeddings that another program made by the configured model, as clip-retrieval does (float16 or float32), need tables with the one column path, below the artwork folder, as the system has it. They are bound to what the files hold now. Where clip-retrieval's input_dataset was /mnt/art, for each shard:
+  duckdb -c \"COPY (SELECT regexp_replace(image_path, '^/mnt/art/', '') AS path FROM 'metadata/metadata_0.parquet') TO 'items/items_0.csv'\"
+and then
+  mosaicd import img_emb/*.npy items/*.csv --model clip-vit-b-32";
 
 pub(crate) const SIMILAR: &str = "\
 Examples:

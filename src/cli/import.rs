@@ -1,6 +1,9 @@
 //! `mosaicd import`: embeddings, cells and renditions made elsewhere; each is checked before it is taken over.
 
-use super::{progress::Steps, settled::settled};
+use super::{
+    progress::Steps,
+    settled::{Named, settled},
+};
 use anyhow::{Context, bail};
 use mosaicd::{
     artwork::{
@@ -13,14 +16,14 @@ use mosaicd::{
     embed::Encoder,
     parameters,
     parts::{Draft, EMBEDDINGS, ITEMS, Item, REFUSED, SUMS, Tables, sums},
-    pipeline::{Imported, portable},
+    pipeline::Imported,
     publish::Renditions,
     store::{SledStore, Store},
     vectors,
-    watch::{Roots, Rules, Scan},
+    watch::{Roots, Rules},
 };
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     fs,
     path::{Path, PathBuf},
     sync::Arc,
@@ -38,6 +41,8 @@ struct Counts {
     known: usize,
     changed: usize,
     absent: usize,
+    /// One of those without a file.
+    astray: Option<String>,
     cells: usize,
     renditions: usize,
 }
@@ -52,7 +57,7 @@ impl Counts {
     }
 }
 
-/// Takes over folders that `mosaicd embed` or `mosaicd export` filled, or an array and its table.
+/// Takes over folders that `mosaicd embed` or `mosaicd export` filled, and arrays with their tables.
 ///
 /// A row is taken only for the file at its path in the artwork folder, with exactly its content, and a whole source only if
 /// the configured model made it; where the table does not say so, the caller does with its name. A source that cannot be used
@@ -62,10 +67,7 @@ pub(crate) fn import(
     sources: &[PathBuf],
     model: Option<&str>,
 ) -> anyhow::Result<()> {
-    let pair = match sources {
-        [embeddings, items] if embeddings.is_file() => Some((embeddings, items)),
-        _ => None,
-    };
+    let sources = with_tables(sources)?;
     let encoder = daemon::open_encoder_alone(config)?;
     if let Some(model) = model.filter(|model| *model != encoder.name()) {
         bail!(
@@ -74,29 +76,72 @@ pub(crate) fn import(
         );
     }
     let mut site = Site::open(config, encoder)?;
-    if let Some((embeddings, items)) = pair {
-        let tables = Tables::open(embeddings, items, model.is_some())?;
-        site.take_tables(tables, embeddings, None)?;
-        site.put()?;
-        return site.report(sources);
-    }
     let mut refused = Vec::new();
-    for folder in sources {
-        let taken = site.take_folder(folder).and_then(|()| site.put());
-        if let Err(error) = taken {
-            eprintln!("mosaicd: {}: {error:#}", folder.display());
-            refused.push(folder.display().to_string());
+    for (source, items) in &sources {
+        let taken = match items {
+            Some(items) => Tables::open(source, items, model.is_some())
+                .map_err(Into::into)
+                .and_then(|tables| site.take_tables(tables, None)),
+            None => site.take_folder(source),
+        };
+        let taken = taken.and_then(|()| site.put());
+        if let Err(error) = taken.with_context(|| source.display().to_string()) {
+            if sources.len() == 1 {
+                return Err(error);
+            }
+            eprintln!("mosaicd: {error:#}");
+            refused.push(source.display().to_string());
             site.batch.clear();
         }
     }
-    let reported = site.report(sources);
+    let reported = site.report();
     if !refused.is_empty() {
         bail!(
-            "left out: {}; what the other folders have is taken over",
+            "left out: {}; what the others have is taken over",
             refused.join(", ")
         );
     }
     reported
+}
+
+/// The folders among the sources, and the arrays, each with its table: the first one with the first, and so on.
+fn with_tables(sources: &[PathBuf]) -> anyhow::Result<Vec<(&Path, Option<&Path>)>> {
+    let is_array = |path: &&Path| path.is_file() && path.extension().is_some_and(|e| e == "npy");
+    let (arrays, others): (Vec<_>, Vec<_>) =
+        sources.iter().map(PathBuf::as_path).partition(is_array);
+    // Without arrays every source is a folder, and what is none is refused as one.
+    let is_table = |path: &&Path| !arrays.is_empty() && path.is_file();
+    let (tables, folders): (Vec<_>, Vec<_>) = others.into_iter().partition(is_table);
+    if arrays.len() != tables.len() {
+        bail!(
+            "{} arrays (.npy) and {} tables: each array needs the table of its rows",
+            arrays.len(),
+            tables.len()
+        );
+    }
+    let pairs: Vec<_> = arrays.into_iter().zip(tables).collect();
+    for (array, table) in &pairs {
+        if let (Some(one), Some(other)) = (number(array), number(table))
+            && one != other
+        {
+            bail!(
+                "{} would be taken with {}; name arrays and tables in the same order",
+                array.display(),
+                table.display()
+            );
+        }
+    }
+    let pairs = pairs.into_iter().map(|(array, table)| (array, Some(table)));
+    let folders = folders.into_iter().map(|folder| (folder, None));
+    Ok(pairs.chain(folders).collect())
+}
+
+/// The number at the end of a file's name.
+fn number(path: &Path) -> Option<u64> {
+    let stem = path.file_stem()?.to_str()?;
+    stem[stem.trim_end_matches(|c: char| c.is_ascii_digit()).len()..]
+        .parse()
+        .ok()
 }
 
 /// What another machine made besides embeddings.
@@ -178,10 +223,9 @@ impl<'a> Site<'a> {
                 damaged.len()
             );
         }
-        let embeddings = folder.join(EMBEDDINGS);
-        let tables = Tables::open(&embeddings, &folder.join(ITEMS), false)?;
+        let tables = Tables::open(&folder.join(EMBEDDINGS), &folder.join(ITEMS), false)?;
         let pictures = self.pictures(folder, damaged)?;
-        self.take_tables(tables, &embeddings, pictures.as_ref())
+        self.take_tables(tables, pictures.as_ref())
     }
 
     /// What a part has of cells and renditions as they are made here.
@@ -202,14 +246,9 @@ impl<'a> Site<'a> {
         }))
     }
 
-    fn take_tables(
-        &mut self,
-        tables: Tables,
-        embeddings: &Path,
-        pictures: Option<&Pictures>,
-    ) -> anyhow::Result<()> {
+    fn take_tables(&mut self, tables: Tables, pictures: Option<&Pictures>) -> anyhow::Result<()> {
         let model = vectors::digest(self.encoder.model());
-        if let Some((line, other)) = tables.other_model(&model) {
+        if let Some((line, other)) = tables.other_model(&model)? {
             self.check_model(&other)
                 .with_context(|| format!("{ITEMS} line {line}"))?;
         }
@@ -217,12 +256,10 @@ impl<'a> Site<'a> {
             self.check_dims(tables.dims())?;
         }
         let mut steps = Steps::new(tables.len() as u64, "importing");
-        tables
-            .each(|item, row| {
-                steps.one();
-                self.take(&item, row, pictures)
-            })
-            .with_context(|| embeddings.display().to_string())
+        tables.each(|item, row| {
+            steps.one();
+            self.take(&item, row, pictures)
+        })
     }
 
     fn check_model(&self, model: &str) -> anyhow::Result<()> {
@@ -271,6 +308,7 @@ impl<'a> Site<'a> {
             }
             Content::Absent => {
                 self.counts.absent += 1;
+                self.counts.astray.get_or_insert_with(|| item.path.clone());
                 return Ok(());
             }
         };
@@ -342,30 +380,30 @@ impl<'a> Site<'a> {
         Ok(())
     }
 
-    fn report(&self, sources: &[PathBuf]) -> anyhow::Result<()> {
+    fn report(&self) -> anyhow::Result<()> {
         let Counts {
             imported,
             known,
             changed,
             absent,
+            astray,
             cells,
             renditions,
-        } = self.counts;
+        } = &self.counts;
         println!(
             "{imported} embeddings imported, {known} known before; left out: {changed} whose file has another content, \
              {absent} without a file"
         );
-        if cells + renditions > 0 {
+        if *cells + *renditions > 0 {
             println!("{cells} cells and {renditions} renditions taken over");
         }
         if self.counts.fit() == 0 && self.counts.all() > 0 {
-            let sources: Vec<_> = sources
-                .iter()
-                .map(|path| path.display().to_string())
-                .collect();
+            let example = astray
+                .as_ref()
+                .map(|path| format!(" There is no {path} there."));
             bail!(
-                "nothing fits: are the artworks of {} in the watched folder, under the same paths?",
-                sources.join(", ")
+                "nothing fits: are these artworks in the watched folder, under the same paths below it?{}",
+                example.unwrap_or_default()
             );
         }
         Ok(())
@@ -375,19 +413,16 @@ impl<'a> Site<'a> {
 /// The files of the watched folders, by the paths that a manifest gives them.
 struct Files {
     roots: Roots,
-    scan: Scan,
     rules: Rules,
-    paths: HashMap<String, PathBuf>,
+    named: Named,
     max_bytes: u64,
 }
 
 impl Files {
     fn scan(config: &Config) -> anyhow::Result<Self> {
         let (roots, scan, rules) = settled(config)?;
-        let paths = scan.files.keys().map(|path| (portable(path), path.clone()));
         Ok(Self {
-            paths: paths.collect(),
-            scan,
+            named: Named::of(scan.files),
             rules,
             roots,
             max_bytes: config.decode.max_file_mb << 20,
@@ -397,9 +432,10 @@ impl Files {
     /// The content of an item's file. One of the same size and time of change is not read: an embedding is only ever used for
     /// the content whose hash the daemon finds itself.
     fn content(&self, item: &Item) -> Content {
-        let path = self.paths.get(&item.path);
-        let Some((path, identity)) = path.and_then(|path| self.scan.files.get_key_value(path))
-        else {
+        // Other programs know nothing of a manifest's paths.
+        let as_is = item.hash.is_none().then(|| self.named.at(&item.path));
+        let found = as_is.flatten().or_else(|| self.named.get(&item.path));
+        let Some((path, identity)) = found else {
             return Content::Absent;
         };
         if let Some(hash) = item.hash

@@ -2,11 +2,14 @@
 
 use mosaicd::{
     config::Config,
+    domain::FileIdentity,
     parameters,
     pipeline::portable,
     watch::{Book, Ignore, Roots, Rules, Scan},
 };
 use std::{
+    collections::{BTreeMap, HashMap},
+    path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
@@ -40,4 +43,42 @@ pub(super) fn settled(config: &Config) -> anyhow::Result<(Roots, Scan, Rules)> {
         tracing::warn!(path = %path.display(), %reason, "left out");
     }
     Ok((roots, scan, rules))
+}
+
+/// Files found by the paths that a manifest gives them.
+pub(super) struct Named {
+    files: BTreeMap<PathBuf, FileIdentity>,
+    /// Where these are others than the system's.
+    escaped: HashMap<String, PathBuf>,
+}
+
+impl Named {
+    /// The files of a scan.
+    pub(super) fn of(files: BTreeMap<PathBuf, FileIdentity>) -> Self {
+        let escaped = files
+            .keys()
+            .map(|path| (portable(path), path))
+            .filter(|(name, path)| path.to_str() != Some(name))
+            .map(|(name, path)| (name, path.clone()))
+            .collect();
+        Self { files, escaped }
+    }
+
+    /// All of them, in the order of their paths.
+    pub(super) fn all(&self) -> &BTreeMap<PathBuf, FileIdentity> {
+        &self.files
+    }
+
+    /// The file with this path in a manifest.
+    pub(super) fn get(&self, name: &str) -> Option<(&PathBuf, &FileIdentity)> {
+        match self.escaped.get(name) {
+            Some(path) => self.files.get_key_value(path),
+            None => self.at(name).filter(|(path, _)| portable(path) == name),
+        }
+    }
+
+    /// The file at this path of the system's.
+    pub(super) fn at(&self, path: &str) -> Option<(&PathBuf, &FileIdentity)> {
+        self.files.get_key_value(Path::new(path))
+    }
 }

@@ -1,4 +1,10 @@
-//! Comma-separated values as in RFC 4180: records with line numbers, and quoting. Pure; nothing is an error here.
+//! Comma-separated values as in RFC 4180: records with line numbers, and quoting. Pure; no text is an error here.
+
+use std::{
+    cell::Cell,
+    io::{self, BufRead},
+    rc::Rc,
+};
 
 /// One record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,19 +32,69 @@ const SEPARATORS: [char; 4] = [',', ';', '\t', '|'];
 /// `\r\n` or `\r`.
 pub fn records(text: &str) -> impl Iterator<Item = Record> {
     let (separator, skip) = separator(text);
-    split(text, separator).skip(skip)
+    split(text.chars(), separator).skip(skip)
+}
+
+/// [`records`] of a text that is read on the way, so that no more than a line and a record are held.
+///
+/// # Errors
+/// The reader's, or what it gives is not UTF-8. The records end with it.
+pub fn read(mut reader: impl BufRead) -> io::Result<impl Iterator<Item = io::Result<Record>>> {
+    let mut line = String::new();
+    while reader.read_line(&mut line)? > 0 && line.trim_end_matches(['\n', '\r']).is_empty() {}
+    let (separator, skip) = separator(&line);
+    let failed = Rc::new(Cell::new(None));
+    let letters = Letters {
+        reader,
+        line,
+        at: 0,
+        failed: failed.clone(),
+    };
+    let mut records = split(letters, separator).skip(skip);
+    Ok(std::iter::from_fn(move || {
+        let record = records.next();
+        failed.take().map(Err).or(record.map(Ok))
+    }))
+}
+
+/// The characters that a reader gives.
+struct Letters<R> {
+    reader: R,
+    line: String,
+    /// Where the next one begins in the line.
+    at: usize,
+    /// Why there are no more.
+    failed: Rc<Cell<Option<io::Error>>>,
+}
+
+impl<R: BufRead> Iterator for Letters<R> {
+    type Item = char;
+
+    fn next(&mut self) -> Option<char> {
+        if self.at == self.line.len() {
+            self.line.clear();
+            self.at = 0;
+            if let Err(error) = self.reader.read_line(&mut self.line) {
+                self.failed.set(Some(error));
+                self.line.clear();
+            }
+        }
+        let next = self.line[self.at..].chars().next()?;
+        self.at += next.len_utf8();
+        Some(next)
+    }
 }
 
 /// What stands between the fields of a text, and how many of its first records say only that.
 fn separator(text: &str) -> (char, usize) {
-    let first = split(text, '\n').next();
+    let first = split(text.chars(), '\n').next();
     let first = first.and_then(|record| record.fields.into_iter().next());
     let named = first.as_deref().and_then(|line| line.strip_prefix("sep="));
     if let Some(separator) = named.and_then(|rest| rest.chars().next()) {
         return (separator, 1);
     }
     let header = |separator: &char| {
-        let fields = split(text, *separator)
+        let fields = split(text.chars(), *separator)
             .next()
             .map_or(vec![], |record| record.fields);
         let path = |field: &String| field.trim().eq_ignore_ascii_case("path");
@@ -52,8 +108,8 @@ fn separator(text: &str) -> (char, usize) {
     (best.copied().unwrap_or(','), 0)
 }
 
-fn split(text: &str, separator: char) -> impl Iterator<Item = Record> {
-    let mut rest = text.chars().peekable();
+fn split(text: impl Iterator<Item = char>, separator: char) -> impl Iterator<Item = Record> {
+    let mut rest = text.peekable();
     let mut line = 1;
     std::iter::from_fn(move || {
         while let Some(end) = rest.next_if(|&c| c == '\n' || c == '\r') {
@@ -149,12 +205,23 @@ mod tests {
             ("path;x,y,z\na;b\n", vec!["a", "b"], 2),
         ] {
             let row = records(text).nth(1).expect("a row");
+            let read: io::Result<Vec<_>> = read(text.as_bytes()).and_then(Iterator::collect);
+            assert_eq!(read.expect("read"), records(text).collect::<Vec<_>>());
             assert_eq!(
                 (row.fields, row.line),
                 (fields.iter().map(|f| (*f).to_owned()).collect(), line),
                 "{text:?}"
             );
         }
+    }
+
+    #[test]
+    fn what_is_no_text_ends_the_records() {
+        let mut found = read(&b"\n\npath\na\n\xff\nb\n"[..]).expect("a header");
+        assert_eq!(found.next().expect("the header").expect("read").line, 3);
+        assert!(found.next().expect("a row").is_ok());
+        let error = found.next().expect("an error").expect_err("no text");
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
     }
 
     proptest! {
@@ -165,6 +232,8 @@ mod tests {
                 .collect();
             let back: Vec<_> = records(&text).skip(1).map(|r| r.fields).collect();
             prop_assert_eq!(back, rows);
+            let read: io::Result<Vec<_>> = read(text.as_bytes()).and_then(Iterator::collect);
+            prop_assert_eq!(read.expect("read"), records(&text).collect::<Vec<_>>());
         }
     }
 }

@@ -53,16 +53,24 @@ pub fn make_private(folder: &Path) -> io::Result<()> {
 /// The sha256 of a file from where it stands, in hexadecimal digits.
 pub fn sha256(file: &mut File) -> io::Result<String> {
     let mut sum = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
+    in_pieces(file, |piece| sum.update(piece))?;
+    Ok(sum.finalize().iter().map(|b| format!("{b:02x}")).collect())
+}
+
+/// Gives what is left to read to `take`, piece by piece; says how many bytes that was.
+pub fn in_pieces(reader: &mut impl Read, mut take: impl FnMut(&[u8])) -> io::Result<u64> {
+    let (mut buffer, mut bytes) = (vec![0; 1 << 18], 0);
     loop {
-        match file.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(read) => sum.update(&buffer[..read]),
+        match reader.read(&mut buffer) {
+            Ok(0) => return Ok(bytes),
+            Ok(read) => {
+                take(&buffer[..read]);
+                bytes += read as u64;
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
-    Ok(sum.finalize().iter().map(|b| format!("{b:02x}")).collect())
 }
 
 /// Makes the names in a folder durable.

@@ -23,12 +23,13 @@ use super::{
     EncodeError, ModelId, external,
     preprocess::{Filter, Preprocess, Shape},
 };
+use crate::disk;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs::{self, File},
-    io::{self, BufReader, Read},
+    io::{self, BufReader},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
@@ -400,26 +401,19 @@ fn digest(
         source,
     };
     let mut file = File::open(path).map_err(unreadable)?;
-    let mut buffer = vec![0; OVERLAP + (1 << 18)];
-    let mut bytes = 0;
     let wanted = sums.wanted(path);
-    let mut own = Sha256::new();
-    loop {
-        let read = match file.read(&mut buffer[OVERLAP..]) {
-            Ok(0) => break,
-            Ok(read) => read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(unreadable(error)),
-        };
-        bytes += read as u64;
-        sum.update(&buffer[OVERLAP..OVERLAP + read]);
+    let (mut own, mut window) = (Sha256::new(), Vec::new());
+    let bytes = disk::in_pieces(&mut file, |piece| {
+        sum.update(piece);
         if wanted.is_some() {
-            own.update(&buffer[OVERLAP..OVERLAP + read]);
+            own.update(piece);
         }
-        let window = &buffer[..OVERLAP + read];
-        *quantised = *quantised || WHOLE_NUMBERS.iter().any(|name| contains(window, name));
-        buffer.copy_within(read..read + OVERLAP, 0);
-    }
+        // With the end of the piece before: a name may stand across both.
+        window.drain(..window.len().saturating_sub(OVERLAP));
+        window.extend_from_slice(piece);
+        *quantised = *quantised || WHOLE_NUMBERS.iter().any(|name| contains(&window, name));
+    })
+    .map_err(unreadable)?;
     match (wanted, hex(own)) {
         (Some(wanted), found) if wanted != found => Err(EncodeError::OtherFile {
             path: path.to_path_buf(),

@@ -250,7 +250,7 @@ fn finished(folder: &Path, model: &str) -> Result<Option<BTreeMap<String, Known>
         return Ok(None);
     }
     let tables = Tables::open(&folder.join(EMBEDDINGS), &folder.join(ITEMS), false)?;
-    if tables.other_model(model).is_some() {
+    if tables.other_model(model)?.is_some() {
         return Ok(None);
     }
     let mut known = BTreeMap::new();

@@ -51,7 +51,7 @@ pub const SUMS: &str = "SHA256SUMS";
 #[derive(Debug, thiserror::Error)]
 pub enum PartError {
     /// The system refused.
-    #[error("{}: {source}", path.display())]
+    #[error("{}", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -62,7 +62,7 @@ pub enum PartError {
     #[error("{} is being filled by another process", .0.display())]
     Busy(PathBuf),
     /// Not an array.
-    #[error("{} is no two-dimensional array of numbers in NumPy's .npy format: {source}", path.display())]
+    #[error("{} is no two-dimensional array of float32 or float16 in NumPy's .npy format", path.display())]
     Npy {
         /// The file.
         path: PathBuf,

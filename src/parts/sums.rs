@@ -4,7 +4,7 @@ use super::{EMBEDDINGS, ITEMS, PartError, REFUSED, SUMS};
 use crate::disk;
 use std::{
     fs::{self, File},
-    io::{self, BufWriter, Write},
+    io::{self, BufRead, BufReader, BufWriter, Write},
     path::{Component, Path},
 };
 
@@ -74,12 +74,13 @@ pub(super) fn damaged_tables(folder: &Path) -> Result<Vec<String>, PartError> {
 
 fn damaged_of(folder: &Path, of_interest: impl Fn(&str) -> bool) -> Result<Vec<String>, PartError> {
     let path = folder.join(SUMS);
-    let text = fs::read_to_string(&path).map_err(PartError::io(&path))?;
+    let file = File::open(&path).map_err(PartError::io(&path))?;
     let mut damaged = Vec::new();
     let mut tables = vec![EMBEDDINGS, ITEMS, REFUSED];
-    for line in text.lines() {
+    for line in BufReader::new(file).lines() {
+        let line = line.map_err(PartError::io(&path))?;
         let Some((sum, name)) = line.split_once("  ") else {
-            damaged.push(line.to_owned());
+            damaged.push(line);
             continue;
         };
         tables.retain(|table| *table != name);

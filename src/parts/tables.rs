@@ -1,7 +1,7 @@
 //! `embeddings.npy` and `items.csv`: row `i` of the array belongs to line `i` of the table.
 //!
 //! `mosaicd export` writes the same two files with other columns besides; of them only `path`, `hash` and `model` are
-//! needed, and `path` alone where a person says which model it was. The array is read row by row; of the table the text is held, and nothing else.
+//! needed, and `path` alone where a person says which model it was. Both are read row by row and line by line, and never held.
 
 use super::PartError;
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
     npy::Rows,
 };
 use std::{
-    fs::{self, File},
+    fs::File,
     io::BufReader,
     path::{Path, PathBuf},
 };
@@ -32,7 +32,6 @@ pub struct Item {
 pub struct Tables {
     embeddings: PathBuf,
     items: PathBuf,
-    text: String,
     rows: Rows<BufReader<File>>,
     columns: Columns,
     lines: usize,
@@ -56,9 +55,9 @@ impl Tables {
         };
         let file = File::open(embeddings).map_err(PartError::io(embeddings))?;
         let rows = Rows::open(BufReader::with_capacity(1 << 18, file)).map_err(npy)?;
-        let text = fs::read_to_string(items).map_err(PartError::io(items))?;
-        let mut records = csv::records(&text);
-        let header = records.next().map_or(Vec::new(), |record| record.fields);
+        let mut records = records(items)?;
+        let header = records.next().transpose()?;
+        let header = header.map_or(Vec::new(), |record| record.fields);
         let column = |name: &str| header.iter().position(|field| field == name);
         let missing = |name: &str| PartError::Table {
             path: items.to_owned(),
@@ -76,7 +75,7 @@ impl Tables {
             model: needed("model")?,
             seen: column("size").zip(column("mtime_ns")),
         };
-        let lines = records.count();
+        let lines = records.try_fold(0, |lines, record| record.map(|_| lines + 1))?;
         let [count, _] = rows.shape();
         if count != lines {
             return Err(PartError::Misfit {
@@ -89,7 +88,6 @@ impl Tables {
         Ok(Self {
             embeddings: embeddings.to_owned(),
             items: items.to_owned(),
-            text,
             rows,
             columns,
             lines,
@@ -112,14 +110,18 @@ impl Tables {
     }
 
     /// The first line with another model than this one, if any, and what it names.
-    pub fn other_model(&self, model: &str) -> Option<(usize, String)> {
-        let column = self.columns.model?;
-        let mut records = csv::records(&self.text).skip(1);
-        records.find_map(|record| {
-            let named = record.fields.get(column);
-            let named = named.map_or("", String::as_str);
-            (named != model).then(|| (record.line, named.to_owned()))
-        })
+    pub fn other_model(&self, model: &str) -> Result<Option<(usize, String)>, PartError> {
+        let Some(column) = self.columns.model else {
+            return Ok(None);
+        };
+        for record in records(&self.items)?.skip(1) {
+            let record = record?;
+            let named = record.fields.get(column).map_or("", String::as_str);
+            if named != model {
+                return Ok(Some((record.line, named.to_owned())));
+            }
+        }
+        Ok(None)
     }
 
     /// Gives every line with its row to `take`, which ends it with an error.
@@ -130,7 +132,6 @@ impl Tables {
         let Self {
             embeddings,
             items,
-            text,
             mut rows,
             columns,
             ..
@@ -139,7 +140,8 @@ impl Tables {
             path: embeddings.clone(),
             source,
         };
-        for record in csv::records(&text).skip(1) {
+        for record in records(&items)?.skip(1) {
+            let record = record?;
             let line = record.line;
             let item = item(record, &columns).map_err(|what| PartError::Table {
                 path: items.clone(),
@@ -153,6 +155,15 @@ impl Tables {
         rows.next_row().map_err(npy)?;
         Ok(())
     }
+}
+
+/// The records of a table; the first one is its header.
+fn records(
+    items: &Path,
+) -> Result<impl Iterator<Item = Result<Record, PartError>> + use<>, PartError> {
+    let file = File::open(items).and_then(|file| csv::read(BufReader::new(file)));
+    let (records, path) = (file.map_err(PartError::io(items))?, items.to_owned());
+    Ok(records.map(move |record| record.map_err(PartError::io(&path))))
 }
 
 fn item(record: Record, columns: &Columns) -> Result<Item, String> {

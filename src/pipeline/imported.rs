@@ -7,8 +7,8 @@
 use crate::{domain::ContentHash, watch::Rules};
 use std::{
     collections::HashSet,
-    fs::{self, OpenOptions},
-    io::{self, Write},
+    fs::{self, File, OpenOptions},
+    io::{self, BufRead, BufReader, Write},
     path::{Path, PathBuf},
 };
 
@@ -27,11 +27,11 @@ impl Imported {
     /// Reads the list of a state folder.
     pub fn open(state: &Path) -> Self {
         let path = state.join(FILE);
-        let text = fs::read_to_string(&path).unwrap_or_default();
-        let mut lines = text.lines();
+        let file = File::open(&path).into_iter();
+        let mut lines = file.flat_map(|file| BufReader::new(file).lines().map_while(Result::ok));
         Self {
             path,
-            digest: lines.next().unwrap_or_default().to_owned(),
+            digest: lines.next().unwrap_or_default(),
             hashes: lines.filter_map(|line| line.parse().ok()).collect(),
         }
     }
