@@ -266,6 +266,20 @@ impl Drop for Daemon<'_> {
     }
 }
 
+/// A file or folder of `tests/fixtures`.
+pub fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures")
+        .join(name)
+}
+
+/// The configuration that names a model and onnxruntime; `more` is appended.
+pub fn embed_with(model: &Path, more: &str) -> String {
+    let library = std::env::var("ORT_DYLIB_PATH").expect("ORT_DYLIB_PATH is set");
+    let model = model.display();
+    format!("[embed]\nmodel = \"{model}\"\nlibrary = \"{library}\"\n{more}\n")
+}
+
 /// Sample number `i` as PNG bytes.
 pub fn png(i: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
