@@ -211,6 +211,31 @@ impl Work {
     }
 }
 
+#[cfg(test)]
+impl Work {
+    /// A work for tests, of which nothing is known but this.
+    pub(crate) fn sample(id: u64, path: &str, (col, row): (u32, u32)) -> Self {
+        Self {
+            id: ArtworkId(id),
+            path: path.to_owned(),
+            col,
+            row,
+            x: 0.0,
+            y: 0.0,
+            hash: ContentHash::of(&id.to_le_bytes()),
+            size: 1,
+            added_ms: 1_000 * id,
+            neighbours: Vec::new(),
+            format: None,
+            title: None,
+            artist: None,
+            link: None,
+            large: None,
+            fields: BTreeMap::new(),
+        }
+    }
+}
+
 /// A work uncropped, as a JPEG.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rendition {
