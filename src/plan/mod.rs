@@ -24,6 +24,7 @@ use crate::domain::{
 };
 use next::Pending;
 use rendering::Rendering;
+use rereads::Follows;
 use std::{
     collections::{BTreeMap, HashSet},
     path::PathBuf,
@@ -330,21 +331,19 @@ impl Plan {
     /// A file was read: it is ready to be placed, or refused.
     fn ingested(&mut self, outcome: Outcome) -> Option<Command> {
         let now_ms = self.now_ms;
-        if let Some(shadow) = &mut self.shadow {
-            match shadow.ingested(&outcome, now_ms) {
-                shadow::Verdict::Done => return None,
-                shadow::Verdict::Look => return Some(Command::Look(outcome.job.path)),
-                shadow::Verdict::NotOurs => {}
-            }
+        let shadow = self.shadow.as_mut();
+        let mut follows = shadow.map_or(Follows::NotOurs, |it| it.ingested(&outcome, now_ms));
+        if follows == Follows::NotOurs {
+            follows = self.rendering.ingested(&outcome, now_ms);
         }
-        match self.rendering.ingested(&outcome, now_ms) {
-            rendering::Verdict::NotOurs => {}
-            rendering::Verdict::Done => return None,
-            rendering::Verdict::Show => {
+        match follows {
+            Follows::NotOurs => {}
+            Follows::Nothing => return None,
+            Follows::Publication => {
                 self.pending.due = true;
                 return None;
             }
-            rendering::Verdict::Look => return Some(Command::Look(outcome.job.path)),
+            Follows::Look => return Some(Command::Look(outcome.job.path)),
         }
         let Outcome { job, result, .. } = outcome;
         match result {
