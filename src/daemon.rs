@@ -15,7 +15,7 @@ use crate::{
     embed::{EncodeError, Encoder},
     ingest::Reading,
     pipeline::PipelineError,
-    plan::{Pace, Plan, PolishTime, Quiet, Settings, Shadow},
+    plan::{Plan, PolishTime, Quiet, RateLimit, Settings, Shadow},
     publish::PublishError,
     service::{
         signals::{self, Signal},
@@ -376,9 +376,9 @@ fn report_wait(notifier: &Notifier, error: &DaemonError) {
 fn settings(config: &Config, mode: &Mode) -> Settings {
     let watch = &config.watch;
     Settings {
-        pace: match config.publish.every_s {
-            0 => Pace::Auto,
-            seconds => Pace::EveryMs(seconds * 1_000),
+        rate_limit: match config.publish.every_s {
+            0 => RateLimit::Auto,
+            seconds => RateLimit::EveryMs(seconds * 1_000),
         },
         quiet: Quiet {
             closed_ms: watch.settle_ms,

@@ -29,7 +29,7 @@ impl Daemon {
             ..Quiet::default()
         };
         let settings = Settings {
-            pace: Pace::Auto,
+            rate_limit: RateLimit::Auto,
             quiet,
             gather_ms: 0,
             rescan_ms: 3_600_000,

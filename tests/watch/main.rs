@@ -11,7 +11,7 @@ mod events;
 use mosaicd::domain::{
     ContentHash, FileIdentity, Job, Outcome, Refusal, Report, Retry, SystemError,
 };
-use mosaicd::plan::{self, Input, Pace, Plan, PolishTime, Quiet, Settings};
+use mosaicd::plan::{self, Input, Plan, PolishTime, Quiet, RateLimit, Settings};
 use mosaicd::watch::{
     FsKind, Ignore, ReadError, Scan, ScanError, SkipReason, WatchError, WatchEvent, Watcher,
     fs_kind, read_finished, root_id, scan_subtree,
