@@ -1,4 +1,4 @@
-//! Changes of the published generation that draw nothing: its quality, its regions' words, and the end of what had to go.
+//! Changes of the published generation that draw nothing: its quality, its regions' words, and the removal of files that must not stay.
 
 use super::{
     super::{
