@@ -3,7 +3,7 @@
 //!
 //! inotify watches folders one by one, and reports nothing about a new folder until its watch is in place: of files
 //! made right after `mkdir -p`, 98 % were never reported. A thread here therefore asks notify to watch each new folder
-//! and waits until it does; only then the folder is reported as [`WatchEvent::Subtree`], so that a scan of it misses
+//! and waits until it does. Only then is the folder reported as [`WatchEvent::Subtree`], so that a scan of it misses
 //! nothing.
 //!
 //! A folder that may not be read is left alone until its attributes change: folders of mode 0700 are what many sftp users
