@@ -136,11 +136,11 @@ impl<'a> Reporter<'a> {
                 let path = output.join(name);
                 match fs::remove_file(&path) {
                     Ok(()) => {
-                        tracing::info!(path = %path.display(), "it is private now: see status.folder")
+                        tracing::info!(path = %path.display(), "removed: status and metrics are private now, see status.folder")
                     }
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                     Err(error) => {
-                        tracing::warn!(path = %path.display(), %error, "it is private now, and cannot be removed here");
+                        tracing::warn!(path = %path.display(), %error, "cannot be removed, though status and metrics are private now, see status.folder");
                     }
                 }
             }
@@ -187,7 +187,7 @@ impl<'a> Reporter<'a> {
         self.metrics.watch_rescans += 1;
     }
 
-    /// Whether it has not been said yet that a file, as it is now, is left out for this reason.
+    /// Whether a file, as it is now, is logged as left out for this reason for the first time.
     pub(super) fn is_news(&mut self, job: &Job, reason: &str) -> bool {
         self.warned.is_news((job, reason))
     }
