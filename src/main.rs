@@ -75,7 +75,7 @@ enum Command {
     /// Say how the mosaic is doing: counts, last publication, every failed file by name and reason.
     #[command(after_help = help::STATUS)]
     Status(cli::Form),
-    /// Believe a held removal: the works that vanished are taken out of the mosaic.
+    /// Confirm a held removal: the works that vanished are taken out of the mosaic.
     #[command(after_help = help::CONFIRM_REMOVAL)]
     ConfirmRemoval,
     /// Lay out any vectors (an `N × D` float32 array in NumPy's .npy format) on a grid.
