@@ -15,7 +15,7 @@ use std::fmt::Write;
 /// Arrivals in a feed.
 const ENTRIES: usize = 50;
 /// Neighbours that an entry names.
-const BESIDE: usize = 2;
+const NEIGHBOURS: usize = 2;
 
 /// One arrival.
 struct Entry<'a> {
@@ -23,7 +23,7 @@ struct Entry<'a> {
     id: String,
     title: String,
     /// Names of the nearest works.
-    beside: Vec<String>,
+    neighbours: Vec<String>,
 }
 
 impl Entry<'_> {
@@ -33,11 +33,11 @@ impl Entry<'_> {
             .artist
             .as_deref()
             .map_or(String::new(), |artist| format!(" by {artist}"));
-        let beside = match self.beside.as_slice() {
+        let next_to = match self.neighbours.as_slice() {
             [] => String::new(),
             names => format!(" next to {}", names.join(" and ")),
         };
-        format!("{}{by} arrived{beside}.", self.title)
+        format!("{}{by} arrived{next_to}.", self.title)
     }
 }
 
@@ -126,7 +126,7 @@ fn item(entry: &Entry<'_>, link: Option<&str>, url: &str) -> Value {
         "title": entry.title,
         "content_text": entry.summary(),
         "date_published": rfc3339(work.added_ms),
-        "_mosaicd": {"work": work.id, "path": work.path, "beside": work.neighbours.iter().take(BESIDE).collect::<Vec<_>>()},
+        "_mosaicd": {"work": work.id, "path": work.path, "beside": work.neighbours.iter().take(NEIGHBOURS).collect::<Vec<_>>()},
     });
     if let Some(link) = page_of(work, url) {
         item["url"] = link.into();
@@ -153,17 +153,15 @@ fn entries(manifest: &Manifest) -> Vec<Entry<'_>> {
     }
     newest.sort_by_key(by_age);
     let by_id = |id: &ArtworkId| works.binary_search_by_key(id, |work| work.id).ok();
-    let entry = |work: &'_ Work| {
-        let near = work
-            .neighbours
-            .iter()
-            .filter_map(|id| works.get(by_id(id)?));
-        near.take(BESIDE).map(name).collect::<Vec<_>>()
+    let neighbours = |work: &Work| {
+        let near = work.neighbours.iter();
+        let near = near.filter_map(|id| works.get(by_id(id)?));
+        near.take(NEIGHBOURS).map(name).collect()
     };
     newest
         .into_iter()
         .map(|work| Entry {
-            beside: entry(work),
+            neighbours: neighbours(work),
             id: entry_id(work),
             title: name(work),
             work,
