@@ -109,7 +109,7 @@ pub enum DaemonError {
     /// The store cannot be opened.
     #[error("the store cannot be opened: {0}")]
     Store(#[from] StoreError),
-    /// A thread panicked; a restart goes on where the last generation stopped.
+    /// A thread panicked; a restart continues from the last generation.
     #[error("a thread of the daemon died, see the log above; what was published stays")]
     Died,
     /// A pattern of `watch.ignore` is malformed.

@@ -161,7 +161,7 @@ enum Command {
 enum ModelCommand {
     /// List what can be fetched.
     List,
-    /// Fetch a model, or onnxruntime, and check every byte; goes on where an earlier attempt stopped.
+    /// Fetch a model, or onnxruntime, and check every byte; continues where an earlier attempt stopped.
     #[command(after_help = help::MODEL_FETCH)]
     Fetch(cli::model::Fetch),
     /// Say what an ONNX model takes and gives and how it would be used.

@@ -433,7 +433,7 @@ impl<'a> Reporter<'a> {
         let error = self.unwritable.as_ref()?;
         Some((
             format!("the output folder cannot be written: {error}"),
-            "make it writable, or make space; it heals by itself then".to_owned(),
+            "make it writable, or make space; then it recovers by itself".to_owned(),
         ))
     }
 }

@@ -31,7 +31,7 @@ pub(super) enum Validity {
     Good,
     /// It was made for another model or cell size: the old mosaic stays until the work was read again.
     Stale,
-    /// Its cell or embedding cannot be read: the mosaic goes on without it until the work was read again.
+    /// Its cell or embedding cannot be read: the mosaic is kept without it until the work was read again.
     Damaged,
 }
 

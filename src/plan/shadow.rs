@@ -1,4 +1,4 @@
-//! Embedding in shadow: another model embeds the placed works while the mosaic goes on under the old one.
+//! Embedding in shadow: another model embeds the placed works while the old one still makes the mosaic.
 //!
 //! It owns which placed works are still to be read for the other model and which are being read. Arrivals go first:
 //! only a few works are read in shadow at a time. New files are embedded by both models when they are read (`ingest`),

@@ -6,7 +6,7 @@
 #SBATCH --requeue
 # One part for each task of the array; ARTWORKS, PARTS and CONFIG are folders and a file that every node sees:
 #   sbatch --export=ALL,ARTWORKS=/mnt/art,PARTS=/mnt/parts,CONFIG=/mnt/mosaicd.toml tests/scale/slurm.sh
-# A task that was ended is queued again and goes on where it was. When all have ended, on the server with the service stopped:
+# A task that was ended is queued again and continues where it was. When all have ended, on the server with the service stopped:
 #   mosaicd --config /etc/mosaicd/mosaicd.toml import /mnt/parts/*/
 set -euo pipefail
 : "${ARTWORKS:?}" "${PARTS:?}" "${CONFIG:?}"
