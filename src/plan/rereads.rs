@@ -26,7 +26,7 @@ pub(super) enum Follows {
     Nothing,
     /// It is time to publish what was made.
     Publication,
-    /// The file is another one now: it is looked at.
+    /// The file was changed or replaced: it is looked at.
     Look,
 }
 

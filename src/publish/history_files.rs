@@ -51,7 +51,7 @@ impl HistoryFiles {
         Ok(history_files)
     }
 
-    /// Reads the journal again: the folder is another one now.
+    /// Reads the journal again, because the folder was replaced.
     pub fn reopen(&mut self) -> Result<(), PublishError> {
         self.folder.reopen()?;
         self.read()

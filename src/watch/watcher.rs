@@ -451,7 +451,7 @@ fn is_denied(error: &WatchError) -> bool {
 /// Whether the system watches a folder that it was just asked to watch; `before` are its watches until then.
 fn is_watched(folder: &Path, before: Option<&Watches>) -> bool {
     match (before, watches(), root_id(folder)) {
-        // Where file systems are stacked, the kernel's numbers of a folder are others than those that it tells.
+        // Where file systems are stacked, the kernel's own numbers of a folder differ from those that it reports.
         (Some(before), Some(now), Ok(id)) => now.has(&id) || now.count() > before.count(),
         _ => true,
     }

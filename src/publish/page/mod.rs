@@ -69,7 +69,7 @@ pub(super) struct Page {
 pub(super) struct Touched {
     /// New, changed or gone.
     pub(super) all: Vec<ArtworkId>,
-    /// Of those that stay, the ones whose picture is another.
+    /// Of those that stay, the ones whose picture changed.
     pub(super) edited: Vec<ArtworkId>,
 }
 

@@ -50,7 +50,7 @@ impl Table {
     }
 }
 
-/// The bits of one scan, up to the next marker. Behind them come zeros, which are counted.
+/// The bits of one scan, up to the next marker. After them come zeros, which are counted.
 pub(super) struct Bits<'a> {
     bytes: &'a [u8],
     at: usize,
