@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Site, mosaic, placed, png, put};
+use common::{Site, mosaic, patience, placed, png, put};
 use std::{
     fs,
     os::unix::{ffi::OsStrExt, fs::symlink, net::UnixDatagram},
@@ -318,9 +318,7 @@ fn systemd_is_told_of_every_step() {
     site.draw(0, 5);
     let path = site.path("notify");
     let socket = UnixDatagram::bind(&path).unwrap();
-    socket
-        .set_read_timeout(Some(Duration::from_secs(30)))
-        .unwrap();
+    socket.set_read_timeout(Some(patience())).unwrap();
     let daemon = site.start_with(&[
         ("NOTIFY_SOCKET", path.to_str().unwrap()),
         ("WATCHDOG_USEC", "4000000"),

@@ -23,6 +23,14 @@ pub fn patience() -> Duration {
     Duration::from_secs(60) * factor
 }
 
+/// How often to do something: `few` times, or `many` with `MOSAICD_FULL_FAULTS=1`.
+pub fn count(few: u32, many: u32) -> u32 {
+    match std::env::var_os("MOSAICD_FULL_FAULTS") {
+        Some(_) => many,
+        None => few,
+    }
+}
+
 pub struct Site {
     pub dir: tempfile::TempDir,
 }
