@@ -78,11 +78,12 @@ impl Daemon {
         self.on(Input::Tick);
     }
 
-    /// Tells the plan, and carries its commands out at once.
+    /// Tells the plan, and carries its commands out at once. For the plan all of it happens at one time, as in the
+    /// daemon: on a slow machine it would otherwise ask for looks again that are still in the queue.
     fn on(&mut self, input: Input) {
+        let now_ms = self.now_ms();
         let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
-            let now_ms = self.now_ms();
             for command in self.plan.on(input, now_ms) {
                 inputs.push_back(match command {
                     plan::Command::Scan => Input::Scanned {
