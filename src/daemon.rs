@@ -15,7 +15,7 @@ use crate::{
     embed::{EncodeError, Encoder},
     ingest::Reading,
     pipeline::PipelineError,
-    plan::{Pace, Plan, PolishTime, Quiet, Settings, Shadow},
+    plan::{Plan, PolishTime, Quiet, RateLimit, Settings, Shadow},
     publish::PublishError,
     service::{
         signals::{self, Signal},
@@ -109,7 +109,7 @@ pub enum DaemonError {
     /// The store cannot be opened.
     #[error("the store cannot be opened: {0}")]
     Store(#[from] StoreError),
-    /// A thread panicked; a restart goes on where the last generation stopped.
+    /// A thread panicked; a restart continues from the last generation.
     #[error("a thread of the daemon died, see the log above; what was published stays")]
     Died,
     /// A pattern of `watch.ignore` is malformed.
@@ -381,9 +381,9 @@ fn report_wait(notifier: &Notifier, error: &DaemonError) {
 fn settings(config: &Config, mode: &Mode) -> Settings {
     let watch = &config.watch;
     Settings {
-        pace: match config.publish.every_s {
-            0 => Pace::Auto,
-            seconds => Pace::EveryMs(seconds * 1_000),
+        rate_limit: match config.publish.every_s {
+            0 => RateLimit::Auto,
+            seconds => RateLimit::EveryMs(seconds * 1_000),
         },
         quiet: Quiet {
             closed_ms: watch.settle_ms,

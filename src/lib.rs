@@ -35,10 +35,10 @@
 //!
 //! # Rooms
 //! A folder under `src/` is a room; its `mod.rs` (or the file of its name) is the door. At the bottom is [`domain`]:
-//! the types that rooms exchange, as plain data. Pure rooms (`domain`, `reduce`, `grid`, `render`, `rebuild`, `plan`,
-//! `history`, `regions`, `artwork`) import no file system, clock, database or thread. The shells around them (`disk`,
-//! `cells`, `watch`, `store`, `embed`, `decoding`, `publish`, `service`) do, and they come together only in `daemon`,
-//! `ingest` and `pipeline`. `tests/tidy.rs` holds the table of which room imports which, and enforces it.
+//! the types that rooms exchange, as plain data. Pure rooms (`artwork`, `describe`, `domain`, `grid`, `history`, `markup`,
+//! `matrix`, `npy`, `plan`, `rebuild`, `reduce`, `regions`, `render`, `snapshot`, `viewer`) import no file system, clock,
+//! database or thread. The other rooms are shells around them, which come together in `ingest`, `pipeline` and `daemon`,
+//! and in the commands (`cli`). `tests/tidy.rs` holds the table of which room imports which, and enforces it.
 //!
 //! # Invariants
 //! - Every artwork has exactly one cell and every cell holds at most one artwork.

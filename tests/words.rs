@@ -1,9 +1,9 @@
-//! Words on the mosaic, with encoders whose answers are known (`fixtures/colours`). Needs onnxruntime, see `tests/onnx.rs`.
+//! Words on the mosaic, with encoders whose answers are known (`fixtures/colours`). Needs onnxruntime, see `tests/onnx`.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod common;
 
-use common::{Site, put};
+use common::{Site, embed_with, fixture, put};
 use mosaicd::publish::manifest::Manifest;
 use std::{fs, io::Cursor};
 
@@ -15,9 +15,7 @@ const COLOURS: [(&str, [u8; 3]); 3] = [
 
 /// The configuration that names a model of the fixtures, with `more` keys.
 fn config(model: &str, more: &str) -> String {
-    let library = std::env::var("ORT_DYLIB_PATH").expect("ORT_DYLIB_PATH is set");
-    let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
-    format!("[embed]\nmodel = \"{fixtures}/{model}\"\nlibrary = \"{library}\"\n{more}\n")
+    embed_with(&fixture(model), more)
 }
 
 /// The colours' model with the site's `words.txt`.
@@ -304,9 +302,7 @@ fn a_list_that_cannot_be_used_stops_the_start() {
 #[test]
 #[ignore = "needs onnxruntime: ORT_DYLIB_PATH=... cargo test -- --ignored"]
 fn a_text_encoder_of_another_model_is_said_and_left_alone() {
-    let base = config("nowhere", "vocabulary = \"words.txt\"");
     let site = site();
-    let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
     let model = site.path("model");
     fs::create_dir(&model).unwrap();
     for (from, to) in [
@@ -314,9 +310,9 @@ fn a_text_encoder_of_another_model_is_said_and_left_alone() {
         ("words/text_model.onnx", "text_model.onnx"),
         ("words/tokenizer.json", "tokenizer.json"),
     ] {
-        fs::copy(format!("{fixtures}/{from}"), model.join(to)).unwrap();
+        fs::copy(fixture(from), model.join(to)).unwrap();
     }
-    site.configure(&base.replace(&format!("{fixtures}/nowhere"), "model"));
+    site.configure(&embed_with(&model, "vocabulary = \"words.txt\""));
     let output = site.mosaicd(&["build"]);
     let log = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{log}");

@@ -1,4 +1,4 @@
-//! The rendition of a picture: all of it, uncropped, at a size in which one can look at it.
+//! The rendition of a picture: the whole picture, uncropped, large enough to look at.
 //!
 //! Pure: pixels in, a JPEG out. A picture is never enlarged. Transparent parts show the background, as in a cell. JPEG,
 //! because the WebP encoder of the `image` crate is lossless only, and a lossless file of a photograph is several times as
@@ -69,7 +69,7 @@ pub fn prepare(picture: &Picture, spec: &LargeSpec) -> Option<Large> {
 }
 
 impl Large {
-    /// Whether it can be what [`prepare`] makes for `spec`: whoever made it may be in a stranger's hands.
+    /// Whether it can be what [`prepare`] makes for `spec`: a stranger's file may have taken over the process that made it.
     pub fn is_sound(&self, spec: &LargeSpec) -> bool {
         let sides = [self.width, self.height];
         let pixels = u64::from(self.width) * u64::from(self.height);

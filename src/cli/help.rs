@@ -20,9 +20,9 @@ Examples:
   mosaicd run --artworks ~/pictures --output ~/mosaic --state ~/mosaic.state
 
 Signals:
-  TERM, INT  stop after what is at work
+  TERM, INT  finish the current step and stop
   HUP        read the configuration again and say what changed
-  USR1       lay everything out afresh
+  USR1       lay everything out again
   USR2       log the whole status";
 
 pub(crate) const BUILD: &str = "\
@@ -30,7 +30,7 @@ Examples:
   mosaicd build --config mosaicd.toml
   */10 * * * *  mosaicd build --config mosaicd.toml    (a crontab's line)
 
-From a crontab it does the daemon's work. A build that finds nothing new writes nothing; one that is stopped goes on where it was when it is run again. Only one mosaicd at a time may use a state folder: a second one says so and ends with 1.";
+From a crontab it does the daemon's work. A build that finds nothing new writes nothing; one that was stopped continues where it was when it is run again. Only one mosaicd at a time may use a state folder: a second one says so and ends with 1.";
 
 pub(crate) const DEMO: &str = "\
 Examples:
@@ -55,10 +55,10 @@ Examples:
   mosaicd status --check || mail -s mosaicd admin
   mosaicd status --json | jq -r '.failures[] | .path + \": \" + .reason'
 
-It reads status.json where the configuration puts it (status.folder; the state folder by default), so it works while the daemon runs and after its end. --check prints one line a cause and ends with 0 if all is fine, 1 if something needs a human, 2 if the daemon does not run or is not heard of.";
+It reads status.json where the configuration puts it (status.folder; the state folder by default), so it works while the daemon runs and after its end. --check prints one line a cause and ends with 0 if all is fine, 1 if something needs a human, 2 if the daemon does not run or gives no sign of life.";
 
 pub(crate) const CONFIRM_REMOVAL: &str = "\
-When more than half of the works vanish at once and nobody was seen to delete them, a mount may be lost: the last good mosaic stays, and `mosaicd status` says so. After a day (`watch.removal_grace_h`) it is believed; if the works are meant to be gone, at once:
+When more than half of the works vanish at once and no deletion was seen, a mount may be lost: the last good mosaic stays, and `mosaicd status` says so. After a day (`watch.removal_grace_h`) they leave the mosaic. If they are meant to be gone, this takes them out at once:
   mosaicd confirm-removal --config /etc/mosaicd/mosaicd.toml";
 
 pub(crate) const ARRANGE: &str = "\
@@ -78,7 +78,7 @@ Examples:
   mosaicd embed --part 3/8 --artworks /mnt/art --out /mnt/parts/3
   parallel -j2 mosaicd embed --part {}/8 --out parts/{} ::: $(seq 8)
 
-Only [watch], [decode], [embed], [tile] and page.large_px of the configuration count: give every machine the server's. What the ignore files name is left out. A run that was stopped, however, goes on where it was; one that finds nothing new changes nothing. A finished folder has SHA256SUMS; the files that could not be used are in refused.csv.";
+Only [watch], [decode], [embed], [tile] and page.large_px of the configuration count: give every machine the server's. What the ignore files name is left out. A run that was stopped, in whatever way, continues where it was; one that finds nothing new changes nothing. A finished folder has SHA256SUMS; the files that could not be used are in refused.csv.";
 
 pub(crate) const IMPORT: &str = "\
 Example, a large collection embedded on eight machines:

@@ -55,7 +55,7 @@ impl ProgressView {
                     "{} {}/{total}{}",
                     label(&progress.stage),
                     progress.done,
-                    pace(progress.done, total, self.began.elapsed())
+                    rate_and_time_left(progress.done, total, self.began.elapsed())
                 ),
             }
         }
@@ -176,8 +176,8 @@ impl Steps {
         self.bar.inc(1);
         if self.bar.is_hidden() && self.said.elapsed() > LINE_EVERY {
             self.said = Instant::now();
-            let pace = pace(self.done, self.total, self.began.elapsed());
-            eprintln!("{} {}/{}{pace}", self.message, self.done, self.total);
+            let rate = rate_and_time_left(self.done, self.total, self.began.elapsed());
+            eprintln!("{} {}/{}{rate}", self.message, self.done, self.total);
         }
     }
 
@@ -216,7 +216,7 @@ pub(super) fn bar(length: u64, message: &'static str) -> ProgressBar {
 }
 
 /// Rate and time left, once they can be estimated.
-fn pace(done: u64, total: u64, took: Duration) -> String {
+fn rate_and_time_left(done: u64, total: u64, took: Duration) -> String {
     let rate = done as f64 / took.as_secs_f64().max(1e-3);
     if done == 0 || total <= done {
         return String::new();

@@ -119,7 +119,7 @@ fn sets_artworks(table: &toml::Table) -> bool {
     folders.is_some_and(|folders| folders.contains_key("artworks"))
 }
 
-/// Names every key of `table` that `known` has not, with the nearest one that there is; `all` and `prefix` say where
+/// Names every key of `table` that `known` does not have, with the nearest known one; `all` and `prefix` say where
 /// `known` lies in the whole.
 fn unknown_keys(
     table: &toml::Table,

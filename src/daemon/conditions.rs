@@ -58,7 +58,7 @@ pub(super) fn conditions(plan: &Plan, seen: &Seen) -> Vec<(String, String)> {
         add(
             match folders.is_empty() {
                 true => format!(
-                    "{} artworks vanished at once, and nobody was seen to delete them",
+                    "{} artworks vanished at once, and no deletion was seen",
                     held.missing
                 ),
                 false => format!(
@@ -76,7 +76,7 @@ pub(super) fn conditions(plan: &Plan, seen: &Seen) -> Vec<(String, String)> {
     if let Some(error) = plan.failing() {
         add(
             error.to_owned(),
-            "make space or repair the disk; it heals by itself then",
+            "make space or repair the disk; then it recovers by itself",
         );
     }
     if seen.blocked {
@@ -91,13 +91,13 @@ pub(super) fn conditions(plan: &Plan, seen: &Seen) -> Vec<(String, String)> {
     {
         add(
             format!("the new model fails on {failed} artworks: {error}"),
-            "the old model stays; mend embed.model and reload",
+            "the old model stays; correct embed.model and reload",
         );
     }
     if let Some(error) = seen.blind {
         add(
             format!("changes are noticed by scans alone: {error}"),
-            "set watch.mode = \"scan\" to accept it, or mend the cause; it is tried again every minute",
+            "set watch.mode = \"scan\" to accept it, or remove the cause; events are tried again every minute",
         );
     }
     conditions

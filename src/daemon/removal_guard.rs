@@ -91,7 +91,7 @@ impl RemovalGuard {
             self.said = true;
             tracing::error!(
                 artworks = held.missing,
-                "artworks vanished at once, and nobody was seen to delete them; the last good mosaic stays: bring them \
+                "artworks vanished at once, and no deletion was seen; the last good mosaic stays: bring them \
                  back (a lost mount?), or run `mosaicd confirm-removal`"
             );
         }

@@ -136,11 +136,11 @@ impl<'a> Reporter<'a> {
                 let path = output.join(name);
                 match fs::remove_file(&path) {
                     Ok(()) => {
-                        tracing::info!(path = %path.display(), "it is private now: see status.folder")
+                        tracing::info!(path = %path.display(), "removed: status and metrics are private now, see status.folder")
                     }
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                     Err(error) => {
-                        tracing::warn!(path = %path.display(), %error, "it is private now, and cannot be removed here");
+                        tracing::warn!(path = %path.display(), %error, "cannot be removed, though status and metrics are private now, see status.folder");
                     }
                 }
             }
@@ -187,7 +187,7 @@ impl<'a> Reporter<'a> {
         self.metrics.watch_rescans += 1;
     }
 
-    /// Whether it has not been said yet that a file, as it is now, is left out for this reason.
+    /// Whether a file, as it is now, is logged as left out for this reason for the first time.
     pub(super) fn is_news(&mut self, job: &Job, reason: &str) -> bool {
         self.warned.is_news((job, reason))
     }
@@ -288,31 +288,20 @@ impl<'a> Reporter<'a> {
         }
         let unread = plan.unread() as u64;
         let left_s = self.time_left.look(plan.arranging(), Instant::now());
-        status.progress = plan.stage().map(|stage| match stage {
-            "embed" => Progress {
+        status.progress = plan.stage().map(|stage| {
+            let (done, total) = match stage {
+                "embed" => (self.done, self.done + unread),
+                _ => (0, 0),
+            };
+            Progress {
                 stage: stage.into(),
-                done: self.done,
-                total: self.done + unread,
-                left_s: None,
-            },
-            _ => Progress {
-                stage: stage.into(),
-                done: 0,
-                total: 0,
+                done,
+                total,
                 left_s: left_s.filter(|_| stage == "layout"),
-            },
+            }
         });
         let (refused, other) = plan.refused_count();
-        // What concerns a whole folder is told as a condition.
-        let told = |reason: &SkipReason| {
-            let folders = [
-                SkipReason::Own,
-                SkipReason::RulesUnread,
-                SkipReason::RulesChanged,
-            ];
-            folders.contains(reason)
-        };
-        let skipped = || plan.skipped().iter().filter(|(_, reason)| !told(reason));
+        let skipped = || listed(plan);
         let unreadable = skipped().filter(|(_, reason)| kind(**reason) == Kind::Unreadable);
         let unreadable = unreadable.count() as u64;
         status.counts = Counts {
@@ -325,30 +314,31 @@ impl<'a> Reporter<'a> {
             held: plan.held().map_or(0, |held| held.missing as u64),
             ..status.counts
         };
-        let mistakes = self.mistakes.iter();
-        let mistakes = mistakes.map(|mistake| {
-            (
-                mistake.file.clone(),
-                mistake.what.clone(),
-                Kind::Mistake,
-                false,
-            )
+        self.list_failures(plan, wall);
+        self.write(wall);
+    }
+
+    /// Names the mistakes in the owner's files, and the files that are not in the mosaic, with since when that is known.
+    fn list_failures(&mut self, plan: &Plan, wall: u64) {
+        let mistakes = self.mistakes.iter().map(|Mistake { file, what }| {
+            let (file, what) = (file.clone(), what.clone());
+            (file, what, Kind::Mistake, false)
         });
-        let failed = refused - other;
-        let refused = plan.refused().filter(|(_, refused)| !refused.other);
-        let refused =
-            refused.map(|(path, r)| (portable(path), r.reason.clone(), Kind::Failed, r.again));
+        let (refused, other) = plan.refused_count();
+        let failed = plan.refused().filter(|(_, refused)| !refused.other);
+        let failed =
+            failed.map(|(path, r)| (portable(path), r.reason.clone(), Kind::Failed, r.again));
         // There may be a million others after the last one.
-        let refused = refused.take(failed);
-        let skipped = skipped()
+        let failed = failed.take(refused - other);
+        let skipped = listed(plan)
             .map(|(path, reason)| (portable(path), reason.to_string(), kind(*reason), false));
         let mut known = std::mem::take(&mut self.failed);
-        status.failures.clear();
-        for (path, reason, kind, again) in mistakes.chain(refused).chain(skipped).take(LISTED) {
+        self.status.failures.clear();
+        for (path, reason, kind, again) in mistakes.chain(failed).chain(skipped).take(LISTED) {
             let key = (path, reason);
             let failed_ms = known.remove(&key).unwrap_or(wall);
             self.failed.insert(key.clone(), failed_ms);
-            status.failures.push(Failure {
+            self.status.failures.push(Failure {
                 path: key.0,
                 reason: key.1,
                 kind,
@@ -438,9 +428,16 @@ impl<'a> Reporter<'a> {
         let error = self.unwritable.as_ref()?;
         Some((
             format!("the output folder cannot be written: {error}"),
-            "make it writable, or make space; it heals by itself then".to_owned(),
+            "make it writable, or make space; then it recovers by itself".to_owned(),
         ))
     }
+}
+
+/// What the last scan left out, except for what concerns a whole folder: a condition says that.
+fn listed(plan: &Plan) -> impl Iterator<Item = (&PathBuf, &SkipReason)> {
+    use SkipReason::{Own, RulesChanged, RulesUnread};
+    let skipped = plan.skipped().iter();
+    skipped.filter(|(_, reason)| !matches!(reason, Own | RulesUnread | RulesChanged))
 }
 
 /// What kind of failure a skipped path is.

@@ -154,7 +154,7 @@ fn check_apart(config: &Config, written: &[(&'static str, &Path)]) -> Result<(),
         }
         watched.push(artworks);
     }
-    // By their paths they lie apart; through a mount they may be one all the same.
+    // Their paths differ, but through a mount they may lead to the same folder.
     if let Some(within) = parameters::roots(config).own_within() {
         let advice = "mosaicd would show its own mosaic; unmount it there, or choose another output or state folder";
         let what = "the output or state folder is reached through a mount in the artwork folder";

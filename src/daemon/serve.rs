@@ -8,7 +8,7 @@ use super::{
     report::Reporter,
     wall_ms,
     watching::{Check, Watching},
-    workers::Workers,
+    workers::{Order, Workers},
 };
 use crate::{
     config::Config,
@@ -226,7 +226,7 @@ impl Loop<'_, '_> {
                 if let Some(rules) = rules
                     && (changed || !self.ready)
                 {
-                    self.workers.rules(rules);
+                    self.workers.order(Order::Rules(rules));
                 }
                 if let Ok(scan) = &scan {
                     self.watching.found(scan);
@@ -244,7 +244,7 @@ impl Loop<'_, '_> {
             }
             Event::Described(described, mistakes) => {
                 self.watching.described(&mistakes);
-                self.workers.describe(described);
+                self.workers.order(Order::Describe(described));
                 self.plan_on(Input::Due);
             }
             Event::Ingested(Reading::Slow(job)) => self.plan_on(Input::Slow(job)),
@@ -261,7 +261,7 @@ impl Loop<'_, '_> {
             Event::Done(result) => self.done(result),
             Event::Ended(found) => {
                 let (work, any) = found.work();
-                self.workers.take(found);
+                self.workers.order(Order::Take(found));
                 self.plan_on(Input::Ended { work, found: any });
             }
         }
@@ -280,9 +280,9 @@ impl Loop<'_, '_> {
                 Command::Ingest(job) => self.workers.ingest(job),
                 Command::Run(task) => {
                     self.tasks.0 = true;
-                    self.workers.run(task);
+                    self.workers.order(Order::Run(task));
                 }
-                Command::Background(work) => self.workers.begin(work),
+                Command::Background(work) => self.workers.order(Order::Background(work)),
                 Command::Look(path) => {
                     let input = self.watching.look(path);
                     commands.extend(self.plan.on(input, now));
@@ -409,7 +409,7 @@ impl Loop<'_, '_> {
             && let Ok(digest) = digest.parse()
         {
             tracing::info!("the mass opt-out was confirmed");
-            self.workers.confirm_erasing(digest);
+            self.workers.order(Order::ConfirmErasing(digest));
         } else {
             tracing::warn!("the confirmed removal is not held any more; nothing is removed");
         }

@@ -39,7 +39,7 @@ struct Remembered {
 }
 
 impl Encoders {
-    /// Opens the configured encoder, and the one that served last if it is another one.
+    /// Opens the configured encoder, and the one that served last, if that is a different one.
     pub(super) fn open(config: &Config, mode: &Mode) -> Result<Self, DaemonError> {
         let configured = rooms::open_encoder(config)?;
         let alone = |serving| Self {

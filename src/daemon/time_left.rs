@@ -1,13 +1,13 @@
-//! How long a new arrangement of many works will still take, reckoned from their number.
+//! How long a new arrangement of many works will still take, estimated from their number.
 
 use std::time::{Duration, Instant};
 
 /// What a work costs in an arrangement of all until one was measured: map, grid and drawing on two cores.
 const GUESS: Duration = Duration::from_micros(1_500);
-/// Smaller arrangements are over before anybody reads of them, and say little of the pace.
+/// Smaller arrangements are over before anybody reads of them, and their time per work says little.
 const FEWEST: usize = 1_000;
 
-/// The arrangement that is being made, and the pace of the last one.
+/// The arrangement that is being made, and the time per work of the last one.
 #[derive(Debug, Default)]
 pub(super) struct TimeLeft {
     running: Option<(Instant, usize)>,
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_time_left_falls_and_follows_the_pace_of_the_last_arrangement() {
+    fn the_time_left_falls_and_follows_the_speed_of_the_last_arrangement() {
         let (mut left, began) = (TimeLeft::default(), Instant::now());
         let after = |seconds| began + Duration::from_secs(seconds);
         assert_eq!(left.look(Some(20), began), None, "too few");

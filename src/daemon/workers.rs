@@ -38,12 +38,17 @@ pub(super) const STOP: Duration = Duration::from_secs(15);
 const ALIVE: Duration = Duration::from_secs(1);
 
 /// What the pipeline's thread is asked.
-enum Order {
+pub(super) enum Order {
     Run(Task),
+    /// Begin background work.
     Background(Background),
+    /// Take over what background work found.
     Take(Found),
+    /// These are the owner's titles, artists and links; the next generation shows them.
     Describe(Descriptions),
+    /// These are the owner's patterns: whatever is left of works that they name is erased.
     Rules(Rules),
+    /// The owner confirms a mass opt-out: it is erased.
     ConfirmErasing(ContentHash),
 }
 
@@ -117,33 +122,9 @@ impl Workers {
         self.jobs.send(job);
     }
 
-    pub(super) fn run(&self, task: Task) {
-        drop(self.orders.send(Order::Run(task)));
-    }
-
-    /// Begins background work.
-    pub(super) fn begin(&self, work: Background) {
-        drop(self.orders.send(Order::Background(work)));
-    }
-
-    /// Passes what background work found to the pipeline.
-    pub(super) fn take(&self, found: Found) {
-        drop(self.orders.send(Order::Take(found)));
-    }
-
-    /// Passes the owner's titles, artists and links to the pipeline; the next generation shows them.
-    pub(super) fn describe(&self, described: Descriptions) {
-        drop(self.orders.send(Order::Describe(described)));
-    }
-
-    /// Passes the owner's patterns to the pipeline: whatever is left of works that they name is erased.
-    pub(super) fn rules(&self, rules: Rules) {
-        drop(self.orders.send(Order::Rules(rules)));
-    }
-
-    /// Tells the pipeline that a mass opt-out is to be erased.
-    pub(super) fn confirm_erasing(&self, digest: ContentHash) {
-        drop(self.orders.send(Order::ConfirmErasing(digest)));
+    /// Asks the pipeline for something.
+    pub(super) fn order(&self, order: Order) {
+        drop(self.orders.send(order));
     }
 
     /// What is being decoded.

@@ -25,7 +25,7 @@ pub(super) struct Request {
 /// What a worker says.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Answer {
-    /// It is confined, apart from what is named.
+    /// It is confined, except for what is named.
     Ready(Option<String>),
     /// The picture takes much to decode.
     Needs {

@@ -2,10 +2,12 @@
 //!
 //! The door of the room, and pure: bytes come in from `watch`, descriptions go out with the generation. The table has
 //! a header line; the column `path` is a work's path below the folder, `title`, `artist` and `link` are optional.
-//! Other columns are the owner's: they are published only where the configuration names them, for visitors to filter by. `csv` reads what spreadsheets write, `text` their encodings, and `matching` says
-//! which lines name no work. Paths are compared in Unicode's composed form.
+//! Other columns are published only where the configuration names them, for visitors to filter by. `csv` reads what
+//! spreadsheets write, `text` their encodings, and `matching` says which lines name no work. Paths are compared in
+//! Unicode's composed form.
 //!
-//! Invariants: a link is `http(s)` or relative, never a script nor on another server by `//`; a mistake costs its own line alone, and is named with it.
+//! Invariants: a link is `http(s)` or relative, never a script nor on another server by `//`; a mistake costs its own line
+//! alone, and is named with the line's number.
 
 pub mod csv;
 mod matching;
@@ -42,7 +44,7 @@ const SYNONYMS: [(&str, &str); 12] = [
     ("href", "link"),
 ];
 
-/// What is said of one work.
+/// What is said about one work.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Description {
     /// Title, instead of the file's name.
@@ -82,7 +84,7 @@ struct Row {
 }
 
 impl Descriptions {
-    /// What is said of the work at `path`, as the manifest writes it.
+    /// What is said about the work at `path`, as the manifest writes it.
     pub fn of(&self, path: &str) -> Option<&Description> {
         if self.0.is_empty() {
             return None;
@@ -93,7 +95,7 @@ impl Descriptions {
         row.or_else(called).map(|row| &row.description)
     }
 
-    /// Whether nothing is said of any work.
+    /// Whether nothing is said about any work.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

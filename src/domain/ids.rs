@@ -108,8 +108,8 @@ pub struct ArtworkId(pub u64);
 pub struct ModelId(pub String);
 
 impl ModelId {
-    /// Whether it is a network in files, whose id is their sha256, alone or blended with the descriptor that is part of
-    /// mosaicd.
+    /// Whether it is a network read from files, alone or blended with mosaicd's own descriptor: such an id begins with the
+    /// sha256 of the files.
     pub fn is_a_network(&self) -> bool {
         let sum = self.0.split('+').next().unwrap_or_default();
         sum.len() == 64 && sum.bytes().all(|digit| digit.is_ascii_hexdigit())

@@ -43,14 +43,14 @@ pub struct Manifest {
     /// The watched folders, if there are several: every path begins with one's name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub folders: Vec<Folder>,
-    /// Says that every work has a page of its own, `w/<id / 1000>/<id>.html`, by another text whenever all of them are others.
+    /// Present where every work has a page of its own, `w/<id / 1000>/<id>.html`; the text changes whenever all pages change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub work_pages: Option<String>,
     /// Every artwork, ordered by id.
     pub works: Vec<Arc<Work>>,
     /// What moved since the generation before.
     pub moves: Moves,
-    /// How far the works are from their homes; absent in an empty mosaic, and where version 0.1 wrote it.
+    /// How far the works are from their homes; absent in an empty mosaic, and in manifests of version 0.1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drift: Option<Drift>,
     /// Quality of the arrangement; absent until it has been computed for some generation.
@@ -90,7 +90,7 @@ pub struct Latest {
     /// The page's own file of this generation, see [`crate::publish`]; absent before version 0.2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head: Option<String>,
-    /// What led to that file from the one before, likewise.
+    /// What changed from the head before to this one, see [`crate::publish`]; absent where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delta: Option<String>,
 }
@@ -177,10 +177,10 @@ pub struct Work {
     /// Where to read more of it: an `http(s)` or relative URL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<String>,
-    /// All of it at a size in which one can look at it; absent where that is switched off or not made yet.
+    /// The whole work, large enough to look at; absent where that is switched off or not made yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub large: Option<Rendition>,
-    /// What the owner's table says besides, by the name of the column, as far as visitors may filter by it.
+    /// Further columns of the owner's table by which visitors may filter: the work's value by the column's name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub fields: BTreeMap<String, String>,
 }
@@ -199,8 +199,8 @@ const EXTENSIONS: [(&str, &[&str]); 9] = [
 ];
 
 impl Work {
-    /// Whether its name says which picture it is, as far as that is known. A web server takes a file's type from its name, so
-    /// that no other one is ever linked.
+    /// Whether the name's extension is one of its format, as far as that is known. A web server takes a file's type from its
+    /// name, so no other file is ever linked.
     pub fn is_named_rightly(&self) -> bool {
         let extension = self.path.rsplit_once('.').map_or("", |(_, end)| end);
         let extension = extension.to_ascii_lowercase();
@@ -208,6 +208,31 @@ impl Work {
             extensions.contains(&extension.as_str())
                 && self.format.as_ref().is_none_or(|found| found == format)
         })
+    }
+}
+
+#[cfg(test)]
+impl Work {
+    /// A work for tests, of which nothing is known but this.
+    pub(crate) fn sample(id: u64, path: &str, (col, row): (u32, u32)) -> Self {
+        Self {
+            id: ArtworkId(id),
+            path: path.to_owned(),
+            col,
+            row,
+            x: 0.0,
+            y: 0.0,
+            hash: ContentHash::of(&id.to_le_bytes()),
+            size: 1,
+            added_ms: 1_000 * id,
+            neighbours: Vec::new(),
+            format: None,
+            title: None,
+            artist: None,
+            link: None,
+            large: None,
+            fields: BTreeMap::new(),
+        }
     }
 }
 
@@ -237,8 +262,8 @@ pub struct Region {
     /// The word: in lower case if it is from names, otherwise as the vocabulary writes it. No two regions of a manifest
     /// have the same one.
     pub name: String,
-    /// Words of the vocabulary for what the works there show and others do not, the best first, without the name;
-    /// absent where nothing is known but names.
+    /// Words of the vocabulary that fit the works there better than others, the best first, without the name; absent
+    /// where only names are known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub words: Vec<String>,
     /// Middle of the region, cells from the left edge of the grid.
@@ -249,7 +274,7 @@ pub struct Region {
     pub radius: f32,
     /// Works there that have the word in their names; all works there if the name is of the vocabulary.
     pub works: u32,
-    /// Whether the name is of the vocabulary, found by looking at the works; absent if it is from their names.
+    /// Whether the name is a word of the vocabulary that fits the works' pictures; absent if it is from their names.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub seen: bool,
 }
@@ -277,7 +302,7 @@ pub struct Moves {
 }
 
 /// How far the works are from their homes, the cells where each was first at rest: the larger of the column and row
-/// difference, growth apart.
+/// difference, not counting growth.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Drift {
     /// Mean distance, cells.

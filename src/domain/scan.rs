@@ -19,7 +19,7 @@ pub struct Scan {
     pub skipped: BTreeMap<PathBuf, SkipReason>,
     /// Every folder that was read, and which one it is.
     pub folders: BTreeMap<PathBuf, RootId>,
-    /// Files that an ignore file of their own user names, which counts for nobody else's.
+    /// Files that an ignore file of their own user names; it has no effect on the files of others.
     pub withheld: BTreeSet<PathBuf>,
     /// The paths that the patterns in force name.
     pub opted_out: OptedOut,

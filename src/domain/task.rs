@@ -39,7 +39,7 @@ pub struct Report {
     pub grid: (u32, u32),
     /// Side of a cell, pixels.
     pub cell_px: u32,
-    /// What readers see to have moved since the generation before.
+    /// What moved since the generation before, as readers see it.
     pub moves: Moves,
     /// How far the works are from their homes; `None` without works.
     pub drift: Option<Drift>,

@@ -46,14 +46,14 @@ pub fn candidates(search: &LibrarySearch) -> Vec<PathBuf> {
     if let Some(place) = named {
         return in_place(&place);
     }
-    let beside = env::current_exe()
+    let executable = env::current_exe()
         .ok()
         .and_then(|exe| exe.parent().map(Path::to_path_buf));
     let state = search
         .state
         .iter()
         .flat_map(|state| [state.clone(), state.join("lib")]);
-    let mut files: Vec<PathBuf> = beside
+    let mut files: Vec<PathBuf> = executable
         .into_iter()
         .chain(state)
         .chain(SYSTEM.map(PathBuf::from))

@@ -191,7 +191,7 @@ pub(super) fn embedding_output(outputs: &[Outlet], wanted: Option<&str>) -> Resu
     }
 }
 
-/// Whether the output may be one vector per picture; unknown lengths are settled by the trial run.
+/// Whether the output may be one vector per picture; the trial run finds unknown lengths.
 fn pooled(outlet: &Outlet) -> bool {
     match outlet.dtype() {
         ValueType::Tensor { ty, shape, .. } => {

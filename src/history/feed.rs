@@ -15,7 +15,7 @@ use std::fmt::Write;
 /// Arrivals in a feed.
 const ENTRIES: usize = 50;
 /// Neighbours that an entry names.
-const BESIDE: usize = 2;
+const NEIGHBOURS: usize = 2;
 
 /// One arrival.
 struct Entry<'a> {
@@ -23,7 +23,7 @@ struct Entry<'a> {
     id: String,
     title: String,
     /// Names of the nearest works.
-    beside: Vec<String>,
+    neighbours: Vec<String>,
 }
 
 impl Entry<'_> {
@@ -33,17 +33,21 @@ impl Entry<'_> {
             .artist
             .as_deref()
             .map_or(String::new(), |artist| format!(" by {artist}"));
-        let beside = match self.beside.as_slice() {
+        let next_to = match self.neighbours.as_slice() {
             [] => String::new(),
             names => format!(" next to {}", names.join(" and ")),
         };
-        format!("{}{by} arrived{beside}.", self.title)
+        format!("{}{by} arrived{next_to}.", self.title)
     }
 }
 
-/// The feed in Atom's format. `url` is the page's address, empty if it is not known.
-pub fn atom(manifest: &Manifest, url: &str) -> String {
+/// The feed as Atom and as JSON Feed. `url` is the page's address, empty if it is not known.
+pub fn both(manifest: &Manifest, url: &str) -> (String, String) {
     let entries = entries(manifest);
+    (atom(manifest, &entries, url), json(manifest, &entries, url))
+}
+
+fn atom(manifest: &Manifest, entries: &[Entry<'_>], url: &str) -> String {
     let mut out = String::from(
         "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<feed xmlns=\"http://www.w3.org/2005/Atom\">\n",
     );
@@ -67,7 +71,7 @@ pub fn atom(manifest: &Manifest, url: &str) -> String {
             escaped(&join(url, "feed.atom"))
         );
     }
-    for entry in &entries {
+    for entry in entries {
         out.push_str("<entry>\n");
         let _ = writeln!(out, "<id>{}</id>", entry.id);
         let _ = writeln!(out, "<title>{}</title>", escaped(&entry.title));
@@ -82,7 +86,7 @@ pub fn atom(manifest: &Manifest, url: &str) -> String {
         if let Some(link) = page_of(entry.work, url) {
             let _ = writeln!(out, "<link rel=\"alternate\" href=\"{}\"/>", escaped(&link));
         }
-        if let Some(Picture { url, kind }) = picture(entry.work, link(manifest), url) {
+        if let Some(Picture { url, kind }) = picture(entry.work, manifest.link.as_deref(), url) {
             let _ = writeln!(
                 out,
                 "<link rel=\"enclosure\" type=\"{kind}\" length=\"{}\" href=\"{}\"/>",
@@ -97,12 +101,14 @@ pub fn atom(manifest: &Manifest, url: &str) -> String {
     out
 }
 
-/// The feed as JSON Feed 1.1.
-pub fn json(manifest: &Manifest, url: &str) -> String {
+/// JSON Feed 1.1.
+fn json(manifest: &Manifest, entries: &[Entry<'_>], url: &str) -> String {
+    let link = manifest.link.as_deref();
+    let items = entries.iter().map(|entry| item(entry, link, url));
     let mut feed = json!({
         "version": "https://jsonfeed.org/version/1.1",
         "title": manifest.title,
-        "items": entries(manifest).iter().map(|entry| item(entry, link(manifest), url)).collect::<Vec<_>>(),
+        "items": items.collect::<Vec<_>>(),
     });
     if !url.is_empty() {
         feed["home_page_url"] = url.into();
@@ -113,10 +119,6 @@ pub fn json(manifest: &Manifest, url: &str) -> String {
     text
 }
 
-fn link(manifest: &Manifest) -> Option<&str> {
-    manifest.link.as_deref()
-}
-
 fn item(entry: &Entry<'_>, link: Option<&str>, url: &str) -> Value {
     let work = entry.work;
     let mut item = json!({
@@ -124,7 +126,7 @@ fn item(entry: &Entry<'_>, link: Option<&str>, url: &str) -> Value {
         "title": entry.title,
         "content_text": entry.summary(),
         "date_published": rfc3339(work.added_ms),
-        "_mosaicd": {"work": work.id, "path": work.path, "beside": work.neighbours.iter().take(BESIDE).collect::<Vec<_>>()},
+        "_mosaicd": {"work": work.id, "path": work.path, "beside": work.neighbours.iter().take(NEIGHBOURS).collect::<Vec<_>>()},
     });
     if let Some(link) = page_of(work, url) {
         item["url"] = link.into();
@@ -151,17 +153,15 @@ fn entries(manifest: &Manifest) -> Vec<Entry<'_>> {
     }
     newest.sort_by_key(by_age);
     let by_id = |id: &ArtworkId| works.binary_search_by_key(id, |work| work.id).ok();
-    let entry = |work: &'_ Work| {
-        let near = work
-            .neighbours
-            .iter()
-            .filter_map(|id| works.get(by_id(id)?));
-        near.take(BESIDE).map(|work| name(work)).collect::<Vec<_>>()
+    let neighbours = |work: &Work| {
+        let near = work.neighbours.iter();
+        let near = near.filter_map(|id| works.get(by_id(id)?));
+        near.take(NEIGHBOURS).map(|work| name(work)).collect()
     };
     newest
         .into_iter()
         .map(|work| Entry {
-            beside: entry(work),
+            neighbours: neighbours(work),
             id: entry_id(work),
             title: name(work),
             work,
@@ -322,7 +322,7 @@ mod tests {
 
     #[test]
     fn arrivals_come_newest_first_with_their_neighbours() {
-        let atom = atom(&sample(), "https://x.org/m/");
+        let (atom, _) = both(&sample(), "https://x.org/m/");
         let first = atom.split("<entry>").nth(1).expect("an entry");
         for part in [
             "<title>A &lt;b&gt; &amp; &quot;c&quot; </title>",
@@ -332,7 +332,7 @@ mod tests {
         ] {
             assert!(first.contains(part), "{part} is not in {first}");
         }
-        let json: Value = serde_json::from_str(&json(&sample(), "")).expect("JSON");
+        let json: Value = serde_json::from_str(&both(&sample(), "").1).expect("JSON");
         assert_eq!(json["items"].as_array().map(Vec::len), Some(3));
         assert_eq!(json["items"][0]["_mosaicd"]["path"], "3.png");
         assert!(json.get("feed_url").is_none() && json["items"][0].get("url").is_none());
@@ -342,7 +342,7 @@ mod tests {
     fn entries_carry_the_picture_where_originals_are_served() {
         let mut manifest = sample();
         let picture = |manifest: &Manifest, url: &str| {
-            let feed: Value = serde_json::from_str(&json(manifest, url)).expect("JSON");
+            let feed: Value = serde_json::from_str(&both(manifest, url).1).expect("JSON");
             feed["items"][0]["image"].as_str().map(str::to_owned)
         };
         assert_eq!(picture(&manifest, "https://x.org/m/"), None);
@@ -362,7 +362,7 @@ mod tests {
         ] {
             manifest.link = Some(link.into());
             assert_eq!(picture(&manifest, url).as_deref(), Some(wanted));
-            let atom = atom(&manifest, url);
+            let (atom, _) = both(&manifest, url);
             let enclosure = format!(
                 "<link rel=\"enclosure\" type=\"image/png\" length=\"{}\" href=\"{wanted}\"/>",
                 manifest.works[2].size

@@ -185,32 +185,13 @@ fn parse(line: &str) -> Option<Line> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::{
-        domain::ContentHash,
-        domain::manifest::{Drift, GridSize, Moves, Work},
-    };
+    use crate::domain::manifest::{Drift, GridSize, Moves, Work};
     use proptest::prelude::*;
     use std::sync::Arc;
 
     pub(crate) fn manifest(generation: u64, works: &[(u64, u32, u32)]) -> Manifest {
-        let work = |&(id, col, row): &(u64, u32, u32)| Work {
-            id: ArtworkId(id),
-            path: format!("{id}.png"),
-            col,
-            row,
-            x: 0.0,
-            y: 0.0,
-            hash: ContentHash::of(&id.to_le_bytes()),
-            size: 1,
-            added_ms: 1_000 * id,
-            neighbours: Vec::new(),
-            format: None,
-            title: None,
-            artist: None,
-            link: None,
-            large: None,
-            fields: Default::default(),
-        };
+        let work =
+            |&(id, col, row): &(u64, u32, u32)| Work::sample(id, &format!("{id}.png"), (col, row));
         Manifest {
             schema: 1,
             generation,

@@ -2,11 +2,11 @@
 //!
 //! Files come to the first lane (`queue`), where a picture may take little more time and memory than its size justifies. One
 //! of its threads takes small pictures alone, and waits for no memory. A file that takes more, or whose worker ends, goes to
-//! the second lane, and from there to the last: one thread each, where it is decoded once more, by a worker of its own, which
-//! lets the others go first. The
-//! second lane gives it several seconds, the last one all that the configuration allows. What fails there is left out and
-//! remembered. So a stranger's thousand slow files delay each other, not everybody; a good picture that takes seconds is
-//! not behind those that take a minute; and none is lost because a worker was killed for somebody else's memory.
+//! the second lane, and from there to the last. Each of these has one thread, and decodes the file once more, in a worker of
+//! its own that lets the others go first. The second lane gives it several seconds, the last one all that the configuration
+//! allows. What fails there is left out and remembered. So a stranger's thousand slow files delay only each other; a good
+//! picture that takes seconds does not wait behind those that take a minute; and none is lost because a worker was killed for
+//! the memory of another one.
 
 use super::{
     Decoded, Ingest, IngestError, Inputs, Reading, cell,

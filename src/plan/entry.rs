@@ -31,7 +31,7 @@ pub(super) enum Validity {
     Good,
     /// It was made for another model or cell size: the old mosaic stays until the work was read again.
     Stale,
-    /// Its cell or embedding cannot be read: the mosaic goes on without it until the work was read again.
+    /// Its cell or embedding cannot be read: the mosaic is kept without it until the work was read again.
     Damaged,
 }
 
@@ -88,9 +88,9 @@ pub struct Refused {
 pub(super) struct Counts {
     /// Placed works.
     pub(super) placed: usize,
-    /// Files that settle, retries apart.
+    /// Files that settle, not counting retries.
     pub(super) settling: usize,
-    /// Files being read, slow ones apart.
+    /// Files being read, not counting slow ones.
     pub(super) reading: usize,
     /// Files being read that take long.
     pub(super) slow: usize,
@@ -104,7 +104,7 @@ pub(super) struct Counts {
     pub(super) ours: usize,
     /// Refused files that are no pictures and not named like any.
     pub(super) other: usize,
-    /// Stale works that are about to be read, or are being read, slow ones apart.
+    /// Stale works that are about to be read, or are being read, not counting slow ones.
     pub(super) rereading: usize,
 }
 
@@ -128,7 +128,7 @@ impl Entry {
                 identity: known, ..
             }
             | Stage::Ready(known, _) => known == identity,
-            // One that is to be tried again, and for which nothing waits, was out of sight.
+            // One that is to be tried again, but settles no more, was out of sight: looking at it is news.
             Stage::Refused(refused) => {
                 refused.identity == *identity && !(refused.again && self.settling.is_none())
             }

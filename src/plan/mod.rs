@@ -24,6 +24,7 @@ use crate::domain::{
 };
 use next::Pending;
 use rendering::Rendering;
+use rereads::Follows;
 use std::{
     collections::{BTreeMap, HashSet},
     path::PathBuf,
@@ -56,8 +57,8 @@ pub struct Settings {
     pub quiet: Quiet,
     /// How long ready files wait for others that are nearly ready (the other half of a rename), milliseconds.
     pub gather_ms: u64,
-    /// Generations follow each other at this pace under continuous change.
-    pub pace: Pace,
+    /// How fast generations follow each other under continuous change.
+    pub rate_limit: RateLimit,
     /// A full scan at least this often, milliseconds.
     pub rescan_ms: u64,
     /// Whether an unexplained mass removal is held.
@@ -96,17 +97,17 @@ impl PolishTime {
 /// Minutes of a day.
 const DAY: u16 = 24 * 60;
 
-/// How fast generations may follow each other: every open page fetches each. A few may come at once, so that nobody waits
-/// who changes something now and then.
+/// How fast generations may follow each other: every open page fetches each of them. A few may follow at once, so that
+/// changes that come now and then are shown without waiting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pace {
+pub enum RateLimit {
     /// Up to eight at once, then one every 2 s, and 200 ms more for each 1,000 works.
     Auto,
     /// One at a time, never sooner than so many milliseconds after the one before.
     EveryMs(u64),
 }
 
-impl Pace {
+impl RateLimit {
     /// Milliseconds from one generation to the next when many works change all the time, and how many may come at once.
     pub(crate) fn of(self, works: usize) -> (u64, u64) {
         match self {
@@ -226,8 +227,8 @@ pub struct Plan {
     waiting_since: Option<u64>,
     /// Since when files that are still being written are the only ones that are not read.
     unfinished_since: Option<u64>,
-    /// When the pace is kept again: each generation puts it off, see [`Pace`].
-    paced_ms: u64,
+    /// When the next generation would come at a steady rate: each one puts it off, see [`RateLimit`].
+    steady_ms: u64,
     /// Whether a work is to leave because the owner's patterns name it: that does not wait.
     urgent: bool,
     scans: u64,
@@ -263,7 +264,7 @@ impl Plan {
             probe_at: None,
             waiting_since: None,
             unfinished_since: None,
-            paced_ms: 0,
+            steady_ms: 0,
             urgent: false,
             scans: 0,
             now_ms: 0,
@@ -330,21 +331,19 @@ impl Plan {
     /// A file was read: it is ready to be placed, or refused.
     fn ingested(&mut self, outcome: Outcome) -> Option<Command> {
         let now_ms = self.now_ms;
-        if let Some(shadow) = &mut self.shadow {
-            match shadow.ingested(&outcome, now_ms) {
-                shadow::Verdict::Done => return None,
-                shadow::Verdict::Look => return Some(Command::Look(outcome.job.path)),
-                shadow::Verdict::NotOurs => {}
-            }
+        let shadow = self.shadow.as_mut();
+        let mut follows = shadow.map_or(Follows::NotOurs, |it| it.ingested(&outcome, now_ms));
+        if follows == Follows::NotOurs {
+            follows = self.rendering.ingested(&outcome, now_ms);
         }
-        match self.rendering.ingested(&outcome, now_ms) {
-            rendering::Verdict::NotOurs => {}
-            rendering::Verdict::Done => return None,
-            rendering::Verdict::Show => {
+        match follows {
+            Follows::NotOurs => {}
+            Follows::Nothing => return None,
+            Follows::Publication => {
                 self.pending.due = true;
                 return None;
             }
-            rendering::Verdict::Look => return Some(Command::Look(outcome.job.path)),
+            Follows::Look => return Some(Command::Look(outcome.job.path)),
         }
         let Outcome { job, result, .. } = outcome;
         match result {

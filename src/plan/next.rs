@@ -13,8 +13,8 @@ use std::collections::BTreeSet;
 pub(super) const PROBE_MS: u64 = 10_000;
 /// The grid is polished and measured when nothing was published for this long: both take seconds in large collections.
 const CALM_MS: u64 = 10_000;
-/// Measuring the grid of 60,000 works takes some 13 seconds of a processor. For each second that it took beyond the first,
-/// it pauses for so many.
+/// After the grid was measured, it is not measured again for this many times as long as that took, not counting the first
+/// second: 60,000 works take some 13 seconds of a processor.
 const MEASURE_PAUSE: u64 = 60;
 /// Old generations and unneeded cells are collected this often; the first time sooner, so that frequent restarts do not
 /// put it off for good.
@@ -38,7 +38,7 @@ pub enum Background {
 /// What is to be done apart from files, and what is being done in the background.
 #[derive(Debug)]
 pub(super) struct Pending {
-    /// A publication is due even without a change: at the start, or for what the owner says of the works.
+    /// A publication is due although no file changed: at the start, or because the owner's titles, artists or links did.
     pub(super) due: bool,
     /// The owner asked for a new layout.
     pub(super) relayout: bool,
@@ -166,8 +166,8 @@ impl Plan {
         commands.extend(self.next_background().map(Command::Background));
     }
 
-    /// Background work to begin now, one at a time and only while nothing is being placed, or read, files that take long
-    /// apart:
+    /// Background work to begin now, one at a time, and only while no task runs and no file is being read (files that take
+    /// long do not count):
     ///
     /// 1. relax, as soon as nothing else is to be done: the next generation then shows the points where they belong;
     /// 2. the others once nothing was published for [`CALM_MS`], so that arrivals do not compete with them: a polish
@@ -229,7 +229,7 @@ impl Plan {
         let shadow = self.shadow.as_ref().and_then(|shadow| shadow.not_before());
         let future = [
             patience,
-            since.map(|_| self.paced_until_ms()),
+            since.map(|_| self.rate_limited_until_ms()),
             renames.map(|since| since + super::tasks::RENAME_MS),
             heals,
             shadow,

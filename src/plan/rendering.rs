@@ -3,7 +3,10 @@
 //! It owns which placed works are to be read for their rendition alone, and which are being read. Everything else goes
 //! first; what comes in has its rendition made as it is read (`ingest`), so it never enters here.
 
-use super::{rereads::Rereads, table::Table};
+use super::{
+    rereads::{Follows, Rereads},
+    table::Table,
+};
 use crate::domain::{Job, Outcome, Retry};
 use std::{collections::BTreeSet, path::PathBuf};
 
@@ -23,19 +26,6 @@ pub(super) struct Rendering {
     again_at: u64,
     /// Renditions made that are not published, and since when.
     made_since: Option<u64>,
-}
-
-/// What an outcome means to the plan.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// It was read for another reason.
-    NotOurs,
-    /// Nothing else follows.
-    Done,
-    /// It is time to publish what was made.
-    Show,
-    /// The file is another one now.
-    Look,
 }
 
 impl Rendering {
@@ -64,15 +54,15 @@ impl Rendering {
     }
 
     /// Takes an outcome that may be one of its own.
-    pub(super) fn ingested(&mut self, outcome: &Outcome, now_ms: u64) -> Verdict {
+    pub(super) fn ingested(&mut self, outcome: &Outcome, now_ms: u64) -> Follows {
         if !self.rereads.ended(&outcome.job) {
-            return Verdict::NotOurs;
+            return Follows::NotOurs;
         }
         match &outcome.result {
             Ok(_) if outcome.render_error.is_none() => {
                 self.made_since.get_or_insert(now_ms);
             }
-            Err(refusal) if refusal.retry == Retry::Look => return Verdict::Look,
+            Err(refusal) if refusal.retry == Retry::Look => return Follows::Look,
             _ => {
                 self.failed.insert(outcome.job.path.clone());
                 self.again_at = now_ms + RETRY_MS;
@@ -82,9 +72,9 @@ impl Rendering {
         match self.made_since.is_some_and(shown) {
             true => {
                 self.made_since = None;
-                Verdict::Show
+                Follows::Publication
             }
-            false => Verdict::Done,
+            false => Follows::Nothing,
         }
     }
 }

@@ -18,6 +18,18 @@ pub(super) struct Rereads {
     reading: BTreeMap<PathBuf, FileIdentity>,
 }
 
+/// What follows from an outcome.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Follows {
+    /// It was read for another reason: this is for others to say.
+    NotOurs,
+    Nothing,
+    /// It is time to publish what was made.
+    Publication,
+    /// The file was changed or replaced: it is looked at.
+    Look,
+}
+
 impl Rereads {
     /// These are to be read.
     pub(super) fn of(todo: BTreeSet<PathBuf>) -> Self {

@@ -1,10 +1,13 @@
-//! Embedding in shadow: another model embeds the placed works while the mosaic goes on under the old one.
+//! Embedding in shadow: another model embeds the placed works while the old one still makes the mosaic.
 //!
 //! It owns which placed works are still to be read for the other model and which are being read. Arrivals go first:
 //! only a few works are read in shadow at a time. New files are embedded by both models when they are read (`ingest`),
 //! so they never come here. `daemon` decides which model takes over, and when.
 
-use super::{rereads::Rereads, table::Table};
+use super::{
+    rereads::{Follows, Rereads},
+    table::Table,
+};
 use crate::domain::{Job, Outcome, Retry};
 use std::{collections::BTreeSet, path::PathBuf};
 
@@ -23,17 +26,6 @@ pub struct Shadow {
     total: usize,
     failed: usize,
     reason: Option<String>,
-}
-
-/// What an outcome means to the plan.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// It was read for the placed mosaic.
-    NotOurs,
-    /// It was read in shadow alone: nothing else follows.
-    Done,
-    /// The file is another one now.
-    Look,
 }
 
 impl Shadow {
@@ -81,18 +73,18 @@ impl Shadow {
     }
 
     /// Takes an outcome that may belong to a shadow read.
-    pub(super) fn ingested(&mut self, outcome: &Outcome, now_ms: u64) -> Verdict {
+    pub(super) fn ingested(&mut self, outcome: &Outcome, now_ms: u64) -> Follows {
         if !self.rereads.ended(&outcome.job) {
-            return Verdict::NotOurs;
+            return Follows::NotOurs;
         }
         let error = match &outcome.result {
             Ok(_) => outcome.next_error.clone(),
             Err(refusal) => match refusal.retry {
-                Retry::Look => return Verdict::Look,
+                Retry::Look => return Follows::Look,
                 Retry::Wait => {
                     self.rereads.todo.insert(outcome.job.path.clone());
                     self.not_before = now_ms + RETRY_MS;
-                    return Verdict::Done;
+                    return Follows::Nothing;
                 }
                 Retry::Later | Retry::WhenChanged | Retry::NoPicture => {
                     Some(refusal.reason.clone())
@@ -103,6 +95,6 @@ impl Shadow {
             self.failed += 1;
             self.reason = Some(error);
         }
-        Verdict::Done
+        Follows::Nothing
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! An [`Entry`] has two axes: what is *placed* at a path (and what the running task makes of it), and at which *stage*
 //! the file that is there now is. Each thing that happens to a path is one step here, for every state of the entry: a
-//! file that is deleted while it is placed, say, becomes [`Stage::Gone`] at once; when the task that placed it ends,
-//! the entry says "placed and gone", and the next task takes it out.
+//! file that is deleted while a task places it, for instance, becomes [`Stage::Gone`] at once. When that task ends well,
+//! the entry says "placed and gone", and the next task takes the work out. When it fails, nothing is placed, and the entry
+//! is dropped.
 //!
 //! Invariants: an entry of which nothing is known is not kept; [`Counts`] and the index of deadlines follow every change,
 //! because every change goes through [`Table::change`].
@@ -234,7 +235,7 @@ impl Table {
         });
     }
 
-    /// What is at a path cannot be told: nothing waits for it until a scan sees it again.
+    /// What is at a path cannot be found out: it does not settle until a scan sees it again.
     pub(super) fn unknown(&mut self, path: &Path) {
         self.change(path, |entry| entry.settling = None);
     }
@@ -357,7 +358,7 @@ impl Table {
                     entry.placed = Some(Placed { identity, validity });
                 }
                 (Some(InTask::TakesOut), true) => entry.placed = None,
-                // Something newer may be known of it.
+                // It waits for the next task, unless something newer is known of the path.
                 (Some(InTask::Places(identity, hash)), false)
                     if matches!(entry.stage, Stage::Rest) =>
                 {

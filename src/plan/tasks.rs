@@ -6,13 +6,14 @@
 use super::{Command, Plan};
 use crate::domain::{Report, Task};
 
-/// How long a work that is gone waits for its new name to be noticed: the halves of a rename may come apart.
+/// How long a work that is gone waits for its new name to be noticed: the two halves of a rename may be noticed at
+/// different times.
 pub(super) const RENAME_MS: u64 = 150;
 /// How long the first works of an import are waited for, and how long works that are gone wait for one.
 const FIRST_MS: u64 = 15_000;
 /// How long ready works wait at most until they are as many as those that are placed.
 const IMPORT_MS: u64 = 300_000;
-/// The same for each placed work: where arranging all of them is soon done, nobody waits long for one more generation.
+/// The same for each placed work: a small mosaic is soon arranged, so its works need not wait long for each other.
 const IMPORT_WORK_MS: u64 = 5;
 /// In a single pass, files still being written are waited for this long.
 pub const LINGER_MS: u64 = 30_000;
@@ -58,12 +59,12 @@ impl Plan {
     }
 
     /// Until when works that came or are gone wait, so that generations do not follow each other too fast.
-    pub(super) fn paced_until_ms(&self) -> u64 {
-        let (every_ms, at_once) = self.settings.pace.of(self.table.counts().placed);
+    pub(super) fn rate_limited_until_ms(&self) -> u64 {
+        let (every_ms, at_once) = self.settings.rate_limit.of(self.table.counts().placed);
         match self.urgent || self.settings.once {
             true => 0,
             false => self
-                .paced_ms
+                .steady_ms
                 .saturating_sub(every_ms * at_once.saturating_sub(1)),
         }
     }
@@ -72,8 +73,8 @@ impl Plan {
     ///
     /// In a single pass they wait until all is read, so that what comes of it depends on the works alone, and not on how
     /// fast each was read. Elsewhere the works of an import wait until the mosaic doubles, but not for longer than it takes
-    /// to arrange all of it a few times: each generation does that. Files that take long keep nobody: strangers may see to it
-    /// that some always do.
+    /// to arrange all of it a few times: each generation does that. Nothing waits for files that take long: a stranger could
+    /// upload one after the other.
     pub(super) fn patience_ms(&self) -> u64 {
         let counts = self.table.counts();
         let is_import = counts.awaited() > 20.max(counts.placed / 20);
@@ -83,7 +84,7 @@ impl Plan {
             () if !is_import => self.settings.gather_ms,
             () if counts.placed == 0 || counts.gone > 0 => FIRST_MS,
             () if counts.ready >= counts.placed => self.settings.gather_ms,
-            // Nearly all is there, and a few files that are still being written keep nobody.
+            // Nearly all is there, and nothing waits for a few files that are still being written.
             () if counts.reading == 0 && 4 * counts.settling < counts.ready => FIRST_MS,
             () => (IMPORT_WORK_MS * counts.placed as u64).clamp(FIRST_MS, IMPORT_MS),
         }
@@ -94,7 +95,7 @@ impl Plan {
     ///
     /// - Works that came or are gone wait for files that are nearly ready, but not for long ([`Plan::patience_ms`]).
     /// - A work that is gone waits [`RENAME_MS`], and then as long as its file is on its way in under another name.
-    /// - Generations keep a pace ([`Pace`](super::Pace)); a work that its owner opts out does not wait for it.
+    /// - The rate of generations is limited ([`RateLimit`](super::RateLimit)); a work that its owner opts out does not wait.
     /// - While placed works are read again (another model or tile), readers keep the old mosaic until all are.
     /// - What is due without a change waits until no file is on its way in; a polished grid does not, because works that
     ///   come or go make it void.
@@ -111,7 +112,7 @@ impl Plan {
         if counts.gone > 0 && !waited(RENAME_MS) {
             return None;
         }
-        if self.paced_until_ms() > now_ms {
+        if self.rate_limited_until_ms() > now_ms {
             return None;
         }
         let (busy, changes) = (counts.reading + counts.settling > 0, self.has_changes());
@@ -125,8 +126,8 @@ impl Plan {
                 self.pending.due = false;
                 self.urgent = false;
                 if !(arrivals.is_empty() && gone.is_empty()) {
-                    let (every_ms, _) = self.settings.pace.of(counts.placed);
-                    self.paced_ms = self.paced_ms.max(now_ms).saturating_add(every_ms);
+                    let (every_ms, _) = self.settings.rate_limit.of(counts.placed);
+                    self.steady_ms = self.steady_ms.max(now_ms).saturating_add(every_ms);
                     self.pending.void_polish();
                 }
                 return Some(Task::Apply { arrivals, gone });

@@ -59,7 +59,7 @@ impl Plan {
         self.scanning
     }
 
-    /// Whether some file could not be taken in for lack of room or an I/O error of ours.
+    /// Whether files wait because the store or the cells could not be written: no room, or an I/O error.
     pub fn is_blocked(&self) -> bool {
         self.table.counts().ours > 0
     }

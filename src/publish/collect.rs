@@ -14,9 +14,9 @@ use super::{
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The longest grace of a whole-image file, milliseconds.
-const STILL_GRACE_MS: u64 = 60_000;
+const IMAGE_GRACE_MS: u64 = 60_000;
 /// Retired whole-image files beyond this many bytes lose their grace, oldest first.
-const STILL_BUDGET: u64 = 1 << 30;
+const IMAGE_BUDGET: u64 = 1 << 30;
 
 /// What a collection removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -89,7 +89,7 @@ impl Retired {
             }
             let kind = parse_mosaic_file(name).is_some();
             let grace_ms = if kind {
-                grace_ms.min(STILL_GRACE_MS)
+                grace_ms.min(IMAGE_GRACE_MS)
             } else {
                 grace_ms
             };
@@ -103,7 +103,7 @@ impl Retired {
         let mut bytes = 0u64;
         for (_, name) in mosaic_files.into_iter().rev() {
             bytes = bytes.saturating_add(size(&name));
-            if bytes > STILL_BUDGET {
+            if bytes > IMAGE_BUDGET {
                 due.push(name);
             }
         }
@@ -240,7 +240,7 @@ mod tests {
                 Some(9_000_000),
             );
         }
-        let due = retired.due(9_000_001, 9, SPEC, |_| STILL_BUDGET / 2);
+        let due = retired.due(9_000_001, 9, SPEC, |_| IMAGE_BUDGET / 2);
         assert_eq!(due, ["mosaic-2-00000000.jpg", "mosaic-1-00000000.jpg"]);
         assert!(retired.due(1_000, 9, SPEC, |_| 0).is_empty());
         assert_eq!(retired.due(61_000, 9, SPEC, |_| 0).len(), 4);

@@ -48,7 +48,7 @@ pub(super) fn same(before: &Manifest, wanted: &Manifest) -> bool {
         && before.work_pages == wanted.work_pages
 }
 
-/// Whether the numbers of the levels have moved.
+/// Whether the pyramid grew or shrank by levels: then a level of the same scale has another number.
 pub(super) fn shifted(before: Option<&Tiles>, now: Option<&Tiles>) -> bool {
     before.map(|t| t.pyramid.max_level) != now.map(|t| t.pyramid.max_level)
 }

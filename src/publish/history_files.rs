@@ -51,25 +51,25 @@ impl HistoryFiles {
         Ok(history_files)
     }
 
-    /// Reads the journal again: the folder is another one now.
+    /// Reads the journal again, because the folder was replaced.
     pub fn reopen(&mut self) -> Result<(), PublishError> {
         self.folder.reopen()?;
         self.read()
     }
 
     fn read(&mut self) -> Result<(), PublishError> {
-        let history_files = self;
-        (history_files.past, history_files.bytes) = (Some(Past::default()), 0);
-        let text = history_files.journal()?;
+        (self.past, self.bytes) = (Some(Past::default()), 0);
+        let text = self.journal()?;
         match Past::read(&text) {
             None => {
-                tracing::warn!(path = %history_files.folder.path(JOURNAL).display(), "was not written by mosaicd: no history is kept");
-                history_files.past = None;
+                let path = self.folder.path(JOURNAL);
+                tracing::warn!(path = %path.display(), "was not written by mosaicd: no history is kept");
+                self.past = None;
             }
             Some((past, good)) => {
-                (history_files.past, history_files.bytes) = (Some(past), text.len());
+                (self.past, self.bytes) = (Some(past), text.len());
                 if !good {
-                    history_files.rewrite(&Past::forget(&text, |_| true))?;
+                    self.rewrite(&Past::forget(&text, |_| true))?;
                 }
             }
         }
@@ -99,8 +99,9 @@ impl HistoryFiles {
             let folded = Past::fold(&self.journal()?);
             self.rewrite(&folded)?;
         }
-        self.replace(FEED_ATOM, &feed::atom(manifest, &self.url))?;
-        self.replace(FEED_JSON, &feed::json(manifest, &self.url))?;
+        let (atom, json) = feed::both(manifest, &self.url);
+        self.replace(FEED_ATOM, &atom)?;
+        self.replace(FEED_JSON, &json)?;
         self.replace(TWINS, &twins::text(&self.twins, manifest))
     }
 

@@ -6,9 +6,9 @@
 //! | `iiif/works-N.json` | the works numbered `N × PAGE` to `N × PAGE + PAGE - 1`: an arrival changes one of them |
 //! | `iiif/<rendition>/` | a rendition as an image of level 0: `info.json`, and the file as `full/max/..` and `full/w,h/..` |
 //!
-//! They follow the manifest, as the files of the past do: written after it, made durable by nobody, and brought back into
-//! step by the next generation whatever happened to them. What leaves the mosaic leaves here at once; a viewer that is open
-//! loads the manifest again. Nothing is here without renditions, or without the page's address: identifiers are absolute.
+//! They follow the manifest, as the files of the past do: they are written after it and not made durable, and the next
+//! generation corrects them whatever happened. A work that leaves the mosaic leaves these files at once; a viewer that is
+//! open loads the manifest again. They exist only with renditions and the page's address: identifiers are absolute.
 //!
 //! Mirador 4.0.0 opens it in Chromium, from another origin: it offers the collection's manifests, shows the works with their
 //! thumbnails, and pages through them; no request fails. For each picture it warns that WebGL cannot draw it, since it asks

@@ -4,10 +4,9 @@
 //! generation and their prepared cells ([`CellStore`]) into files; `render` does the drawing.
 //!
 //! # Order of a generation
-//! 1. tiles under names that carry their content's hash, the single-file mosaic and its preview likewise, everything
-//!    else as temporary files in the target's folder;
+//! 1. tiles and the page's own files (`page`) under names that carry their content's hash, the single-file mosaic and its
+//!    preview likewise, everything else as temporary files in the target's folder;
 //! 2. all of it made durable: a few files one by one, many by one `syncfs`;
-//!    The page's own files (`page`) are among the first.
 //! 3. `manifest.json` renamed into place, the folder synced: from here on the generation is the published one;
 //! 4. `manifest.js`, the works' own pages, `latest.json`, then the stable names (`mosaic.jpg`, `preview.jpg`, `mosaic_files/`, `mosaic.dzi`, the viewer),
 //!    each by rename;

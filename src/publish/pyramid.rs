@@ -56,7 +56,7 @@ impl Tiles {
         Some(Self { pyramid, levels })
     }
 
-    /// What a manifest says of these tiles.
+    /// What a manifest says about these tiles.
     pub(super) fn listed(&self) -> manifest::Pyramid {
         let text = |hashes: &Vec<Option<u32>>| {
             let hash = |hash: &Option<u32>| format!("{:08x}", hash.unwrap_or(0));

@@ -37,7 +37,7 @@ pub struct Renditions {
     staged: Mutex<Vec<(LargeName, Staged)>>,
     /// Since when a file is not needed any more, milliseconds since the epoch.
     unneeded: Mutex<BTreeMap<String, u64>>,
-    /// Held while files are flushed: what one flush has taken on, another one must not take for done.
+    /// Held while files are flushed: a second flush must not count files as durable that the first has not finished.
     flushing: Mutex<()>,
 }
 
@@ -223,7 +223,7 @@ impl Renditions {
         Ok(removed)
     }
 
-    /// Lets go of a file that is about to be removed.
+    /// Does not offer a file any more that is about to be removed.
     fn forget(&self, name: &LargeName) {
         let mut there = self.there_mut();
         if let Some(files) = there.get_mut(&name.content) {

@@ -57,7 +57,7 @@ pub(super) fn mosaic_file(manifest: &Manifest, kind: MosaicKind) -> Option<&Mosa
     all.filter(|(of, _)| *of == kind).find_map(|(_, file)| file)
 }
 
-/// Re-points the stable names of whole-image files, and removes those that `before` had and `now` has not.
+/// Re-points the stable names of whole-image files, and removes those that `before` had and `now` does not have.
 pub(super) fn point_mosaic_files(
     folder: &Folder,
     before: Option<&Manifest>,

@@ -34,7 +34,7 @@ pub(super) fn key(spec: &OutputSpec) -> Option<String> {
     Some(format!("{:08x}", names::hash(key.as_bytes())))
 }
 
-/// Stages the pages of `touched` works, or with `None` of all whose page is another.
+/// Stages the pages of `touched` works, or, with `None`, of all whose page changed.
 pub(super) fn stage(
     folder: &Folder,
     spec: &OutputSpec,

@@ -287,7 +287,7 @@ impl Occupied {
     }
 }
 
-/// The words of a path, each once: runs of three letters or more in folder and file names, the extension apart.
+/// The words of a path, each once: runs of three letters or more in folder and file names, without the extension.
 fn words(path: &str) -> Vec<String> {
     let name = path.rfind('/').map_or(0, |at| at + 1);
     let stem = match path[name..].rfind('.') {

@@ -1,28 +1,10 @@
 //! Regions of made-up grids.
 
 use super::*;
-use crate::artwork::{ArtworkId, ContentHash};
 use proptest::prelude::*;
 
 fn work(id: u64, path: &str, col: u32, row: u32) -> Arc<Work> {
-    Arc::new(Work {
-        id: ArtworkId(id),
-        path: path.to_owned(),
-        col,
-        row,
-        x: 0.0,
-        y: 0.0,
-        hash: ContentHash([0; 32]),
-        size: 1,
-        added_ms: 0,
-        neighbours: Vec::new(),
-        format: None,
-        title: None,
-        artist: None,
-        link: None,
-        large: None,
-        fields: Default::default(),
-    })
+    Arc::new(Work::sample(id, path, (col, row)))
 }
 
 /// 30 × 20 cells: forests on the left third, oceans on the right third, numbered works between.

@@ -298,7 +298,7 @@ fn bytes(count: u64) -> String {
     }
 }
 
-/// A number with its thousands apart: `1,234,567`.
+/// A number with its thousands separated: `1,234,567`.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);

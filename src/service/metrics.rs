@@ -235,7 +235,7 @@ fn write(out: &mut String, status: &Status, metrics: &Metrics) -> fmt::Result {
 
     if let Some(drift) = status.drift {
         let name = "mosaicd_drift_cells";
-        let help = "How far works are from their homes, growth apart: the mean, and what 95 % do not exceed.";
+        let help = "How far works are from their homes, not counting growth: the mean, and what 95 % do not exceed.";
         head(out, name, "gauge", help)?;
         for (stat, cells) in [("mean", drift.mean), ("p95", f64::from(drift.p95))] {
             writeln!(out, "{name}{{stat=\"{stat}\"}} {}", number(cells))?;
@@ -290,7 +290,7 @@ fn write(out: &mut String, status: &Status, metrics: &Metrics) -> fmt::Result {
         ),
         (
             "mosaicd_tiles_moved_total",
-            "Placed works that changed their cell, growth apart.",
+            "Placed works that changed their cell, not counting growth.",
             metrics.moved,
         ),
         (

@@ -132,7 +132,7 @@ pub struct Counts {
     pub mistakes: u64,
     /// No pictures and not named like any: sidecars, texts, PDFs.
     pub other: u64,
-    /// In the mosaic though their files have vanished: an unexplained removal that is not believed yet.
+    /// In the mosaic though their files have vanished: an unexplained removal that is held.
     pub held: u64,
     /// In the mosaic though the same picture is there already, in another encoding or size; see `twins.json`.
     pub twins: u64,

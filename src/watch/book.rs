@@ -408,8 +408,8 @@ fn path_of(folder: &OwnedFd) -> PathBuf {
     fs::read_link(format!("/proc/self/fd/{}", folder.as_raw_fd())).unwrap_or_default()
 }
 
-/// What of a rule file is to stay the same, so that what was made of it counts: a stranger who writes to one all the time
-/// must not keep others' files from being looked at.
+/// What must stay the same for the patterns of a rule file to count. Of a stranger's file this is only whose it is: a
+/// stranger who writes to one all the time must not keep others' files from being looked at.
 pub(super) fn seen_of(stat: &Stat, speakers: &[u32]) -> FileIdentity {
     match speakers.contains(&stat.st_uid) {
         true => identity(stat),

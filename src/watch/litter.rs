@@ -248,7 +248,7 @@ const LITTER: &[(&str, &str, &str)] = &[
         "a snapshot (Samba, shadow_copy2)",
         "vfs_shadow_copy2(8)",
     ),
-    // What systems keep beside the files.
+    // What systems keep next to the files.
     ("@eadir", "thumbnails and indexes (Synology)", ""),
     ("@tmp", "temporary files (Synology)", ""),
     ("@sharebin", "a folder of the system (Synology)", ""),

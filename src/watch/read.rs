@@ -77,7 +77,7 @@ pub fn read_finished(
     Ok(bytes)
 }
 
-/// A file of the owner that speaks of other files.
+/// A file of the owner that says something about other files.
 pub(super) struct Small {
     /// Its bytes, the first ones only if there are too many.
     pub(super) bytes: Vec<u8>,

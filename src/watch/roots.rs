@@ -1,7 +1,7 @@
 //! The watched folders as one: a single folder, or several whose works' paths begin with their folder's name.
 //!
-//! Everything that needs to know where a path really is comes through here: scanning, looking, reading and watching. The
-//! owner's tables are `tables`'.
+//! Everything that needs to know where a path really is comes through here: scanning, looking, reading and watching.
+//! `tables` reads the owner's tables.
 //!
 //! Invariants: with several folders, one that cannot be read makes its own works unknown, not gone; mosaicd's own folders
 //! are never looked into, whatever mount leads there.

@@ -124,7 +124,7 @@ impl Walk<'_> {
         let folders: Vec<&Path> = path.ancestors().skip(1).collect();
         for folder in folders.into_iter().rev() {
             let opened = root::open_beneath(self.root, folder, OFlags::RDONLY | OFlags::DIRECTORY);
-            // What is not there, or behind a link, is told when the path itself is looked at.
+            // What is not there, or beyond a link, is reported when the path itself is looked at.
             let Ok((opened, stat)) = opened.and_then(|opened| {
                 let stat = rustix::fs::fstat(&opened)?;
                 Ok((opened, stat))

@@ -23,8 +23,8 @@ const MAX_TABLE_BYTES: u64 = 32 << 20;
 const WRITING: Duration = Duration::from_secs(3);
 
 impl Roots {
-    /// The files that [`Roots::descriptions`] reads, as the file system has them; `None` where there is none, or it cannot
-    /// be looked at.
+    /// The identities of the files that [`Roots::descriptions`] reads; `None` where there is none, or it cannot be looked
+    /// at.
     pub fn tables(&self) -> Vec<Option<FileIdentity>> {
         if let Some(table) = &self.table {
             return vec![followed(table)];
@@ -35,13 +35,13 @@ impl Roots {
             .collect()
     }
 
-    /// The owner's files that lie elsewhere, as the file system has them: no event tells of their changes.
+    /// The identities of the owner's files that lie elsewhere: no event reports their changes.
     pub fn elsewhere(&self) -> Vec<Option<FileIdentity>> {
         let files = [&self.rules, &self.table].into_iter().flatten();
         files.map(|file| followed(file)).collect()
     }
 
-    /// What the owner's files say of the works, and their mistakes. Waits some seconds for a file being written, whose
+    /// What the owner's files say about the works, and their mistakes. Waits some seconds for a file being written, whose
     /// age is less than `quiet`.
     pub fn descriptions(&self, quiet: Duration) -> (Descriptions, Vec<Mistake>) {
         if let Some(table) = &self.table {
@@ -85,7 +85,7 @@ impl Roots {
     }
 }
 
-/// A file as the file system has it, wherever links to it lead.
+/// The identity of a file; links are followed.
 fn followed(file: &Path) -> Option<FileIdentity> {
     rustix::fs::stat(file).ok().map(|stat| identity(&stat))
 }

@@ -3,7 +3,7 @@
 //!
 //! inotify watches folders one by one, and reports nothing about a new folder until its watch is in place: of files
 //! made right after `mkdir -p`, 98 % were never reported. A thread here therefore asks notify to watch each new folder
-//! and waits until it does; only then the folder is reported as [`WatchEvent::Subtree`], so that a scan of it misses
+//! and waits until it does. Only then is the folder reported as [`WatchEvent::Subtree`], so that a scan of it misses
 //! nothing.
 //!
 //! A folder that may not be read is left alone until its attributes change: folders of mode 0700 are what many sftp users
@@ -451,7 +451,7 @@ fn is_denied(error: &WatchError) -> bool {
 /// Whether the system watches a folder that it was just asked to watch; `before` are its watches until then.
 fn is_watched(folder: &Path, before: Option<&Watches>) -> bool {
     match (before, watches(), root_id(folder)) {
-        // Where file systems are stacked, the kernel's numbers of a folder are others than those that it tells.
+        // Where file systems are stacked, the kernel's own numbers of a folder differ from those that it reports.
         (Some(before), Some(now), Ok(id)) => now.has(&id) || now.count() > before.count(),
         _ => true,
     }

@@ -23,6 +23,14 @@ pub fn patience() -> Duration {
     Duration::from_secs(60) * factor
 }
 
+/// How often to do something: `few` times, or `many` with `MOSAICD_FULL_FAULTS=1`.
+pub fn count(few: u32, many: u32) -> u32 {
+    match std::env::var_os("MOSAICD_FULL_FAULTS") {
+        Some(_) => many,
+        None => few,
+    }
+}
+
 pub struct Site {
     pub dir: tempfile::TempDir,
 }
@@ -264,6 +272,20 @@ impl Drop for Daemon<'_> {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// A file or folder of `tests/fixtures`.
+pub fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures")
+        .join(name)
+}
+
+/// The configuration that names a model and onnxruntime; `more` is appended.
+pub fn embed_with(model: &Path, more: &str) -> String {
+    let library = std::env::var("ORT_DYLIB_PATH").expect("ORT_DYLIB_PATH is set");
+    let model = model.display();
+    format!("[embed]\nmodel = \"{model}\"\nlibrary = \"{library}\"\n{more}\n")
 }
 
 /// Sample number `i` as PNG bytes.

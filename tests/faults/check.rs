@@ -24,13 +24,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How often to do something: `few` times, or `many` with `MOSAICD_FULL_FAULTS=1`.
-pub fn count(few: u32, many: u32) -> u32 {
-    match std::env::var_os("MOSAICD_FULL_FAULTS") {
-        Some(_) => many,
-        None => few,
-    }
-}
+pub use crate::common::count;
 
 /// The stories' configuration: small cells, quick settling, one log line for every work taken in.
 pub fn configure(site: &Site, more: &str) {

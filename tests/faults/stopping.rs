@@ -1,4 +1,4 @@
-//! Signals at every stage: TERM ends it in order, USR1 lays out afresh, USR2 tells the status.
+//! Signals at every stage: TERM ends it in order, USR1 lays out again, USR2 logs the status.
 
 use crate::{
     album::Editor,
@@ -142,7 +142,7 @@ fn told_to_stop_while_it_waits_for_room_it_ends() {
 }
 
 #[test]
-fn usr1_lays_everything_out_afresh_and_usr2_logs_the_status() {
+fn usr1_lays_everything_out_again_and_usr2_logs_the_status() {
     let site = Site::new();
     configure(&site, "");
     let mut editor = Editor::new(&site.artworks(), 12, 100);

@@ -1,4 +1,4 @@
-//! What the owner does beside the works: a mount below the artwork folder that comes and goes, ignore files that change
+//! What the owner does besides changing works: a mount below the artwork folder that comes and goes, ignore files that change
 //! and are saved badly, a table that is saved in every way. It knows what must be shown after all that.
 
 use crate::{

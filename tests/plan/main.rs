@@ -5,7 +5,9 @@ use mosaicd::domain::{
     ContentHash, FileIdentity, Job, Known, OptedOut, Outcome, Refusal, Report, Retry, RootId, Scan,
     Task, Touch,
 };
-use mosaicd::plan::{Background, Command, Input, Pace, Plan, PolishTime, Quiet, Settings, Shadow};
+use mosaicd::plan::{
+    Background, Command, Input, Plan, PolishTime, Quiet, RateLimit, Settings, Shadow,
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},

@@ -54,7 +54,7 @@ pub(crate) struct World {
 
 pub(crate) fn settings() -> Settings {
     Settings {
-        pace: Pace::Auto,
+        rate_limit: RateLimit::Auto,
         quiet: Quiet::default(),
         gather_ms: 1_000,
         rescan_ms: 10_000,

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Embeds a collection in parts with GNU parallel, and imports them:
 #   parallel.sh ARTWORKS PARTS_FOLDER OUTPUT STATE [CONFIG] [PARTS] [SLOTS]
-# Run again, it goes on where it was; `--retries` tries a part again that failed. For other machines with the same folders
+# Run again, it continues where it was; `--retries` tries a part again that failed. For other machines with the same folders
 # mounted, add `--sshlogin :,host1,host2` to parallel's options.
 set -euo pipefail
 artworks=$1 parts=$2 output=$3 state=$4

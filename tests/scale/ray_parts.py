@@ -1,7 +1,7 @@
 """Embeds a collection in parts on a Ray cluster, and imports them: python3 ray_parts.py ARTWORKS PARTS_FOLDER [--config C]
 [--parts N] [--workers W] [--import-into OUTPUT STATE]. Without an address (RAY_ADDRESS) it starts a cluster of its own here.
 
-A part that fails, or whose worker dies, is submitted again; the next run of `mosaicd embed` goes on where it was."""
+A part that fails, or whose worker dies, is submitted again; the next run of `mosaicd embed` continues where it was."""
 import argparse, os, subprocess, sys, time
 import ray
 

@@ -7,7 +7,7 @@
 # One part for each task of the array; ARTWORKS, PARTS and CONFIG are folders and a file that every node sees, COUNT is how
 # many parts there are, if not as many as tasks:
 #   sbatch --export=ALL,ARTWORKS=/mnt/art,PARTS=/mnt/parts,CONFIG=/mnt/mosaicd.toml tests/scale/slurm.sh
-# A task whose node is lost is queued again by Slurm and goes on where it was; one that failed four times is given again with
+# A task whose node is lost is queued again by Slurm and continues where it was; one that failed four times is given again with
 # sbatch --array=3 --export=ALL,COUNT=64,... When all have ended, on the server with the service stopped:
 #   mosaicd --config /etc/mosaicd/mosaicd.toml import /mnt/parts/*/
 set -euo pipefail

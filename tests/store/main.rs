@@ -1,14 +1,17 @@
 //! Stories of the store on real disks: restarts, other processes, `kill -9`, damage, full disks, power cuts.
 //!
 //! Faults are injected a few times here; `MOSAICD_FULL_FAULTS=1` makes it ten times as many. What needs root (full disks
-//! on a tmpfs, power cuts on an ext4 in a file) says so and passes without it.
+//! on a tmpfs, power cuts on an ext4 in a file) is ignored without `--include-ignored`.
 
 #![expect(clippy::print_stdout, reason = "figures, and reasons for skipping")]
 
+#[path = "../common/mod.rs"]
+mod common;
 mod damage;
 mod disks;
 mod figures;
 
+use common::{count, patience};
 use mosaicd::artwork::ContentHash;
 use mosaicd::embed::ModelId;
 use mosaicd::store::{Damage, MemoryStore, Opened, SledStore, Store, StoreError};
@@ -69,11 +72,8 @@ fn generation(state: &BTreeMap<String, Vec<u8>>) -> u32 {
 }
 
 /// `count` faults, more if asked for.
-fn faults(count: u32) -> u32 {
-    match std::env::var_os("MOSAICD_FULL_FAULTS") {
-        Some(_) => 10 * count,
-        None => count,
-    }
+fn faults(few: u32) -> u32 {
+    count(few, 10 * few)
 }
 
 /// A small generator of seeded numbers (xorshift64*): the tests' faults are the same every time.

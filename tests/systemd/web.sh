@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The web servers' files for real: each serves a mosaic beside a site that was there before, and is asked with curl.
+# The web servers' files for real: each serves a mosaic next to a site that was there before, and is asked with curl.
 # tests/systemd/web.sh [mosaicd, target/release/mosaicd]   Needs root, curl, and of nginx, caddy and apache2 those to try.
 set -uo pipefail
 here="$(cd "$(dirname "$0")/../.." && pwd)"
@@ -132,7 +132,7 @@ mosaic() { # name, base URL
 }
 beside() { # name, server: the site that was there before, and the address without a slash
   local got
-  is "$1: the site beside it" "the site that was there before" "$(curl -s "$2/")"
+  is "$1: the site next to it" "the site that was there before" "$(curl -s "$2/")"
   is "$1: its own files" other "$(curl -s "$2/latest.json")"
   got="$(ask "$2/mosaic")"
   has "$1: without a slash" 30 "$(status "$got")"

@@ -6,12 +6,15 @@
 #![expect(clippy::print_stdout, reason = "figures, and reasons for skipping")]
 #![allow(clippy::disallowed_methods)]
 
+#[path = "../common/mod.rs"]
+mod common;
 mod events;
 
+use common::{count, patience};
 use mosaicd::domain::{
     ContentHash, FileIdentity, Job, Outcome, Refusal, Report, Retry, SystemError,
 };
-use mosaicd::plan::{self, Input, Pace, Plan, PolishTime, Quiet, Settings};
+use mosaicd::plan::{self, Input, Plan, PolishTime, Quiet, RateLimit, Settings};
 use mosaicd::watch::{
     FsKind, Ignore, ReadError, Scan, ScanError, SkipReason, WatchError, WatchEvent, Watcher,
     fs_kind, read_finished, root_id, scan_subtree,
@@ -30,17 +33,12 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// Nothing here takes nearly as long, unless it never comes.
-const PATIENCE: Duration = Duration::from_secs(60);
 const MAX_BYTES: u64 = 1 << 20;
 /// Set for a child process whose watches are limited.
 const LIMITED: &str = "MOSAICD_TEST_LIMITED";
 
-fn faults(count: u32) -> u32 {
-    match std::env::var_os("MOSAICD_FULL_FAULTS") {
-        Some(_) => 10 * count,
-        None => count,
-    }
+fn faults(few: u32) -> u32 {
+    count(few, 10 * few)
 }
 
 fn folder() -> TempDir {

@@ -48,7 +48,7 @@ pub(crate) struct Graph {
 /// One file, known to the last bit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Pin {
-    /// Path behind the entry's base.
+    /// Path after the entry's base address.
     pub(crate) path: &'static str,
     /// Name on disk.
     pub(crate) name: &'static str,

@@ -130,7 +130,7 @@ fn large(rendition: &Rendition) -> &str {
     name.strip_suffix(".jpg").unwrap_or(name)
 }
 
-/// Something that the owner may say of a work.
+/// Something that the owner may say about a work.
 type Said = fn(&Work) -> Option<&str>;
 
 fn column(works: &[Arc<Work>], of: impl Fn(&Work) -> Value) -> Value {

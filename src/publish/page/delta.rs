@@ -39,7 +39,7 @@ pub(super) fn cells(works: &[Arc<Work>]) -> Vec<Cell> {
 
 /// From one head to the next.
 pub(super) struct Step<'a> {
-    /// Of their files.
+    /// Hashes of the heads' files.
     pub(super) hashes: (u32, u32),
     pub(super) heads: (&'a Head, &'a Head),
     pub(super) cells: (&'a [Cell], &'a [Cell]),
@@ -57,28 +57,28 @@ struct Delta {
     to: String,
     /// Deltas before it, newest first: the head that each begins at, and its file.
     earlier: Vec<(String, String)>,
-    /// What the new head says otherwise.
+    /// What the new head says and the old one does not.
     says: Map<String, Value>,
     count: usize,
     /// How far each old column was pushed to the right; empty: none was.
     cols: Vec<i64>,
     /// How far each old row was pushed down.
     rows: Vec<i64>,
-    /// Id, column, row, minute of arrival of works that are new or lie elsewhere than the pushes say.
+    /// Id, column, row, minute of arrival of works that are new, or that lie elsewhere than `cols` and `rows` say.
     placed: Vec<u64>,
     gone: Vec<u64>,
     edited: Vec<u64>,
-    /// Level, number, hash of tiles that are others.
+    /// Level, number, hash of tiles that changed.
     tiles: Vec<(u32, usize, String)>,
-    /// All tiles of the upper levels, where too many are others to be listed.
+    /// All tiles of the upper levels, where too many changed to be listed.
     levels: Option<Vec<String>>,
-    /// Number and name of blocks that are others, by their kind.
+    /// Number and name of blocks that changed, by their kind.
     blocks: BTreeMap<String, Vec<(usize, String)>>,
-    /// The same of tiles, by their level.
+    /// Number and name of blocks of tiles that changed, by their level.
     tile_blocks: BTreeMap<u32, Vec<(usize, String)>>,
-    /// Facet, value and number of works, where it is another.
+    /// Facet, value and number of works, where this number changed.
     facets: Vec<(String, String, usize)>,
-    /// The facets in their order, where they are others.
+    /// The names of the facets in their order, if they changed.
     columns: Option<Vec<String>>,
 }
 
@@ -161,7 +161,7 @@ impl Step<'_> {
         serde_json::to_vec(&delta)
     }
 
-    /// Says which tiles are others: one by one where they are few.
+    /// Says which tiles changed: one by one where they are few.
     fn tiles(&self, delta: &mut Delta) {
         let (before, now) = self.heads;
         let shape = |head: &Head| head.says.get("pyramid").cloned();
@@ -200,7 +200,7 @@ impl Step<'_> {
     }
 }
 
-/// Blocks that are others.
+/// Blocks that changed.
 fn others(before: &[Option<u32>], now: &[Option<u32>]) -> Vec<(usize, String)> {
     let differs = |&(n, name): &(usize, &Option<u32>)| before.get(n) != Some(name);
     let names = now.iter().enumerate().filter(differs);

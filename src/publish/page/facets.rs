@@ -1,6 +1,6 @@
 //! What a visitor may filter by: the folders that works lie in, and the columns of `artworks.csv`.
 //!
-//! Pure. A field may hold several values, parted by `;`.
+//! Pure. A field may hold several values, separated by `;`.
 
 use crate::publish::manifest::Work;
 use serde::{Deserialize, Serialize};
@@ -141,29 +141,12 @@ fn values(text: &str) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{ArtworkId, ContentHash};
 
     fn work(id: u64, path: &str, fields: &[(&str, &str)]) -> Arc<Work> {
-        let fields = fields.iter();
+        let owned = |&(name, text): &(&str, &str)| (name.to_owned(), text.to_owned());
         Arc::new(Work {
-            id: ArtworkId(id),
-            path: path.to_owned(),
-            col: 0,
-            row: 0,
-            x: 0.0,
-            y: 0.0,
-            hash: ContentHash::of(b""),
-            size: 0,
-            added_ms: 0,
-            neighbours: Vec::new(),
-            format: None,
-            title: None,
-            artist: None,
-            link: None,
-            large: None,
-            fields: fields
-                .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
-                .collect(),
+            fields: fields.iter().map(owned).collect(),
+            ..Work::sample(id, path, (0, 0))
         })
     }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use serde_json::{Map, Value, json};
 use std::{collections::BTreeMap, sync::Arc};
 
-/// Hashes in the names of a list of blocks, joined, 8 hexadecimal digits each; zeros for a block that there is not.
+/// Hashes in the names of a list of blocks, joined, 8 hexadecimal digits each; zeros for a missing block.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Names(pub(super) Vec<Option<u32>>);
 

@@ -14,7 +14,7 @@
 //!
 //! # Invariants
 //! - Every file carries its content's hash in its name and lies on the disk before `latest.json` names its head: a reader
-//!   never mixes generations. Each has the same bytes compressed beside it, `.gz`.
+//!   never mixes generations. Next to each lies the same file compressed, `.gz`.
 //! - A block is written again only if one of its works, or one of its tiles, has changed.
 
 mod blocks;
@@ -69,7 +69,7 @@ pub(super) struct Page {
 pub(super) struct Touched {
     /// New, changed or gone.
     pub(super) all: Vec<ArtworkId>,
-    /// Of those that stay, the ones whose picture is another.
+    /// Of those that stay, the ones whose picture changed.
     pub(super) edited: Vec<ArtworkId>,
 }
 

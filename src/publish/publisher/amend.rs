@@ -1,4 +1,4 @@
-//! Changes of the published generation that draw nothing: its quality, its regions' words, and the end of what had to go.
+//! Changes of the published generation that draw nothing: its quality, its regions' words, and the removal of files that must not stay.
 
 use super::{
     super::{
@@ -42,7 +42,7 @@ impl Publisher {
         })
     }
 
-    /// Rewrites the published manifest if `change` changes it, or if `words` are others than the page has.
+    /// Rewrites the published manifest if `change` changes it, or if `words` differ from those of the page.
     fn amend(
         &mut self,
         words: Option<Vec<WordWorks>>,
@@ -65,7 +65,7 @@ impl Publisher {
                 &Touched::default(),
                 words,
             )?;
-            // What the page does not read, such as the quality, gives no other head.
+            // What the page does not read, such as the quality, does not change the head.
             let latest = page.latest(manifest);
             let same = before.as_ref().map(|page| page.latest(manifest)).as_ref() == Some(&latest);
             let staged_latest = match same {

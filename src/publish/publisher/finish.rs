@@ -1,4 +1,4 @@
-//! What a stop after the manifest's rename left undone is finished: stable names, the page's own files, works' pages.
+//! Finishes what a stop after the manifest's rename left undone: stable names, the page's own files, works' pages.
 
 use super::{
     super::{

@@ -91,7 +91,7 @@
     const sheet = () => matchMedia(m.SHEET).matches;
 
     /**
-     * Window edges that are covered while the card is open: `{right}` beside it; `{top, bottom}` above a sheet, where the
+     * Window edges that are covered while the card is open: `{right}` where it is at the side; `{top, bottom}` above a sheet, where the
      * title and the tools take their share too.
      */
     card.covered = () => {

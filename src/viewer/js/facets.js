@@ -44,7 +44,7 @@
       values: [...values].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1)) }));
   }
 
-  /** The values in a field: several are parted by `;`. */
+  /** The values in a field: several are separated by `;`. */
   m.valuesIn = (text) => [...new Set(String(text).split(';').map((value) => value.trim()).filter(Boolean))];
 
   function folderAt(path, depth) {

@@ -12,7 +12,7 @@
     const groundOf = (model) => (model.loading || model.manifest.spare ? null
       : m.createVeil(model, (index) => (index < 0 ? scene.theme.rgb : null)));
 
-    /** Does a work pass all filters that are no facets, the age apart? */
+    /** Does a work pass all filters that are no facets, apart from the age? */
     const isWanted = (index) => (!filter.matches || filter.matches.has(index))
       && (!filter.arrivals || filter.arrivals.has(app.model.works[index].id));
     const isOfAge = (index, now) => !filter.fresh || m.isNew(app.model.works[index], now);

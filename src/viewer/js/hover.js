@@ -2,7 +2,7 @@
 (function (m) {
   'use strict';
 
-  const SMALL_PX = 64; // A work smaller than this on screen is shown larger beside the pointer.
+  const SMALL_PX = 64; // A work smaller than this on screen is shown larger next to the pointer.
   const byId = (id) => document.getElementById(id);
 
   /** The hover of `app`: `at` is `{id, x, y}`, `{id, byKey: true}` or null. */

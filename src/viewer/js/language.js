@@ -32,7 +32,7 @@
    */
   m.formatCount = (number) => (number < 1000 ? String(number) : number.toLocaleString(m.locale));
 
-  /** A name in a line of other text: its direction does not change the order of what stands beside it. */
+  /** A name in a line of other text: its direction does not change the order of the text next to it. */
   m.isolated = (text) => `\u2068${text}\u2069`;
 
   /** The text for `key`; `{name}` is replaced by `values.name`, and `values.n` chooses the plural form. */

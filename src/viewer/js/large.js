@@ -1,7 +1,7 @@
 // One work as large as the window: its rendition, the original where that is served and shows more, else the best that the
 // pyramid holds.
 //
-// A modal dialog, so that keys and screen readers stay in it; arrows and swipes lead through the works beside it.
+// A modal dialog, so that keys and screen readers stay in it; arrows and swipes lead to the neighbouring works.
 (function (m) {
   'use strict';
 
@@ -84,7 +84,7 @@
       event.stopPropagation(); // The page's own keys rest meanwhile; Escape is the dialog's.
     });
 
-    /** To the work beside this one in reading order. */
+    /** To the next or previous work in reading order. */
     function walk(step) {
       const { model } = app;
       const work = model.works[model.byId.get(app.card.id)];

@@ -53,7 +53,7 @@
     return steps;
   };
 
-  /** Works that are elsewhere now than they were in generation `since`, those that came later apart. */
+  /** Works that are elsewhere now than they were in generation `since`, without those that came later. */
   m.movedSince = function (lines, since) {
     const [before, now] = [new Map(), new Map()];
     for (const line of lines) {

@@ -43,7 +43,7 @@
       if (before === undefined || priority < before) wanted.set(url, priority);
     };
     tiles.begin = () => { tick += 1; wanted = new Map(); };
-    /** Starts as many loads as may run beside each other. */
+    /** Starts as many loads as may run at the same time. */
     tiles.pump = () => {
       if (loading >= PARALLEL || !wanted.size) return;
       const urls = [...wanted].sort((a, b) => a[1] - b[1]).slice(0, PARALLEL - loading);

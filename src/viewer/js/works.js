@@ -52,7 +52,7 @@
     };
     app.home = () => { camera.flyHome(performance.now()); app.requestFrame(); };
 
-    /** Moves just enough for a work to be seen beside the card. */
+    /** Moves just enough for a work to be seen next to the card. */
     function reveal(work) {
       const at = camera.toScreen(work.col + 0.5, work.row + 0.5);
       const { left, top, right, bottom } = camera.inset;
@@ -64,7 +64,7 @@
       camera.fly({ x: x - dx / scale, y: y - dy / scale, scale }, performance.now());
     }
 
-    /** What a screen reader says of a work: its name and its place. */
+    /** What a screen reader says about a work: its name and its place. */
     const speak = (work) => {
       const say = () => app.announce(spoken(app.workOf(work.id) || work));
       if (app.need(['text'], [work.id], say)) say();

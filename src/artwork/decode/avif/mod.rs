@@ -33,7 +33,7 @@ fn parse(bytes: &[u8]) -> Result<AvifData, DecodeError> {
     let head = bytes.get(..12).ok_or(TRUNCATED)?;
     let renamed = [&head[..8], b"avif"].concat();
     let (end, has_all) = whole_boxes(bytes);
-    // What another program appended behind the boxes is ignored.
+    // What another program appended after the boxes is ignored.
     let read = if has_all { &bytes[..end] } else { bytes };
     let mut file = Cursor::new(renamed).chain(&read[12..]);
     avif_parse::read_avif(&mut file).map_err(|error| match error {

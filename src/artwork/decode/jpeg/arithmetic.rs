@@ -55,7 +55,7 @@ const DC_X1: usize = 20;
 /// coefficients.
 const AC_BINS: usize = 245;
 const AC_X2: [usize; 2] = [189, 217];
-/// Bins of `X2` to `X15`; as far behind each lies its `M`.
+/// Bins of `X2` to `X15`; the `M` of each lies as far after it.
 const LARGE: usize = 14;
 
 /// The estimate for one kind of decision.
@@ -281,7 +281,7 @@ impl Entropy for Arithmetic<'_> {
             if may_end && decoder.decode(&mut bins[end]) {
                 return Ok(());
             }
-            // Behind a zero another coefficient always follows.
+            // After a zero another coefficient always follows.
             may_end = decoder.decode(&mut bins[some]);
             if may_end {
                 let negative = decoder.fixed();

@@ -1,6 +1,6 @@
 //! A decoder for the JPEGs that the fast one does not support, and for those that it refuses.
 //!
-//! Any sampling, scans of any components, up to four channels, 12 bits, arithmetic and lossless coding, a height behind the
+//! Any sampling, scans of any components, up to four channels, 12 bits, arithmetic and lossless coding, a height after the
 //! scan, tables that a TIFF keeps apart. `strips` makes samples of its coefficients, `colour` converts them. A sequential
 //! picture of one scan is never in memory as a whole, and therefore large ones are decoded here too.
 //!
@@ -26,7 +26,7 @@ pub(super) const ZIGZAG: [usize; 64] = [
     52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
 ];
 
-/// Bytes behind a scan's last block that are passed over, for writers that leave some.
+/// Bytes after a scan's last block that are passed over, for writers that leave some.
 const MOST_LEFT_OVER: usize = 16;
 
 /// Coefficients (or, of lossless pictures, samples) of one component.

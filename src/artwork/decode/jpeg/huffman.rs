@@ -50,7 +50,7 @@ impl Table {
     }
 }
 
-/// The bits of one scan, up to the next marker. Behind them come zeros, which are counted.
+/// The bits of one scan, up to the next marker. After them come zeros, which are counted.
 pub(super) struct Bits<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -176,7 +176,7 @@ impl<'a> Bits<'a> {
         self.at
     }
 
-    /// How many bytes are left before the next marker, those apart that writers fill up with.
+    /// How many bytes are left before the next marker, not counting those that writers fill up with.
     pub(super) fn left_over(&self) -> usize {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         let end = next_marker(rest, 0).map_or(rest.len(), |(_, behind)| behind - 2);

@@ -45,7 +45,7 @@ pub(super) struct Markers<'a> {
     pub(super) jfif: bool,
     pub(super) exif: Option<&'a [u8]>,
     icc: Vec<(u8, &'a [u8])>,
-    /// The height is given behind the first scan.
+    /// The height is given after the first scan.
     pub(super) height_follows: bool,
 }
 
@@ -240,7 +240,7 @@ impl<'a> Markers<'a> {
     }
 }
 
-/// The next marker's code at or after `at`, and the position behind it. Entropy-coded bytes are passed over.
+/// The next marker's code at or after `at`, and the position after it. Entropy-coded bytes are passed over.
 pub(super) fn next_marker(bytes: &[u8], mut at: usize) -> Option<(u8, usize)> {
     loop {
         at += memchr::memchr(0xff, bytes.get(at..)?)? + 1;

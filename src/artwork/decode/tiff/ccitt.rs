@@ -82,7 +82,7 @@ pub(super) fn decode(
 
 type Byte = Result<u8, Infallible>;
 
-/// The bytes, and zeros behind them so that the last codes can be looked up.
+/// The bytes, and zeros after them so that the last codes can be looked up.
 struct Counted<'a> {
     bytes: std::slice::Iter<'a, u8>,
     padding: u32,
