@@ -248,12 +248,14 @@ pub fn run(
     loop {
         // Each round has a channel of its own: a late word of the last one must not reach the next.
         let (events, mut inbox) = mpsc::unbounded_channel();
-        if !started {
-            // To load hundreds of thousands of works takes seconds.
-            reporter.configure(&config, &encoders);
-            reporter.starting();
-        }
-        let opened = Rooms::open(&config, &store, &encoders, started).and_then(|rooms| {
+        // To load hundreds of thousands of works takes seconds.
+        let begin = || {
+            if !started {
+                reporter.configure(&config, &encoders);
+                reporter.starting();
+            }
+        };
+        let opened = Rooms::open(&config, &store, &encoders, started, begin).and_then(|rooms| {
             let ignore = Ignore::new(&config.watch.ignore)?;
             Workers::start(rooms, &config, ignore, &events)
         });
@@ -282,9 +284,10 @@ pub fn run(
         {
             tracing::warn!(%error, "the log level stays");
         }
-        reporter.configure(&config, &encoders);
         encoders.remember(&config);
-        if !std::mem::replace(&mut started, true) {
+        if std::mem::replace(&mut started, true) {
+            reporter.configure(&config, &encoders);
+        } else {
             tracing::info!(
                 version = env!("CARGO_PKG_VERSION"),
                 artworks = known.len(),

@@ -4,6 +4,7 @@
 mod common;
 
 use common::Site;
+use mosaicd::service::status::Status;
 use std::{
     fs,
     path::Path,
@@ -186,6 +187,29 @@ fn a_check_tells_fine_from_attention_from_down() {
         (2, 1),
         "a wrong configuration: {text}"
     );
+}
+
+#[test]
+fn a_daemon_that_is_refused_leaves_the_status_of_the_other_one() {
+    let site = Site::new();
+    site.configure("[status]\nfolder = \"output\"\n");
+    let (daemon, _) = site.run_with(3);
+    let published = || {
+        let text = fs::read_to_string(site.output().join("status.json")).ok()?;
+        Some(Status::from_json(&text).unwrap().pid)
+    };
+    site.wait("its status", || {
+        published().filter(|pid| *pid == daemon.child.id())
+    });
+    fs::create_dir(site.path("others")).unwrap();
+    for own in ["", "[status]\nfolder = \"output\"\n"] {
+        site.configure(own);
+        let more = ["--artworks", "others", "--state", "state2", "build"];
+        let second = site.mosaicd(&more);
+        assert_eq!(second.status.code(), Some(78));
+        assert_eq!(published(), Some(daemon.child.id()));
+    }
+    assert_eq!(daemon.stop(), 0);
 }
 
 #[test]

@@ -38,12 +38,14 @@ pub(super) struct Rooms {
 
 impl Rooms {
     /// Opens everything that follows the configuration and can be opened again on a reload; once the daemon has
-    /// `started`, less of it may stop it.
+    /// `started`, less of it may stop it. Calls `begin` once the output is known to be no other daemon's, before the works
+    /// are loaded.
     pub(super) fn open(
         config: &Config,
         store: &Arc<dyn Store>,
         Encoders { serving, next }: &Encoders,
         started: bool,
+        begin: impl FnOnce(),
     ) -> Result<Self, DaemonError> {
         let state = &config.folders.state;
         // Version 0.1 kept marks there, against files that end the process; they end a worker now.
@@ -51,6 +53,7 @@ impl Rooms {
         let cells = Arc::new(CellStore::open(&state.join("cells"), &config.cell_spec())?);
         let output = &config.folders.output;
         let publisher = Publisher::open(output, parameters::output_spec(config))?;
+        begin();
         let history_files = HistoryFiles::open(output, &config.page.url)?;
         let renditions = Renditions::open(output, parameters::large_spec(config))?;
         let renditions = Arc::new(renditions);
