@@ -275,16 +275,21 @@ fn numbers<T>(values: &[T], bits: impl Fn(&T) -> u32) -> Vec<u8> {
     bytes
 }
 
+fn bytes_of<'a>(
+    section: &'static str,
+    sections: &'a BTreeMap<String, Vec<u8>>,
+) -> Result<&'a [u8], SnapshotError> {
+    let bytes = sections.get(section).map(Vec::as_slice);
+    bytes.ok_or(SnapshotError::Missing(section))
+}
+
 /// The numbers of a section.
 fn numbers_of<T>(
     section: &'static str,
     sections: &BTreeMap<String, Vec<u8>>,
     of: impl Fn(u32) -> T,
 ) -> Result<Vec<T>, SnapshotError> {
-    let bytes = sections
-        .get(section)
-        .ok_or(SnapshotError::Missing(section))?;
-    let (words, rest) = bytes.as_chunks();
+    let (words, rest) = bytes_of(section, sections)?.as_chunks();
     match rest.is_empty() {
         true => Ok(words
             .iter()
@@ -304,9 +309,7 @@ fn unpack<T: for<'a> Deserialize<'a>>(
     section: &'static str,
     sections: &BTreeMap<String, Vec<u8>>,
 ) -> Result<T, SnapshotError> {
-    let bytes = sections
-        .get(section)
-        .ok_or(SnapshotError::Missing(section))?;
+    let bytes = bytes_of(section, sections)?;
     postcard::from_bytes(bytes).map_err(|source| SnapshotError::Codec { section, source })
 }
 

@@ -180,7 +180,7 @@ pub struct Work {
     /// The whole work, large enough to look at; absent where that is switched off or not made yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub large: Option<Rendition>,
-    /// Further columns of the owner's table by which visitors may filter: the work's value by the column's name.
+    /// Further columns of `artworks.csv` by which visitors may filter: the work's value by the column's name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub fields: BTreeMap<String, String>,
 }

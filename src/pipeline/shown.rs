@@ -12,12 +12,12 @@ use std::{borrow::Cow, os::unix::ffi::OsStrExt, path::Path, sync::Arc};
 /// Neighbours of a work that the manifest names.
 const NEIGHBOURS: usize = 12;
 
-/// What is known of the works besides where they are.
+/// What is known of the works apart from their places.
 pub(super) struct Details<'a> {
     pub(super) cells: &'a CellStore,
     pub(super) renditions: &'a Renditions,
     pub(super) described: &'a Descriptions,
-    /// Columns of the owner's table that visitors may filter by.
+    /// Columns of `artworks.csv` that visitors may filter by.
     pub(super) filters: &'a [String],
 }
 

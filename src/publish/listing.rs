@@ -172,22 +172,11 @@ mod tests {
 
     fn work(id: u64, x: f32) -> Work {
         Work {
-            id: ArtworkId(id),
-            path: format!("\"{id}\",.png"),
-            col: 0,
-            row: 0,
             x,
             y: 0.5,
-            hash: ContentHash::of(&id.to_le_bytes()),
             size: id * id,
-            added_ms: 0,
             neighbours: (0..id % 9).map(ArtworkId).collect(),
-            format: None,
-            title: None,
-            artist: None,
-            link: None,
-            large: None,
-            fields: Default::default(),
+            ..Work::sample(id, &format!("\"{id}\",.png"), (0, 0))
         }
     }
 

@@ -47,7 +47,7 @@ impl Document<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{ArtworkId, ContentHash};
+    use crate::domain::ArtworkId;
     use proptest::prelude::*;
     use std::sync::Arc;
 
@@ -56,22 +56,12 @@ mod tests {
         #[test]
         fn a_document_is_what_serde_json_writes(works in 0..1_600_u64, title in ".*") {
             let work = |id: u64| Work {
-                id: ArtworkId(id),
-                path: format!("{title} \"works\":[] {id}"),
-                col: 1,
-                row: id as u32,
                 x: id as f32 / 7.0,
                 y: -0.25,
-                hash: ContentHash::of(&id.to_le_bytes()),
                 size: id,
-                added_ms: 5,
                 neighbours: (0..id % 9).map(ArtworkId).collect(),
-                format: None,
                 title: Some(title.clone()).filter(|_| id.is_multiple_of(3)),
-                artist: None,
-                link: None,
-                large: None,
-                fields: Default::default(),
+                ..Work::sample(id, &format!("{title} \"works\":[] {id}"), (1, id as u32))
             };
             let mut manifest: Manifest = serde_json::from_str(EMPTY).expect("a manifest");
             manifest.title = title.clone() + "\"works\":[]";

@@ -153,22 +153,8 @@ mod tests {
 
     fn work(id: u64, col: u32, row: u32) -> Arc<Work> {
         Arc::new(Work {
-            id: ArtworkId(id),
-            path: format!("{id}.png"),
-            col,
-            row,
             x: f32::NAN,
-            y: 0.5,
-            hash: ContentHash::of(&id.to_le_bytes()),
-            size: 1,
-            added_ms: 0,
-            neighbours: Vec::new(),
-            format: None,
-            title: None,
-            artist: None,
-            link: None,
-            large: None,
-            fields: Default::default(),
+            ..Work::sample(id, &format!("{id}.png"), (col, row))
         })
     }
 

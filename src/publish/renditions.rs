@@ -101,12 +101,7 @@ impl Renditions {
 
     /// The rendition of a work to show: durable, and of another spec while there is no current one.
     pub fn of(&self, hash: &ContentHash) -> Option<Rendition> {
-        if self.spec.px == 0 {
-            return None;
-        }
-        let there = self.there();
-        let name = there.get(&content(hash))?.shown()?;
-        Some(Rendition {
+        self.shown(hash).map(|name| Rendition {
             file: name.path(),
             width: name.width,
             height: name.height,
@@ -115,15 +110,21 @@ impl Renditions {
 
     /// Whether `known` is what [`Renditions::of`] gives for a work.
     pub fn is(&self, hash: &ContentHash, known: Option<&Rendition>) -> bool {
-        let there = (self.spec.px > 0).then(|| self.there());
-        let there = there.as_ref().and_then(|there| there.get(&content(hash)));
-        match (there.and_then(There::shown), known) {
+        match (self.shown(hash), known) {
             (None, None) => true,
             (Some(name), Some(known)) => {
                 let file = known.file.rsplit('/').next();
-                file.and_then(LargeName::parse).as_ref() == Some(name)
+                file.and_then(LargeName::parse) == Some(name)
             }
             _ => false,
+        }
+    }
+
+    /// The name of the rendition to show.
+    fn shown(&self, hash: &ContentHash) -> Option<LargeName> {
+        match self.spec.px {
+            0 => None,
+            _ => self.there().get(&content(hash))?.shown().copied(),
         }
     }
 

@@ -35,7 +35,7 @@ impl Roots {
             .collect()
     }
 
-    /// The identities of the owner's files that lie elsewhere: no event reports their changes.
+    /// The identities of the rules and the table that lie elsewhere: no event reports their changes.
     pub fn elsewhere(&self) -> Vec<Option<FileIdentity>> {
         let files = [&self.rules, &self.table].into_iter().flatten();
         files.map(|file| followed(file)).collect()
