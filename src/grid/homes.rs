@@ -7,7 +7,7 @@ use super::ties::{NOWHERE, Place, Ties, apart};
 use super::{Damage, Grid, GridError, GridParams, Method, Polishing, SPARE};
 
 /// Price of each cell between an item and its home, in mean distances of direct neighbours, at `lambda = 1`.
-const SPRING: f32 = 0.03;
+const SPRING: f32 = 0.035;
 /// Price of leaving a place in a polish, in the same unit.
 const STAY: f32 = 0.06;
 /// Price of leaving a place around an arrival, in the same unit, on grids of up to 1,000 items.

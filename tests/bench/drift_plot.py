@@ -1,8 +1,10 @@
 """Draws lines of `cargo bench --bench grid -- drift` (standard input) as an SVG (standard output): DPQ16 against drift.
 
 Lines of one file of vectors follow a line `# NAME`; a point is labelled with its lambda, and where a line has a figure
-"from nothing", that is drawn as a dashed level. `! NAME MEAN DPQ16` adds a point of another method.
+"from nothing", that is drawn as a dashed level. `! NAME MEAN DPQ16` adds a point of another method. The scale of the
+drift is logarithmic.
 """
+import math
 import re
 import sys
 
@@ -22,9 +24,10 @@ points = [p for _, rows in series for p in rows]
 if not points:
     sys.exit("drift_plot.py: no line of `grid -- drift` on standard input")
 qualities = [q for p in points for q in p[2:] if q == q] + [o[2] for o in others]
-most = max([p[1] for p in points] + [o[1] for o in others]) * 1.1
+drifts = [p[1] for p in points] + [o[1] for o in others]
+least, most = min(drifts) / 1.2, max(drifts) * 1.3
 low, high = min(qualities) - .004, max(qualities) + .004
-x = lambda v: LEFT + WIDE * v / most
+x = lambda v: LEFT + WIDE * math.log(v / least) / math.log(most / least)
 y = lambda v: TOP + HIGH * (high - v) / (high - low)
 print(f'<svg xmlns="http://www.w3.org/2000/svg" width="{W}" height="{H}" font-family="sans-serif" font-size="11">')
 print('<rect width="100%" height="100%" fill="#fff"/>')
@@ -35,8 +38,9 @@ while tick < high:
     print(f'<path d="M{LEFT} {y(tick):.1f}h{WIDE}" stroke="#ddd"/>')
     print(f'<text x="{LEFT - 6}" y="{y(tick) + 4:.1f}" text-anchor="end">{tick:.2f}</text>')
     tick += step
-for cells in range(int(most) + 1):
-    print(f'<text x="{x(cells):.1f}" y="{TOP + HIGH + 16}" text-anchor="middle">{cells}</text>')
+for cells in [.1, .2, .5, 1, 2, 5, 10, 20]:
+    if least < cells < most:
+        print(f'<text x="{x(cells):.1f}" y="{TOP + HIGH + 16}" text-anchor="middle">{cells:g}</text>')
 for k, (name, rows) in enumerate(series):
     colour, rows = COLOURS[k % len(COLOURS)], sorted(rows)
     level = next((row[3] for row in rows if row[3] == row[3]), None)
