@@ -255,10 +255,11 @@ pub fn run(
                 reporter.starting();
             }
         };
-        let opened = Rooms::open(&config, &store, &encoders, started, begin).and_then(|rooms| {
-            let ignore = Ignore::new(&config.watch.ignore)?;
-            Workers::start(rooms, &config, ignore, &events)
-        });
+        let opened =
+            Rooms::open(&config, &store, &encoders, (&mode, started), begin).and_then(|rooms| {
+                let ignore = Ignore::new(&config.watch.ignore)?;
+                Workers::start(rooms, &config, ignore, &events)
+            });
         let (workers, known) = match (opened, proven.take()) {
             (Ok(opened), _) => opened,
             (Err(error), Some(old)) => {

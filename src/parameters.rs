@@ -180,6 +180,7 @@ pub fn output_spec(config: &Config) -> OutputSpec {
             },
         },
         mosaic: mosaic.jpg,
+        lag_ms: (mosaic.every_s > 0).then_some(mosaic.every_s * 1_000),
         pyramid: mosaic.pyramid,
         png: mosaic.png,
         webp: mosaic.webp,

@@ -281,7 +281,7 @@ impl Pipeline {
         }
         let published = self.publish(now_ms)?;
         let drawing = &published.elapsed;
-        let drawing_ms = drawing.tiles_ms + drawing.mosaic_ms + drawing.lossless_ms;
+        let drawing_ms = drawing.tiles_ms + drawing.mosaic_ms;
         stages.split("render", drawing_ms, "publish");
         self.erase();
         let missing: HashSet<ContentHash> = published.missing.into_iter().collect();
@@ -307,6 +307,7 @@ impl Pipeline {
             rebuilt,
             generation: published.generation,
             changed: published.changed,
+            due_ms: published.due_ms,
             published_ms: manifest.map_or(now_ms, |manifest| manifest.published_ms),
             works: works.len(),
             grid: (self.collection.grid.cols(), self.collection.grid.rows()),

@@ -132,6 +132,38 @@ fn a_death_at_any_step_heals() {
 }
 
 #[test]
+fn a_fault_at_any_step_while_the_single_files_catch_up_heals() {
+    let mut grown = before();
+    grown.works.push(work(500, 121, 10, 2).into());
+    grown.cols = 11;
+    for fault in [Fault::Once, Fault::Death] {
+        let mut spec = spec();
+        spec.lag_ms = Some(5);
+        let mut stage = Stage::with(spec, 130);
+        for at in 0.. {
+            stage.use_output(&format!("lag-{at}"));
+            stage.publish(&before(), 10);
+            assert_eq!(stage.publish(&grown, 20).due_ms, Some(5));
+            let (failpoint, taken) = strike(at, fault);
+            stage.publisher().set_failpoint(Some(failpoint));
+            let struck = stage.try_publish(&grown, 30);
+            read_all(&stage.output);
+            if fault == Fault::Death {
+                stage.restart();
+            }
+            stage.publisher().set_failpoint(None);
+            stage.publish(&grown, 40);
+            assert_eq!(stage.publish(&grown, 60).generation, 2, "step {at}");
+            stage.assert_equals_rebuild(&grown);
+            if taken.load(Ordering::SeqCst) <= at {
+                assert!(struck.is_ok() && at > 10, "only {at} steps");
+                break;
+            }
+        }
+    }
+}
+
+#[test]
 fn a_death_at_any_step_of_the_first_publish_heals() {
     let mut stage = Stage::new(130);
     for at in 0.. {

@@ -115,6 +115,10 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
         config.mosaic.pyramid || config.mosaic.jpg,
         "mosaic.pyramid and mosaic.jpg must not both be false: the page shows one of them",
     );
+    need(
+        config.mosaic.every_s <= 86_400,
+        "mosaic.every_s must be at most 86400, a day",
+    );
     let publish = &config.publish;
     need(
         publish

@@ -114,6 +114,8 @@ pub struct Mosaic {
     pub spare: Spare,
     /// Write `mosaic.jpg`.
     pub jpg: bool,
+    /// How many seconds the single files may be older than the tiles; 0: by the number of works.
+    pub every_s: u64,
     /// Write the Deep Zoom pyramid.
     pub pyramid: bool,
     /// Write `mosaic.png` too.
@@ -129,6 +131,7 @@ impl Default for Mosaic {
             subsampling: Subsampling::S420,
             spare: Spare::Blend,
             jpg: true,
+            every_s: 0,
             pyramid: true,
             png: false,
             webp: false,

@@ -1,6 +1,6 @@
 //! Opening the rooms: folders, store, encoder, cells, publisher, placed works.
 
-use super::{DaemonError, chain, serving::Encoders, wall_ms};
+use super::{DaemonError, Mode, chain, serving::Encoders, wall_ms};
 use crate::{
     cells::CellStore,
     config::Config,
@@ -44,7 +44,7 @@ impl Rooms {
         config: &Config,
         store: &Arc<dyn Store>,
         Encoders { serving, next }: &Encoders,
-        started: bool,
+        (mode, started): (&Mode, bool),
         begin: impl FnOnce(),
     ) -> Result<Self, DaemonError> {
         let state = &config.folders.state;
@@ -52,7 +52,11 @@ impl Rooms {
         let _ = std::fs::remove_dir_all(state.join("attempting"));
         let cells = Arc::new(CellStore::open(&state.join("cells"), &config.cell_spec())?);
         let output = &config.folders.output;
-        let publisher = Publisher::open(output, parameters::output_spec(config))?;
+        let mut spec = parameters::output_spec(config);
+        if matches!(mode, Mode::Once) {
+            spec.lag_ms = Some(0);
+        }
+        let publisher = Publisher::open(output, spec)?;
         begin();
         let history_files = HistoryFiles::open(output, &config.page.url)?;
         let renditions = Renditions::open(output, parameters::large_spec(config))?;

@@ -213,6 +213,7 @@ fn run_pipeline(
             Order::Background(Background::Collect) => pipeline.collect(wall_ms()),
         }
     }
+    pipeline.end(wall_ms());
     // The process must not end amid a run of the text encoder.
     if let Some(words) = words {
         drop(words.join());

@@ -24,8 +24,7 @@ pub struct Manifest {
     pub title: String,
     /// The grid's size in cells and a cell's size in pixels.
     pub grid: GridSize,
-    /// The single-file mosaic of exactly this generation, its cell smaller near size limits; absent when it is
-    /// switched off.
+    /// The single-file mosaic, its cell smaller near size limits; absent when it is switched off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mosaic: Option<MosaicFile>,
     /// The Deep Zoom pyramid; absent when it is switched off.
@@ -117,6 +116,9 @@ pub struct MosaicFile {
     pub width: u32,
     /// Height in pixels.
     pub height: u32,
+    /// The generation that it shows, if not this one: `mosaic.every_s` lets it be older, by arrivals and moves alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u64>,
 }
 
 /// A Deep Zoom pyramid of content-addressed tiles: `t/<level>/<col>_<row>-<hash>.<format>`.

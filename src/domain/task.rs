@@ -31,6 +31,8 @@ pub struct Report {
     pub generation: u64,
     /// Whether this task published it; otherwise there was nothing new for readers.
     pub changed: bool,
+    /// In how many milliseconds the next publication is due although nothing changes; `None`: never.
+    pub due_ms: Option<u64>,
     /// When it was published, milliseconds since the Unix epoch.
     pub published_ms: u64,
     /// Works placed.

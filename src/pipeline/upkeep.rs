@@ -15,6 +15,13 @@ const MASS: usize = 10;
 const SPARE_BYTES: u64 = 4 << 20;
 
 impl Pipeline {
+    /// Brings `mosaic.jpg` and the like up to date before the daemon ends: afterwards they would be drawn as a whole.
+    pub fn end(&mut self, now_ms: u64) {
+        if let Err(error) = self.publisher.catch_up(&self.cells, now_ms) {
+            tracing::warn!(%error, "mosaic.jpg is older than the tiles; the next start draws it");
+        }
+    }
+
     /// Removes files of old generations, cells that no work needs, and embeddings beyond those that may come back.
     ///
     /// Files may be read meanwhile: cells made since the last call stay, because their works may not be placed yet;

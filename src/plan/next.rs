@@ -40,6 +40,8 @@ pub enum Background {
 pub(super) struct Pending {
     /// A publication is due although no file changed: at the start, or because the owner's titles, artists or links did.
     pub(super) due: bool,
+    /// When a publication becomes due, because `mosaic.jpg` shows an older generation.
+    due_at: Option<u64>,
     /// The owner asked for a new layout.
     pub(super) relayout: bool,
     /// A polished grid is to be published.
@@ -64,6 +66,7 @@ impl Default for Pending {
     fn default() -> Self {
         Self {
             due: true,
+            due_at: None,
             relayout: false,
             polished: false,
             void: false,
@@ -80,6 +83,7 @@ impl Default for Pending {
 impl Pending {
     /// A task ended well: its map may be relaxed, what it published is to be measured, and so on.
     pub(super) fn published(&mut self, report: &Report, now_ms: u64) {
+        self.due_at = report.due_ms.map(|ms| now_ms.saturating_add(ms));
         match report.wants_polish {
             true => self.wanted.insert(Background::Polish),
             false => self.wanted.remove(&Background::Polish),
@@ -155,6 +159,7 @@ impl Plan {
             let jobs = self.rendering.next(&self.table, now_ms);
             commands.extend(jobs.into_iter().map(Command::Ingest));
         }
+        self.pending.due |= self.pending.due_at.take_if(|at| *at <= now_ms).is_some();
         if self.has_changes() && self.waiting_since.is_none() {
             self.waiting_since = Some(now_ms);
         }
@@ -237,6 +242,7 @@ impl Plan {
             Some(self.pending.measure_at)
                 .filter(|_| self.pending.wanted.contains(&Background::Measure)),
             self.rendering.again_at(),
+            self.pending.due_at,
             self.pending.collect_at.filter(|_| !self.settings.once),
         ];
         let future = future.into_iter().flatten().filter(|at| *at > self.now_ms);

@@ -36,12 +36,17 @@ impl Difference {
 
 /// Whether two manifests say the same of everything but their works, number, time, moves and files.
 pub(super) fn same(before: &Manifest, wanted: &Manifest) -> bool {
+    // One of an older generation may have another size.
+    let older = before
+        .mosaic
+        .as_ref()
+        .is_some_and(|m| m.generation.is_some());
     let mosaic = |m: &Manifest| m.mosaic.as_ref().map(|m| (m.cell_px, m.width, m.height));
     before.render_key == wanted.render_key
         && before.model == wanted.model
         && before.title == wanted.title
         && before.grid == wanted.grid
-        && mosaic(before) == mosaic(wanted)
+        && (older || mosaic(before) == mosaic(wanted))
         && before.background == wanted.background
         && before.link == wanted.link
         && before.folders == wanted.folders

@@ -39,13 +39,6 @@ pub(super) struct Artist<'a> {
     missing: Mutex<BTreeSet<ContentHash>>,
 }
 
-/// What can be taken over from the last generation.
-pub(super) struct Drawn<'a> {
-    pub(super) placement: &'a Placement,
-    pub(super) mosaic: Option<Spliced>,
-    pub(super) preview: Option<Spliced>,
-}
-
 impl<'a> Artist<'a> {
     pub(super) fn new(
         spec: &'a OutputSpec,
@@ -127,58 +120,24 @@ impl<'a> Artist<'a> {
         compose(level, rect, grid, background, &mut mip)
     }
 
-    /// Splices the mosaic and its preview, and names them in the manifest. A file that would show the same as the
-    /// old one stays.
-    pub(super) fn splice(
-        &self,
-        folder: &Folder,
-        manifest: &mut Manifest,
-        changed: &[(u32, u32)],
-        old: Drawn<'_>,
-    ) -> Result<(Option<Spliced>, Option<Spliced>), PublishError> {
-        let generation = manifest.generation;
-        let mosaic = match &mut manifest.mosaic {
-            Some(file) => {
-                let (old, drawn) = (old.mosaic, old.placement);
-                let mosaic = self.mosaic(folder, generation, file, changed, old, drawn)?;
-                file.file.clone_from(&mosaic.name);
-                Some(mosaic)
-            }
-            None => None,
-        };
-        let preview = match preview_px(manifest.grid).filter(|_| self.spec.preview) {
-            Some(px) => {
-                let preview = self.preview(folder, manifest, px, changed, old.preview)?;
-                manifest.preview = Some(MosaicFile {
-                    file: preview.name.clone(),
-                    cell_px: px,
-                    width: preview.frame.width,
-                    height: preview.frame.height,
-                });
-                Some(preview)
-            }
-            None => None,
-        };
-        Ok((mosaic, preview))
-    }
-
-    fn mosaic(
+    /// Splices the single-file mosaic of a generation. `old` is the one before and what it shows; unless that has `changed`,
+    /// it stays.
+    pub(super) fn mosaic(
         &self,
         folder: &Folder,
         generation: u64,
         wanted: &MosaicFile,
-        changed: &[(u32, u32)],
-        old: Option<Spliced>,
-        drawn: &Placement,
+        changed: bool,
+        old: Option<(Spliced, &Placement)>,
     ) -> Result<Spliced, PublishError> {
         let (px, spec) = (wanted.cell_px, self.spec.jpeg);
         let frame = Frame::new(wanted.width, wanted.height, px, spec.subsampling)?;
-        let mut old = old.filter(|old| old.frame.block_px == px);
-        if let Some(old) = old.take_if(|old| changed.is_empty() && old.frame == frame) {
+        let mut old = old.filter(|(old, _)| old.frame.block_px == px);
+        if let Some((old, _)) = old.take_if(|(old, _)| !changed && old.frame == frame) {
             return Ok(old);
         }
         let sources = match old {
-            Some(_) => sources(drawn, self.placement),
+            Some((_, drawn)) => sources(drawn, self.placement),
             None => vec![Source::Fresh; self.placement.cells.len()],
         };
         let background = Raster::filled(px, px, self.spec.ground()).rgb;
@@ -201,14 +160,37 @@ impl<'a> Artist<'a> {
             sources: &sources,
             encode: &encode,
         };
+        let mut old = old.map(|(old, _)| old);
         spliced::write(folder, &file, old.as_mut())
     }
 
-    /// The preview is spliced too: from cells, or from MCUs of several cells where a cell is smaller than one.
-    fn preview(
+    /// Splices the preview, if there is to be one, and names it in the manifest: from cells, or from MCUs of several cells
+    /// where a cell is smaller than one. One that would show the same as the old one stays.
+    pub(super) fn preview(
         &self,
         folder: &Folder,
-        manifest: &Manifest,
+        manifest: &mut Manifest,
+        changed: &[(u32, u32)],
+        old: Option<Spliced>,
+    ) -> Result<Option<Spliced>, PublishError> {
+        let Some(px) = preview_px(manifest.grid).filter(|_| self.spec.preview) else {
+            return Ok(None);
+        };
+        let spliced = self.spliced_preview(folder, manifest.generation, px, changed, old)?;
+        manifest.preview = Some(MosaicFile {
+            file: spliced.name.clone(),
+            cell_px: px,
+            width: spliced.frame.width,
+            height: spliced.frame.height,
+            generation: None,
+        });
+        Ok(Some(spliced))
+    }
+
+    fn spliced_preview(
+        &self,
+        folder: &Folder,
+        generation: u64,
         px: u32,
         changed: &[(u32, u32)],
         old: Option<Spliced>,
@@ -251,7 +233,7 @@ impl<'a> Artist<'a> {
         };
         let file = NewFile {
             kind: MosaicKind::Preview,
-            generation: manifest.generation,
+            generation,
             frame,
             spec,
             sources: &sources,

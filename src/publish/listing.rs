@@ -41,6 +41,7 @@ impl Listing {
         for work in &works {
             while let Some(gone) = before.next_if(|old| old.id < work.id) {
                 touched.all.push(gone.id);
+                touched.gone = true;
             }
             let old = before.next_if(|old| old.id == work.id);
             let is_same = |old: &Arc<Work>| Arc::ptr_eq(old, work) || old == work;
@@ -55,6 +56,7 @@ impl Listing {
                 touched.all.push(work.id);
             }
         }
+        touched.gone |= before.peek().is_some();
         touched.all.extend(before.map(|gone| gone.id));
         Ok(Self {
             touched,

@@ -88,6 +88,7 @@ pub(super) fn write(
         cell_px,
         width,
         height,
+        generation: None,
     })
 }
 

@@ -4,8 +4,8 @@
 //! generation and their prepared cells ([`CellStore`]) into files; `render` does the drawing.
 //!
 //! # Order of a generation
-//! 1. tiles and the page's own files (`page`) under names that carry their content's hash, the single-file mosaic and its
-//!    preview likewise, everything else as temporary files in the target's folder;
+//! 1. tiles and the page's own files (`page`) under names that carry their content's hash, the preview and the single files
+//!    (`mosaic.jpg` and the like) likewise, unless these may be older for a while (`lag`), everything else as temporary files in the target's folder;
 //! 2. all of it made durable: a few files one by one, many by one `syncfs`;
 //! 3. `manifest.json` renamed into place, the folder synced: from here on the generation is the published one;
 //! 4. `manifest.js`, the works' own pages, `latest.json`, then the stable names (`mosaic.jpg`, `preview.jpg`, `mosaic_files/`, `mosaic.dzi`, the viewer),
@@ -80,6 +80,9 @@ pub struct OutputSpec {
     pub jpeg: JpegSpec,
     /// Whether to write `mosaic.jpg`, which every change writes again; the viewer needs it where there is no pyramid.
     pub mosaic: bool,
+    /// How long the single files may show an older generation than the tiles, milliseconds; `None`: not at all up to
+    /// 100,000 works, then a minute. What left the mosaic leaves them at once.
+    pub lag_ms: Option<u64>,
     /// Whether to keep the Deep Zoom pyramid.
     pub pyramid: bool,
     /// Whether to write `mosaic.png` as well (up to 16,384 px; rewritten whole with every change).
@@ -117,6 +120,7 @@ impl Default for OutputSpec {
             },
             jpeg: JpegSpec::default(),
             mosaic: true,
+            lag_ms: None,
             pyramid: true,
             png: false,
             webp: false,
@@ -195,6 +199,8 @@ pub struct Published {
     /// Works whose prepared cell was missing or damaged: they are shown as background, and drawn by the first
     /// publish that finds their cell.
     pub missing: Vec<ContentHash>,
+    /// In how many milliseconds the next publish is needed at the latest, because the single files show an older generation.
+    pub due_ms: Option<u64>,
     /// Time per step.
     pub elapsed: Elapsed,
 }
@@ -206,10 +212,8 @@ pub struct Elapsed {
     pub compare_ms: f64,
     /// Drawing and writing pyramid tiles.
     pub tiles_ms: f64,
-    /// Splicing the single-file mosaic and its preview.
+    /// Drawing the preview and the single files.
     pub mosaic_ms: f64,
-    /// PNG and WebP.
-    pub lossless_ms: f64,
     /// Serialising the manifest and staging the small files.
     pub stage_ms: f64,
     /// Making it all durable.

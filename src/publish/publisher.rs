@@ -8,13 +8,12 @@ use super::{
     clock::Clock,
     collect::{self, Retired, retire, retire_page},
     difference::{Difference, same, shifted},
-    drawing::{Artist, Drawn, preview_px},
+    drawing::{Artist, preview_px},
     files::{Folder, Staged},
     listing::Listing,
     lock::Lock,
-    lossless,
-    manifest::{GridSize, Manifest, MosaicFile, SCHEMA, Work},
-    names::{self, MosaicKind},
+    manifest::{GridSize, Manifest, SCHEMA, Work},
+    names,
     notes::plain,
     page::{self, Page, Touched},
     placement::Placement,
@@ -25,12 +24,13 @@ use super::{
 };
 mod amend;
 mod finish;
+mod lag;
 mod loss;
 
 use crate::{
     cells::{self, CellError, CellStore},
     regions,
-    render::{jpeg::mosaic_cell_px, pyramid::Pyramid},
+    render::pyramid::Pyramid,
 };
 use std::{path::Path, sync::Arc};
 
@@ -168,7 +168,7 @@ impl Publisher {
         let (state, mut published) = match &mut state.manifest {
             Some(before) if stands && same(before, &manifest) => {
                 before.works = manifest.works;
-                let published = Published {
+                let mut published = Published {
                     generation: before.generation,
                     missing: difference.missing.iter().copied().collect(),
                     ..Published::default()
@@ -176,11 +176,16 @@ impl Publisher {
                 if !state.finished {
                     self.finish(&mut state, &difference, cells)?;
                 }
+                if self.due_ms(&state, now_ms) == Some(0) {
+                    let missing = self.draw_now(&mut state, cells, now_ms)?;
+                    published.missing.extend(missing);
+                }
                 (state, published)
             }
             _ => self.release(state, manifest, (difference, &touched), cells, &mut clock)?,
         };
         published.elapsed.compare_ms = compare_ms;
+        published.due_ms = self.due_ms(&state, now_ms);
         Ok((state, published))
     }
 
@@ -195,13 +200,6 @@ impl Publisher {
     ) -> Result<Manifest, PublishError> {
         let (cols, rows) = (difference.wanted.cols, difference.wanted.rows);
         let cell_px = self.spec.cell.px;
-        let mosaic = match self.spec.mosaic {
-            true => Some(
-                mosaic_cell_px(cols, rows, cell_px, self.spec.max_side)
-                    .ok_or(PublishError::GridTooLarge { cols, rows })?,
-            ),
-            false => None,
-        };
         Ok(Manifest {
             schema: SCHEMA,
             generation: state.generation + 1,
@@ -213,12 +211,7 @@ impl Publisher {
                 rows,
                 cell_px,
             },
-            mosaic: mosaic.map(|px| MosaicFile {
-                file: String::new(),
-                cell_px: px,
-                width: cols * px,
-                height: rows * px,
-            }),
+            mosaic: self.mosaic_file(&difference.wanted)?,
             pyramid: None,
             background: Spare::Colour(self.spec.cell.background).to_string(),
             fit: self.spec.cell.fit.name().to_owned(),
@@ -261,7 +254,7 @@ impl Publisher {
     /// Draws, writes and publishes a new generation.
     fn release(
         &mut self,
-        state: State,
+        mut state: State,
         mut manifest: Manifest,
         (difference, touched): (Difference, &Touched),
         cells: &CellStore,
@@ -291,29 +284,15 @@ impl Publisher {
         manifest.pyramid = tiles.as_ref().map(Tiles::listed);
         elapsed.tiles_ms = clock.lap();
 
-        let old = Drawn {
-            placement: &state.drawn,
-            mosaic: state.mosaic,
-            preview: state.preview,
+        let size = (manifest.works.len(), manifest.published_ms);
+        let lags = self.lags(&state, &difference, touched, size);
+        [manifest.mosaic, manifest.png, manifest.webp] = match lags {
+            true => self.older_files(&mut state, manifest.published_ms),
+            false => self.draw_files(&mut state, &artist, manifest.generation)?,
         };
-        let (mosaic, preview) = artist.splice(folder, &mut manifest, &difference.changed, old)?;
+        let old = state.preview.take();
+        let preview = artist.preview(folder, &mut manifest, &difference.changed, old)?;
         elapsed.mosaic_ms = clock.lap();
-        let (png, webp) = (self.spec.png, self.spec.webp);
-        let unchanged = state.reusable && state.mosaic_files && difference.changed.is_empty();
-        for (kind, wanted) in [(MosaicKind::Png, png), (MosaicKind::Webp, webp)] {
-            let kept = state.manifest.as_ref().filter(|_| unchanged);
-            let kept = kept.and_then(|before| stable::mosaic_file(before, kind).cloned());
-            let file = match (wanted, kept) {
-                (false, _) => None,
-                (true, Some(kept)) => Some(kept),
-                (true, None) => Some(lossless::write(folder, kind, manifest.generation, &artist)?),
-            };
-            match kind {
-                MosaicKind::Webp => manifest.webp = file,
-                _ => manifest.png = file,
-            }
-        }
-        elapsed.lossless_ms = clock.lap();
 
         let staged_view = match &tiles {
             Some(tiles) => self.stage_view(&artist, tiles, manifest.generation)?,
@@ -323,6 +302,7 @@ impl Publisher {
         let lost = manifest.works.iter().filter(|w| missing.contains(&w.hash));
         manifest.undrawn = lost.map(|work| work.id).collect();
         // The words of another model are dropped, as those of regions are.
+        let before = state.manifest.as_ref();
         let words_by = before.and_then(|before| before.words_by.as_ref());
         let same = words_by.is_some() && words_by == manifest.words_by.as_ref();
         let words = state.page.as_ref().filter(|_| same);
@@ -389,8 +369,9 @@ impl Publisher {
             view: tiles.is_some(),
             tiles,
             page: Some(page),
-            mosaic,
+            mosaic: state.mosaic,
             preview,
+            lag: state.lag,
             mosaic_files: true,
             finished: true,
             regions_age: Some(regions_age),

@@ -42,6 +42,8 @@ pub(super) struct State {
     /// The page's own files; `None` unless they are there as the manifest says.
     pub(super) page: Option<Page>,
     pub(super) mosaic: Option<Spliced>,
+    /// Whether and since when the single files show an older generation.
+    pub(super) lag: Option<Lag>,
     pub(super) preview: Option<Spliced>,
     /// Whether PNG and WebP are there as the manifest says.
     pub(super) mosaic_files: bool,
@@ -51,6 +53,14 @@ pub(super) struct State {
     pub(super) regions_age: Option<usize>,
     /// Whether the Deep Zoom view is known to be what `tiles` says.
     pub(super) view: bool,
+}
+
+/// Single files that show an older generation than the tiles.
+pub(super) struct Lag {
+    /// What they show; `None` after a start.
+    pub(super) shown: Option<Placement>,
+    /// When the first generation was published that they do not show, milliseconds since the Unix epoch.
+    pub(super) since_ms: u64,
 }
 
 /// Everything except the artworks that decides the published pixels.
@@ -121,6 +131,12 @@ pub(super) fn recover(
         };
         state.mosaic = spliced(&manifest.mosaic);
         state.preview = spliced(&manifest.preview);
+        let single = stable::mosaic_files(&manifest).map(|(_, file)| file);
+        let lags = |file: &MosaicFile| file.generation.is_some();
+        state.lag = single.into_iter().flatten().any(lags).then_some(Lag {
+            shown: None,
+            since_ms: manifest.published_ms,
+        });
         let mosaic_files = [&manifest.png, &manifest.webp];
         state.mosaic_files = mosaic_files
             .into_iter()

@@ -190,3 +190,21 @@ fn unneeded_files_are_collected_every_minute() {
         "{times:?}"
     );
 }
+
+#[test]
+fn a_publication_that_is_due_later_comes_then_and_once() {
+    let mut world = World::with(&["a"]);
+    world.make("b", Kind::Good);
+    world.subtree("b");
+    world.until_a_task_runs();
+    world.due_ms = Some(5_000);
+    world.finish_task(false, false);
+    let done = world.tasks.len();
+    world.wait(4_900);
+    assert_eq!(world.tasks.len(), done, "too early");
+    world.wait(200);
+    assert_eq!(world.tasks.len(), done + 1);
+    world.finish_task(false, false);
+    world.wait(60_000);
+    assert_eq!(world.tasks.len(), done + 1, "not again");
+}

@@ -49,6 +49,8 @@ pub(crate) struct World {
     pub(crate) collected: Vec<u64>,
     /// Whether the next task says that the grid is to be polished.
     pub(crate) wants_polish: bool,
+    /// What the next task reports: when a publication is due.
+    pub(crate) due_ms: Option<u64>,
     inodes: u64,
 }
 
@@ -90,6 +92,7 @@ impl World {
             background: VecDeque::new(),
             collected: Vec::new(),
             wants_polish: false,
+            due_ms: None,
             inodes: 0,
         };
         world.on(Input::Start);
@@ -311,9 +314,11 @@ impl World {
             self.may_read_again(&path, identity);
         }
         let wants_polish = std::mem::take(&mut self.wants_polish);
+        let due_ms = self.due_ms.take();
         self.on(Input::Done(Ok(Report {
             missing,
             wants_polish,
+            due_ms,
             changed: true,
             ..Report::default()
         })));

@@ -1,5 +1,6 @@
 //! Stories of publishing, told through the room's door.
 
+mod lag;
 mod properties;
 #[path = "../publish_support/mod.rs"]
 mod publish_support;

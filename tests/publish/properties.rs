@@ -83,12 +83,14 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
     #[test]
     fn incremental_generations_equal_a_rebuild(
-        n in 0u64..60, cols in 1u32..12, wide in any::<bool>(), changes in prop::collection::vec(change(), 1..8),
+        n in 0u64..60, cols in 1u32..12, wide in any::<bool>(),
+        lag_ms in prop_oneof![Just(0), Just(4), Just(1_000)], changes in prop::collection::vec(change(), 1..8),
     ) {
         let mut spec = spec();
         // A wide grid of small cells has previews below 16 px a cell and several levels.
         let cols = if wide { 120 + cols } else { cols };
         spec.cell.px = if wide { 16 } else { 64 };
+        spec.lag_ms = Some(lag_ms);
         let mut stage = Stage::with(spec, 60);
         let mut generation = rows_of(n, cols, (n as u32).div_ceil(cols).max(1));
         stage.publish(&generation, 1);
@@ -100,6 +102,7 @@ proptest! {
             apply(&mut generation, change, 1000 + i as u64);
             stage.publish(&generation, 2 + i as u64);
         }
+        stage.publish(&generation, 5_000);
         stage.assert_equals_rebuild(&generation);
     }
 }

@@ -175,6 +175,13 @@ impl Stage {
         self.try_publish(generation, now_ms).expect("published")
     }
 
+    /// The single files show the published generation, as at the end of the daemon.
+    pub fn catch_up(&mut self, now_ms: u64) {
+        self.publisher();
+        let publisher = self.publisher.as_mut().expect("it was just opened");
+        publisher.catch_up(&self.cells, now_ms).expect("drawn");
+    }
+
     pub fn manifest(&self) -> Manifest {
         manifest(&self.output)
     }

@@ -82,13 +82,17 @@ impl Head {
             shape.levels.clear();
             says.insert("pyramid".into(), serde_json::to_value(shape)?);
         }
+        // The page shows it where there are no tiles.
+        let mosaic = manifest.mosaic.as_ref();
+        if let Some(mosaic) = mosaic.filter(|_| manifest.pyramid.is_none()) {
+            says.insert("mosaic".into(), serde_json::to_value(mosaic)?);
+        }
         let further = [
             ("schema", json!(manifest.schema)),
             ("generation", json!(manifest.generation)),
             ("published_ms", json!(manifest.published_ms)),
             ("title", json!(manifest.title)),
             ("grid", json!(manifest.grid)),
-            ("mosaic", json!(manifest.mosaic)),
             ("fit", json!(manifest.fit)),
             ("spare", json!(manifest.spare)),
             ("large_px", json!(largest(&manifest.works))),

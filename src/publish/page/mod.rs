@@ -71,6 +71,8 @@ pub(super) struct Touched {
     pub(super) all: Vec<ArtworkId>,
     /// Of those that stay, the ones whose picture changed.
     pub(super) edited: Vec<ArtworkId>,
+    /// Whether a work is gone.
+    pub(super) gone: bool,
 }
 
 impl Page {

@@ -8,6 +8,7 @@ use super::{
         names,
         page::{Page, Touched},
         pointers,
+        recover::State,
     },
     Publisher,
 };
@@ -49,6 +50,18 @@ impl Publisher {
         change: impl FnOnce(&mut Manifest) -> bool,
     ) -> Result<(), PublishError> {
         let mut state = self.take_state()?;
+        self.amend_state(&mut state, words, change)?;
+        self.state = Some(state);
+        Ok(())
+    }
+
+    /// [`Publisher::amend`], of a state that was taken.
+    pub(super) fn amend_state(
+        &mut self,
+        state: &mut State,
+        words: Option<Vec<WordWorks>>,
+        change: impl FnOnce(&mut Manifest) -> bool,
+    ) -> Result<(), PublishError> {
         let page_words = state.page.as_ref().map_or(&[][..], Page::words);
         let others = (words.as_ref()).is_some_and(|words| words.as_slice() != page_words);
         let changed = state.manifest.as_mut().is_some_and(change);
@@ -93,7 +106,6 @@ impl Publisher {
             retire_page(&mut self.retired, before.as_ref(), &page, at);
             state.page = Some(page);
         }
-        self.state = Some(state);
         Ok(())
     }
 
