@@ -22,6 +22,7 @@ use crate::{
 };
 use erase::Erasing;
 use load::{changes_of, load, start_from, vectors_of};
+use rayon::prelude::*;
 use shown::{Details, generation};
 use stages::Stages;
 use std::{
@@ -235,7 +236,7 @@ impl Pipeline {
                 stale: !fresh,
             })
         };
-        self.collection.works.iter().map(known).collect()
+        self.collection.works.par_iter().map(known).collect()
     }
 
     /// Does one task; `now_ms` is milliseconds since the Unix epoch.

@@ -17,6 +17,7 @@ use crate::{
     disk,
     domain::{ContentHash, ModelId},
 };
+use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::{
     fs::File,
@@ -91,13 +92,19 @@ impl Engine {
 
     /// Reads and checks everything, and learns which chunks are there.
     fn verify(&mut self) -> Result<(), Fault> {
-        for entry in self.db.scan_prefix([EMBEDDING_PREFIX]) {
-            let (key, value) = entry?;
-            let record = record::decode(&value).map_err(Damage::Record)?;
-            if *key != part_key(&record.hash, &record.model, record.first) {
-                return Err(Damage::Record(RecordDamage::WrongKey).into());
-            }
-        }
+        // A part for each first byte of a hash.
+        let verify = |first: u8| {
+            let mut entries = self.db.scan_prefix([EMBEDDING_PREFIX, first]);
+            entries.try_for_each(|entry| {
+                let (key, value) = entry?;
+                let record = record::decode(&value).map_err(Damage::Record)?;
+                match *key == part_key(&record.hash, &record.model, record.first) {
+                    true => Ok(()),
+                    false => Err(Fault::from(Damage::Record(RecordDamage::WrongKey))),
+                }
+            })
+        };
+        (0..=u8::MAX).into_par_iter().try_for_each(verify)?;
         let chunks = self.read_chunks()?;
         let mut named = BTreeSet::new();
         if let Some(head) = self.db.get(HEAD_KEY)? {
