@@ -7,7 +7,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { createStage, settled } from './stage.mjs';
+import { createStage, poll, settled } from './stage.mjs';
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const BINARY = process.env.MOSAICD_BIN || join(HERE, '../../target/release/mosaicd');
@@ -198,10 +198,9 @@ test('each work is drawn where the manifest says, and its card names it', async 
     await page.evaluate((id) => window.mosaicd.app.open(id, { fly: true }), work.id);
     await settled(page);
     await page.waitForTimeout(250); // The sharpest tile fades in over 140 ms.
-    const off = await page.evaluate(async ({ id }) => {
+    const off = await page.evaluate(async ({ id, px }) => {
       const { app } = window.mosaicd;
       const work = app.model.works[app.model.byId.get(id)];
-      const px = app.model.manifest.mosaic.cell_px;
       const whole = await window.decode('mosaic.jpg');
       const context = app.canvas.getContext('2d');
       let worst = 0;
@@ -218,11 +217,23 @@ test('each work is drawn where the manifest says, and its card names it', async 
       const real = mean(whole.data, whole.width, (work.col + 0.25) * px, (work.row + 0.25) * px, px / 2, px / 2);
       for (let c = 0; c < 3; c += 1) worst = Math.max(worst, Math.abs(seen[c] - real[c]));
       return worst;
-    }, work);
+    }, { id: work.id, px: manifest.mosaic.cell_px });
     assert.ok(off < 4, `${work.path} is off by ${off}`);
     await page.waitForFunction((path) => document.getElementById('card-path').textContent === path, work.path);
     assert.equal(await page.locator('#card-like button').count(), Math.min(8, work.neighbours.length));
   }
+  await close(page);
+});
+
+test('a page from disk reads the manifest once, not with each poll', async () => {
+  const page = await open(pathToFileURL(join(output, 'index.html')).href);
+  await settled(page);
+  const read = [];
+  page.on('request', (request) => read.push(new URL(request.url()).pathname.split('/').pop()));
+  await poll(page);
+  await poll(page);
+  await page.waitForFunction(() => !document.querySelector('script[src^="latest.js"]'));
+  assert.ok(read.includes('latest.js') && !read.includes('manifest.js'), read.join());
   await close(page);
 });
 

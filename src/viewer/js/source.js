@@ -10,10 +10,10 @@
   const POLL_MS = 5000;
   const SLOWEST_POLL_MS = 60000;
 
-  /** Names one published state; a different key means there is something new to read. */
-  m.keyOf = (published) => published.head || `${published.generation}/${published.published_ms}`;
-
   const overFile = location.protocol === 'file:';
+
+  /** Names one published state; a different key means there is something new to read. A page from disk reads no head. */
+  m.keyOf = (published) => (!overFile && published.head) || `${published.generation}/${published.published_ms}`;
 
   /** Reads one of the two documents, or null where it does not exist. Rejects when the folder cannot be reached. */
   function read(name) {
