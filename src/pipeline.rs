@@ -21,7 +21,7 @@ use crate::{
     vectors::VectorFile,
 };
 use erase::Erasing;
-use load::{changes_of, load, start_from, vectors_of};
+use load::{changes_of, start_from, vectors_of};
 use rayon::prelude::*;
 use shown::{Details, generation};
 use stages::Stages;
@@ -43,6 +43,7 @@ mod upkeep;
 mod wording;
 
 pub use imported::Imported;
+pub use load::load;
 pub use polish::{Polish, Polished};
 pub use shown::portable;
 pub use upkeep::OPT_OUT_HELD;
@@ -107,18 +108,19 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// Loads the placed works. The first task fits them to a model or parameters that changed since they were saved.
+    /// Begins with the placed works as [`load`] gave them. The first task fits them to a model or parameters that changed
+    /// since they were saved.
     pub fn open(
+        loaded: Option<(Collection, String)>,
         mut params: Params,
         encoder: Arc<dyn Encoder>,
-        store: Arc<dyn Store>,
-        cells: Arc<CellStore>,
+        (store, cells): (Arc<dyn Store>, Arc<CellStore>),
         (publisher, history_files, renditions): (Publisher, HistoryFiles, Arc<Renditions>),
         (state, now_ms): (&Path, u64),
     ) -> Result<Self, PipelineError> {
         params.look_dims = encoder.look_dims();
         let key = params.key();
-        let (collection, made_with) = match load(&*store)? {
+        let (collection, made_with) = match loaded {
             Some(loaded) => loaded,
             None => {
                 let (model, dims) = (encoder.model().clone(), encoder.dims());

@@ -11,7 +11,7 @@ use crate::{
     },
     ingest::{Ingest, Overruns},
     parameters,
-    pipeline::{Pipeline, Wording},
+    pipeline::{self, Pipeline, Wording},
     publish::{HistoryFiles, Iiif, Publisher, Renditions},
     service::signals::Signal,
     store::{Opened, SledStore, Store},
@@ -56,19 +56,31 @@ impl Rooms {
         if matches!(mode, Mode::Once) {
             spec.lag_ms = Some(0);
         }
-        let publisher = Publisher::open(output, spec)?;
-        begin();
-        let history_files = HistoryFiles::open(output, &config.page.url)?;
-        let renditions = Renditions::open(output, parameters::large_spec(config))?;
-        let renditions = Arc::new(renditions);
         let page = &config.page;
+        // Hundreds of thousands of works take seconds to load, and as long to compare with what is published.
+        let (loaded, publisher, history_files, renditions) = thread::scope(|scope| {
+            let mut loading = None;
+            let publisher = Publisher::open_then(output, spec, || {
+                begin();
+                loading = Some(scope.spawn(|| pipeline::load(&**store)));
+            })?;
+            let history_files = HistoryFiles::open(output, &page.url)?;
+            let renditions = Renditions::open(output, parameters::large_spec(config))?;
+            let loaded = match loading.map(|loading| loading.join()) {
+                Some(Ok(loaded)) => loaded?,
+                Some(Err(panic)) => std::panic::resume_unwind(panic),
+                None => None,
+            };
+            Ok::<_, DaemonError>((loaded, publisher, history_files, renditions))
+        })?;
+        let renditions = Arc::new(renditions);
         let iiif = Iiif::open(output, if page.iiif { &page.url } else { "" })?;
         let wording = wording(config, next.is_some(), started)?;
         let mut pipeline = Pipeline::open(
+            loaded,
             parameters::params(config),
             serving.clone(),
-            store.clone(),
-            cells.clone(),
+            (store.clone(), cells.clone()),
             (publisher, history_files, renditions.clone()),
             (state, wall_ms()),
         )?;

@@ -17,7 +17,7 @@ const READ_TOGETHER: usize = 8192;
 
 /// Loads the saved collection and the key of the parameters it was made with; `None` if there is none or (logged) if
 /// its sections do not fit together.
-pub(super) fn load(store: &dyn Store) -> Result<Option<(Collection, String)>, PipelineError> {
+pub fn load(store: &dyn Store) -> Result<Option<(Collection, String)>, PipelineError> {
     let Some(sections) = store.load_state()? else {
         return Ok(None);
     };

@@ -56,14 +56,32 @@ impl Publisher {
     /// Fails if the folder cannot be used, holds another program's files under our names, or was written by a newer
     /// mosaicd.
     pub fn open(output: &Path, spec: OutputSpec) -> Result<Self, PublishError> {
-        Self::open_with(output, spec, None)
+        Self::opened(output, spec, None, || {})
+    }
+
+    /// [`Publisher::open`], which calls `locked` once the folder is known to be no other process's, before it is read.
+    pub fn open_then(
+        output: &Path,
+        spec: OutputSpec,
+        locked: impl FnOnce(),
+    ) -> Result<Self, PublishError> {
+        Self::opened(output, spec, None, locked)
     }
 
     /// [`Publisher::open`] with a failpoint, for tests of faults.
     pub fn open_with(
         output: &Path,
+        spec: OutputSpec,
+        failpoint: Option<Failpoint>,
+    ) -> Result<Self, PublishError> {
+        Self::opened(output, spec, failpoint, || {})
+    }
+
+    fn opened(
+        output: &Path,
         mut spec: OutputSpec,
         failpoint: Option<Failpoint>,
+        locked: impl FnOnce(),
     ) -> Result<Self, PublishError> {
         cells::check_px(spec.cell.px)?;
         let text = spec
@@ -79,6 +97,7 @@ impl Publisher {
         let folder = Folder::open(output, failpoint)?;
         // Before anything is read: what another process is writing looks like leftovers.
         let lock = Lock::take(output)?;
+        locked();
         let mut retired = Retired::default();
         let state = recover(&folder, &spec, &mut retired)?;
         Ok(Self {
