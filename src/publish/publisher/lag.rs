@@ -55,7 +55,8 @@ impl Publisher {
         differ
             && self.spec.pyramid
             && self.present(state)
-            && !(touched.gone || !touched.edited.is_empty())
+            && !touched.gone
+            && touched.edited.is_empty()
             && self.left_ms(since_ms, works, now_ms) > 0
     }
 
