@@ -119,11 +119,15 @@ impl Publisher {
         Ok([mosaic, png, lossless(MosaicKind::Webp, self.spec.webp)?])
     }
 
-    /// Brings the single files up to date with the published generation, if they are older.
+    /// Brings the single files up to date with the published generation, if they are older and their unchanged cells can
+    /// be taken over.
     pub fn catch_up(&mut self, cells: &CellStore, now_ms: u64) -> Result<(), PublishError> {
-        if self.state.as_ref().is_some_and(|state| state.lag.is_some()) {
+        let is_known = |lag: &Lag| lag.shown.is_some();
+        if self.state.is_some() {
             let mut state = self.take_state()?;
-            self.draw_now(&mut state, cells, now_ms)?;
+            if state.lag.as_ref().is_some_and(is_known) {
+                self.draw_now(&mut state, cells, now_ms)?;
+            }
             self.state = Some(state);
         }
         Ok(())
