@@ -108,7 +108,7 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// Begins with the placed works as [`load`] gave them. The first task fits them to a model or parameters that changed
+    /// Begins with the placed works as [`load()`] gave them. The first task fits them to a model or parameters that changed
     /// since they were saved.
     pub fn open(
         loaded: Option<(Collection, String)>,
