@@ -7,7 +7,9 @@ use super::{
 };
 use crate::domain::{ContentHash, FileIdentity, Scan, SkipReason};
 use std::{
-    collections::{BTreeMap, HashSet},
+    cmp::Ordering,
+    collections::{BTreeMap, HashSet, btree_map},
+    iter::Peekable,
     ops::Bound,
     path::{Path, PathBuf},
 };
@@ -99,8 +101,8 @@ impl Plan {
         self.scan_error = None;
         let mut doubtful = self.missing(&scan);
         self.judged = doubtful.iter().cloned().collect();
-        let contradicts = |(path, entry): &(&PathBuf, &Entry)| match scan.files.contains_key(*path)
-        {
+        let mut files = Ascending::of(&scan.files);
+        let contradicts = |(path, entry): &(&PathBuf, &Entry)| match files.get(path).is_some() {
             true => matches!(entry.stage, Stage::Gone),
             false => {
                 let under_way = !matches!(entry.stage, Stage::Rest) || entry.task.is_some();
@@ -110,11 +112,24 @@ impl Plan {
         let contradicted = self.table.iter().filter(contradicts);
         doubtful.extend(contradicted.map(|(path, _)| path.clone()));
         self.skipped = scan.skipped;
-        for (path, identity) in scan.files {
+        for (path, identity) in self.news(scan.files) {
             let age_ms = age_ms(&identity, wall_ms);
             self.table.found(&path, identity, age_ms, self.now_ms);
         }
         doubtful.into_iter().map(Command::Look).collect()
+    }
+
+    /// The files that are not as they are known: few, most often, of many.
+    fn news(&self, files: BTreeMap<PathBuf, FileIdentity>) -> Vec<(PathBuf, FileIdentity)> {
+        let mut entries = Ascending(self.table.iter().peekable());
+        let mut is_news = |path: &Path, identity: &FileIdentity| {
+            let known = entries.get(path);
+            !known.is_some_and(|entry| entry.is_current(identity))
+        };
+        files
+            .into_iter()
+            .filter(|(path, identity)| is_news(path, identity))
+            .collect()
     }
 
     /// Which placed works are gone, and whether that is accepted or held.
@@ -127,19 +142,26 @@ impl Plan {
         let mut alive: HashSet<&Path> = HashSet::new();
         let mut watched: BTreeMap<&Path, (usize, usize)> = BTreeMap::new();
         let (mut missing, mut vanished) = (Vec::new(), Vec::new());
+        let (mut files, mut last_parent) = (Ascending::of(&scan.files), None);
         for (path, entry) in self.table.iter() {
             let Some(Placed { identity, .. }) = entry.placed else {
                 continue;
             };
             let counts = watched.entry(watched_folder(path, scan)).or_default();
             counts.0 += 1;
-            if scan.files.contains_key(path) {
-                alive.extend(path.ancestors().skip(1));
+            if files.get(path).is_some() {
+                // Files of a folder follow one another.
+                let parent = path.parent().map(Path::as_os_str);
+                if last_parent != parent {
+                    alive.extend(path.ancestors().skip(1));
+                    last_parent = parent;
+                }
+                continue;
             }
             let known = matches!(entry.stage, Stage::Gone) || entry.task == Some(InTask::TakesOut);
             let opted_out = scan.opted_out.contains(path);
             let is_told = opted_out || scan.covers(path);
-            if known || scan.files.contains_key(path) || !is_told {
+            if known || !is_told {
                 continue;
             }
             let explained = opted_out
@@ -214,6 +236,28 @@ impl Plan {
             folders,
         });
         false
+    }
+}
+
+/// Finds paths that are asked for in ascending order in a sorted map, each a step from the one before.
+struct Ascending<I: Iterator>(Peekable<I>);
+
+impl<'a, V> Ascending<btree_map::Iter<'a, PathBuf, V>> {
+    fn of(map: &'a BTreeMap<PathBuf, V>) -> Self {
+        Self(map.iter().peekable())
+    }
+}
+
+impl<'a, V: 'a, I: Iterator<Item = (&'a PathBuf, &'a V)>> Ascending<I> {
+    fn get(&mut self, path: &Path) -> Option<&'a V> {
+        while let Some((at, value)) = self.0.peek() {
+            match at.as_path().cmp(path) {
+                Ordering::Less => drop(self.0.next()),
+                Ordering::Equal => return Some(value),
+                Ordering::Greater => break,
+            }
+        }
+        None
     }
 }
 

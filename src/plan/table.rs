@@ -33,24 +33,28 @@ pub(super) struct Table {
 impl Table {
     /// A table in which these works are placed.
     pub(super) fn new(quiet: Quiet, known: Vec<Known>) -> Self {
+        let entry = |known: Known| {
+            let (identity, stale) = (known.identity, known.stale);
+            let validity = match stale {
+                true => Validity::Stale,
+                false => Validity::Good,
+            };
+            let placed = Some(Placed { identity, validity });
+            let entry = Entry {
+                placed,
+                ..Entry::default()
+            };
+            (known.path, entry)
+        };
         let mut table = Self {
             quiet,
+            entries: known.into_iter().map(entry).collect(),
             ..Self::default()
         };
-        for Known {
-            path,
-            identity,
-            stale,
-            ..
-        } in known
-        {
-            table.change(&path, |entry| {
-                let validity = match stale {
-                    true => Validity::Stale,
-                    false => Validity::Good,
-                };
-                entry.placed = Some(Placed { identity, validity });
-            });
+        for entry in table.entries.values() {
+            table
+                .counts
+                .each(entry.counts(), |count, one| *count += one);
         }
         table
     }

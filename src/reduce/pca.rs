@@ -141,14 +141,23 @@ impl Pca {
         if k == 0 {
             return;
         }
-        for ((v, m), weights) in row
-            .iter()
-            .zip(&self.mean)
-            .zip(self.components.chunks_exact(k))
-        {
-            let centred = v - m;
-            for (out, w) in out.iter_mut().zip(weights) {
-                *out += centred * w;
+        let out = &mut out[..k];
+        // Without fused multiplication, so that every instruction set gives the same bits.
+        pulp::Arch::new().dispatch(
+            #[inline(always)]
+            || self.add_projection(row, out),
+        );
+    }
+
+    /// Indices: iterators of chunks are not always inlined into a loop as hot as this.
+    #[inline(always)]
+    fn add_projection(&self, row: &[f32], out: &mut [f32]) {
+        let k = out.len();
+        for d in 0..row.len().min(self.mean.len()) {
+            let centred = row[d] - self.mean[d];
+            let weights = &self.components[d * k..][..k];
+            for i in 0..k {
+                out[i] += centred * weights[i];
             }
         }
     }
