@@ -153,8 +153,8 @@ impl Pca {
     #[inline(always)]
     fn add_projection(&self, row: &[f32], out: &mut [f32]) {
         let k = out.len();
-        for d in 0..row.len().min(self.mean.len()) {
-            let centred = row[d] - self.mean[d];
+        for (d, (v, m)) in row.iter().zip(&self.mean).enumerate() {
+            let centred = v - m;
             let weights = &self.components[d * k..][..k];
             for i in 0..k {
                 out[i] += centred * weights[i];
