@@ -425,6 +425,30 @@ fn quality_changes_the_manifest_alone() {
 }
 
 #[test]
+fn a_start_writes_nothing_again_whatever_the_digits_of_the_quality() {
+    let mut stage = Stage::new(4);
+    let generation = rows_of(4, 2, 2);
+    stage.publish(&generation, 1);
+    for i in 1..60 {
+        let dpq16 = Some(f64::from(i).sqrt() / 8.0);
+        let quality = Quality {
+            generation: 1,
+            dpq16,
+            trustworthiness: Some(0.97),
+        };
+        stage
+            .publisher()
+            .publish_quality(quality)
+            .expect("published");
+        stage.restart();
+        assert_eq!(stage.manifest().quality, Some(quality));
+        let before = fingerprint(&stage.output);
+        assert_eq!(stage.publish(&generation, 2).bytes, 0, "{dpq16:?}");
+        assert!(fingerprint(&stage.output) == before);
+    }
+}
+
+#[test]
 fn a_newer_schema_is_refused_and_names_of_ours_are_reserved() {
     let dir = tempfile::tempdir().expect("a folder");
     fs::write(dir.path().join("manifest.json"), b"{\"schema\":2}").expect("a file");
