@@ -222,9 +222,11 @@ pub fn run(
     let mut reporter = Reporter::new(observe);
     // A daemon waits for a full or failing disk to pass; a lock is somebody else's, and everything else an error.
     let patient = |error: &DaemonError| matches!(mode, Mode::Watch { .. }) && error.may_pass();
-    let open_store = |config: &Config, signals: &mut mpsc::UnboundedReceiver<Signal>| loop {
+    let open_store = |config: &Config,
+                      signals: &mut mpsc::UnboundedReceiver<Signal>,
+                      begin: &mut dyn FnMut()| loop {
         let opened = rooms::check_folders(config)
-            .and_then(|()| runtime.block_on(rooms::open_store(config, signals)));
+            .and_then(|()| runtime.block_on(rooms::open_store(config, signals, begin)));
         match opened {
             Err(error) if patient(&error) => {
                 report_wait(&notifier, &error);
@@ -235,7 +237,8 @@ pub fn run(
             opened => return opened,
         }
     };
-    let Some((mut store, healed)) = open_store(&config, &mut signals)? else {
+    let mut begin = || reporter.starting(&config);
+    let Some((mut store, healed)) = open_store(&config, &mut signals, &mut begin)? else {
         return Ok(Exit::Stopped(reporter.stopped()));
     };
     let mut encoders = Encoders::open(&config, &mode)?;
@@ -252,7 +255,7 @@ pub fn run(
         let begin = || {
             if !started {
                 reporter.configure(&config, &encoders);
-                reporter.starting();
+                reporter.starting(&config);
             }
         };
         let opened =
@@ -336,7 +339,7 @@ pub fn run(
                 round.end(None);
                 // First, because closing writes.
                 drop(store);
-                match open_store(&config, &mut signals)? {
+                match open_store(&config, &mut signals, &mut || {})? {
                     Some((opened, _)) => store = opened,
                     None => return Ok(Exit::Stopped(reporter.stopped())),
                 }

@@ -13,7 +13,7 @@ use crate::{
     domain::{Artwork, ContentHash, Known, ModelId, Rebuilt, Report, Task, manifest},
     embed::Encoder,
     history::twins::Groups,
-    publish::{HistoryFiles, Iiif, PublishError, Published, Publisher, Renditions},
+    publish::{Changed, HistoryFiles, Iiif, PublishError, Published, Publisher, Renditions},
     rebuild::{self, Collection, Params, RebuildError},
     service::limit::Complaints,
     snapshot::{self, SnapshotError},
@@ -91,6 +91,8 @@ pub struct Pipeline {
     forget: forget::Forget,
     /// What the owner says of the works.
     described: Descriptions,
+    /// Whether readers see what is said of the works, and the renditions but for those that have changed since.
+    seen: bool,
     /// Which mass opt-out the owner has confirmed.
     confirmed_erasing: Option<ContentHash>,
     /// Where the words of regions come from.
@@ -147,6 +149,7 @@ impl Pipeline {
             cramped: false,
             forget: forget::Forget::default(),
             described: Descriptions::default(),
+            seen: false,
             confirmed_erasing: None,
             wording: Wording::Off,
             erasing: Erasing::open(state),
@@ -160,6 +163,11 @@ impl Pipeline {
     /// Number of the published generation; 0 before the first.
     pub fn generation(&self) -> u64 {
         self.publisher.generation()
+    }
+
+    /// The quality that is published; it may be that of an earlier generation.
+    pub fn quality(&self) -> Option<manifest::Quality> {
+        self.publisher.manifest()?.quality
     }
 
     /// Publishes the quality of a generation and which of its works are one picture.
@@ -214,6 +222,7 @@ impl Pipeline {
     /// Takes over what the owner says of the works; the next publication shows it.
     pub fn describe(&mut self, described: Descriptions) {
         self.described = described;
+        self.seen = false;
     }
 
     /// The placed works.
@@ -282,7 +291,7 @@ impl Pipeline {
             self.save()?;
             stages.done("store");
         }
-        let published = self.publish(now_ms)?;
+        let (published, looked) = self.publish(now_ms)?;
         let drawing = &published.elapsed;
         let drawing_ms = drawing.tiles_ms + drawing.mosaic_ms;
         stages.split("render", drawing_ms, "publish");
@@ -293,11 +302,15 @@ impl Pipeline {
             .iter()
             .filter(|w| missing.contains(&w.hash))
             .map(|w| w.path.clone());
-        let unrendered = works
-            .iter()
-            .filter(|work| self.renditions.wants(&work.hash))
-            .map(|work| work.path.clone());
-        let unrendered: Vec<_> = unrendered.collect();
+        // Where nothing lacked its rendition, only what was looked at can lack it now.
+        let all = 0..works.len();
+        let looked = match self.unrendered {
+            0 => looked,
+            _ => all.collect(),
+        };
+        let lacks = |work: &&Artwork| self.renditions.wants(&work.hash);
+        let unrendered = looked.iter().map(|&i| &works[i]).filter(lacks);
+        let unrendered: Vec<_> = unrendered.map(|work| work.path.clone()).collect();
         if self.unrendered == 0 && !unrendered.is_empty() {
             tracing::info!(
                 artworks = unrendered.len(),
@@ -384,23 +397,31 @@ impl Pipeline {
         Ok(())
     }
 
-    fn publish(&mut self, now_ms: u64) -> Result<Published, PipelineError> {
+    fn publish(&mut self, now_ms: u64) -> Result<(Published, Vec<usize>), PipelineError> {
         let _span = tracing::info_span!("publish").entered();
         self.share_vectors();
         self.renditions.check()?;
         let before = self.publisher.manifest();
         let before = before.map_or(&[][..], |manifest| &manifest.works);
+        let changed = self.renditions.take_changed();
+        let changed = match std::mem::take(&mut self.seen) {
+            true => changed,
+            false => Changed::default(),
+        };
         let details = Details {
+            changed,
             cells: &self.cells,
             renditions: &self.renditions,
             described: &self.described,
             filters: self.publisher.filters(),
         };
         let (model, rebuilt) = (self.encoder.name(), self.unpublished);
-        let mut generation = generation(&self.collection, before, &details, model, rebuilt);
+        let (mut generation, looked) =
+            generation(&self.collection, before, &details, model, rebuilt);
         generation.words_by = self.words_by();
         let published = self.publisher.publish(&generation, &self.cells, now_ms)?;
         self.unpublished = Rebuilt::default();
+        self.seen = true;
         if self.publisher.take_lost()
             && let Err(error) = self.history_files.reopen()
         {
@@ -419,11 +440,11 @@ impl Pipeline {
             let what = "the IIIF files could not be written; the next generation catches up";
             self.complaints.warn(what, &error);
         }
-        Ok(published)
+        Ok((published, looked))
     }
 
     /// Writes the embeddings for `export` and `similar`; they are derived data, so a failure is only logged.
-    fn share_vectors(&mut self) {
+    pub fn share_vectors(&mut self) {
         let Collection {
             works,
             vectors,

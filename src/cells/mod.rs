@@ -193,6 +193,14 @@ impl CellStore {
         }
     }
 
+    /// Reads what the cache may hold of these cells, so that a tile that shows thousands of them opens no file.
+    pub fn warm<'a>(&self, hashes: impl Iterator<Item = &'a ContentHash>) {
+        let mut pixels = Vec::new();
+        for hash in hashes {
+            self.mip(hash, 1, &mut pixels);
+        }
+    }
+
     /// Chooses how much of each cell is cached, so that `cells` of them stay within the budget.
     pub fn expect(&self, cells: usize) {
         let mut px = CACHED_PX.min(self.px);

@@ -21,13 +21,19 @@ const TWINS_AMONG: usize = 4;
 /// and nearer than this (embeddings have unit length: 0 is the same, 2 the opposite).
 const TWINS_WITHIN: f32 = 0.5;
 
-/// The quality of a generation, and which of its works are one picture.
+/// The quality of a generation, unless that is `known`, and which of its works are one picture. The smallest cells are
+/// cached on the way.
 pub(super) fn measured(
     collection: &Collection,
     cells: &CellStore,
     generation: u64,
+    known: Option<Quality>,
 ) -> Option<(Quality, Groups)> {
-    let quality = on_one_core(|| measure(collection, generation))?;
+    cells.warm(collection.works.iter().map(|work| &work.hash));
+    let quality = match known.filter(|known| known.generation == generation) {
+        Some(known) => known,
+        None => on_one_core(|| measure(collection, generation))?,
+    };
     Some((quality, twins_of(collection, cells)))
 }
 

@@ -110,13 +110,8 @@ impl<'a> Reporter<'a> {
     /// Takes over what a reload may have changed.
     pub(super) fn configure(&mut self, config: &Config, encoders: &Encoders) {
         self.hook = Hook::new(&config.publish, &config.folders.output);
-        self.site.clone_from(&config.status.site);
         self.notes = self.open_notes(config);
-        config.status_folder().clone_into(&mut self.folder);
-        self.measured = [
-            ("output", config.folders.output.clone()),
-            ("state", config.folders.state.clone()),
-        ];
+        self.place(config);
         // A new plan counts its inputs from nothing, and may come to the same number.
         self.seen = (u64::MAX, 0, 0);
         encoders.serving.name().clone_into(&mut self.status.model);
@@ -124,6 +119,16 @@ impl<'a> Reporter<'a> {
             model: next.name().to_owned(),
             ..NextModel::default()
         });
+    }
+
+    /// Where status and metrics lie, and what they measure.
+    fn place(&mut self, config: &Config) {
+        self.site.clone_from(&config.status.site);
+        config.status_folder().clone_into(&mut self.folder);
+        self.measured = [
+            ("output", config.folders.output.clone()),
+            ("state", config.folders.state.clone()),
+        ];
     }
 
     /// Opens the folder of status and metrics. Copies that an earlier version published are removed from the output
@@ -192,8 +197,9 @@ impl<'a> Reporter<'a> {
         self.warned.is_news((job, reason))
     }
 
-    /// Says that the daemon starts.
-    pub(super) fn starting(&mut self) {
+    /// Says that the daemon starts; it may not be [configured](Self::configure) yet.
+    pub(super) fn starting(&mut self, config: &Config) {
+        self.place(config);
         self.write(wall_ms());
     }
 

@@ -245,14 +245,20 @@ fn resolve(folder: &Path) -> PathBuf {
 
 /// Opens the store on a thread of its own, which may hang over a failing disk; `None` when told to stop meanwhile.
 ///
-/// Also says whether a damaged one was set aside.
+/// Also says whether a damaged one was set aside. Calls `begin` once the store is known to be no other daemon's: to read it
+/// takes seconds.
 pub(super) async fn open_store(
     config: &Config,
     signals: &mut UnboundedReceiver<Signal>,
+    begin: &mut dyn FnMut(),
 ) -> Result<Option<(Arc<dyn Store>, bool)>, DaemonError> {
     let (send, opened) = oneshot::channel();
+    let (send_locked, locked) = oneshot::channel();
     let state = config.folders.state.clone();
-    let open = move || drop(send.send(SledStore::open(&state)));
+    let open = move || {
+        let locked = || _ = send_locked.send(());
+        drop(send.send(SledStore::open_then(&state, locked)));
+    };
     thread::Builder::new()
         .name("store".into())
         .spawn(open)
@@ -260,6 +266,12 @@ pub(super) async fn open_store(
             what: "cannot start a thread".into(),
             source,
         })?;
+    let opened = async {
+        if locked.await.is_ok() {
+            begin();
+        }
+        opened.await
+    };
     let opened = tokio::select! {
         biased;
         () = stop(signals) => return Ok(None),

@@ -176,6 +176,8 @@ fn run_pipeline(
     stop: &Arc<AtomicBool>,
 ) {
     let mut words = None;
+    // While the folder is scanned.
+    pipeline.share_vectors();
     for order in inbox {
         match order {
             Order::Run(task) => {
@@ -198,7 +200,8 @@ fn run_pipeline(
             Order::Background(Background::Measure) => {
                 let (collection, cells) = (pipeline.collection().clone(), pipeline.cells().clone());
                 let generation = pipeline.generation();
-                let work = move || quality::measured(&collection, &cells, generation);
+                let known = pipeline.quality();
+                let work = move || quality::measured(&collection, &cells, generation, known);
                 background::start("quality", send.clone(), Found::Measure, work);
             }
             Order::Background(Background::Word) => {

@@ -6,6 +6,7 @@
 
 use super::{GridError, MAX_FEATURES};
 use crate::matrix::Matrix;
+use rayon::prelude::*;
 
 /// Rows that the centre is taken from.
 const CENTRE: usize = 1024;
@@ -73,16 +74,15 @@ impl<const D: usize> Features<D> {
         }
         let count = n.div_ceil(stride) as f64;
         let centre = mean.map(|m| (m / count) as f32 * shrink);
-        let mut bits = 0;
         let row = |i: usize| {
             let mut row = [0.0f32; D];
             for ((to, v), c) in row.iter_mut().zip(z.row(i)).zip(&centre) {
                 *to = v * shrink - c;
-                bits = (to.to_bits() & MAGNITUDE).max(bits);
             }
             row
         };
-        let mut rows: Vec<[f32; D]> = (0..n).map(row).collect();
+        let mut rows: Vec<[f32; D]> = (0..n).into_par_iter().map(row).collect();
+        let bits = largest(rows.as_flattened()).to_bits();
         let scale = to_one(f32::from_bits(bits));
         if scale != 1.0 {
             rows.as_flattened_mut().iter_mut().for_each(|v| *v *= scale);

@@ -105,16 +105,12 @@ struct Twin {
 
 /// `twins.json`: the groups with their works' paths, as far as they are in the manifest.
 pub fn text(groups: &Groups, manifest: &Manifest) -> String {
-    let wanted: std::collections::HashSet<ArtworkId> = groups.iter().flatten().copied().collect();
-    let works = manifest
-        .works
-        .iter()
-        .filter(|work| wanted.contains(&work.id));
-    let paths: HashMap<ArtworkId, &str> = works.map(|work| (work.id, work.path.as_str())).collect();
+    let works = &manifest.works;
     let twin = |id: &ArtworkId| {
+        let at = works.binary_search_by_key(id, |work| work.id).ok()?;
         Some(Twin {
             id: *id,
-            path: (*paths.get(id)?).to_owned(),
+            path: works[at].path.clone(),
         })
     };
     let groups = groups

@@ -81,6 +81,10 @@ impl Store for PartStore {
         Ok(None)
     }
 
+    fn contents(&self) -> Result<usize, StoreError> {
+        Ok(0)
+    }
+
     fn collect(&self, _: &dyn Fn(&ContentHash, &ModelId) -> bool) -> Result<u64, StoreError> {
         Ok(0)
     }

@@ -4,20 +4,21 @@ use crate::{
     artwork::ContentHash,
     store::{Store, StoreError},
 };
-use std::{cell::RefCell, collections::HashSet};
+use std::collections::HashSet;
 
 /// Embeddings that may be kept beyond one and a half per work.
 const SPARE: usize = 1_000;
-/// Arrivals between two checks of the store; each reads all of it.
+/// Arrivals between two readings of the store; each reads all of it.
 const LOOK_EVERY: usize = 1_000;
 
-/// Decides when to check the store, and drops what is not needed.
+/// Decides when to read the store, and drops what is not needed.
 pub(super) struct Forget {
+    /// Works that were placed since the store was read.
     arrived: usize,
 }
 
 impl Default for Forget {
-    /// The first check comes soon after the start.
+    /// The store may be read soon after the start.
     fn default() -> Self {
         Self {
             arrived: LOOK_EVERY,
@@ -31,25 +32,23 @@ impl Forget {
         self.arrived += works;
     }
 
-    /// Drops what is not `used` by any model, if a check is due and there is too much of it; returns how many.
+    /// Drops what is not `used` by any model, if there is too much of it; returns how many.
     pub(super) fn collect(
         &mut self,
         store: &dyn Store,
         used: &HashSet<ContentHash>,
     ) -> Result<u64, StoreError> {
-        if self.arrived < LOOK_EVERY {
+        let too_many = || Ok(store.contents()? > 3 * used.len() / 2 + SPARE);
+        if self.arrived < LOOK_EVERY || !too_many()? {
             return Ok(0);
         }
-        let kept = RefCell::new(HashSet::new());
-        store.collect(&|hash, _| {
-            kept.borrow_mut().insert(*hash);
-            true
-        })?;
+        // Whether it really has so many.
+        let damaged = store.collect(&|_, _| true)?;
         self.arrived = 0;
-        if kept.into_inner().len() <= 3 * used.len() / 2 + SPARE {
-            return Ok(0);
+        match too_many()? {
+            true => Ok(damaged + store.collect(&|hash, _| used.contains(hash))?),
+            false => Ok(damaged),
         }
-        store.collect(&|hash, _| used.contains(hash))
     }
 }
 
@@ -73,11 +72,14 @@ mod tests {
         let used: HashSet<_> = (0..100).map(hash).collect();
         let mut forget = Forget::default();
         put(0, 1_150);
-        assert_eq!(forget.collect(&store, &used).expect("looked"), 0);
+        assert_eq!(forget.collect(&store, &used).expect("few"), 0);
         put(1_150, 1_151);
+        assert_eq!(forget.collect(&store, &used).expect("dropped"), 1_051);
+        put(100, 1_151);
+        forget.arrived(LOOK_EVERY - 1);
         assert_eq!(forget.collect(&store, &used).expect("not yet"), 0);
-        forget.arrived(LOOK_EVERY);
-        assert_eq!(forget.collect(&store, &used).expect("looked"), 1_051);
+        forget.arrived(1);
+        assert_eq!(forget.collect(&store, &used).expect("dropped"), 1_051);
         let there = |i| store.has_embedding(&hash(i), &model).expect("read");
         assert!((0..100).all(there) && !there(100));
     }

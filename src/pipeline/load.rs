@@ -14,6 +14,8 @@ use std::{collections::HashSet, path::PathBuf};
 
 /// Embeddings that are read from the store at a time.
 const READ_TOGETHER: usize = 8192;
+/// Of these, in one walk through the store.
+const READ_IN_A_WALK: usize = 512;
 
 /// Loads the saved collection and the key of the parameters it was made with; `None` if there is none or (logged) if
 /// its sections do not fit together.
@@ -99,12 +101,21 @@ pub(super) fn vectors_of(
     let mut order: Vec<usize> = (0..works.len()).collect();
     order.sort_unstable_by_key(|&i| works[i].hash);
     for block in order.chunks(READ_TOGETHER) {
-        let of = |&i: &usize| store.embedding(&works[i].hash, model);
-        let found: Result<Vec<_>, _> = block.par_iter().map(of).collect();
-        for (&i, vector) in block.iter().zip(found?) {
-            match vector {
-                Some(vector) if vector.len() == dims => vectors.row_mut(i).copy_from_slice(&vector),
-                _ => drop(stale.insert(works[i].id)),
+        // Works that are the same picture share one.
+        let alike = |a: &usize, b: &usize| works[*a].hash == works[*b].hash;
+        let alike: Vec<&[usize]> = block.chunk_by(alike).collect();
+        let parts = alike.par_chunks(READ_IN_A_WALK).map(|part| {
+            let hashes: Vec<_> = part.iter().map(|alike| works[alike[0]].hash).collect();
+            store.embeddings(&hashes, model)
+        });
+        let parts: Vec<_> = parts.collect::<Result<_, _>>()?;
+        for (alike, vector) in alike.iter().zip(parts.into_iter().flatten()) {
+            let vector = vector.filter(|vector| vector.len() == dims);
+            for &i in *alike {
+                match &vector {
+                    Some(vector) => vectors.row_mut(i).copy_from_slice(vector),
+                    None => drop(stale.insert(works[i].id)),
+                }
             }
         }
     }

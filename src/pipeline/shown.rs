@@ -4,16 +4,21 @@ use crate::{
     cells::CellStore,
     describe::Descriptions,
     domain::{Artwork, ArtworkId, Rebuilt, manifest, manifest::Work},
-    publish::{Generation, Renditions},
+    publish::{Changed, Generation, Renditions},
     rebuild::Collection,
 };
+use rayon::prelude::*;
 use std::{borrow::Cow, os::unix::ffi::OsStrExt, path::Path, sync::Arc};
 
+/// Works that a thread takes at a time.
+const WORKS_A_PART: usize = 4096;
 /// Neighbours of a work that the manifest names.
 const NEIGHBOURS: usize = 12;
 
 /// What is known of the works apart from their places.
 pub(super) struct Details<'a> {
+    /// Works whose details readers may not see yet.
+    pub(super) changed: Changed,
     pub(super) cells: &'a CellStore,
     pub(super) renditions: &'a Renditions,
     pub(super) described: &'a Descriptions,
@@ -21,37 +26,49 @@ pub(super) struct Details<'a> {
     pub(super) filters: &'a [String],
 }
 
-/// What readers are to see of a collection. A work that readers of `before`, ordered by id, see as it is now is shared
-/// with it: one change leaves all others as they were.
+/// What readers are to see of a collection, and the indices of the works whose details were looked at. A work that readers
+/// of `before`, ordered by id, see as it is now is shared with it: one change leaves all others as they were.
 pub(super) fn generation(
     collection: &Collection,
     before: &[Arc<Work>],
     details: &Details<'_>,
     model: &str,
     rebuilt: Rebuilt,
-) -> Generation {
+) -> (Generation, Vec<usize>) {
     let ids: Vec<ArtworkId> = collection.works.iter().map(|work| work.id).collect();
     let mut order: Vec<usize> = (0..ids.len()).collect();
     order.sort_by_key(|&i| ids[i]);
-    let mut before = before.iter().peekable();
-    let work = |i: usize| {
-        while before.next_if(|old| old.id < ids[i]).is_some() {}
-        let old = before.next_if(|old| old.id == ids[i]);
-        let placed = Placed::of(collection, &ids, i);
-        match old.filter(|old| placed.is_shown_by(old) && details.are_shown_by(old)) {
-            Some(old) => old.clone(),
-            None => Arc::new(details.of(placed, old.map(|old| &**old))),
-        }
+    let part = |order: &[usize]| {
+        let first = before.partition_point(|old| old.id < ids[order[0]]);
+        let mut before = before[first..].iter().peekable();
+        let work = |&i: &usize| {
+            while before.next_if(|old| old.id < ids[i]).is_some() {}
+            let old = before.next_if(|old| old.id == ids[i]);
+            let placed = Placed::of(collection, &ids, i);
+            let same = old.filter(|old| placed.is_shown_by(old));
+            match same {
+                Some(old) if !details.may_differ(old) => (old.clone(), None),
+                Some(old) if details.are_shown_by(old) => (old.clone(), Some(i)),
+                _ => (
+                    Arc::new(details.of(placed, old.map(|old| &**old))),
+                    Some(i),
+                ),
+            }
+        };
+        order.iter().map(work).unzip::<_, _, Vec<_>, Vec<_>>()
     };
-    Generation {
-        works: order.into_iter().map(work).collect(),
+    let parts: Vec<_> = order.par_chunks(WORKS_A_PART).map(part).collect();
+    let (works, looked): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+    let generation = Generation {
+        works: works.into_iter().flatten().collect(),
         cols: collection.grid.cols(),
         rows: collection.grid.rows(),
         model: model.to_owned(),
         moves: moves(rebuilt),
         drift: drift(collection),
         words_by: None,
-    }
+    };
+    (generation, looked.into_iter().flatten().flatten().collect())
 }
 
 /// What a collection says of one work.
@@ -96,6 +113,11 @@ impl<'a> Placed<'a> {
 }
 
 impl Details<'_> {
+    /// Whether readers of `old` may not see all that is known of its work.
+    fn may_differ(&self, old: &Work) -> bool {
+        old.format.is_none() || self.changed.contains(&old.hash)
+    }
+
     /// Whether readers of `old` see all that is known of its work.
     fn are_shown_by(&self, old: &Work) -> bool {
         let said = match self.described.of(&old.path) {
@@ -170,6 +192,9 @@ pub fn portable(path: &Path) -> String {
 
 fn written(path: &Path) -> Cow<'_, str> {
     if let Some(text) = path.to_str() {
+        if memchr::memchr(b'%', text.as_bytes()).is_none() {
+            return Cow::Borrowed(text);
+        }
         let is_code = |rest: &str| {
             let digits = rest.as_bytes().first_chunk::<2>();
             digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::domain::{ContentHash, FileIdentity, Scan, SkipReason};
 use std::{
+    cell::LazyCell,
     cmp::Ordering,
     collections::{BTreeMap, HashSet, btree_map},
     iter::Peekable,
@@ -138,7 +139,8 @@ impl Plan {
     /// folder's works (and [`GUARD_FROM`] of them) vanished without a reason, these.
     fn missing(&mut self, scan: &Scan) -> Vec<PathBuf> {
         // A work that the owner's patterns name, or whose file is elsewhere now, has not vanished without a reason.
-        let there: HashSet<(u64, u64)> = scan.files.values().map(|f| (f.dev, f.ino)).collect();
+        let there: LazyCell<HashSet<(u64, u64)>, _> =
+            LazyCell::new(|| scan.files.values().map(|f| (f.dev, f.ino)).collect());
         let mut alive: HashSet<&Path> = HashSet::new();
         let mut watched: BTreeMap<&Path, (usize, usize)> = BTreeMap::new();
         let (mut missing, mut vanished) = (Vec::new(), Vec::new());

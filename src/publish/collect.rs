@@ -9,6 +9,7 @@
 use super::{
     PublishError,
     files::Folder,
+    manifest::{Manifest, MosaicFile},
     names::{self, parse_mosaic_file},
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -151,22 +152,17 @@ pub(super) fn erase(folder: &Folder, retired: &mut Retired) -> Result<Collected,
 /// Notes the tiles and whole-image files of the generation before that the new one does not name.
 pub(super) fn retire(
     retired: &mut Retired,
-    before: (&super::manifest::Manifest, Option<&super::pyramid::Tiles>),
-    now: (&super::manifest::Manifest, Option<&super::pyramid::Tiles>),
+    before: (&Manifest, Option<&super::pyramid::Tiles>),
+    now: (&Manifest, Option<&super::pyramid::Tiles>),
 ) {
     let (generation, at_ms) = (before.0.generation, Some(now.0.published_ms));
-    let named = super::stable::mosaic_files(now.0);
-    for file in super::stable::mosaic_files(before.0)
-        .into_iter()
-        .filter_map(|(_, file)| file)
-    {
-        let kept = named
-            .iter()
-            .any(|(_, f)| f.is_some_and(|f| f.file == file.file));
-        if !kept && parse_mosaic_file(&file.file).is_some() {
-            retired.add(file.file.clone(), generation, at_ms);
-        }
-    }
+    let files = |manifest| super::stable::mosaic_files(manifest).map(|(_, file)| file);
+    retire_images(
+        retired,
+        &files(before.0),
+        &files(now.0),
+        (generation, now.0.published_ms),
+    );
     let gone = before.1.into_iter().flat_map(|tiles| tiles.not_in(now.1));
     for (number, col, row, hash) in gone {
         retired.add(names::tile(number, col, row, hash), generation, at_ms);
@@ -175,7 +171,21 @@ pub(super) fn retire(
     for (number, col, row, hash) in new {
         retired.revive(&names::tile(number, col, row, hash));
     }
-    for file in named.into_iter().filter_map(|(_, file)| file) {
+}
+
+/// Notes the whole-image files of a list before that the new list does not name.
+pub(super) fn retire_images(
+    retired: &mut Retired,
+    before: &[Option<&MosaicFile>],
+    now: &[Option<&MosaicFile>],
+    (generation, at_ms): (u64, u64),
+) {
+    for file in before.iter().flatten().map(|file| &file.file) {
+        if parse_mosaic_file(file).is_some() {
+            retired.add(file.clone(), generation, Some(at_ms));
+        }
+    }
+    for file in now.iter().flatten() {
         retired.revive(&file.file);
     }
 }

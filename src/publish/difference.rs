@@ -24,11 +24,15 @@ impl Difference {
             .iter()
             .filter_map(|&(col, row)| wanted.artwork(col, row));
         let missing: BTreeSet<_> = hashes.filter(|hash| !cells.contains(hash)).collect();
-        // A cell that was missing and still is has not changed.
-        wanted.without(|hash| missing.contains(hash));
+        let mut changed = differing;
+        if !missing.is_empty() {
+            // A cell that was missing and still is has not changed.
+            wanted.without(|hash| missing.contains(hash));
+            changed = wanted.changed_since(drawn);
+        }
         Self {
-            changed: wanted.changed_since(drawn),
             wanted,
+            changed,
             missing,
         }
     }

@@ -320,6 +320,8 @@ impl Publisher {
         let missing = artist.into_missing();
         let lost = manifest.works.iter().filter(|w| missing.contains(&w.hash));
         manifest.undrawn = lost.map(|work| work.id).collect();
+        let document = manifest.document(&state.serialised)?;
+        let staged_manifest = folder.stage_joined(names::MANIFEST, &document.parts())?;
         // The words of another model are dropped, as those of regions are.
         let before = state.manifest.as_ref();
         let words_by = before.and_then(|before| before.words_by.as_ref());
@@ -330,10 +332,8 @@ impl Publisher {
         let key = state.manifest.as_ref().map(|before| &before.work_pages);
         let some = (key == Some(&manifest.work_pages)).then_some(touched.all.as_slice());
         let staged_works = work_pages::stage(folder, &self.spec, &manifest, some)?;
-        let document = manifest.document(&state.serialised)?;
-        let staged_pointers = pointers::stage_latest(folder, &page.latest(&manifest))?;
+        let staged_pointers = pointers::stage_latest(folder, &page.latest(&manifest), !lags)?;
         let staged_viewer = stable::stage_viewer(folder, &self.spec)?;
-        let staged_manifest = folder.stage_joined(names::MANIFEST, &document.parts())?;
         elapsed.stage_ms = clock.lap();
 
         folder.sync()?;
@@ -345,7 +345,9 @@ impl Publisher {
         folder.sync_folder()?;
         elapsed.manifest_ms = clock.lap();
 
-        pointers::write_script(folder, &document)?;
+        if !lags {
+            pointers::write_script(folder, &document)?;
+        }
         staged_works.commit(folder)?;
         for staged in staged_pointers {
             folder.commit(staged)?;

@@ -131,9 +131,7 @@ pub(super) fn recover(
         };
         state.mosaic = spliced(&manifest.mosaic);
         state.preview = spliced(&manifest.preview);
-        let single = stable::mosaic_files(&manifest).map(|(_, file)| file);
-        let lags = |file: &MosaicFile| file.generation.is_some();
-        state.lag = single.into_iter().flatten().any(lags).then_some(Lag {
+        state.lag = stable::lags(&manifest).then_some(Lag {
             shown: None,
             since_ms: manifest.published_ms,
         });

@@ -33,12 +33,26 @@ pub struct Renditions {
     folder: RwLock<Folder>,
     /// What is there and durable.
     there: RwLock<HashMap<Content, There>>,
+    /// See [`Renditions::take_changed`].
+    changed: Mutex<Option<HashSet<Content>>>,
     /// Written, and not flushed yet.
     staged: Mutex<Vec<(LargeName, Staged)>>,
     /// Since when a file is not needed any more, milliseconds since the epoch.
     unneeded: Mutex<BTreeMap<String, u64>>,
     /// Held while files are flushed: a second flush must not count files as durable that the first has not finished.
     flushing: Mutex<()>,
+}
+
+/// Works whose rendition may have changed, see [`Renditions::take_changed`]; the default is all.
+#[derive(Default)]
+pub struct Changed(Option<HashSet<Content>>);
+
+impl Changed {
+    /// Whether a work's may.
+    pub fn contains(&self, hash: &ContentHash) -> bool {
+        let changed = self.0.as_ref();
+        changed.is_none_or(|changed| changed.contains(&content(hash)))
+    }
 }
 
 /// First half of a work's hash: two works by chance never share it.
@@ -80,6 +94,7 @@ impl Renditions {
             spec,
             folder: RwLock::new(Folder::open(output, None)?),
             there: RwLock::default(),
+            changed: Mutex::default(),
             staged: Mutex::default(),
             unneeded: Mutex::default(),
             flushing: Mutex::default(),
@@ -97,6 +112,11 @@ impl Renditions {
     pub fn wants(&self, hash: &ContentHash) -> bool {
         let made = |there: &There| there.current.is_some();
         self.spec.px > 0 && !self.there().get(&content(hash)).is_some_and(made)
+    }
+
+    /// The works whose [`Renditions::of`] may give something else than when this was asked last.
+    pub fn take_changed(&self) -> Changed {
+        Changed(self.changed().replace(HashSet::new()))
     }
 
     /// The rendition of a work to show: durable, and of another spec while there is no current one.
@@ -170,6 +190,7 @@ impl Renditions {
         let mut there = self.there_mut();
         for name in made {
             there.entry(name.content).or_default().current = Some(name);
+            self.note_changed(name.content);
         }
         Ok(())
     }
@@ -233,6 +254,7 @@ impl Renditions {
             if files.shown().is_none() {
                 there.remove(&name.content);
             }
+            self.note_changed(name.content);
         }
     }
 
@@ -246,6 +268,7 @@ impl Renditions {
                 continue;
             }
             let below = format!("{}/{below}", names::LARGE);
+            let mut last = None;
             for name in folder.list(&below)? {
                 if alone && disk::is_temporary(&name) {
                     folder.remove(&format!("{below}/{name}"))?;
@@ -253,18 +276,22 @@ impl Renditions {
                 let Some(name) = LargeName::parse(&name) else {
                     continue;
                 };
-                // A run that was stopped may have left its name unflushed.
-                folder.include(&name.path());
+                last = Some(name);
                 let files = there.entry(name.content).or_default();
                 match name.tag == tag {
                     true => files.current = Some(name),
                     false => files.older.push(name),
                 }
             }
+            // A run that was stopped may have left names unflushed; one of them stands for its folder.
+            if let Some(name) = last {
+                folder.include(&name.path());
+            }
         }
         let _alone = self.flushing();
         folder.sync()?;
         *self.there_mut() = there;
+        *self.changed() = None;
         Ok(())
     }
 
@@ -286,6 +313,16 @@ impl Renditions {
 
     fn there_mut(&self) -> RwLockWriteGuard<'_, HashMap<Content, There>> {
         self.there.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn changed(&self) -> MutexGuard<'_, Option<HashSet<Content>>> {
+        self.changed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note_changed(&self, content: Content) {
+        if let Some(changed) = &mut *self.changed() {
+            changed.insert(content);
+        }
     }
 
     fn staged(&self) -> MutexGuard<'_, Vec<(LargeName, Staged)>> {
@@ -372,6 +409,31 @@ mod tests {
         let off = Renditions::open(output.path(), spec(0)).expect("opened");
         assert!(!off.wants(&hash) && off.of(&hash).is_none());
         assert_eq!(off.retain(&needed, 1_000, 0).expect("collected"), 1);
+    }
+
+    #[test]
+    fn only_what_may_have_changed_is_looked_at_again() {
+        let output = tempfile::tempdir().expect("a folder");
+        let renditions = Renditions::open(output.path(), spec(64)).expect("opened");
+        let (one, other) = (ContentHash::of(b"a"), ContentHash::of(b"b"));
+        let changed = || {
+            let changed = renditions.take_changed();
+            [changed.contains(&one), changed.contains(&other)]
+        };
+        assert_eq!([changed(), changed()], [[true; 2], [false; 2]]);
+        renditions.put(&one, &large()).expect("written");
+        assert_eq!(changed(), [false; 2], "not durable yet");
+        renditions.sync().expect("flushed");
+        assert_eq!([changed(), changed()], [[true, false], [false; 2]]);
+        let retained = renditions.retain(&HashSet::new(), 0, 0);
+        assert_eq!(retained.expect("removed"), 1);
+        assert_eq!(changed(), [true, false]);
+        fs::remove_dir_all(output.path().join("large")).expect("removed");
+        renditions.put(&other, &large()).expect("written");
+        renditions.sync().expect("flushed");
+        fs::remove_dir_all(output.path().join("large")).expect("removed");
+        renditions.check().expect("read again");
+        assert_eq!(changed(), [true; 2], "the folder was emptied");
     }
 
     #[test]

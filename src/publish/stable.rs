@@ -51,6 +51,13 @@ pub(super) fn mosaic_files(manifest: &Manifest) -> [(MosaicKind, Option<&MosaicF
     ]
 }
 
+/// Whether the single files show an older generation.
+pub(super) fn lags(manifest: &Manifest) -> bool {
+    let files = mosaic_files(manifest).into_iter();
+    let mut files = files.filter_map(|(_, file)| file);
+    files.any(|file| file.generation.is_some())
+}
+
 /// One of a manifest's optional files.
 pub(super) fn mosaic_file(manifest: &Manifest, kind: MosaicKind) -> Option<&MosaicFile> {
     let all = mosaic_files(manifest).into_iter();
@@ -183,7 +190,7 @@ pub(super) fn finished(folder: &Folder, spec: &OutputSpec, manifest: &Manifest) 
         .iter()
         .all(|(name, bytes)| is(folder, name, bytes));
     let latest = read_latest(folder).is_some_and(|l| l.generation == manifest.generation);
-    mosaic_files && view && viewer && latest && pointers::stand(folder)
+    mosaic_files && view && viewer && latest && (lags(manifest) || pointers::stand(folder))
 }
 
 /// What `latest.json` says, if it is ours.

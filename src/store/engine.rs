@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::{
     fs::File,
     path::Path,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
 /// sled takes 1 GB unless configured otherwise.
@@ -42,6 +42,9 @@ const EMBEDDING_PREFIX: u8 = b'e';
 /// An embedding as its records.
 pub(super) type Encoded = (ContentHash, Vec<Vec<u8>>);
 
+/// An embedding as it was found, or why its records are none; `None` if there are none.
+pub(super) type FoundEmbedding = Option<Result<Vec<f32>, RecordDamage>>;
+
 /// An open, verified database.
 pub(super) struct Engine {
     db: sled::Db,
@@ -50,9 +53,11 @@ pub(super) struct Engine {
     to_sync: Vec<File>,
     /// Chunks of the state that are stored.
     chunks: BTreeSet<Digest>,
+    /// Contents that have an embedding; one that was stored again counts twice.
+    contents: AtomicUsize,
     /// Number of the last save.
     save: u64,
-    /// Bytes stored when they were counted last; 0 before.
+    /// Bytes stored when they were counted last; at first those of embeddings alone.
     live: AtomicU64,
     /// Bytes on disk when it was rewritten; 0 if that was not done since it was opened, or embeddings went since.
     fresh: u64,
@@ -72,6 +77,7 @@ impl Engine {
             db,
             to_sync,
             chunks: BTreeSet::new(),
+            contents: AtomicUsize::new(0),
             save: 0,
             live: AtomicU64::new(0),
             fresh: 0,
@@ -90,21 +96,32 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Reads and checks everything, and learns which chunks are there.
+    /// How many contents have an embedding, at most.
+    pub(super) fn contents(&self) -> usize {
+        self.contents.load(Ordering::Relaxed)
+    }
+
+    /// Reads and checks everything, counts it, and learns which chunks are there.
     fn verify(&mut self) -> Result<(), Fault> {
         // A part for each first byte of a hash.
         let verify = |first: u8| {
-            let mut entries = self.db.scan_prefix([EMBEDDING_PREFIX, first]);
-            entries.try_for_each(|entry| {
+            let (mut contents, mut last, mut bytes) = (0, None, 0);
+            for entry in self.db.scan_prefix([EMBEDDING_PREFIX, first]) {
                 let (key, value) = entry?;
-                let record = record::decode(&value).map_err(Damage::Record)?;
-                match *key == part_key(&record.hash, &record.model, record.first) {
-                    true => Ok(()),
-                    false => Err(Fault::from(Damage::Record(RecordDamage::WrongKey))),
+                let record = record::check(&value).map_err(Damage::Record)?;
+                if *key != part_key(&record.hash, record.model, record.first) {
+                    return Err(Fault::from(Damage::Record(RecordDamage::WrongKey)));
                 }
-            })
+                contents += usize::from(last.replace(record.hash) != Some(record.hash));
+                bytes += (key.len() + value.len()) as u64;
+            }
+            Ok((contents, bytes))
         };
-        (0..=u8::MAX).into_par_iter().try_for_each(verify)?;
+        let counted: Result<Vec<_>, Fault> = (0..=u8::MAX).into_par_iter().map(verify).collect();
+        for (contents, bytes) in counted? {
+            *self.contents.get_mut() += contents;
+            *self.live.get_mut() += bytes;
+        }
         let chunks = self.read_chunks()?;
         let mut named = BTreeSet::new();
         if let Some(head) = self.db.get(HEAD_KEY)? {
@@ -127,14 +144,14 @@ impl Engine {
         Ok(())
     }
 
-    /// The embedding of `hash` by `model`; the inner error if its records are damaged.
+    /// The embedding of `hash` by `model`.
     pub(super) fn embedding(
         &self,
         hash: &ContentHash,
         model: &ModelId,
-    ) -> Result<Option<Result<Vec<f32>, RecordDamage>>, Fault> {
+    ) -> Result<FoundEmbedding, Fault> {
         let mut parts = Vec::new();
-        for entry in self.db.scan_prefix(embedding_key(hash, model)) {
+        for entry in self.db.scan_prefix(embedding_key(hash, &model.0)) {
             match record::decode(&entry?.1) {
                 Ok(record) => parts.push(record),
                 Err(damage) => return Ok(Some(Err(damage))),
@@ -143,18 +160,61 @@ impl Engine {
         Ok((!parts.is_empty()).then(|| record::join(hash, model, parts)))
     }
 
+    /// [`Engine::embedding`] of each of these contents, which ascend, in one walk over all that is stored between them.
+    pub(super) fn embeddings(
+        &self,
+        hashes: &[ContentHash],
+        model: &ModelId,
+    ) -> Result<Vec<FoundEmbedding>, Fault> {
+        let mut parts: Vec<Result<Vec<Record>, RecordDamage>> = Vec::new();
+        parts.resize_with(hashes.len(), || Ok(Vec::new()));
+        if let (Some(first), Some(last)) = (hashes.first(), hashes.last()) {
+            let mut wanted = hashes.iter().zip(&mut parts).peekable();
+            let first = part_key(first, &model.0, 0);
+            let last = part_key(last, &model.0, record::MAX_DIMS);
+            let of_model = first[33..49].to_vec();
+            for entry in self.db.range(first..=last) {
+                let (key, value) = entry?;
+                while wanted
+                    .next_if(|(hash, _)| key[1..33] > hash.0[..])
+                    .is_some()
+                {}
+                let Some((hash, parts)) = wanted.peek_mut() else {
+                    break;
+                };
+                if key[1..33] != hash.0 || key[33..49] != of_model {
+                    continue;
+                }
+                match (record::decode(&value), &mut *parts) {
+                    (Ok(record), Ok(parts)) => parts.push(record),
+                    (Err(damage), parts) => **parts = Err(damage),
+                    (Ok(_), Err(_)) => {}
+                }
+            }
+        }
+        let joined = hashes.iter().zip(parts).map(|(hash, parts)| match parts {
+            Ok(parts) if parts.is_empty() => None,
+            Ok(parts) => Some(record::join(hash, model, parts)),
+            Err(damage) => Some(Err(damage)),
+        });
+        Ok(joined.collect())
+    }
+
     /// Stores encoded embeddings ([`record::encode`]), durably.
     pub(super) fn put(&self, model: &ModelId, batch: Vec<Encoded>) -> Result<(), Fault> {
+        self.contents.fetch_add(batch.len(), Ordering::Relaxed);
         for (hash, parts) in batch {
             let end = parts.len() * record::PART_VALUES;
             for (index, bytes) in parts.into_iter().enumerate() {
-                self.db
-                    .insert(part_key(&hash, model, index * record::PART_VALUES), bytes)?;
+                self.db.insert(
+                    part_key(&hash, &model.0, index * record::PART_VALUES),
+                    bytes,
+                )?;
             }
             // A longer vector stood here before.
             for entry in self
                 .db
-                .range(part_key(&hash, model, end)..=part_key(&hash, model, record::MAX_DIMS))
+                .range(part_key(&hash, &model.0, end)..=part_key(&hash, &model.0, record::MAX_DIMS))
             {
                 self.db.remove(entry?.0)?;
             }
@@ -164,8 +224,10 @@ impl Engine {
 
     /// Stores records found elsewhere; not durable before [`Engine::adopt_state`] or another write is.
     pub(super) fn adopt(&self, record: &Record) -> Result<(), Fault> {
-        let key = part_key(&record.hash, &record.model, record.first);
+        let key = part_key(&record.hash, &record.model.0, record.first);
         self.db.insert(key, record.to_bytes())?;
+        let first = usize::from(record.first == 0);
+        self.contents.fetch_add(first, Ordering::Relaxed);
         Ok(())
     }
 
@@ -237,15 +299,20 @@ impl Engine {
     ) -> Result<u64, Fault> {
         let mut unwanted = Vec::new();
         let mut gone = 0;
+        let (mut contents, mut last) = (0, None);
         for entry in self.db.scan_prefix([EMBEDDING_PREFIX]) {
             let (key, value) = entry?;
             match record::decode(&value) {
-                Ok(record) if keep(&record.hash, &record.model) => continue,
+                Ok(record) if keep(&record.hash, &record.model) => {
+                    contents += usize::from(last.replace(record.hash) != Some(record.hash));
+                    continue;
+                }
                 Ok(record) if record.first > 0 => {}
                 _ => gone += 1,
             }
             unwanted.push(key);
         }
+        self.contents = AtomicUsize::new(contents);
         if !unwanted.is_empty() {
             for key in unwanted {
                 self.db.remove(key)?;
@@ -355,12 +422,12 @@ fn remove_unfinished_snapshots(folder: &Path) -> Result<(), Fault> {
     Ok(())
 }
 
-fn embedding_key(hash: &ContentHash, model: &ModelId) -> Vec<u8> {
-    let model = blake3::hash(model.0.as_bytes());
+fn embedding_key(hash: &ContentHash, model: &str) -> Vec<u8> {
+    let model = blake3::hash(model.as_bytes());
     [&[EMBEDDING_PREFIX], &hash.0[..], &model.as_bytes()[..16]].concat()
 }
 
-fn part_key(hash: &ContentHash, model: &ModelId, first: usize) -> Vec<u8> {
+fn part_key(hash: &ContentHash, model: &str, first: usize) -> Vec<u8> {
     let mut key = embedding_key(hash, model);
     key.extend_from_slice(&((first / record::PART_VALUES) as u16).to_be_bytes());
     key

@@ -2,7 +2,7 @@
 
 use super::{Store, StoreError, record, state};
 use crate::{artwork::ContentHash, embed::ModelId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Keeps everything in memory.
@@ -58,6 +58,12 @@ impl Store for MemoryStore {
 
     fn load_state(&self) -> Result<Option<BTreeMap<String, Vec<u8>>>, StoreError> {
         Ok(self.kept().state.clone())
+    }
+
+    fn contents(&self) -> Result<usize, StoreError> {
+        let kept = self.kept();
+        let hashes: HashSet<_> = kept.embeddings.keys().map(|(hash, _)| hash).collect();
+        Ok(hashes.len())
     }
 
     fn collect(&self, keep: &dyn Fn(&ContentHash, &ModelId) -> bool) -> Result<u64, StoreError> {

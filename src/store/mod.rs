@@ -40,6 +40,16 @@ pub trait Store: Send + Sync {
         model: &ModelId,
     ) -> Result<Option<Vec<f32>>, StoreError>;
 
+    /// [`Store::embedding`] of each of these contents, which ascend; quicker where they are most of the store.
+    fn embeddings(
+        &self,
+        hashes: &[ContentHash],
+        model: &ModelId,
+    ) -> Result<Vec<Option<Vec<f32>>>, StoreError> {
+        let each = hashes.iter().map(|hash| self.embedding(hash, model));
+        each.collect()
+    }
+
     /// Whether [`Store::embedding`] would return one; reads and verifies it, some microseconds.
     fn has_embedding(&self, hash: &ContentHash, model: &ModelId) -> Result<bool, StoreError> {
         Ok(self.embedding(hash, model)?.is_some())
@@ -66,7 +76,11 @@ pub trait Store: Send + Sync {
     /// another version.
     fn load_state(&self) -> Result<Option<BTreeMap<String, Vec<u8>>>, StoreError>;
 
-    /// Drops the embeddings that `keep` does not want and returns how many; damaged ones go too.
+    /// How many contents have an embedding, at most: one that was stored again may count twice until the next
+    /// [`Store::collect`].
+    fn contents(&self) -> Result<usize, StoreError>;
+
+    /// Reads all embeddings, drops those that `keep` does not want, and returns how many; damaged ones go too.
     fn collect(&self, keep: &dyn Fn(&ContentHash, &ModelId) -> bool) -> Result<u64, StoreError>;
 
     /// [`Store::collect`], and no byte of what goes is left in any file of the store; durable when it returns.

@@ -128,12 +128,7 @@ fn encode_part(
 
 /// Decodes one record that fills `bytes` exactly.
 pub fn decode(bytes: &[u8]) -> Result<Record, RecordDamage> {
-    let (record, used) = decode_prefix(bytes)?;
-    if used == bytes.len() {
-        Ok(record)
-    } else {
-        Err(RecordDamage::Length)
-    }
+    Ok(check(bytes)?.to_record())
 }
 
 /// Puts the records of one embedding together; `parts` in order of `first`.
@@ -152,7 +147,10 @@ pub fn join(
             return Err(RecordDamage::Incomplete);
         }
         dims = part.dims;
-        vector.extend_from_slice(&part.values);
+        match vector.is_empty() {
+            true => vector = part.values,
+            false => vector.extend_from_slice(&part.values),
+        }
     }
     if dims == 0 || vector.len() != dims {
         return Err(RecordDamage::Incomplete);
@@ -160,8 +158,48 @@ pub fn join(
     Ok(vector)
 }
 
+/// One record that was checked: what [`Record`] says, where it lies.
+pub(super) struct View<'a> {
+    pub(super) hash: ContentHash,
+    pub(super) model: &'a str,
+    dims: usize,
+    pub(super) first: usize,
+    /// Little-endian `f32`.
+    values: &'a [[u8; 4]],
+}
+
+impl View<'_> {
+    fn values(&self) -> impl Iterator<Item = f32> {
+        self.values.iter().map(|bytes| f32::from_le_bytes(*bytes))
+    }
+
+    fn to_record(&self) -> Record {
+        Record {
+            hash: self.hash,
+            model: ModelId(self.model.to_owned()),
+            dims: self.dims,
+            first: self.first,
+            values: self.values().collect(),
+        }
+    }
+}
+
+/// Checks one record that fills `bytes` exactly.
+pub(super) fn check(bytes: &[u8]) -> Result<View<'_>, RecordDamage> {
+    let (view, used) = check_prefix(bytes)?;
+    match used == bytes.len() {
+        true => Ok(view),
+        false => Err(RecordDamage::Length),
+    }
+}
+
 /// Decodes the record at the start of `bytes`; also its length in bytes.
 pub(super) fn decode_prefix(bytes: &[u8]) -> Result<(Record, usize), RecordDamage> {
+    let (view, used) = check_prefix(bytes)?;
+    Ok((view.to_record(), used))
+}
+
+fn check_prefix(bytes: &[u8]) -> Result<(View<'_>, usize), RecordDamage> {
     if !bytes.starts_with(&MAGIC) {
         return Err(RecordDamage::NotARecord);
     }
@@ -186,22 +224,17 @@ pub(super) fn decode_prefix(bytes: &[u8]) -> Result<(Record, usize), RecordDamag
     }
     let (model, values) = content[FIXED_BYTES..].split_at(model_bytes);
     let model = std::str::from_utf8(model).map_err(|_| RecordDamage::NotARecord)?;
-    let values: Vec<f32> = values
-        .chunks_exact(4)
-        .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-        .collect();
-    if !values.iter().all(|value| value.is_finite()) {
-        return Err(RecordDamage::NotARecord);
-    }
-    let model = ModelId(model.to_owned());
-    let record = Record {
+    let view = View {
         hash,
         model,
         dims,
         first,
-        values,
+        values: values.as_chunks().0,
     };
-    Ok((record, body + CRC_BYTES))
+    if !view.values().all(f32::is_finite) {
+        return Err(RecordDamage::NotARecord);
+    }
+    Ok((view, body + CRC_BYTES))
 }
 
 /// Takes the next `N` bytes off the front.

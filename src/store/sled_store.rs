@@ -2,7 +2,7 @@
 
 use super::{
     Quarantine, Store, StoreError,
-    engine::{self, Engine},
+    engine::{self, Engine, FoundEmbedding},
     fault::{self, Fault},
     open::{self, Chain, open_or_heal},
     rewrite, state,
@@ -49,10 +49,16 @@ impl SledStore {
     /// # Errors
     /// [`StoreError::Locked`], [`StoreError::Full`] and [`StoreError::Io`] leave everything as it is: try again later.
     pub fn open(state_dir: &Path) -> Result<Opened, StoreError> {
+        Self::open_then(state_dir, || {})
+    }
+
+    /// [`SledStore::open`], which calls `locked` once the store is known to be no other process's, before it is read.
+    pub fn open_then(state_dir: &Path, locked: impl FnOnce()) -> Result<Opened, StoreError> {
         let folder = state_dir.join("store");
         let io = |source: io::Error| Fault::from(source).at(&folder);
         disk::make_private(&folder.join(SUBFOLDER)).map_err(io)?;
         let lock = lock(&folder)?;
+        locked();
         let (engine, healed) =
             open_or_heal(&folder.join(SUBFOLDER)).map_err(|fault| fault.at(&folder))?;
         let store = Self {
@@ -166,20 +172,35 @@ impl Drop for SledStore {
     }
 }
 
+/// An embedding that was found, unless it is damaged.
+fn sound(found: FoundEmbedding, hash: &ContentHash, model: &ModelId) -> Option<Vec<f32>> {
+    found?
+        .inspect_err(|damage| {
+            tracing::warn!(%hash, %model, error = %damage, "a stored embedding is damaged and ignored");
+        })
+        .ok()
+}
+
 impl Store for SledStore {
     fn embedding(
         &self,
         hash: &ContentHash,
         model: &ModelId,
     ) -> Result<Option<Vec<f32>>, StoreError> {
-        match self.read(|engine| engine.embedding(hash, model))? {
-            None => Ok(None),
-            Some(Ok(vector)) => Ok(Some(vector)),
-            Some(Err(damage)) => {
-                tracing::warn!(%hash, %model, error = %damage, "a stored embedding is damaged and ignored");
-                Ok(None)
-            }
-        }
+        let found = self.read(|engine| engine.embedding(hash, model))?;
+        Ok(sound(found, hash, model))
+    }
+
+    fn embeddings(
+        &self,
+        hashes: &[ContentHash],
+        model: &ModelId,
+    ) -> Result<Vec<Option<Vec<f32>>>, StoreError> {
+        let found = self.read(|engine| engine.embeddings(hashes, model))?;
+        let found = hashes.iter().zip(found);
+        Ok(found
+            .map(|(hash, found)| sound(found, hash, model))
+            .collect())
     }
 
     fn put_embeddings(
@@ -211,6 +232,10 @@ impl Store for SledStore {
                 Ok(None)
             }
         }
+    }
+
+    fn contents(&self) -> Result<usize, StoreError> {
+        self.read(|engine| Ok(engine.contents()))
     }
 
     fn collect(&self, keep: &dyn Fn(&ContentHash, &ModelId) -> bool) -> Result<u64, StoreError> {

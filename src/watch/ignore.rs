@@ -97,7 +97,7 @@ impl Ignore {
     /// Whether to leave out the entry at `path`, relative to the artwork folder, whose folders are not left out.
     pub(super) fn leaves_out(&self, path: &Path, is_dir: bool) -> bool {
         path.file_name().is_some_and(|name| litter(name).is_some())
-            || path == Path::new(DESCRIPTIONS_FILE)
+            || path.as_os_str() == DESCRIPTIONS_FILE
             || self.is_named(path, is_dir)
     }
 

@@ -324,6 +324,10 @@ pub(super) fn is_litter(name: &OsStr) -> bool {
 
 /// Whether a name has a form: its parts between the `*`, in this order.
 fn fits(form: &[u8], name: &[u8]) -> bool {
+    // Most forms fail here.
+    if form.last() != Some(&b'*') && form.last() != name.last() {
+        return false;
+    }
     let mut parts = form.split(|&byte| byte == b'*');
     let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else {
         return false;

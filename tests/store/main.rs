@@ -130,6 +130,14 @@ fn both_stores_answer_alike() {
             store.embedding(&hash(1), &other).expect("read"),
             Some(vec![2.0; 3])
         );
+        let mut asked: Vec<ContentHash> = (5..15).chain([1]).map(hash).collect();
+        asked.sort_unstable();
+        for model in [&one, &other, &ModelId("none".to_owned())] {
+            let each = asked.iter().map(|h| store.embedding(h, model));
+            let each: Vec<_> = each.collect::<Result<_, _>>().expect("read");
+            assert_eq!(store.embeddings(&asked, model).expect("read"), each);
+        }
+        assert_eq!(store.embeddings(&[], &one).expect("read nothing"), []);
         assert!(store.has_embedding(&hash(9), &one).expect("read"));
         assert!(!store.has_embedding(&hash(9), &other).expect("read"));
 
@@ -162,6 +170,9 @@ fn both_stores_answer_alike() {
         assert!(!store.has_embedding(&hash(3), &one).expect("read"));
         assert!(store.has_embedding(&hash(4), &one).expect("read"));
         assert_eq!(store.collect(&|_, _| true).expect("collect"), 0);
+        assert_eq!(store.contents().expect("counted"), 9);
+        store.put_embeddings(&one, &batch(20..22)).expect("put");
+        assert_eq!(store.contents().expect("counted"), 11);
 
         assert!(store.take_healed().is_none());
     }
@@ -178,6 +189,7 @@ fn everything_is_there_after_a_restart() {
                 Some(vector(i))
             );
         }
+        assert_eq!(store.contents().expect("counted"), round as usize * 100);
         let state = store.load_state().expect("load");
         assert_eq!(state.as_ref().map(generation), round.checked_sub(1));
         store

@@ -220,6 +220,33 @@ fn a_missing_folder_is_an_error_and_not_empty() {
 }
 
 #[test]
+fn a_folder_of_many_files_is_scanned_as_one_of_few_is() {
+    let folder = folder();
+    let names: Vec<String> = (0..10_000).map(|i| format!("{}.png", i * i)).collect();
+    for name in &names {
+        fs::write(folder.path().join(name), name).expect("a file");
+    }
+    fs::create_dir(folder.path().join("below")).expect("a folder");
+    fs::write(folder.path().join("below/a.png"), "a").expect("a file");
+    fs::write(folder.path().join("4.png.part"), "a").expect("an unfinished file");
+    let ignore = Ignore::new(&["49.png".to_owned()]).expect("a pattern");
+    let found = scan(folder.path(), &ignore).expect("scanned");
+    let mut wanted: Vec<&str> = names.iter().map(String::as_str).collect();
+    wanted.retain(|name| *name != "49.png");
+    wanted.push("below/a.png");
+    wanted.sort_unstable();
+    let seen: Vec<_> = found.files.keys().map(|path| path.as_path()).collect();
+    assert_eq!(seen, wanted.iter().map(Path::new).collect::<Vec<_>>());
+    let sizes = found
+        .files
+        .iter()
+        .filter(|(path, _)| path.parent() == Some(Path::new("")));
+    for (path, identity) in sizes {
+        assert_eq!(identity.size, path.as_os_str().len() as u64);
+    }
+}
+
+#[test]
 fn part_of_the_folder_is_scanned_without_passing_links() {
     let root = folder();
     let at = |name: &str| root.path().join(name);

@@ -1,11 +1,13 @@
 //! The single files (`mosaic.jpg`, and the PNG and WebP where they are asked for): when they are drawn, and when they may
-//! show an older generation for a while, because each takes a copy of all that it shows.
+//! show an older generation for a while, because each takes a copy of all that it shows. So do the scripts that a page opened
+//! from disk reads, which are as old.
 //!
 //! Invariant: no work that left the mosaic, and no picture that was replaced, stays in them: only arrivals and moves wait.
 
 use super::{
     super::{
         PublishError,
+        collect::retire_images,
         difference::Difference,
         drawing::Artist,
         lossless,
@@ -13,6 +15,7 @@ use super::{
         names::MosaicKind,
         page::Touched,
         placement::Placement,
+        pointers,
         recover::{Lag, State},
         stable,
     },
@@ -122,12 +125,10 @@ impl Publisher {
     /// Brings the single files up to date with the published generation, if they are older and their unchanged cells can
     /// be taken over.
     pub fn catch_up(&mut self, cells: &CellStore, now_ms: u64) -> Result<(), PublishError> {
-        let is_known = |lag: &Lag| lag.shown.is_some();
-        if self.state.is_some() {
+        let lag = self.state.as_ref().and_then(|state| state.lag.as_ref());
+        if lag.is_some_and(|lag| lag.shown.is_some()) {
             let mut state = self.take_state()?;
-            if state.lag.as_ref().is_some_and(is_known) {
-                self.draw_now(&mut state, cells, now_ms)?;
-            }
+            self.draw_now(&mut state, cells, now_ms)?;
             self.state = Some(state);
         }
         Ok(())
@@ -150,30 +151,25 @@ impl Publisher {
         let [mosaic, png, webp] = self.draw_files(state, &artist, generation)?;
         let missing = artist.into_missing();
         state.drawn.without(|hash| missing.contains(hash));
-        let mut old = Vec::new();
+        let mut old = SingleFiles::default();
         self.amend_state(state, None, |manifest| {
             let lost = manifest.works.iter().filter(|w| missing.contains(&w.hash));
             manifest.undrawn.extend(lost.map(|work| work.id));
             let files = [&mut manifest.mosaic, &mut manifest.png, &mut manifest.webp];
-            for (file, now) in files.into_iter().zip([mosaic, png, webp]) {
-                old.extend(std::mem::replace(file, now));
-            }
+            old = files.map(Option::take);
+            [manifest.mosaic, manifest.png, manifest.webp] = [mosaic, png, webp];
             true
         })?;
         let Some(manifest) = &state.manifest else {
             return Ok(missing);
         };
         stable::point_mosaic_files(&self.folder, None, manifest)?;
-        let now: Vec<&str> = stable::mosaic_files(manifest)
-            .into_iter()
-            .filter_map(|(_, file)| Some(file?.file.as_str()))
-            .collect();
-        for old in old {
-            if !now.contains(&old.file.as_str()) {
-                self.retired
-                    .add(old.file, manifest.generation, Some(now_ms));
-            }
+        if let Some(page) = &state.page {
+            pointers::write_latest_script(&self.folder, &page.latest(manifest))?;
         }
+        let old = old.each_ref().map(Option::as_ref);
+        let now = stable::mosaic_files(manifest).map(|(_, file)| file);
+        retire_images(&mut self.retired, &old, &now, (generation, now_ms));
         Ok(missing)
     }
 
