@@ -204,7 +204,19 @@ pub fn run(
     mode: Mode,
     observe: &mut dyn FnMut(&Status),
 ) -> Result<Exit, DaemonError> {
-    let mut config = config.absolute();
+    let mut reporter = Reporter::new(observe);
+    let ended = run_reported(config.absolute(), mode, &mut reporter);
+    if ended.is_err() {
+        reporter.failed();
+    }
+    ended
+}
+
+fn run_reported(
+    mut config: Config,
+    mode: Mode,
+    reporter: &mut Reporter<'_>,
+) -> Result<Exit, DaemonError> {
     let system = |what: &str| {
         let what = what.to_owned();
         move |source| DaemonError::System { what, source }
@@ -219,7 +231,6 @@ pub fn run(
     })
     .map_err(system("cannot listen for signals"))?;
     let notifier = Notifier::new();
-    let mut reporter = Reporter::new(observe);
     // A daemon waits for a full or failing disk to pass; a lock is somebody else's, and everything else an error.
     let patient = |error: &DaemonError| matches!(mode, Mode::Watch { .. }) && error.may_pass();
     let open_store = |config: &Config,
@@ -316,7 +327,7 @@ pub fn run(
         plan.go_on_holding(held_ms);
         plan.remember_folders(guard.folders().clone());
         let of = (&config, &mode, &*store);
-        let mut round = Loop::new(of, &notifier, &mut reporter, events, (plan, workers, guard));
+        let mut round = Loop::new(of, &notifier, reporter, events, (plan, workers, guard));
         match runtime.block_on(round.serve(&mut inbox, &mut signals)) {
             Next::Reload(new) => {
                 notifier.reloading();

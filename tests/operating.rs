@@ -150,3 +150,13 @@ fn the_allocator_is_told_to_give_memory_back_unless_the_owner_has_set_it() {
         ["MALLOC_ARENA_MAX=8"]
     );
 }
+
+#[test]
+fn a_start_that_fails_is_not_said_to_go_on() {
+    let site = Site::new();
+    site.draw(0, 3);
+    site.build();
+    site.configure("[embed]\nmodel = \"/nowhere.onnx\"\n");
+    assert_eq!(site.mosaicd(&["run"]).status.code(), Some(78));
+    assert_eq!(site.status().state, State::Stopped);
+}

@@ -369,6 +369,13 @@ impl<'a> Reporter<'a> {
         self.status.clone()
     }
 
+    /// Says that the process ends with an error, if it has said anything: what another daemon writes stays.
+    pub(super) fn failed(&mut self) {
+        if self.written.is_some() {
+            self.stopped();
+        }
+    }
+
     /// Ends the reporting: a running `publish.command` is killed, or waited for after a single pass.
     pub(super) fn finish(&mut self, wait: bool) {
         match self.hook.take() {

@@ -49,10 +49,7 @@ pub(super) fn generation(
             match same {
                 Some(old) if !details.may_differ(old) => (old.clone(), None),
                 Some(old) if details.are_shown_by(old) => (old.clone(), Some(i)),
-                _ => (
-                    Arc::new(details.of(placed, old.map(|old| &**old))),
-                    Some(i),
-                ),
+                _ => (Arc::new(details.of(placed, old.map(|old| &**old))), Some(i)),
             }
         };
         order.iter().map(work).unzip::<_, _, Vec<_>, Vec<_>>()

@@ -115,13 +115,16 @@ pub(super) fn graph(knn: &Knn, memberships: &Memberships, heads: Vec<u32>) -> Gr
     }
     let list = |i: usize| &knn.list(i).0[..width];
     let is_head = |i: usize| slots[i] != NOBODY;
-    // For each listed neighbour, how strongly it lists the row in turn; negative if it does not.
-    let mut back = vec![-1.0f32; n * width];
+    // The rows with an edge of a head.
+    let touches = |&i: &usize| is_head(i) || list(i).iter().any(|&j| is_head(j as usize));
+    let rows: Vec<usize> = (0..n).into_par_iter().filter(touches).collect();
+    // For each neighbour that these list, how strongly it lists the row in turn; negative if it does not.
+    let mut back = vec![-1.0f32; rows.len() * width];
     if width > 0 {
         back.par_chunks_mut(width)
-            .enumerate()
+            .zip(&rows)
             .with_min_len(256)
-            .for_each(|(i, back)| {
+            .for_each(|(back, &i)| {
                 for (back, &j) in back.iter_mut().zip(list(i)) {
                     let j = j as usize;
                     if (is_head(i) || is_head(j))
@@ -133,8 +136,8 @@ pub(super) fn graph(knn: &Knn, memberships: &Memberships, heads: Vec<u32>) -> Gr
             });
     }
     let each_edge = |visit: &mut dyn FnMut(usize, usize, f32)| {
-        for i in 0..n {
-            let row = i * width..(i + 1) * width;
+        for (at, &i) in rows.iter().enumerate() {
+            let row = at * width..(at + 1) * width;
             for ((&j, &there), &back) in list(i).iter().zip(memberships.row(i)).zip(&back[row]) {
                 let j = j as usize;
                 let weight = there + back.max(0.0) - there * back.max(0.0);

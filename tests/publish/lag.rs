@@ -47,7 +47,11 @@ fn arrivals_are_in_the_tiles_at_once_and_in_the_single_files_within_the_time() {
             assert!(published.tiles_written > 0);
         }
         assert!(mosaic_and_png(&stage) == before, "the files wait");
-        assert_eq!(scripts(&stage), [1, 1], "and a page that is opened from disk");
+        assert_eq!(
+            scripts(&stage),
+            [1, 1],
+            "and a page that is opened from disk"
+        );
         let manifest = stage.manifest();
         assert_eq!(manifest.generation, 3);
         for file in [&manifest.mosaic, &manifest.png] {
