@@ -97,7 +97,11 @@ impl Step<'_> {
     /// The delta as JSON, with those before it.
     pub(super) fn serialise(&self, earlier: &[(u32, u32)]) -> serde_json::Result<Vec<u8>> {
         let ((from, to), (before, now), (old, new)) = (self.hashes, self.heads, self.cells);
-        let (cols, rows) = pushes(old, new);
+        // A grid of the same size got no rows or columns.
+        let (cols, rows) = match before.says.get("grid") == now.says.get("grid") {
+            true => Default::default(),
+            false => pushes(old, new),
+        };
         let mut delta = Delta {
             from: hex(from),
             to: hex(to),
