@@ -248,7 +248,13 @@ fn run_reported(
             opened => return opened,
         }
     };
-    let mut begin = || reporter.starting(&config);
+    // Elsewhere the status may be another daemon's, until the output is known to be ours.
+    let own = config.status_folder() == config.folders.state;
+    let mut begin = || {
+        if own {
+            reporter.starting(&config);
+        }
+    };
     let Some((mut store, healed)) = open_store(&config, &mut signals, &mut begin)? else {
         return Ok(Exit::Stopped(reporter.stopped()));
     };

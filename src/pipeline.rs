@@ -91,8 +91,9 @@ pub struct Pipeline {
     forget: forget::Forget,
     /// What the owner says of the works.
     described: Descriptions,
-    /// Whether readers see what is said of the works, and the renditions but for those that have changed since.
-    seen: bool,
+    /// [`Publisher::readings`], if readers see what is said of the works, and the renditions but for those that have changed
+    /// since.
+    seen: Option<u64>,
     /// Which mass opt-out the owner has confirmed.
     confirmed_erasing: Option<ContentHash>,
     /// Where the words of regions come from.
@@ -149,7 +150,7 @@ impl Pipeline {
             cramped: false,
             forget: forget::Forget::default(),
             described: Descriptions::default(),
-            seen: false,
+            seen: None,
             confirmed_erasing: None,
             wording: Wording::Off,
             erasing: Erasing::open(state),
@@ -222,7 +223,7 @@ impl Pipeline {
     /// Takes over what the owner says of the works; the next publication shows it.
     pub fn describe(&mut self, described: Descriptions) {
         self.described = described;
-        self.seen = false;
+        self.seen = None;
     }
 
     /// The placed works.
@@ -404,7 +405,7 @@ impl Pipeline {
         let before = self.publisher.manifest();
         let before = before.map_or(&[][..], |manifest| &manifest.works);
         let changed = self.renditions.take_changed();
-        let changed = match std::mem::take(&mut self.seen) {
+        let changed = match self.seen.take() == Some(self.publisher.readings()) {
             true => changed,
             false => Changed::default(),
         };
@@ -421,7 +422,7 @@ impl Pipeline {
         generation.words_by = self.words_by();
         let published = self.publisher.publish(&generation, &self.cells, now_ms)?;
         self.unpublished = Rebuilt::default();
-        self.seen = true;
+        self.seen = Some(self.publisher.readings());
         if self.publisher.take_lost()
             && let Err(error) = self.history_files.reopen()
         {

@@ -2,7 +2,7 @@
 
 mod publish_support;
 
-use mosaicd::publish::{Failpoint, Generation, PublishError, Step};
+use mosaicd::publish::{Failpoint, Generation, PublishError, Step, names};
 use publish_support::*;
 use std::{
     io,
@@ -157,6 +157,40 @@ fn a_fault_at_any_step_while_the_single_files_catch_up_heals() {
             stage.assert_equals_rebuild(&grown);
             if taken.load(Ordering::SeqCst) <= at {
                 assert!(struck.is_ok() && at > 10, "only {at} steps");
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_fault_at_any_step_of_a_removal_leaves_nothing_of_the_work_once_another_arrives() {
+    let mut without = before();
+    let gone = without.works.remove(40).id.0;
+    let mut grown = without.clone();
+    grown.works.push(work(500, 121, 10, 2).into());
+    grown.cols = 11;
+    for fault in [Fault::Once, Fault::Death] {
+        let mut spec = spec();
+        (spec.url, spec.lag_ms) = ("https://example.org/".to_owned(), Some(1_000));
+        let mut stage = Stage::with(spec, 130);
+        for at in 0.. {
+            stage.use_output(&format!("gone-{at}"));
+            stage.publish(&before(), 10);
+            let page = stage.output.join(names::work_page(gone));
+            assert!(page.exists());
+            let (failpoint, taken) = strike(at, fault);
+            stage.publisher().set_failpoint(Some(failpoint));
+            let struck = stage.try_publish(&without, 20);
+            if fault == Fault::Death {
+                stage.restart();
+            }
+            stage.publisher().set_failpoint(None);
+            stage.publish(&grown, 30);
+            stage.assert_finished();
+            assert!(!page.exists(), "step {at}");
+            if taken.load(Ordering::SeqCst) <= at {
+                assert!(struck.is_ok() && at > 30, "only {at} steps");
                 break;
             }
         }

@@ -8,7 +8,7 @@
 //!    (`mosaic.jpg` and the like) likewise, unless these may be older for a while (`lag`), everything else as temporary files in the target's folder;
 //! 2. all of it made durable: a few files one by one, many by one `syncfs`;
 //! 3. `manifest.json` renamed into place, the folder synced: from here on the generation is the published one;
-//! 4. `manifest.js` (likewise), the works' own pages, `latest.json`, then the stable names (`mosaic.jpg`, `preview.jpg`, `mosaic_files/`, `mosaic.dzi`, the viewer),
+//! 4. the works' own pages, `latest.json`, `manifest.js`, then the stable names (`mosaic.jpg`, `preview.jpg`, `mosaic_files/`, `mosaic.dzi`, the viewer),
 //!    each by rename;
 //! 5. [`Publisher::collect`] removes what no kept generation names.
 //!
@@ -19,7 +19,7 @@
 //! - Only files with one of our names ([`names`]) are deleted or replaced; a folder whose stable names belong to
 //!   another program is refused.
 //! - `manifest.js`, for pages opened straight from disk, is not flushed: if a crash tears it, the next start notices
-//!   and writes it again. It and `latest.js` are as old as the single files.
+//!   and writes it again.
 //! - One process at a time publishes to a folder; a folder that was removed or replaced is made and filled again, and
 //!   its numbers go on.
 //! - Memory grows with the number of works (tens of bytes each, plus the manifest twice), not with the number of

@@ -10,25 +10,13 @@ use super::{
 use crate::viewer::{LATEST_CALL, MANIFEST_CALL};
 use std::{fs, io};
 
-/// Stages what says which generation is the newest, in the order of the renames; the script too, unless it is to be older
-/// for a while.
-pub(super) fn stage_latest(
-    folder: &Folder,
-    latest: &Latest,
-    with_script: bool,
-) -> Result<Vec<Staged>, PublishError> {
+/// Stages what says which generation is the newest, in the order of the renames.
+pub(super) fn stage_latest(folder: &Folder, latest: &Latest) -> Result<[Staged; 2], PublishError> {
     let latest = serde_json::to_vec(latest)?;
-    let mut staged = vec![folder.stage(names::LATEST, &latest)?];
-    if with_script {
-        staged.push(folder.stage_joined(names::LATEST_JS, &script(LATEST_CALL, &[&latest]))?);
-    }
-    Ok(staged)
-}
-
-/// Writes which generation is the newest as a script, likewise.
-pub(super) fn write_latest_script(folder: &Folder, latest: &Latest) -> Result<(), PublishError> {
-    let latest = serde_json::to_vec(latest)?;
-    folder.replace_joined(names::LATEST_JS, &script(LATEST_CALL, &[&latest]))
+    Ok([
+        folder.stage(names::LATEST, &latest)?,
+        folder.stage_joined(names::LATEST_JS, &script(LATEST_CALL, &[&latest]))?,
+    ])
 }
 
 /// Writes the manifest as a script, without making it durable: it is as large as the manifest, and [`stand`] sees

@@ -40,6 +40,8 @@ pub struct Publisher {
     lock: Lock,
     /// The highest generation published, whatever happened to the folder since.
     highest: u64,
+    /// How often the folder was read.
+    readings: u64,
     /// Whether the folder was found removed, replaced or emptied since [`Publisher::take_lost`] was asked.
     lost: bool,
     spec: OutputSpec,
@@ -104,6 +106,7 @@ impl Publisher {
             folder,
             lock,
             highest: state.generation,
+            readings: 1,
             lost: false,
             render_key: render_key(&spec),
             spec,
@@ -115,6 +118,11 @@ impl Publisher {
     /// The published manifest, if there is one and no publish has failed since it was read.
     pub fn manifest(&self) -> Option<&Manifest> {
         self.state.as_ref()?.manifest.as_ref()
+    }
+
+    /// How often the folder was read: after each reading, [`Publisher::manifest`] may be another than was published.
+    pub fn readings(&self) -> u64 {
+        self.readings
     }
 
     /// Columns of `artworks.csv` that visitors may filter by.
@@ -330,9 +338,11 @@ impl Publisher {
         let words = words.map_or_else(Vec::new, |page| page.words().to_vec());
         let page = Page::write(folder, state.page.as_ref(), &manifest, touched, words)?;
         let key = state.manifest.as_ref().map(|before| &before.work_pages);
-        let some = (key == Some(&manifest.work_pages)).then_some(touched.all.as_slice());
+        // A generation that was not finished may have left others' pages as they were.
+        let known = state.finished && key == Some(&manifest.work_pages);
+        let some = known.then_some(touched.all.as_slice());
         let staged_works = work_pages::stage(folder, &self.spec, &manifest, some)?;
-        let staged_pointers = pointers::stage_latest(folder, &page.latest(&manifest), !lags)?;
+        let staged_pointers = pointers::stage_latest(folder, &page.latest(&manifest))?;
         let staged_viewer = stable::stage_viewer(folder, &self.spec)?;
         elapsed.stage_ms = clock.lap();
 
@@ -345,13 +355,11 @@ impl Publisher {
         folder.sync_folder()?;
         elapsed.manifest_ms = clock.lap();
 
-        if !lags {
-            pointers::write_script(folder, &document)?;
-        }
         staged_works.commit(folder)?;
-        for staged in staged_pointers {
-            folder.commit(staged)?;
-        }
+        let [latest, latest_script] = staged_pointers;
+        folder.commit(latest)?;
+        pointers::write_script(folder, &document)?;
+        folder.commit(latest_script)?;
         stable::point_mosaic_files(folder, state.manifest.as_ref(), &manifest)?;
         let whole = !state.view || shifted(state.tiles.as_ref(), tiles.as_ref());
         stable::show_view(

@@ -190,7 +190,7 @@ pub(super) fn finished(folder: &Folder, spec: &OutputSpec, manifest: &Manifest) 
         .iter()
         .all(|(name, bytes)| is(folder, name, bytes));
     let latest = read_latest(folder).is_some_and(|l| l.generation == manifest.generation);
-    mosaic_files && view && viewer && latest && (lags(manifest) || pointers::stand(folder))
+    mosaic_files && view && viewer && latest && pointers::stand(folder)
 }
 
 /// What `latest.json` says, if it is ours.

@@ -295,11 +295,19 @@ fn on_threads<T: Sync, R: Send>(items: &[T], look: impl Fn(&T) -> Option<R> + Sy
     let threads = thread::available_parallelism().map_or(1, usize::from);
     thread::scope(|scope| {
         let parts = items.chunks(items.len().div_ceil(threads));
-        let parts: Vec<_> = parts.map(|part| scope.spawn(|| some(part))).collect();
-        let looked = parts.into_iter().map(|part| match part.join() {
-            Ok(looked) => looked,
-            Err(panic) => resume_unwind(panic),
-        });
+        let start = |part| {
+            let thread = thread::Builder::new().spawn_scoped(scope, || some(part));
+            thread.map_err(|_| part)
+        };
+        let parts: Vec<_> = parts.map(start).collect();
+        let looked = parts
+            .into_iter()
+            .map(|part| match part.map(|part| part.join()) {
+                Ok(Ok(looked)) => looked,
+                Ok(Err(panic)) => resume_unwind(panic),
+                // There are too many threads.
+                Err(part) => some(part),
+            });
         looked.flatten().collect()
     })
 }

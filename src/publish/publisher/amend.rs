@@ -83,7 +83,7 @@ impl Publisher {
             let same = before.as_ref().map(|page| page.latest(manifest)).as_ref() == Some(&latest);
             let staged_latest = match same {
                 true => Vec::new(),
-                false => pointers::stage_latest(folder, &latest, true)?,
+                false => pointers::stage_latest(folder, &latest)?.into(),
             };
             let document = match changed {
                 true => Some(manifest.document(&state.serialised)?),
@@ -117,7 +117,7 @@ impl Publisher {
         if let (Some(page), Some(manifest)) = (&mut state.page, &state.manifest) {
             // A delta tells of a work that had to go where it was, and how it was counted.
             let deltas = page.forget_deltas();
-            let staged = pointers::stage_latest(&self.folder, &page.latest(manifest), true)?;
+            let staged = pointers::stage_latest(&self.folder, &page.latest(manifest))?;
             self.folder.sync()?;
             for staged in staged {
                 self.folder.commit(staged)?;

@@ -31,7 +31,7 @@ impl Publisher {
         let page = Page::write(folder, None, manifest, &Touched::default(), words)?;
         let staged_works = work_pages::stage(folder, &self.spec, manifest, None)?;
         let document = manifest.document(&state.serialised)?;
-        let staged_pointers = pointers::stage_latest(folder, &page.latest(manifest), true)?;
+        let staged_pointers = pointers::stage_latest(folder, &page.latest(manifest))?;
         let artist = Artist::new(&self.spec, cells, difference);
         let staged_view = match &state.tiles {
             Some(tiles) if !state.view => self.stage_view(&artist, tiles, manifest.generation)?,

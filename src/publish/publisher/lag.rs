@@ -1,6 +1,5 @@
 //! The single files (`mosaic.jpg`, and the PNG and WebP where they are asked for): when they are drawn, and when they may
-//! show an older generation for a while, because each takes a copy of all that it shows. So do the scripts that a page opened
-//! from disk reads, which are as old.
+//! show an older generation for a while, because each takes a copy of all that it shows.
 //!
 //! Invariant: no work that left the mosaic, and no picture that was replaced, stays in them: only arrivals and moves wait.
 
@@ -15,7 +14,6 @@ use super::{
         names::MosaicKind,
         page::Touched,
         placement::Placement,
-        pointers,
         recover::{Lag, State},
         stable,
     },
@@ -164,9 +162,6 @@ impl Publisher {
             return Ok(missing);
         };
         stable::point_mosaic_files(&self.folder, None, manifest)?;
-        if let Some(page) = &state.page {
-            pointers::write_latest_script(&self.folder, &page.latest(manifest))?;
-        }
         let old = old.each_ref().map(Option::as_ref);
         let now = stable::mosaic_files(manifest).map(|(_, file)| file);
         retire_images(&mut self.retired, &old, &now, (generation, now_ms));

@@ -60,7 +60,10 @@ impl Publisher {
         self.notice_loss()?;
         let mut state = match self.state.take() {
             Some(state) => state,
-            None => recover(&self.folder, &self.spec, &mut self.retired)?,
+            None => {
+                self.readings += 1;
+                recover(&self.folder, &self.spec, &mut self.retired)?
+            }
         };
         // Numbers go on, so that readers who poll see something new.
         state.generation = state.generation.max(self.highest);
