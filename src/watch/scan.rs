@@ -288,7 +288,7 @@ impl Walk<'_> {
 /// What `look` gives for the items, in their order. Threads of its own do it where there are many: a file system that does
 /// not answer must not stop work that the others share.
 fn on_threads<T: Sync, R: Send>(items: &[T], look: impl Fn(&T) -> Option<R> + Sync) -> Vec<R> {
-    let some = |items: &[T]| items.iter().filter_map(&look).collect::<Vec<_>>();
+    let some = &|items: &[T]| items.iter().filter_map(&look).collect::<Vec<_>>();
     if items.len() < MANY {
         return some(items);
     }
@@ -296,7 +296,7 @@ fn on_threads<T: Sync, R: Send>(items: &[T], look: impl Fn(&T) -> Option<R> + Sy
     thread::scope(|scope| {
         let parts = items.chunks(items.len().div_ceil(threads));
         let start = |part| {
-            let thread = thread::Builder::new().spawn_scoped(scope, || some(part));
+            let thread = thread::Builder::new().spawn_scoped(scope, move || some(part));
             thread.map_err(|_| part)
         };
         let parts: Vec<_> = parts.map(start).collect();
