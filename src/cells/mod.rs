@@ -195,17 +195,14 @@ impl CellStore {
 
     /// Reads what the cache may hold of these cells, so that a tile that shows thousands of them opens no file.
     pub fn warm<'a>(&self, hashes: impl Iterator<Item = &'a ContentHash>) {
-        let cached_px = self.cached_px();
+        let cache = self.cache.read().unwrap_or_else(PoisonError::into_inner).px;
+        if cache == 0 {
+            return;
+        }
         let mut pixels = Vec::new();
-        for hash in hashes.take_while(|_| cached_px > 0) {
+        for hash in hashes {
             self.mip(hash, 1, &mut pixels);
         }
-    }
-
-    /// Mips up to this side are cached; 0 for none.
-    fn cached_px(&self) -> u32 {
-        let cache = self.cache.read().unwrap_or_else(PoisonError::into_inner);
-        cache.px
     }
 
     /// Chooses how much of each cell is cached, so that `cells` of them stay within the budget.

@@ -82,8 +82,7 @@ impl<const D: usize> Features<D> {
             row
         };
         let mut rows: Vec<[f32; D]> = (0..n).into_par_iter().map(row).collect();
-        let bits = largest(rows.as_flattened()).to_bits();
-        let scale = to_one(f32::from_bits(bits));
+        let scale = to_one(largest(rows.as_flattened()));
         if scale != 1.0 {
             rows.as_flattened_mut().iter_mut().for_each(|v| *v *= scale);
         }

@@ -118,3 +118,21 @@ fn without_tiles_the_page_shows_the_single_file_so_that_it_never_waits() {
     assert_eq!(stage.publish(&generation, 1_100).due_ms, None);
     stage.assert_equals_rebuild(&generation);
 }
+
+#[test]
+fn an_end_after_the_output_was_removed_draws_nothing_in_it() {
+    let (mut stage, mut generation) = stage();
+    arrive(&mut generation, 40);
+    stage.publish(&generation, 2_000);
+    fs::remove_dir_all(&stage.output).expect("removed");
+    stage.catch_up(2_100);
+    let left = fs::read_dir(&stage.output).into_iter().flatten();
+    let names = left.map(|entry| entry.expect("an entry").file_name());
+    assert!(
+        !names
+            .into_iter()
+            .any(|name| name.to_string_lossy().ends_with(".jpg"))
+    );
+    stage.publish(&generation, 2_200);
+    stage.assert_equals_rebuild(&generation);
+}

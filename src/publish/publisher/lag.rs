@@ -123,10 +123,14 @@ impl Publisher {
     /// Brings the single files up to date with the published generation, if they are older and their unchanged cells can
     /// be taken over.
     pub fn catch_up(&mut self, cells: &CellStore, now_ms: u64) -> Result<(), PublishError> {
-        let lag = self.state.as_ref().and_then(|state| state.lag.as_ref());
-        if lag.is_some_and(|lag| lag.shown.is_some()) {
+        let is_known = |lag: &Lag| lag.shown.is_some();
+        let is_behind = |state: &State| state.lag.as_ref().is_some_and(is_known);
+        if self.state.as_ref().is_some_and(is_behind) {
             let mut state = self.take_state()?;
-            self.draw_now(&mut state, cells, now_ms)?;
+            // The folder may have been replaced, and read again.
+            if is_behind(&state) {
+                self.draw_now(&mut state, cells, now_ms)?;
+            }
             self.state = Some(state);
         }
         Ok(())
