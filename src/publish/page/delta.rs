@@ -4,7 +4,7 @@
 //! row was pushed, and lists only the works that lie elsewhere.
 
 use super::{
-    CELLS, TEXTS,
+    CELLS, TEXTS, Touched,
     blocks::Kind,
     head::{Head, Names, hex},
 };
@@ -26,15 +26,40 @@ pub(super) struct Cell {
     added: u64,
 }
 
-/// The cells of works, ordered by id as they are.
-pub(super) fn cells(works: &[Arc<Work>]) -> Vec<Cell> {
-    let cell = |work: &Arc<Work>| Cell {
-        id: work.id.0,
-        col: work.col,
-        row: work.row,
-        added: work.added_ms / 60_000,
+/// The cells of works, ordered by id as they are; `before` holds those of the last generation, and which works it has
+/// otherwise.
+pub(super) fn cells(works: &[Arc<Work>], before: Option<(&[Cell], &Touched)>) -> Vec<Cell> {
+    let Some((before, touched)) = before.filter(|(_, touched)| !touched.gone) else {
+        return works.iter().map(|work| Cell::of(work)).collect();
     };
-    works.iter().map(cell).collect()
+    let mut cells = before.to_vec();
+    let mut new = Vec::new();
+    for id in &touched.all {
+        let at = works.binary_search_by_key(id, |work| work.id);
+        let Some(cell) = at.ok().map(|at| Cell::of(&works[at])) else {
+            continue;
+        };
+        match before.binary_search_by_key(&id.0, |cell| cell.id) {
+            Ok(at) => cells[at] = cell,
+            Err(_) => new.push(cell),
+        }
+    }
+    cells.extend(new);
+    if !cells.is_sorted_by_key(|cell| cell.id) {
+        cells.sort_by_key(|cell| cell.id);
+    }
+    cells
+}
+
+impl Cell {
+    fn of(work: &Work) -> Self {
+        Self {
+            id: work.id.0,
+            col: work.col,
+            row: work.row,
+            added: work.added_ms / 60_000,
+        }
+    }
 }
 
 /// From one head to the next.

@@ -2,6 +2,7 @@
 //!
 //! Pure. A field may hold several values, separated by `;`.
 
+use super::CELLS;
 use crate::publish::manifest::Work;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -28,9 +29,32 @@ pub(crate) struct Facet {
 pub(super) struct Facets {
     list: Vec<Facet>,
     depth: usize,
+    /// By block of [`CELLS`] ids, for this depth.
+    tallies: Tallies,
+}
+
+type Tallies = BTreeMap<u64, Arc<Tally>>;
+
+/// What was counted of the works of one block.
+struct Tally {
+    works: usize,
+    /// The folders, outermost first, that all of them lie in.
+    common: Vec<String>,
+    /// Works by their folder at some depth.
+    folders: BTreeMap<String, usize>,
+    /// Works by their value, by column.
+    columns: BTreeMap<String, BTreeMap<String, usize>>,
+    /// The longest side of a rendition.
+    largest_px: u32,
 }
 
 impl Facets {
+    /// The longest side of a rendition; 0 without any.
+    pub(super) fn largest_px(&self) -> u32 {
+        let all = self.tallies.values().map(|tally| tally.largest_px);
+        all.max().unwrap_or(0)
+    }
+
     pub(super) fn list(&self) -> &[Facet] {
         &self.list
     }
@@ -79,26 +103,114 @@ fn column<'a>(name: &str, of: impl Iterator<Item = Vec<&'a str>>) -> Value {
     json!({"name": name, "values": list, "of": numbers})
 }
 
-/// Counts the works of each value. One folder that holds everything says nothing, so the folders in it are taken.
-pub(super) fn count(works: &[Arc<Work>]) -> Facets {
-    let mut depth = 0;
-    let mut counts = folders(works, depth);
-    while depth < DEEPEST && counts.len() == 1 && counts.values().all(|&n| n == works.len()) {
-        depth += 1;
-        counts = folders(works, depth);
+/// Counts the works of each value. One folder that holds everything says nothing, so the folders in it are taken. Blocks
+/// that are not dirty are as they were `before`.
+pub(super) fn count(works: &[Arc<Work>], before: Option<(&Facets, &BTreeSet<u64>)>) -> Facets {
+    let (mut known, mut depth) = (BTreeMap::new(), 0);
+    if let Some((before, dirty)) = before {
+        (known, depth) = (before.tallies.clone(), before.depth);
+        known.retain(|block, _| !dirty.contains(block));
     }
+    let mut tallies = tallies(works, known, depth);
+    if common(&tallies) != depth {
+        depth = common(&tallies);
+        tallies = self::tallies(works, BTreeMap::new(), depth);
+    }
+    let mut folders = BTreeMap::new();
     let mut columns: BTreeMap<&str, BTreeMap<&str, usize>> = BTreeMap::new();
-    for (name, text) in works.iter().flat_map(|work| &work.fields) {
-        let counts = columns.entry(name).or_default();
-        for value in values(text) {
-            *counts.entry(value).or_insert(0) += 1;
+    for tally in tallies.values() {
+        add(&mut folders, &tally.folders);
+        for (name, counts) in &tally.columns {
+            add(columns.entry(name).or_default(), counts);
         }
     }
     let columns = columns.into_iter();
     let columns = columns.map(|(name, counts)| facet(name, counts));
     Facets {
-        list: std::iter::once(facet("", counts)).chain(columns).collect(),
+        list: std::iter::once(facet("", folders)).chain(columns).collect(),
         depth,
+        tallies,
+    }
+}
+
+/// How many folders, one in the other, hold all works.
+fn common(tallies: &Tallies) -> usize {
+    let mut all = tallies.values().map(|tally| &tally.common);
+    let Some(first) = all.next() else {
+        return 0;
+    };
+    let same = |other: &Vec<String>| first.iter().zip(other).take_while(|(a, b)| a == b).count();
+    all.map(same).fold(first.len(), usize::min)
+}
+
+/// Counts the blocks that are not `known`, at a depth.
+fn tallies(works: &[Arc<Work>], mut known: Tallies, depth: usize) -> Tallies {
+    let (mut tallies, mut rest) = (BTreeMap::new(), works);
+    while let Some(first) = rest.first() {
+        let block = first.id.0 / CELLS;
+        let known = known.remove(&block);
+        let len = known.as_ref().map_or_else(
+            || rest.partition_point(|work| work.id.0 / CELLS == block),
+            |tally| tally.works,
+        );
+        let (here, after) = rest.split_at(len);
+        let tally = known.unwrap_or_else(|| Arc::new(Tally::of(here, depth)));
+        tallies.insert(block, tally);
+        rest = after;
+    }
+    tallies
+}
+
+impl Tally {
+    fn of(works: &[Arc<Work>], depth: usize) -> Self {
+        let mut common: Option<Vec<&str>> = None;
+        let mut folders = BTreeMap::new();
+        let mut columns: BTreeMap<&str, BTreeMap<&str, usize>> = BTreeMap::new();
+        for work in works {
+            let folder = outer(work);
+            match &mut common {
+                None => common = Some(folder.take(DEEPEST).collect()),
+                Some(common) => {
+                    let same = common.iter().zip(folder).take_while(|(a, b)| *a == b);
+                    let same = same.count();
+                    common.truncate(same);
+                }
+            }
+            if let Some(folder) = self::folder(work, depth) {
+                *folders.entry(folder).or_insert(0) += 1;
+            }
+            for (name, text) in &work.fields {
+                let counts = columns.entry(name).or_default();
+                for value in values(text) {
+                    *counts.entry(value).or_insert(0) += 1;
+                }
+            }
+        }
+        let owned = |counts: BTreeMap<&str, usize>| {
+            let counts = counts.into_iter();
+            counts.map(|(value, n)| (value.to_owned(), n)).collect()
+        };
+        let columns = columns.into_iter();
+        let large = works.iter().filter_map(|work| work.large.as_ref());
+        let common = common.unwrap_or_default().into_iter();
+        Self {
+            works: works.len(),
+            common: common.map(str::to_owned).collect(),
+            folders: owned(folders),
+            columns: columns
+                .map(|(name, counts)| (name.to_owned(), owned(counts)))
+                .collect(),
+            largest_px: large
+                .map(|large| large.width.max(large.height))
+                .max()
+                .unwrap_or(0),
+        }
+    }
+}
+
+fn add<'a>(to: &mut BTreeMap<&'a str, usize>, counts: &'a BTreeMap<String, usize>) {
+    for (value, n) in counts {
+        *to.entry(value).or_insert(0) += n;
     }
 }
 
@@ -115,18 +227,15 @@ fn facet(name: &str, counts: BTreeMap<&str, usize>) -> Facet {
     }
 }
 
-fn folders(works: &[Arc<Work>], depth: usize) -> BTreeMap<&str, usize> {
-    let mut counts = BTreeMap::new();
-    for name in works.iter().filter_map(|work| folder(work, depth)) {
-        *counts.entry(name).or_insert(0) += 1;
-    }
-    counts
+/// The folders that a work lies in, outermost first.
+fn outer(work: &Work) -> impl Iterator<Item = &str> {
+    let folders = work.path.rsplit_once('/').map(|(folders, _)| folders);
+    folders.into_iter().flat_map(|folders| folders.split('/'))
 }
 
 /// The folder of a work at a depth, if it is not the file itself.
 fn folder(work: &Work, depth: usize) -> Option<&str> {
-    let (folders, _) = work.path.rsplit_once('/')?;
-    folders.split('/').nth(depth)
+    outer(work).nth(depth)
 }
 
 /// The values in a field, each once.
@@ -141,6 +250,7 @@ fn values(text: &str) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn work(id: u64, path: &str, fields: &[(&str, &str)]) -> Arc<Work> {
         let owned = |&(name, text): &(&str, &str)| (name.to_owned(), text.to_owned());
@@ -161,7 +271,7 @@ mod tests {
             work(2, "all/oil/b.png", &[("tags", "night")]),
             work(3, "all/ink/c.png", &[("year", " ")]),
         ];
-        let facets = count(&works);
+        let facets = count(&works, None);
         assert_eq!(facets.depth(), 1);
         let value = |text: &str, n| (text.to_owned(), n);
         let values: Vec<_> = facets.list().iter().map(|f| f.values.clone()).collect();
@@ -172,5 +282,33 @@ mod tests {
         assert_eq!(columns[0]["of"], json!([0, 0, 1]));
         assert_eq!(columns[1]["values"], json!(["sea", "night"]));
         assert_eq!(columns[1]["of"], json!([[0, 1], 1, null]));
+    }
+
+    proptest! {
+        #[test]
+        fn a_count_taken_on_equals_one_from_nothing(
+            before in proptest::collection::btree_map(0..3 * CELLS, 0..8_usize, 0..12),
+            edits in proptest::collection::btree_map(0..3 * CELLS, 0..9_usize, 0..4),
+        ) {
+            let folders = ["", "a/", "a/b/", "a/b/", "a/b/", "a/b/c/", "a/c/", "d/"];
+            let path = |id: u64, at: usize| format!("{}{id}.png", folders[at]);
+            let works = |list: &BTreeMap<u64, usize>| -> Vec<Arc<Work>> {
+                let fields = |at: usize| [("year", ["1900", "1900; 1901", ""][at % 3])];
+                list.iter().map(|(&id, &at)| work(id, &path(id, at), &fields(at))).collect()
+            };
+            let old = count(&works(&before), None);
+            let mut after = before.clone();
+            for (&id, &at) in &edits {
+                match at {
+                    8 => after.remove(&id),
+                    at => after.insert(id, at),
+                };
+            }
+            let dirty = edits.keys().map(|id| id / CELLS).collect();
+            let (now, fresh) = (works(&after), count(&works(&after), None));
+            let taken = count(&now, Some((&old, &dirty)));
+            prop_assert_eq!(taken.list(), fresh.list());
+            prop_assert_eq!(taken.depth(), fresh.depth());
+        }
     }
 }

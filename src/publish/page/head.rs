@@ -4,10 +4,10 @@ use super::{
     blocks::{Kind, in_head},
     facets::{Facet, Facets},
 };
-use crate::publish::manifest::{Manifest, Work};
+use crate::publish::manifest::Manifest;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use serde_json::{Map, Value, json};
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 /// Hashes in the names of a list of blocks, joined, 8 hexadecimal digits each; zeros for a missing block.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,13 +34,6 @@ impl<'de> Deserialize<'de> for Names {
             .map(Self)
             .ok_or_else(|| D::Error::custom("no names of blocks"))
     }
-}
-
-/// The longest side of a rendition; 0 without any.
-fn largest(works: &[Arc<Work>]) -> u32 {
-    let renditions = works.iter().filter_map(|work| work.large.as_ref());
-    let sides = renditions.map(|large| large.width.max(large.height));
-    sides.max().unwrap_or(0)
 }
 
 /// Eight digits.
@@ -95,7 +88,7 @@ impl Head {
             ("grid", json!(manifest.grid)),
             ("fit", json!(manifest.fit)),
             ("spare", json!(manifest.spare)),
-            ("large_px", json!(largest(&manifest.works))),
+            ("large_px", json!(facets.largest_px())),
             ("link", json!(manifest.link)),
             ("folders", json!(manifest.folders)),
             ("work_pages", json!(manifest.work_pages)),

@@ -30,6 +30,7 @@ use super::{
 };
 use crate::domain::ArtworkId;
 use blocks::Kind;
+use facets::Facets;
 use flate2::{Compression, GzBuilder};
 pub(super) use head::Head;
 use std::{collections::BTreeSet, fs, io::Write};
@@ -56,6 +57,8 @@ pub(super) struct Page {
     head: Head,
     /// Newest first: the head that a delta begins at, and the delta's file.
     deltas: Vec<(u32, u32)>,
+    /// `None` after a start.
+    facets: Option<Facets>,
     /// Every work's cell.
     cells: Vec<delta::Cell>,
     /// Every level's tiles, as in the manifest.
@@ -86,7 +89,11 @@ impl Page {
         mut words: Vec<WordWorks>,
     ) -> Result<Self, PublishError> {
         let works = &manifest.works;
-        let facets = facets::count(works);
+        let dirty =
+            |ids: u64| -> BTreeSet<u64> { touched.all.iter().map(|id| id.0 / ids).collect() };
+        let dirty_facets = dirty(CELLS);
+        let counted = before.and_then(|page| Some((page.facets.as_ref()?, &dirty_facets)));
+        let facets = facets::count(works, counted);
         let known = before.map(|page| &page.head);
         let mut head = Head::of(manifest, &facets)?;
         for kind in Kind::OF_IDS {
@@ -94,10 +101,7 @@ impl Page {
             let same = known.filter(|known| kind != Kind::Facet || known.filters_alike(&head));
             let old = same.map(|known| known.names(kind));
             let count = works.last().map_or(0, |work| work.id.0 / kind.ids() + 1) as usize;
-            let dirty: Option<BTreeSet<u64>> = old.map(|_| {
-                let ids = touched.all.iter();
-                ids.map(|id| id.0 / kind.ids()).collect()
-            });
+            let dirty = old.map(|_| dirty(kind.ids()));
             let mut names = old.cloned().unwrap_or_default();
             names.resize(count, None);
             for (n, name) in (0..).zip(&mut names) {
@@ -128,7 +132,8 @@ impl Page {
         head.tiles = blocks::tiles(manifest, known, |stem, bytes| write(folder, stem, bytes))?;
 
         let name = write(folder, "head", &head.serialise()?)?;
-        let (cells, levels) = (delta::cells(works), levels(manifest));
+        let known = before.map(|page| (page.cells.as_slice(), touched));
+        let (cells, levels) = (delta::cells(works, known), levels(manifest));
         let mut deltas = Vec::new();
         if let Some(before) = before {
             deltas.clone_from(&before.deltas);
@@ -152,6 +157,7 @@ impl Page {
             name,
             head,
             deltas,
+            facets: Some(facets),
             cells,
             levels,
             words,
@@ -186,7 +192,8 @@ impl Page {
             name,
             head,
             deltas: deltas.unwrap_or_default(),
-            cells: delta::cells(&manifest.works),
+            facets: None,
+            cells: delta::cells(&manifest.works, None),
             levels: levels(manifest),
             words,
         };
