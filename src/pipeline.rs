@@ -23,7 +23,8 @@ use crate::{
 use erase::Erasing;
 use load::{changes_of, start_from, vectors_of};
 use rayon::prelude::*;
-use shown::{Details, generation};
+use seen::Seen;
+use shown::Details;
 use stages::Stages;
 use std::{
     collections::HashSet,
@@ -37,6 +38,7 @@ mod forget;
 mod imported;
 mod load;
 mod polish;
+mod seen;
 mod shown;
 mod stages;
 mod upkeep;
@@ -91,9 +93,9 @@ pub struct Pipeline {
     forget: forget::Forget,
     /// What the owner says of the works.
     described: Descriptions,
-    /// [`Publisher::readings`], if readers see what is said of the works, and the renditions but for those that have changed
+    /// The works as readers see them, with what is said of them, and with their renditions but for those that have changed
     /// since.
-    seen: Option<u64>,
+    seen: Option<Seen>,
     /// Which mass opt-out the owner has confirmed.
     confirmed_erasing: Option<ContentHash>,
     /// Where the words of regions come from.
@@ -391,7 +393,7 @@ impl Pipeline {
         let sections = snapshot::encode(&self.collection, &self.params.key())?;
         let sections: Vec<(&str, &[u8])> = sections
             .iter()
-            .map(|(name, bytes)| (*name, bytes.as_slice()))
+            .map(|(name, bytes)| (*name, &**bytes))
             .collect();
         self.store.save_state(&sections)?;
         self.unsaved = false;
@@ -402,27 +404,32 @@ impl Pipeline {
         let _span = tracing::info_span!("publish").entered();
         self.share_vectors();
         self.renditions.check()?;
-        let before = self.publisher.manifest();
-        let before = before.map_or(&[][..], |manifest| &manifest.works);
         let changed = self.renditions.take_changed();
-        let changed = match self.seen.take() == Some(self.publisher.readings()) {
-            true => changed,
-            false => Changed::default(),
+        let filters = self.publisher.filters().to_vec();
+        let (model, rebuilt, words_by) = (self.encoder.name(), self.unpublished, self.words_by());
+        let seen = self.seen.take();
+        let mut noted = None;
+        let next = |before: Vec<_>, readings| {
+            let seen = seen.filter(|seen| seen.is_of(readings, before.len()));
+            let details = Details {
+                changed: seen.as_ref().map_or_else(Changed::default, |_| changed),
+                cells: &self.cells,
+                renditions: &self.renditions,
+                described: &self.described,
+                filters: &filters,
+            };
+            // A renamed work has the same picture at the same place.
+            let seen = seen.filter(|_| rebuilt.renamed == 0);
+            let before = (before, readings);
+            let mut next = shown::next(&self.collection, before, seen, &details, model, rebuilt);
+            next.generation.words_by = words_by;
+            noted = Some((next.looked, next.seen));
+            (next.generation, next.was)
         };
-        let details = Details {
-            changed,
-            cells: &self.cells,
-            renditions: &self.renditions,
-            described: &self.described,
-            filters: self.publisher.filters(),
-        };
-        let (model, rebuilt) = (self.encoder.name(), self.unpublished);
-        let (mut generation, looked) =
-            generation(&self.collection, before, &details, model, rebuilt);
-        generation.words_by = self.words_by();
-        let published = self.publisher.publish(&generation, &self.cells, now_ms)?;
+        let published = self.publisher.publish_next(next, &self.cells, now_ms)?;
+        let (looked, seen) = noted.unwrap_or_default();
         self.unpublished = Rebuilt::default();
-        self.seen = Some(self.publisher.readings());
+        self.seen = seen;
         if self.publisher.take_lost()
             && let Err(error) = self.history_files.reopen()
         {
@@ -430,7 +437,7 @@ impl Pipeline {
             self.complaints.warn(what, &error);
         }
         if let Some(manifest) = self.publisher.manifest()
-            && let Err(error) = self.history_files.note(manifest)
+            && let Err(error) = self.history_files.note(manifest, &published.touched)
         {
             let what = "the history could not be written; the next generation catches up";
             self.complaints.warn(what, &error);
@@ -464,14 +471,14 @@ impl Pipeline {
                     .unwrap_or_else(|| vec![0.0; vectors.dims()]))
             }
         };
-        let hashes: Vec<ContentHash> = works.iter().map(|work| work.hash).collect();
+        let hashes = works.iter().map(|work| &work.hash);
         let open = self
             .shared
             .take()
             .filter(|file| file.is_of(model, vectors.dims()));
         let shared = open
             .map_or_else(|| VectorFile::open(&self.state, model, vectors.dims()), Ok)
-            .and_then(|mut file| file.update(&hashes, raw).map(|()| file));
+            .and_then(|mut file| file.update(hashes, raw).map(|()| file));
         match shared {
             Ok(file) => self.shared = Some(file),
             Err(error) => {

@@ -11,12 +11,12 @@ use crate::{
     rebuild::{Collection, Departed, Space},
     reduce::{Layout, LayoutParts, Pca},
 };
+use bytemuck::{AnyBitPattern, NoUninit};
 use serde::{Deserialize, Serialize};
 use std::{
     borrow::Cow,
     collections::BTreeMap,
     ffi::OsString,
-    mem::take,
     os::unix::ffi::{OsStrExt, OsStringExt},
     path::PathBuf,
 };
@@ -98,11 +98,14 @@ struct StoredWork<'a> {
     added_ms: u64,
 }
 
+/// A section's bytes; long lists are the collection's own.
+pub type Section<'a> = Cow<'a, [u8]>;
+
 /// Encodes a collection, section by section; `made_with` is its parameters' key.
-pub fn encode(
-    collection: &Collection,
+pub fn encode<'a>(
+    collection: &'a Collection,
     made_with: &str,
-) -> Result<Vec<(&'static str, Vec<u8>)>, SnapshotError> {
+) -> Result<Vec<(&'static str, Section<'a>)>, SnapshotError> {
     let meta = Meta {
         version: VERSION,
         model: collection.model.clone(),
@@ -120,36 +123,24 @@ pub fn encode(
         by_path: departed.by_path,
     });
     let departed: Vec<StoredDeparted> = departed.collect();
-    let works = || {
-        let works: Vec<StoredWork> = collection.works.iter().map(stored).collect();
-        pack("works", &works)
-    };
-    let layout = || {
-        let mut parts = collection.layout.to_parts();
-        let neighbours = numbers(&take(&mut parts.ids), |id| *id);
-        let distances = numbers(&take(&mut parts.distances), |distance| distance.to_bits());
-        let points = take(&mut parts.points);
-        let points = numbers(points.as_flattened(), |value| value.to_bits());
-        pack("layout", &parts).map(|layout| (layout, neighbours, distances, points))
-    };
-    let (works, layout) = rayon::join(works, layout);
-    let (layout, neighbours, distances, points) = layout?;
-    let grid = &collection.grid;
+    let works: Vec<StoredWork> = collection.works.iter().map(stored).collect();
+    let (layout, grid) = (&collection.layout, &collection.grid);
+    let (neighbours, distances) = layout.lists();
     Ok(vec![
         ("meta", pack("meta", &meta)?),
-        ("works", works?),
-        ("layout", layout),
-        ("neighbours", neighbours),
-        ("distances", distances),
-        ("points", points),
+        ("works", pack("works", &works)?),
+        ("layout", pack("layout", &layout.parts_without_lists())?),
+        ("neighbours", numbers(neighbours)),
+        ("distances", numbers(distances)),
+        ("points", numbers(layout.points().as_flattened().into())),
         ("grid", pack("grid", &grid.without_cells())?),
-        ("cells", numbers(grid.cells(), |item| *item)),
-        ("home_cells", numbers(grid.homes(), |cell| *cell)),
+        ("cells", numbers(grid.cells().into())),
+        ("home_cells", numbers(grid.homes().into())),
         ("basis", pack("basis", &collection.basis)?),
         ("departed", pack("departed", &departed)?),
         ("space", pack("space", &collection.space)?),
         ("look", pack("look", &collection.space.look())?),
-        ("arrived", pack("arrived", &collection.layout.arrived())?),
+        ("arrived", pack("arrived", &layout.arrived())?),
     ])
 }
 
@@ -267,12 +258,12 @@ fn restored(stored: StoredWork<'_>) -> Artwork {
 }
 
 /// Numbers as they are stored: four bytes each, little-endian.
-fn numbers<T>(values: &[T], bits: impl Fn(&T) -> u32) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(4 * values.len());
-    for value in values {
-        bytes.extend_from_slice(&bits(value).to_le_bytes());
+fn numbers<T: NoUninit + AnyBitPattern>(values: Cow<'_, [T]>) -> Section<'_> {
+    const { assert!(size_of::<T>() == 4 && cfg!(target_endian = "little")) };
+    match values {
+        Cow::Borrowed(values) => Cow::Borrowed(bytemuck::cast_slice(values)),
+        Cow::Owned(values) => Cow::Owned(bytemuck::cast_slice(&values).to_vec()),
     }
-    bytes
 }
 
 fn bytes_of<'a>(
@@ -301,8 +292,11 @@ fn numbers_of<T>(
     }
 }
 
-fn pack<T: Serialize>(section: &'static str, value: &T) -> Result<Vec<u8>, SnapshotError> {
-    postcard::to_stdvec(value).map_err(|source| SnapshotError::Codec { section, source })
+fn pack<T: Serialize>(section: &'static str, value: &T) -> Result<Section<'static>, SnapshotError> {
+    let bytes = postcard::to_stdvec(value);
+    bytes
+        .map(Cow::Owned)
+        .map_err(|source| SnapshotError::Codec { section, source })
 }
 
 fn unpack<T: for<'a> Deserialize<'a>>(
@@ -346,7 +340,7 @@ mod tests {
         let sections = encode(collection, "made with").expect("encoded");
         sections
             .into_iter()
-            .map(|(name, bytes)| (name.to_owned(), bytes))
+            .map(|(name, bytes)| (name.to_owned(), bytes.into_owned()))
             .collect()
     }
 

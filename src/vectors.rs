@@ -135,33 +135,33 @@ impl VectorFile {
         Ok(())
     }
 
-    /// Makes the file agree with the placed works: `row` gives the embedding of `hashes[i]`, `D` values.
-    pub fn update(
+    /// Makes the file agree with the placed works: `row` gives the embedding of work `i`, `D` values.
+    pub fn update<'a>(
         &mut self,
-        hashes: &[ContentHash],
+        hashes: impl Iterator<Item = &'a ContentHash> + Clone,
         row: impl Fn(usize) -> io::Result<Vec<f32>>,
     ) -> io::Result<()> {
         // New works are most often all that changed, and they come last.
-        let placed = std::mem::take(&mut self.placed);
-        let known = match hashes.starts_with(&placed) {
-            true => placed.len(),
-            false => 0,
-        };
-        if known == 0 {
-            self.keep(hashes)?;
+        let mut placed = std::mem::take(&mut self.placed);
+        if !hashes.clone().take(placed.len()).eq(&placed) {
+            placed.clear();
         }
-        for (i, hash) in hashes.iter().enumerate().skip(known) {
+        if placed.is_empty() {
+            self.keep(hashes.clone())?;
+        }
+        for (i, hash) in hashes.enumerate().skip(placed.len()) {
             if !self.contains(hash) {
                 self.put(hash, &row(i)?)?;
             }
+            placed.push(*hash);
         }
-        self.placed = hashes.to_vec();
+        self.placed = placed;
         Ok(())
     }
 
     /// Removes the rows of all other contents.
-    fn keep(&mut self, hashes: &[ContentHash]) -> io::Result<()> {
-        let wanted: HashSet<&ContentHash> = hashes.iter().collect();
+    fn keep<'a>(&mut self, hashes: impl Iterator<Item = &'a ContentHash>) -> io::Result<()> {
+        let wanted: HashSet<&ContentHash> = hashes.collect();
         let gone: Vec<ContentHash> = self
             .slots
             .keys()
@@ -314,7 +314,7 @@ mod tests {
         for placed in [vec![1, 2, 3], vec![2, 3, 4, 5], vec![5], vec![5, 1]] {
             let mut file = VectorFile::open(state.path(), &model, 3).expect("it opens");
             let hashes: Vec<_> = placed.iter().map(|&i| hash(i)).collect();
-            file.update(&hashes, |at| Ok(row(placed[at])))
+            file.update(hashes.iter(), |at| Ok(row(placed[at])))
                 .expect("it is written");
             let (dims, read) = read(state.path())
                 .expect("it is read")
@@ -332,7 +332,7 @@ mod tests {
         let state = tempfile::tempdir().expect("a temporary folder");
         let model = ModelId("m".into());
         let mut file = VectorFile::open(state.path(), &model, 3).expect("it opens");
-        file.update(&[hash(1), hash(2)], |at| Ok(row(at as u32 + 1)))
+        file.update([hash(1), hash(2)].iter(), |at| Ok(row(at as u32 + 1)))
             .expect("it is written");
         let path = state.path().join(FILE);
         let mut bytes = fs::read(&path).expect("it is there");

@@ -10,7 +10,7 @@ use crate::{
     markup::escaped,
 };
 use serde_json::{Value, json};
-use std::fmt::Write;
+use std::{cmp::Reverse, fmt::Write, sync::Arc};
 
 /// Arrivals in a feed.
 const ENTRIES: usize = 50;
@@ -41,9 +41,37 @@ impl Entry<'_> {
     }
 }
 
-/// The feed as Atom and as JSON Feed. `url` is the page's address, empty if it is not known.
-pub fn both(manifest: &Manifest, url: &str) -> (String, String) {
-    let entries = entries(manifest);
+/// When a work arrived, milliseconds since the Unix epoch, and its id.
+pub type Arrived = (u64, ArtworkId);
+
+/// The newest works of a manifest, as many as a feed has, the newest first. If only works that are `touched` are new, changed
+/// or gone since some manifest, the newest ones of that one spare the search among all.
+pub fn newest(manifest: &Manifest, since: Option<(&[Arrived], &[ArtworkId])>) -> Vec<Arrived> {
+    let works = &manifest.works;
+    let by_id = |id: &ArtworkId| works.binary_search_by_key(id, |work| work.id).ok();
+    let arrived = |work: &Arc<Work>| (work.added_ms, work.id);
+    let find = |id: &ArtworkId| by_id(id).map(|at| arrived(&works[at]));
+    let stands = |before: &Arrived| find(&before.1) == Some(*before);
+    let mut newest: Vec<Arrived> = match since {
+        Some((before, touched)) if before.iter().all(stands) => {
+            let touched = touched.iter().filter_map(find);
+            before.iter().copied().chain(touched).collect()
+        }
+        _ => works.iter().map(arrived).collect(),
+    };
+    if newest.len() > 2 * ENTRIES {
+        newest.select_nth_unstable_by_key(ENTRIES, |&arrived| Reverse(arrived));
+        newest.truncate(ENTRIES);
+    }
+    newest.sort_unstable_by_key(|&arrived| Reverse(arrived));
+    newest.dedup();
+    newest.truncate(ENTRIES);
+    newest
+}
+
+/// The feed as Atom and as JSON Feed, of the [`newest`] works. `url` is the page's address, empty if it is not known.
+pub fn both(manifest: &Manifest, newest: &[Arrived], url: &str) -> (String, String) {
+    let entries = entries(manifest, newest);
     (atom(manifest, &entries, url), json(manifest, &entries, url))
 }
 
@@ -143,23 +171,18 @@ fn item(entry: &Entry<'_>, link: Option<&str>, url: &str) -> Value {
     item
 }
 
-fn entries(manifest: &Manifest) -> Vec<Entry<'_>> {
+fn entries<'a>(manifest: &'a Manifest, newest: &[Arrived]) -> Vec<Entry<'a>> {
     let works = &manifest.works;
-    let by_age = |work: &&Work| std::cmp::Reverse((work.added_ms, work.id));
-    let mut newest: Vec<&Work> = works.iter().map(|work| &**work).collect();
-    if newest.len() > ENTRIES {
-        newest.select_nth_unstable_by_key(ENTRIES, by_age);
-        newest.truncate(ENTRIES);
-    }
-    newest.sort_by_key(by_age);
-    let by_id = |id: &ArtworkId| works.binary_search_by_key(id, |work| work.id).ok();
-    let neighbours = |work: &Work| {
-        let near = work.neighbours.iter();
-        let near = near.filter_map(|id| works.get(by_id(id)?));
-        near.take(NEIGHBOURS).map(|work| name(work)).collect()
+    let by_id = |id: &ArtworkId| {
+        let at = works.binary_search_by_key(id, |work| work.id);
+        at.ok().map(|at| &*works[at])
     };
+    let neighbours = |work: &Work| {
+        let near = work.neighbours.iter().filter_map(by_id);
+        near.take(NEIGHBOURS).map(name).collect()
+    };
+    let newest = newest.iter().filter_map(|(_, id)| by_id(id));
     newest
-        .into_iter()
         .map(|work| Entry {
             neighbours: neighbours(work),
             id: entry_id(work),
@@ -320,9 +343,13 @@ mod tests {
         manifest
     }
 
+    fn feeds(manifest: &Manifest, url: &str) -> (String, String) {
+        both(manifest, &newest(manifest, None), url)
+    }
+
     #[test]
     fn arrivals_come_newest_first_with_their_neighbours() {
-        let (atom, _) = both(&sample(), "https://x.org/m/");
+        let (atom, _) = feeds(&sample(), "https://x.org/m/");
         let first = atom.split("<entry>").nth(1).expect("an entry");
         for part in [
             "<title>A &lt;b&gt; &amp; &quot;c&quot; </title>",
@@ -332,7 +359,7 @@ mod tests {
         ] {
             assert!(first.contains(part), "{part} is not in {first}");
         }
-        let json: Value = serde_json::from_str(&both(&sample(), "").1).expect("JSON");
+        let json: Value = serde_json::from_str(&feeds(&sample(), "").1).expect("JSON");
         assert_eq!(json["items"].as_array().map(Vec::len), Some(3));
         assert_eq!(json["items"][0]["_mosaicd"]["path"], "3.png");
         assert!(json.get("feed_url").is_none() && json["items"][0].get("url").is_none());
@@ -342,7 +369,7 @@ mod tests {
     fn entries_carry_the_picture_where_originals_are_served() {
         let mut manifest = sample();
         let picture = |manifest: &Manifest, url: &str| {
-            let feed: Value = serde_json::from_str(&both(manifest, url).1).expect("JSON");
+            let feed: Value = serde_json::from_str(&feeds(manifest, url).1).expect("JSON");
             feed["items"][0]["image"].as_str().map(str::to_owned)
         };
         assert_eq!(picture(&manifest, "https://x.org/m/"), None);
@@ -362,7 +389,7 @@ mod tests {
         ] {
             manifest.link = Some(link.into());
             assert_eq!(picture(&manifest, url).as_deref(), Some(wanted));
-            let (atom, _) = both(&manifest, url);
+            let (atom, _) = feeds(&manifest, url);
             let enclosure = format!(
                 "<link rel=\"enclosure\" type=\"image/png\" length=\"{}\" href=\"{wanted}\"/>",
                 manifest.works[2].size
@@ -378,12 +405,41 @@ mod tests {
     }
 
     #[test]
+    fn the_newest_works_are_found_among_those_before_and_the_touched() {
+        let at = |n: u64, ids: &[u64]| {
+            let mut manifest = sample();
+            let of = |id: &u64| Arc::new(Work::sample(*id, "a.png", (0, 0)));
+            manifest.works = ids.iter().map(of).collect();
+            manifest.generation = n;
+            manifest
+        };
+        let ids: Vec<u64> = (1..=80).collect();
+        let before = newest(&at(1, &ids), None);
+        for (ids, touched) in [
+            (1..=83, vec![81, 82, 83]),
+            (1..=79, vec![80]),
+            (3..=90, (81..=90).chain([1, 2]).collect()),
+            (1..=80, vec![]),
+        ] {
+            let next = at(2, &ids.collect::<Vec<_>>());
+            let touched: Vec<_> = touched.into_iter().map(ArtworkId).collect();
+            assert_eq!(
+                newest(&next, Some((&before, &touched))),
+                newest(&next, None)
+            );
+        }
+    }
+
+    #[test]
     fn numbers_of_entries_are_of_their_works_alone() {
         let before = sample();
         let mut after = sample();
         after.generation += 1;
         Arc::make_mut(&mut after.works[0]).col = 5;
-        let ids = |m: &Manifest| entries(m).into_iter().map(|e| e.id).collect::<Vec<_>>();
+        let ids = |m: &Manifest| -> Vec<String> {
+            let entries = entries(m, &newest(m, None));
+            entries.into_iter().map(|e| e.id).collect()
+        };
         assert_eq!(ids(&before), ids(&after));
         let unique: std::collections::BTreeSet<_> = ids(&before).into_iter().collect();
         assert_eq!(unique.len(), 3);

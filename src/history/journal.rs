@@ -8,7 +8,10 @@
 //!
 //! The file is bounded: when it has grown too long, its older half becomes one base.
 
-use crate::domain::{ArtworkId, manifest::Manifest};
+use crate::domain::{
+    ArtworkId,
+    manifest::{Manifest, Work},
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -34,6 +37,13 @@ struct Line {
     r: Vec<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     d: Option<u32>,
+}
+
+impl Line {
+    fn place(&mut self, work: &Work) {
+        self.p
+            .extend([work.id.0, u64::from(work.col), u64::from(work.row)]);
+    }
 }
 
 /// What a journal's lines add up to.
@@ -69,8 +79,8 @@ impl Past {
     }
 
     /// The line that takes the past to a manifest, whose works are ordered by id, and takes it there; `None` if it is
-    /// there already.
-    pub fn note(&mut self, manifest: &Manifest) -> Option<String> {
+    /// there already. With `touched`, no other works than these are new, gone or elsewhere.
+    pub fn note(&mut self, manifest: &Manifest, touched: Option<&[ArtworkId]>) -> Option<String> {
         if manifest.generation == self.generation {
             return None;
         }
@@ -84,6 +94,17 @@ impl Past {
                 .map(|drift| (drift.mean * 100.0).round() as u32),
             ..Line::default()
         };
+        match touched {
+            Some(touched) => self.compare(manifest, touched, &mut line),
+            None => self.compare_all(manifest, &mut line),
+        }
+        let still = line.p.is_empty() && line.r.is_empty() && line.c == self.grid;
+        self.apply(&line);
+        (!still).then(|| text(&line))
+    }
+
+    /// Says in `line` where works are elsewhere than a manifest has them.
+    fn compare_all(&self, manifest: &Manifest, line: &mut Line) {
         let mut before = self.cells.iter().peekable();
         for work in &manifest.works {
             let (id, cell) = (work.id.0, (work.col, work.row));
@@ -91,14 +112,24 @@ impl Past {
                 line.r.push(*gone);
             }
             if before.next_if(|(old, _)| **old == id) != Some((&id, &cell)) {
-                line.p
-                    .extend([id, u64::from(work.col), u64::from(work.row)]);
+                line.place(work);
             }
         }
         line.r.extend(before.map(|(gone, _)| *gone));
-        let still = line.p.is_empty() && line.r.is_empty() && line.c == self.grid;
-        self.apply(&line);
-        (!still).then(|| text(&line))
+    }
+
+    /// [`Past::compare_all`], of these works.
+    fn compare(&self, manifest: &Manifest, ids: &[ArtworkId], line: &mut Line) {
+        for id in ids {
+            let at = manifest.works.binary_search_by_key(id, |work| work.id);
+            let work = at.ok().map(|at| &manifest.works[at]);
+            match (self.cells.get(&id.0), work) {
+                (Some(cell), Some(work)) if *cell == (work.col, work.row) => {}
+                (_, Some(work)) => line.place(work),
+                (Some(_), None) => line.r.push(id.0),
+                (None, None) => {}
+            }
+        }
     }
 
     /// Whether a journal of `bytes` is too long for the works there are.
@@ -185,7 +216,7 @@ fn parse(line: &str) -> Option<Line> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::domain::manifest::{Drift, GridSize, Moves, Work};
+    use crate::domain::manifest::{Drift, GridSize, Moves};
     use proptest::prelude::*;
     use std::sync::Arc;
 
@@ -230,7 +261,7 @@ pub(crate) mod tests {
         let (mut journal, mut past) = (String::new(), Past::default());
         for (i, works) in generations.iter().enumerate() {
             journal += &past
-                .note(&manifest(i as u64 + 1, works))
+                .note(&manifest(i as u64 + 1, works), None)
                 .unwrap_or_default();
         }
         (journal, past)
@@ -253,7 +284,7 @@ pub(crate) mod tests {
         for (generation, mean) in [(1, 0.0), (2, 0.256), (3, 1.5)] {
             let mut manifest = manifest(generation, &[(7, generation as u32, 1)]);
             manifest.drift = Some(Drift { mean, p95: 2 });
-            journal += &past.note(&manifest).expect("it moved");
+            journal += &past.note(&manifest, None).expect("it moved");
         }
         let drift = |journal: &str| -> Vec<Option<u32>> {
             let lines = journal.split_inclusive('\n').filter_map(parse);
@@ -344,7 +375,7 @@ pub(crate) mod tests {
             }
             let manifest = manifest(generation, &works);
             let began = std::time::Instant::now();
-            journal.extend(past.note(&manifest));
+            journal.extend(past.note(&manifest, None));
             if past.is_too_long(journal.len()) {
                 journal = Past::fold(&journal);
                 folds += 1;
@@ -365,9 +396,20 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_note_of_the_touched_works_equals_one_of_all() {
+        let (_, mut told) = kept(&[vec![(1, 0, 0), (2, 1, 0), (4, 2, 0)]]);
+        let mut compared = told.clone();
+        let next = manifest(2, &[(1, 0, 0), (3, 1, 0), (4, 2, 1)]);
+        let touched = [2, 3, 4, 9].map(ArtworkId);
+        let line = told.note(&next, Some(&touched));
+        assert_eq!(line, compared.note(&next, None));
+        assert_eq!(told, compared);
+    }
+
+    #[test]
     fn nothing_new_is_no_line_and_foreign_text_is_not_ours() {
         let (_, mut past) = kept(&[vec![(1, 0, 0)]]);
-        assert_eq!(past.note(&manifest(2, &[(1, 0, 0)])), None);
+        assert_eq!(past.note(&manifest(2, &[(1, 0, 0)]), None), None);
         assert_eq!(past.generation(), 2);
         assert!(Past::read("alert(1)\n").is_none());
         assert!(Past::read("").is_some());

@@ -1,10 +1,11 @@
 //! From a collection to a generation: what readers see of the placed works.
 
+use super::seen::Seen;
 use crate::{
     cells::CellStore,
     describe::Descriptions,
     domain::{Artwork, ArtworkId, Rebuilt, manifest, manifest::Work},
-    publish::{Changed, Generation, Renditions},
+    publish::{Changed, Generation, Renditions, Was},
     rebuild::Collection,
 };
 use rayon::prelude::*;
@@ -13,7 +14,7 @@ use std::{borrow::Cow, os::unix::ffi::OsStrExt, path::Path, sync::Arc};
 /// Works that a thread takes at a time.
 const WORKS_A_PART: usize = 4096;
 /// Neighbours of a work that the manifest names.
-const NEIGHBOURS: usize = 12;
+pub(super) const NEIGHBOURS: usize = 12;
 
 /// What is known of the works apart from their places.
 pub(super) struct Details<'a> {
@@ -26,25 +27,101 @@ pub(super) struct Details<'a> {
     pub(super) filters: &'a [String],
 }
 
-/// What readers are to see of a collection, and the indices of the works whose details were looked at. A work that readers
-/// of `before`, ordered by id, see as it is now is shared with it: one change leaves all others as they were.
-pub(super) fn generation(
+/// The next generation.
+pub(super) struct Next {
+    pub(super) generation: Generation,
+    /// What readers saw before.
+    pub(super) was: Was,
+    /// Indices of the works whose details were looked at.
+    pub(super) looked: Vec<usize>,
+    /// What readers are to see; `None` if more may become known of a work without a change of it.
+    pub(super) seen: Option<Seen>,
+}
+
+/// What readers are to see of a collection. `before` is what they see now, ordered by id, at these `readings` of the output;
+/// `seen` is the same, unless more than the works, their places and `details` may have changed since. A work that readers
+/// see as it is now is shared with it: one change leaves all others as they were.
+pub(super) fn next(
     collection: &Collection,
-    before: &[Arc<Work>],
+    (before, readings): (Vec<Arc<Work>>, u64),
+    seen: Option<Seen>,
     details: &Details<'_>,
     model: &str,
     rebuilt: Rebuilt,
-) -> (Generation, Vec<usize>) {
-    let ids: Vec<ArtworkId> = collection.works.iter().map(|work| work.id).collect();
-    let mut order: Vec<usize> = (0..ids.len()).collect();
-    order.sort_by_key(|&i| ids[i]);
+) -> Next {
+    let known = |seen: &Seen| seen.leads_to(collection);
+    let (works, was, looked, seen) = match seen.filter(known) {
+        Some(seen) => some(collection, before, seen, details),
+        None => all(collection, before, Seen::of(collection, readings), details),
+    };
+    let complete = match &was {
+        Was::But(changes) => changes.iter().all(|(at, _)| works[*at].format.is_some()),
+        Was::Works(_) => works.iter().all(|work| work.format.is_some()),
+    };
+    let generation = Generation {
+        works,
+        cols: collection.grid.cols(),
+        rows: collection.grid.rows(),
+        model: model.to_owned(),
+        moves: moves(rebuilt),
+        drift: drift(collection),
+        words_by: None,
+    };
+    Next {
+        generation,
+        was,
+        looked,
+        seen: complete.then_some(seen),
+    }
+}
+
+/// Works, what was there, indices of those that were looked at, and what readers are to see.
+type Compared = (Vec<Arc<Work>>, Was, Vec<usize>, Seen);
+
+/// Looks at the works that are new or may have changed since readers saw them as `seen` says.
+fn some(
+    collection: &Collection,
+    before: Vec<Arc<Work>>,
+    mut seen: Seen,
+    details: &Details<'_>,
+) -> Compared {
+    let looked = seen.follow(collection, |hash| details.changed.contains(hash));
+    let look = |&i: &usize| {
+        let (at, placed) = (seen.position(i), Placed::of(collection, seen.ids(), i));
+        let old = before.get(at).map(|old| &**old);
+        let same = old.is_some_and(|old| placed.is_shown_by(old) && details.are_shown_by(old));
+        (!same).then(|| (at, Arc::new(details.of(placed, old))))
+    };
+    let new: Vec<_> = looked.par_iter().filter_map(look).collect();
+    let mut works = before;
+    let mut changes = Vec::with_capacity(new.len());
+    for (at, new) in new {
+        match works.get_mut(at) {
+            Some(work) => changes.push((at, Some(std::mem::replace(work, new)))),
+            None => {
+                works.push(new);
+                changes.push((at, None));
+            }
+        }
+    }
+    (works, Was::But(changes), looked, seen)
+}
+
+/// Looks at all works; those that readers see as they are, are shared with `before`.
+fn all(
+    collection: &Collection,
+    before: Vec<Arc<Work>>,
+    seen: Seen,
+    details: &Details<'_>,
+) -> Compared {
+    let ids = seen.ids();
     let part = |order: &[usize]| {
         let first = before.partition_point(|old| old.id < ids[order[0]]);
         let mut before = before[first..].iter().peekable();
         let work = |&i: &usize| {
             while before.next_if(|old| old.id < ids[i]).is_some() {}
             let old = before.next_if(|old| old.id == ids[i]);
-            let placed = Placed::of(collection, &ids, i);
+            let placed = Placed::of(collection, ids, i);
             let same = old.filter(|old| placed.is_shown_by(old));
             match same {
                 Some(old) if !details.may_differ(old) => (old.clone(), None),
@@ -54,18 +131,11 @@ pub(super) fn generation(
         };
         order.iter().map(work).unzip::<_, _, Vec<_>, Vec<_>>()
     };
-    let parts: Vec<_> = order.par_chunks(WORKS_A_PART).map(part).collect();
-    let (works, looked): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
-    let generation = Generation {
-        works: works.into_iter().flatten().collect(),
-        cols: collection.grid.cols(),
-        rows: collection.grid.rows(),
-        model: model.to_owned(),
-        moves: moves(rebuilt),
-        drift: drift(collection),
-        words_by: None,
-    };
-    (generation, looked.into_iter().flatten().flatten().collect())
+    let parts = seen.order().par_chunks(WORKS_A_PART).map(part);
+    let (works, looked): (Vec<_>, Vec<_>) = parts.collect::<Vec<_>>().into_iter().unzip();
+    let works = works.into_iter().flatten().collect();
+    let looked = looked.into_iter().flatten().flatten().collect();
+    (works, Was::Works(before), looked, seen)
 }
 
 /// What a collection says of one work.

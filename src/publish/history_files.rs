@@ -30,6 +30,8 @@ pub struct HistoryFiles {
     past: Option<Past>,
     bytes: usize,
     twins: twins::Groups,
+    /// The generation that was noted last, and its newest works; `None` after a failure.
+    noted: Option<(u64, Vec<feed::Arrived>)>,
 }
 
 impl HistoryFiles {
@@ -46,6 +48,7 @@ impl HistoryFiles {
                 .ok()
                 .and_then(|text| twins::read(&text))
                 .unwrap_or_default(),
+            noted: None,
         };
         history_files.read()?;
         Ok(history_files)
@@ -58,6 +61,7 @@ impl HistoryFiles {
     }
 
     fn read(&mut self) -> Result<(), PublishError> {
+        self.noted = None;
         (self.past, self.bytes) = (Some(Past::default()), 0);
         let text = self.journal()?;
         match Past::read(&text) {
@@ -76,9 +80,17 @@ impl HistoryFiles {
         Ok(())
     }
 
-    /// Notes a published generation.
-    pub fn note(&mut self, manifest: &Manifest) -> Result<(), PublishError> {
-        let line = self.past.as_mut().and_then(|past| past.note(manifest));
+    /// Notes a published generation; `touched` are the works that are new, gone or changed since the one before.
+    pub fn note(&mut self, manifest: &Manifest, touched: &[ArtworkId]) -> Result<(), PublishError> {
+        let follows = |noted: &(u64, _)| noted.0 + 1 == manifest.generation;
+        let before = self.noted.take().filter(follows);
+        let since = before
+            .as_ref()
+            .map(|(_, newest)| (newest.as_slice(), touched));
+        let newest = feed::newest(manifest, since);
+        let touched = since.map(|(_, touched)| touched);
+        let past = self.past.as_mut();
+        let line = past.and_then(|past| past.note(manifest, touched));
         if let Some(line) = line {
             let appended = self.folder.append(JOURNAL, line.as_bytes());
             if let Err(error) = appended {
@@ -99,10 +111,12 @@ impl HistoryFiles {
             let folded = Past::fold(&self.journal()?);
             self.rewrite(&folded)?;
         }
-        let (atom, json) = feed::both(manifest, &self.url);
+        let (atom, json) = feed::both(manifest, &newest, &self.url);
         self.replace(FEED_ATOM, &atom)?;
         self.replace(FEED_JSON, &json)?;
-        self.replace(TWINS, &twins::text(&self.twins, manifest))
+        self.replace(TWINS, &twins::text(&self.twins, manifest))?;
+        self.noted = Some((manifest.generation, newest));
+        Ok(())
     }
 
     /// Takes over which works are one picture, and publishes it.
@@ -122,7 +136,7 @@ impl HistoryFiles {
             let without = Past::forget(&self.journal()?, |id| there.contains(&id));
             self.rewrite(&without)?;
         }
-        self.note(manifest)
+        self.note(manifest, &[])
     }
 
     fn journal(&self) -> Result<String, PublishError> {

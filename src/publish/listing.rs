@@ -3,13 +3,23 @@
 //!
 //! Pure. Invariant: [`Serialised`] is what `serde_json` writes of the works.
 
-use super::{Generation, PublishError, manifest::Work, page::Touched};
-use crate::domain::ArtworkId;
+use super::{PublishError, manifest::Work, page::Touched};
+use crate::domain::{ArtworkId, ContentHash};
 use rayon::prelude::*;
 use std::{collections::BTreeMap, sync::Arc};
 
 /// Ids whose works are serialised in one piece.
 const WORKS_A_PIECE: u64 = 512;
+
+/// What stood in the generation before where a generation's works stand.
+#[derive(Debug)]
+pub enum Was {
+    /// These works, ordered by id; which of them are still the same is not known.
+    Works(Vec<Arc<Work>>),
+    /// The same works, but for those at these positions, ascending, of a list that is ordered by id: each with the work
+    /// that stood there, or `None` if it is new. No work is gone.
+    But(Vec<(usize, Option<Arc<Work>>)>),
+}
 
 /// The works of a generation, ordered by id, coordinates finite.
 pub(super) struct Listing {
@@ -19,21 +29,75 @@ pub(super) struct Listing {
     pub(super) changed: bool,
     /// Those that do.
     pub(super) touched: Touched,
+    /// Works that are new or show something else than before, with the cell that each had; `None` if others are gone, or if
+    /// that is not known.
+    pub(super) steps: Option<Vec<Step>>,
+}
+
+/// A work that is new, or was elsewhere, or showed something else.
+pub(super) struct Step {
+    /// Column and row before.
+    pub(super) from: Option<(u32, u32)>,
+    /// Column and row now.
+    pub(super) to: (u32, u32),
+    /// Its content.
+    pub(super) hash: ContentHash,
 }
 
 impl Listing {
-    /// The works of a generation; `before` is the list of the last one, and `serialised` the same as JSON. Fails on an
-    /// id twice.
+    /// The works of a generation; `was` tells of the last one, and `serialised` is that one as JSON. Fails on an id twice.
     pub(super) fn of(
-        generation: &Generation,
+        mut works: Vec<Arc<Work>>,
+        was: Was,
+        serialised: Serialised,
+    ) -> Result<Self, PublishError> {
+        let mut touched = Touched::default();
+        let changes = match was {
+            Was::Works(before) => {
+                works.iter_mut().for_each(finite);
+                works.sort_by_key(|work| work.id);
+                if let Some(pair) = works.windows(2).find(|pair| pair[0].id == pair[1].id) {
+                    return Err(PublishError::DuplicateId { id: pair[0].id });
+                }
+                return Self::compared(works, before, serialised);
+            }
+            Was::But(changes) => changes,
+        };
+        let (mut steps, mut differing) = (Vec::new(), Vec::new());
+        for (at, old) in changes {
+            finite(&mut works[at]);
+            let work = &works[at];
+            let near = [at.wrapping_sub(1), at + 1].map(|near| works.get(near));
+            if near.iter().flatten().any(|near| near.id == work.id) {
+                return Err(PublishError::DuplicateId { id: work.id });
+            }
+            if old.as_ref() == Some(work) {
+                continue;
+            }
+            let from = old.as_ref().map(|old| ((old.col, old.row), old.hash));
+            let to = (work.col, work.row);
+            if from != Some((to, work.hash)) {
+                let (from, hash) = (from.map(|(cell, _)| cell), work.hash);
+                steps.push(Step { from, to, hash });
+            }
+            touched.note(old, work);
+            differing.push(at);
+        }
+        Ok(Self {
+            touched,
+            changed: !differing.is_empty(),
+            steps: Some(steps),
+            serialised: serialised.with(&works, &differing)?,
+            works,
+        })
+    }
+
+    /// Compares works with those `before`, both ordered by id.
+    fn compared(
+        works: Vec<Arc<Work>>,
         before: Vec<Arc<Work>>,
         serialised: Serialised,
     ) -> Result<Self, PublishError> {
-        let mut works: Vec<Arc<Work>> = generation.works.iter().map(finite).collect();
-        works.sort_by_key(|work| work.id);
-        if let Some(pair) = works.windows(2).find(|pair| pair[0].id == pair[1].id) {
-            return Err(PublishError::DuplicateId { id: pair[0].id });
-        }
         // Whether each is as it was.
         let mut same = Vec::with_capacity(works.len());
         let (count, mut before) = (before.len(), before.into_iter().peekable());
@@ -46,14 +110,8 @@ impl Listing {
             let old = before.next_if(|old| old.id == work.id);
             let is_same = |old: &Arc<Work>| Arc::ptr_eq(old, work) || old == work;
             same.push(old.as_ref().is_some_and(is_same));
-            if same.last() == Some(&true) {
-                continue;
-            }
-            if old.as_ref().is_some_and(|old| old.hash != work.hash) {
-                touched.edited.push(work.id);
-            }
-            if !old.is_some_and(|old| only_its_point_moved(old, work)) {
-                touched.all.push(work.id);
+            if same.last() == Some(&false) {
+                touched.note(old, work);
             }
         }
         touched.gone |= before.peek().is_some();
@@ -61,9 +119,22 @@ impl Listing {
         Ok(Self {
             touched,
             changed: count != works.len() || same.contains(&false),
+            steps: None,
             serialised: serialised.updated(&works, &same)?,
             works,
         })
+    }
+}
+
+impl Touched {
+    /// Notes a work that is new or not as it was.
+    fn note(&mut self, old: Option<Arc<Work>>, work: &Work) {
+        if old.as_ref().is_some_and(|old| old.hash != work.hash) {
+            self.edited.push(work.id);
+        }
+        if !old.is_some_and(|old| only_its_point_moved(old, work)) {
+            self.all.push(work.id);
+        }
     }
 }
 
@@ -77,6 +148,11 @@ struct Piece {
     json: Vec<u8>,
     /// The id of each and where it ends.
     ends: Vec<(ArtworkId, usize)>,
+}
+
+/// The piece that a work is in.
+fn piece_of(work: &Work) -> u64 {
+    work.id.0 / WORKS_A_PIECE
 }
 
 impl Serialised {
@@ -94,24 +170,51 @@ impl Serialised {
         parts
     }
 
-    /// Serialises works, on all cores, except those that are the `same` as before.
+    /// Serialises works, except those that are the `same` as before.
     fn updated(mut self, works: &[Arc<Work>], same: &[bool]) -> serde_json::Result<Self> {
-        let piece_of = |work: &Work| work.id.0 / WORKS_A_PIECE;
         let mut at = 0;
         let pieces = works.chunk_by(|a, b| piece_of(a) == piece_of(b));
         let pieces = pieces.map(|works| {
-            let same = &same[at..at + works.len()];
+            let same = same[at..at + works.len()].to_vec();
             at += works.len();
-            let old = self.0.remove(&piece_of(&works[0])).unwrap_or_default();
-            (works, same, old)
+            (works, same)
         });
-        let pieces: Vec<_> = pieces.collect();
-        let pieces = pieces.into_par_iter().map(|(works, same, old)| {
-            let piece = old.updated(works, same)?;
-            Ok((piece_of(&works[0]), piece))
+        let pieces = self.renewed(pieces.collect())?;
+        Ok(Self(pieces))
+    }
+
+    /// Serialises the works at these positions, ascending; all others are the same as before.
+    fn with(mut self, works: &[Arc<Work>], differing: &[usize]) -> serde_json::Result<Self> {
+        let pieces = differing.chunk_by(|&a, &b| piece_of(&works[a]) == piece_of(&works[b]));
+        let pieces = pieces.map(|differing| {
+            let piece = piece_of(&works[differing[0]]);
+            let start = works.partition_point(|work| piece_of(work) < piece);
+            let count = works[start..].partition_point(|work| piece_of(work) == piece);
+            let mut same = vec![true; count];
+            differing.iter().for_each(|at| same[at - start] = false);
+            (&works[start..start + count], same)
         });
-        let pieces: serde_json::Result<Vec<_>> = pieces.collect();
-        Ok(Self(pieces?.into_iter().collect()))
+        let pieces = self.renewed(pieces.collect())?;
+        self.0.extend(pieces);
+        Ok(self)
+    }
+
+    /// Serialises pieces again, on all cores; each with its works, and which of them are the same as before.
+    fn renewed(
+        &mut self,
+        pieces: Vec<(&[Arc<Work>], Vec<bool>)>,
+    ) -> serde_json::Result<BTreeMap<u64, Piece>> {
+        let old = |(works, same): (_, _)| {
+            let works: &[Arc<Work>] = works;
+            let number = piece_of(&works[0]);
+            (number, works, same, self.0.remove(&number))
+        };
+        let pieces: Vec<(_, _, Vec<bool>, _)> = pieces.into_iter().map(old).collect();
+        let pieces = pieces.into_par_iter().map(|(number, works, same, old)| {
+            let piece = old.unwrap_or_default().updated(works, &same)?;
+            Ok((number, piece))
+        });
+        pieces.collect()
     }
 }
 
@@ -152,18 +255,16 @@ fn only_its_point_moved(old: Arc<Work>, work: &Work) -> bool {
     old == *work
 }
 
-/// A work without coordinates that JSON does not know: NaN would be written as null, and read back as damage.
-fn finite(work: &Arc<Work>) -> Arc<Work> {
-    let mut work = work.clone();
+/// Takes coordinates away that JSON does not know: NaN would be written as null, and read back as damage.
+fn finite(work: &mut Arc<Work>) {
     if !(work.x.is_finite() && work.y.is_finite()) {
-        let own = Arc::make_mut(&mut work);
+        let own = Arc::make_mut(work);
         for value in [&mut own.x, &mut own.y] {
             if !value.is_finite() {
                 *value = 0.0;
             }
         }
     }
-    work
 }
 
 #[cfg(test)]
@@ -182,15 +283,13 @@ mod tests {
         }
     }
 
-    fn generation(works: Vec<Work>) -> Generation {
-        Generation {
-            works: works.into_iter().map(Arc::new).collect(),
-            ..Generation::default()
-        }
+    fn shared(works: Vec<Work>) -> Vec<Arc<Work>> {
+        works.into_iter().map(Arc::new).collect()
     }
 
     fn listed(works: Vec<Work>) -> Result<Listing, PublishError> {
-        Listing::of(&generation(works), Vec::new(), Serialised::default())
+        let was = Was::Works(Vec::new());
+        Listing::of(shared(works), was, Serialised::default())
     }
 
     #[test]
@@ -210,7 +309,7 @@ mod tests {
         now[0].x = 1.0;
         now[1].title = Some("new".into());
         now[2].hash = ContentHash::of(b"edited");
-        let taken = Listing::of(&generation(now), before.works, before.serialised);
+        let taken = Listing::of(shared(now), Was::Works(before.works), before.serialised);
         let touched = taken.expect("listed").touched;
         let ids = |list: &[ArtworkId]| list.iter().map(|id| id.0).collect::<Vec<_>>();
         assert_eq!(
@@ -239,14 +338,14 @@ mod tests {
                 };
             }
             let relisted = listed(works(&after)).expect("listed");
-            let now = generation(works(&after));
+            let now = shared(works(&after));
             let changed = old.works != relisted.works;
-            let taken = Listing::of(&now, old.works, old.serialised).expect("listed");
+            let taken = Listing::of(now.clone(), Was::Works(old.works), old.serialised).expect("listed");
             prop_assert_eq!(taken.changed, changed);
             prop_assert!(taken.works == relisted.works);
             let json = [b"[".to_vec(), taken.serialised.parts().concat(), b"]".to_vec()].concat();
             prop_assert!(json == serde_json::to_vec(&taken.works).expect("serialised"));
-            let lost = Listing::of(&now, relisted.works, Serialised::default()).expect("listed");
+            let lost = Listing::of(now, Was::Works(relisted.works), Serialised::default()).expect("listed");
             prop_assert!(lost.serialised.parts() == taken.serialised.parts());
         }
     }

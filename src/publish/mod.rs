@@ -61,6 +61,7 @@ pub use crate::disk::{Action, Failpoint, Step};
 pub use collect::Collected;
 pub use history_files::HistoryFiles;
 pub use iiif::Iiif;
+pub use listing::Was;
 pub use notes::Notes;
 pub use publisher::Publisher;
 pub use renditions::{Changed, Renditions};
@@ -199,6 +200,8 @@ pub struct Published {
     /// Works whose prepared cell was missing or damaged: they are shown as background, and drawn by the first
     /// publish that finds their cell.
     pub missing: Vec<ContentHash>,
+    /// Works that are new, gone, or changed in more than their points on the map.
+    pub touched: Vec<ArtworkId>,
     /// In how many milliseconds the next publish is needed at the latest, because the single files show an older generation.
     pub due_ms: Option<u64>,
     /// Time per step.

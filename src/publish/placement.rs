@@ -2,7 +2,7 @@
 //!
 //! Pure: a checked view of the works of a generation, compared cell by cell.
 
-use super::{OutputSpec, PublishError, Spare, manifest::Work};
+use super::{OutputSpec, PublishError, Spare, listing::Step, manifest::Work};
 use crate::artwork::{ArtworkId, ContentHash};
 use std::sync::Arc;
 
@@ -26,6 +26,14 @@ impl Shown {
             Self::Artwork(hash) => Some(hash),
             Self::Background | Self::Blended(_) | Self::Undrawn(_) => None,
         }
+    }
+}
+
+/// What a spare cell shows before its neighbours are known.
+fn spare(spec: &OutputSpec) -> Shown {
+    match spec.spare {
+        Some(Spare::Blend) => Shown::Blended(ContentHash::of(&[])),
+        _ => Shown::Background,
     }
 }
 
@@ -64,8 +72,8 @@ impl Placement {
 
     /// The same with spare cells as `spec` wants them shown.
     pub(super) fn shown(mut self, spec: &OutputSpec) -> Self {
-        if spec.spare == Some(Spare::Blend) {
-            let spare = Shown::Blended(ContentHash::of(&[]));
+        let spare = spare(spec);
+        if spare != Shown::Background {
             let all = self.cells.iter_mut();
             all.filter(|shown| **shown == Shown::Background)
                 .for_each(|shown| *shown = spare);
@@ -74,17 +82,53 @@ impl Placement {
         self
     }
 
+    /// The placement, with spare cells as `spec` wants them shown, after some works came or moved; `None` if it cannot be told
+    /// from these steps alone.
+    pub(super) fn after(
+        &self,
+        steps: &[Step],
+        (cols, rows): (u32, u32),
+        spec: &OutputSpec,
+    ) -> Option<Self> {
+        let undrawn = |shown: &Shown| matches!(shown, Shown::Undrawn(_));
+        if (self.cols, self.rows) != (cols, rows) || self.cells.iter().any(undrawn) {
+            return None;
+        }
+        let mut after = self.clone();
+        let left = steps.iter().filter_map(|step| step.from);
+        for (col, row) in left.clone() {
+            *after.cells.get_mut(self.index(col, row))? = spare(spec);
+        }
+        for step in steps {
+            let (col, row) = step.to;
+            let free = after.get(col, row)?.artwork().is_none();
+            let index = self.index(col, row);
+            after.cells[index] = free.then_some(Shown::Artwork(step.hash))?;
+        }
+        for (col, row) in left.chain(steps.iter().map(|step| step.to)) {
+            let near = [(0, 0), (-1, 0), (1, 0), (0, -1), (0, 1)];
+            let near =
+                near.map(|(dx, dy)| (col.wrapping_add_signed(dx), row.wrapping_add_signed(dy)));
+            let inside = near.iter().filter(|(col, row)| *col < cols && *row < rows);
+            inside.for_each(|&(col, row)| after.blend_at(self.index(col, row)));
+        }
+        Some(after)
+    }
+
     /// Tells every blended cell what its neighbours show.
     fn blend(&mut self) {
-        for index in 0..self.cells.len() {
-            if matches!(self.cells[index], Shown::Blended(_)) {
-                let around = self.around(index).map(|near| near.map(|hash| hash.0));
-                let around: Vec<u8> = around
-                    .iter()
-                    .flat_map(|near| near.unwrap_or_default())
-                    .collect();
-                self.cells[index] = Shown::Blended(ContentHash::of(&around));
-            }
+        (0..self.cells.len()).for_each(|index| self.blend_at(index));
+    }
+
+    /// Tells a cell, if it is blended, what its neighbours show.
+    fn blend_at(&mut self, index: usize) {
+        if matches!(self.cells[index], Shown::Blended(_)) {
+            let around = self.around(index).map(|near| near.map(|hash| hash.0));
+            let around: Vec<u8> = around
+                .iter()
+                .flat_map(|near| near.unwrap_or_default())
+                .collect();
+            self.cells[index] = Shown::Blended(ContentHash::of(&around));
         }
     }
 

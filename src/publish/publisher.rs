@@ -4,7 +4,7 @@
 //! any failure it discards what it knew and reads the folder again, as a start does.
 
 use super::{
-    Collected, Elapsed, Failpoint, Generation, OutputSpec, PublishError, Published, Spare,
+    Collected, Elapsed, Failpoint, Generation, OutputSpec, PublishError, Published, Spare, Was,
     clock::Clock,
     collect::{self, Retired, retire, retire_page},
     difference::{Difference, same, shifted},
@@ -141,10 +141,22 @@ impl Publisher {
         cells: &CellStore,
         now_ms: u64,
     ) -> Result<Published, PublishError> {
+        let next = |before, _| (generation.clone(), Was::Works(before));
+        self.publish_next(next, cells, now_ms)
+    }
+
+    /// [`Publisher::publish`] of the generation that `next` makes of the published one's works, ordered by id, if it is told
+    /// [`Publisher::readings`], too.
+    pub fn publish_next(
+        &mut self,
+        next: impl FnOnce(Vec<Arc<Work>>, u64) -> (Generation, Was),
+        cells: &CellStore,
+        now_ms: u64,
+    ) -> Result<Published, PublishError> {
         let mut clock = Clock::start();
         let state = self.take_state()?;
         self.folder.take_bytes();
-        match self.attempt(state, generation, cells, now_ms) {
+        match self.attempt(state, next, cells, now_ms) {
             Ok((state, mut published)) => {
                 self.folder.keep_fresh();
                 self.highest = self.highest.max(state.generation);
@@ -172,7 +184,7 @@ impl Publisher {
     fn attempt(
         &mut self,
         mut state: State,
-        generation: &Generation,
+        next: impl FnOnce(Vec<Arc<Work>>, u64) -> (Generation, Was),
         cells: &CellStore,
         now_ms: u64,
     ) -> Result<(State, Published), PublishError> {
@@ -183,19 +195,27 @@ impl Publisher {
         // From here on the state holds no works, until it gets them back or gives way to the next.
         let before = state.manifest.as_mut();
         let before = before.map_or_else(Vec::new, |before| std::mem::take(&mut before.works));
-        let listing = Listing::of(generation, before, std::mem::take(&mut state.serialised))?;
+        let (mut generation, was) = next(before, self.readings);
+        let works = std::mem::take(&mut generation.works);
+        let listing = Listing::of(works, was, std::mem::take(&mut state.serialised))?;
         state.serialised = listing.serialised;
         let (works, touched) = (listing.works, listing.touched);
-        let placement = Placement::of(&works, generation.cols, generation.rows)?.shown(&self.spec);
+        let size = (generation.cols, generation.rows);
+        let steps = listing.steps.as_deref();
+        let placement = steps.and_then(|steps| state.drawn.after(steps, size, &self.spec));
+        let placement = match placement {
+            Some(placement) => placement,
+            None => Placement::of(&works, size.0, size.1)?.shown(&self.spec),
+        };
         cells.expect(works.len());
         let difference = Difference::of(&state.drawn, placement, cells);
         let manifest = self.manifest_of(&state, &difference, works, generation, now_ms)?;
         let stands = !listing.changed && difference.changed.is_empty() && self.present(&state);
         let compare_ms = clock.lap();
-        let (state, mut published) = match &mut state.manifest {
+        let (mut state, mut published) = match &mut state.manifest {
             Some(before) if stands && same(before, &manifest) => {
                 before.works = manifest.works;
-                let mut published = Published {
+                let published = Published {
                     generation: before.generation,
                     missing: difference.missing.iter().copied().collect(),
                     ..Published::default()
@@ -203,16 +223,18 @@ impl Publisher {
                 if !state.finished {
                     self.finish(&mut state, &difference, cells)?;
                 }
-                if self.due_ms(&state, now_ms) == Some(0) {
-                    let missing = self.draw_now(&mut state, cells, now_ms)?;
-                    published.missing.extend(missing);
-                }
                 (state, published)
             }
             _ => self.release(state, manifest, (difference, &touched), cells, &mut clock)?,
         };
         published.elapsed.compare_ms = compare_ms;
+        // After the generation: visitors need not wait for them.
+        if self.due_ms(&state, now_ms) == Some(0) {
+            let missing = self.draw_now(&mut state, cells, now_ms)?;
+            published.missing.extend(missing);
+        }
         published.due_ms = self.due_ms(&state, now_ms);
+        published.touched = touched.all;
         Ok((state, published))
     }
 
@@ -222,7 +244,7 @@ impl Publisher {
         state: &State,
         difference: &Difference,
         works: Vec<Arc<Work>>,
-        generation: &Generation,
+        generation: Generation,
         now_ms: u64,
     ) -> Result<Manifest, PublishError> {
         let (cols, rows) = (difference.wanted.cols, difference.wanted.rows);
@@ -231,7 +253,7 @@ impl Publisher {
             schema: SCHEMA,
             generation: state.generation + 1,
             published_ms: now_ms,
-            model: generation.model.clone(),
+            model: generation.model,
             title: self.spec.title.clone(),
             grid: GridSize {
                 cols,
@@ -247,14 +269,14 @@ impl Publisher {
             folders: self.spec.folders.clone(),
             work_pages: work_pages::key(&self.spec),
             works,
-            moves: generation.moves.clone(),
+            moves: generation.moves,
             drift: generation.drift,
             quality: state.manifest.as_ref().and_then(|m| m.quality),
             preview: None,
             png: None,
             webp: None,
             regions: Vec::new(),
-            words_by: generation.words_by.clone(),
+            words_by: generation.words_by,
             render_key: self.render_key.clone(),
             undrawn: Vec::new(),
         })
@@ -311,8 +333,7 @@ impl Publisher {
         manifest.pyramid = tiles.as_ref().map(Tiles::listed);
         elapsed.tiles_ms = clock.lap();
 
-        let size = (manifest.works.len(), manifest.published_ms);
-        let lags = self.lags(&state, &difference, touched, size);
+        let lags = self.lags(&state, &difference, touched, manifest.works.len());
         [manifest.mosaic, manifest.png, manifest.webp] = match lags {
             true => self.older_files(&mut state, manifest.published_ms),
             false => self.draw_files(&mut state, &artist, manifest.generation)?,

@@ -10,6 +10,7 @@ use super::distance::squares;
 use super::tile::{Lists, NOBODY, Rows};
 use crate::matrix::Matrix;
 use rayon::prelude::*;
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Mutex;
 
@@ -126,6 +127,17 @@ impl Knn {
     pub(super) fn list(&self, row: usize) -> (&[u32], &[f32]) {
         let range = row * self.k..row * self.k + self.width();
         (&self.ids[range.clone()], &self.distances[range])
+    }
+
+    /// Ids and distances of all lists, one after the other, `width()` each.
+    pub(super) fn lists(&self) -> (Cow<'_, [u32]>, Cow<'_, [f32]>) {
+        if self.width() == self.k {
+            return (self.ids.as_slice().into(), self.distances.as_slice().into());
+        }
+        let all = || (0..self.rows).map(|row| self.list(row));
+        let ids: Vec<u32> = all().flat_map(|(ids, _)| ids).copied().collect();
+        let distances: Vec<f32> = all().flat_map(|(_, away)| away).copied().collect();
+        (ids.into(), distances.into())
     }
 
     /// Takes in the rows `self.rows() .. x.rows()`.

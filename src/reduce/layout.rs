@@ -16,6 +16,7 @@ use super::start::{place, plane, principal, scale_to, sunflower};
 use super::{LayoutParams, Method, Point, ReduceError, linfa_pca};
 use crate::matrix::Matrix;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// Up to this many points a cold start takes 500 epochs, above it 300. umap-learn takes 200 there; by sweeps that many
 /// were measured to lose .01 of recall, and 300 to lose nothing.
@@ -204,19 +205,27 @@ impl Layout {
 
     /// What to store.
     pub fn to_parts(&self) -> LayoutParts {
-        let (mut ids, mut distances) = (Vec::new(), Vec::new());
-        for i in 0..self.len() {
-            let (list, away) = self.knn.list(i);
-            ids.extend_from_slice(list);
-            distances.extend_from_slice(away);
+        let (ids, distances) = self.lists();
+        LayoutParts {
+            ids: ids.into_owned(),
+            distances: distances.into_owned(),
+            points: self.points.clone(),
+            ..self.parts_without_lists()
         }
+    }
+
+    /// What to store besides [`Layout::lists`] and [`Layout::points`].
+    pub fn parts_without_lists(&self) -> LayoutParts {
         LayoutParts {
             n_neighbors: self.knn.k(),
-            ids,
-            distances,
-            points: self.points.clone(),
             unrelaxed: self.unrelaxed,
+            ..LayoutParts::default()
         }
+    }
+
+    /// The neighbours of all points, [`LayoutParts::ids`], and [`LayoutParts::distances`].
+    pub fn lists(&self) -> (Cow<'_, [u32]>, Cow<'_, [f32]>) {
+        self.knn.lists()
     }
 
     /// A layout from stored parts; [`ReduceError::Damaged`] if lengths, ids, order or numbers cannot be right.

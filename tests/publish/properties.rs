@@ -1,7 +1,7 @@
 //! Any sequence of changes, published one by one, shows what one publish of the last state shows.
 
 use crate::publish_support::*;
-use mosaicd::publish::Generation;
+use mosaicd::publish::{Generation, Spare, Was, manifest::Work};
 use proptest::prelude::*;
 use std::sync::Arc;
 
@@ -79,11 +79,28 @@ fn apply(generation: &mut Generation, change: &Change, id: u64) {
     }
 }
 
+/// The generation as the daemon hands it over: it knows what has changed since `before`, if no work is gone.
+fn told(generation: &Generation, before: Vec<Arc<Work>>) -> (Generation, Was) {
+    let mut generation = generation.clone();
+    generation.works.sort_by_key(|work| work.id);
+    let by_id = |id| before.binary_search_by_key(&id, |old| old.id).ok();
+    let works = generation.works.iter().enumerate();
+    let old = works.map(|(at, work)| (at, by_id(work.id).map(|at| &before[at])));
+    let old: Vec<_> = old.collect();
+    if old.iter().flat_map(|(_, old)| old).count() < before.len() {
+        return (generation, Was::Works(before));
+    }
+    let differs = |(at, old): &(usize, Option<&Arc<Work>>)| *old != Some(&generation.works[*at]);
+    let changes = old.into_iter().filter(differs);
+    let changes = changes.map(|(at, old)| (at, old.cloned())).collect();
+    (generation, Was::But(changes))
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
     #[test]
     fn incremental_generations_equal_a_rebuild(
-        n in 0u64..60, cols in 1u32..12, wide in any::<bool>(),
+        n in 0u64..60, cols in 1u32..12, wide in any::<bool>(), tell in any::<bool>(), blend in any::<bool>(),
         lag_ms in prop_oneof![Just(0), Just(4), Just(1_000)], changes in prop::collection::vec(change(), 1..8),
     ) {
         let mut spec = spec();
@@ -91,6 +108,7 @@ proptest! {
         let cols = if wide { 120 + cols } else { cols };
         spec.cell.px = if wide { 16 } else { 64 };
         spec.lag_ms = Some(lag_ms);
+        spec.spare = blend.then_some(Spare::Blend);
         let mut stage = Stage::with(spec, 60);
         let mut generation = rows_of(n, cols, (n as u32).div_ceil(cols).max(1));
         stage.publish(&generation, 1);
@@ -100,7 +118,11 @@ proptest! {
                 continue;
             }
             apply(&mut generation, change, 1000 + i as u64);
-            stage.publish(&generation, 2 + i as u64);
+            let next = |before, _| match tell {
+                true => told(&generation, before),
+                false => (generation.clone(), Was::Works(before)),
+            };
+            stage.publish_next(next, 2 + i as u64);
         }
         stage.publish(&generation, 5_000);
         stage.assert_equals_rebuild(&generation);

@@ -8,7 +8,7 @@ use mosaicd::{
     },
     cells::CellStore,
     publish::{
-        Generation, OutputSpec, PublishError, Published, Publisher,
+        Generation, OutputSpec, PublishError, Published, Publisher, Was,
         manifest::{Latest, Manifest, Moves, Work},
         names,
     },
@@ -175,6 +175,18 @@ impl Stage {
         self.try_publish(generation, now_ms).expect("published")
     }
 
+    /// Publishes the generation that `next` makes of the published one's works.
+    pub fn publish_next(
+        &mut self,
+        next: impl FnOnce(Vec<Arc<Work>>, u64) -> (Generation, Was),
+        now_ms: u64,
+    ) -> Published {
+        self.publisher();
+        let publisher = self.publisher.as_mut().expect("it was just opened");
+        let published = publisher.publish_next(next, &self.cells, now_ms);
+        published.expect("published")
+    }
+
     /// The single files show the published generation, as at the end of the daemon.
     pub fn catch_up(&mut self, now_ms: u64) {
         self.publisher();
@@ -207,6 +219,11 @@ impl Stage {
         for name in ["mosaic.jpg", "preview.jpg"] {
             let read = |folder: &Path| fs::read(folder.join(name)).expect("a file");
             assert!(read(&self.output) == read(fresh.path()), "{name}");
+        }
+        assert!(a.works == b.works, "works");
+        let (a, b) = (head(&self.output), head(fresh.path()));
+        for key in ["blocks", "tiles", "facets", "count", "depth"] {
+            assert_eq!(a[key], b[key], "{key}");
         }
     }
 }
