@@ -16,16 +16,27 @@ const LANES: usize = 16;
 
 /// Euclidean distance, symmetric to the bit.
 pub(super) fn distance(a: &[f32], b: &[f32]) -> f32 {
+    // Without fused multiplication, so that every instruction set gives the same bits.
+    pulp::Arch::new().dispatch(
+        #[inline(always)]
+        || sum_of_squares(a, b).sqrt(),
+    )
+}
+
+/// Indices: iterators of chunks are not always inlined into a loop as hot as this.
+#[inline(always)]
+fn sum_of_squares(a: &[f32], b: &[f32]) -> f32 {
+    let (a_head, a_tail) = a.as_chunks::<LANES>();
+    let (b_head, b_tail) = b.as_chunks::<LANES>();
     let mut sums = [0.0f32; LANES];
-    let (a_head, b_head) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    let (a_tail, b_tail) = (a_head.remainder(), b_head.remainder());
-    for (p, q) in a_head.zip(b_head) {
+    for i in 0..a_head.len().min(b_head.len()) {
+        let (p, q) = (&a_head[i], &b_head[i]);
         for lane in 0..LANES {
             let d = p[lane] - q[lane];
             sums[lane] += d * d;
         }
     }
-    let mut total: f32 = a_tail
+    let tail: f32 = a_tail
         .iter()
         .zip(b_tail)
         .map(|(p, q)| (p - q) * (p - q))
@@ -37,8 +48,7 @@ pub(super) fn distance(a: &[f32], b: &[f32]) -> f32 {
         }
         width /= 2;
     }
-    total += sums[0];
-    total.sqrt()
+    tail + sums[0]
 }
 
 /// Squared lengths of `rows`, or the first row that cannot be used.
