@@ -16,11 +16,20 @@ const LANES: usize = 16;
 
 /// Euclidean distance, symmetric to the bit.
 pub(super) fn distance(a: &[f32], b: &[f32]) -> f32 {
-    // Without fused multiplication, so that every instruction set gives the same bits.
-    pulp::Arch::new().dispatch(
-        #[inline(always)]
-        || sum_of_squares(a, b).sqrt(),
-    )
+    pulp::Arch::new().dispatch(Difference(a, b)).sqrt()
+}
+
+/// Two rows. A closure in its place is called, not inlined, and so compiled for the oldest processors only.
+struct Difference<'a>(&'a [f32], &'a [f32]);
+
+impl pulp::WithSimd for Difference<'_> {
+    type Output = f32;
+
+    /// Without fused multiplication, so that every instruction set gives the same bits.
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) -> f32 {
+        sum_of_squares(self.0, self.1)
+    }
 }
 
 /// Indices: iterators of chunks are not always inlined into a loop as hot as this.
@@ -41,6 +50,13 @@ fn sum_of_squares(a: &[f32], b: &[f32]) -> f32 {
         .zip(b_tail)
         .map(|(p, q)| (p - q) * (p - q))
         .sum();
+    tail + total(sums)
+}
+
+/// Adds the lanes up, in halves. Never inlined: the compiler would take the pairs added here for vectors of two in the
+/// loop over the rows.
+#[inline(never)]
+fn total(mut sums: [f32; LANES]) -> f32 {
     let mut width = LANES / 2;
     while width > 0 {
         for lane in 0..width {
@@ -48,7 +64,7 @@ fn sum_of_squares(a: &[f32], b: &[f32]) -> f32 {
         }
         width /= 2;
     }
-    tail + sums[0]
+    sums[0]
 }
 
 /// Squared lengths of `rows`, or the first row that cannot be used.
