@@ -26,6 +26,8 @@ const SKETCH_SAMPLE: usize = 2048;
 const SKETCH_ROWS: usize = 8192;
 /// If more than one in this many pairs pass the first sieve, measuring those costs more than the whole product.
 const SKETCH_PAYS: usize = 8;
+/// Passing pairs are counted for one query in so many.
+const PASSING_STEP: usize = 8;
 
 /// The `k` nearest of each row of a block, sorted by distance, then id; unused slots hold `(∞, NOBODY)`.
 pub(super) struct Lists<'a> {
@@ -39,6 +41,12 @@ impl Lists<'_> {
     fn worst(&self, row: usize) -> (f32, u32) {
         let at = row * self.k + self.k - 1;
         (self.distances[at], self.ids[at])
+    }
+
+    /// Whether any distance could bring `id` in. None is below zero, so against a list full of equals only a smaller id
+    /// can win.
+    fn is_open(&self, row: usize, id: u32) -> bool {
+        (0.0, id) < self.worst(row)
     }
 
     /// Takes `id` into the list of `row` if it is among the nearest and not there yet; says whether it was taken.
@@ -136,84 +144,92 @@ impl<'a> Rows<'a> {
             self.full.products(queries, &columns, &mut dots);
             &self.full
         });
-        if let Some(lists) = query_lists {
-            let mut lists = lock(lists);
-            self.tell_queries(sieve, queries, &columns, &dots, &mut lists);
-        }
-        if let Some(lists) = column_lists {
-            let mut lists = lock(lists);
-            self.tell_columns(sieve, queries, &columns, &dots, &mut lists);
-        }
+        // A build locks the lower block first, an insertion the lists of new rows, so no two threads wait for each other.
+        let (mut query_lists, mut column_lists) = (query_lists.map(lock), column_lists.map(lock));
+        pulp::Arch::new().dispatch(Tell {
+            x: self.x,
+            sieve,
+            queries,
+            columns,
+            dots: &dots,
+            query_lists: query_lists.as_deref_mut(),
+            column_lists: column_lists.as_deref_mut(),
+        });
     }
+}
 
-    fn measure(&self, lists: &mut Lists<'_>, slot: usize, row: usize, candidate: usize) -> bool {
-        // No distance is below zero, so against a list full of equals only a smaller id can win.
-        row != candidate
-            && (0.0, candidate as u32) < lists.worst(slot)
-            && lists.offer(
-                slot,
-                distance(self.x.row(row), self.x.row(candidate)),
-                candidate as u32,
-            )
-    }
+/// Measures the pairs of a block that pass, once, and offers each side to the other's list. A closure in its place is
+/// called, not inlined, and so compiled for the oldest processors only.
+struct Tell<'t, 'q, 'c> {
+    x: &'t Matrix,
+    sieve: &'t Sieve<'t>,
+    queries: &'t [u32],
+    columns: Range<usize>,
+    dots: &'t [f32],
+    query_lists: Option<&'t mut Lists<'q>>,
+    column_lists: Option<&'t mut Lists<'c>>,
+}
 
-    fn tell_queries(
-        &self,
-        sieve: &Sieve<'_>,
-        queries: &[u32],
-        columns: &Range<usize>,
-        dots: &[f32],
-        lists: &mut Lists<'_>,
-    ) {
+impl pulp::WithSimd for Tell<'_, '_, '_> {
+    type Output = ();
+
+    /// Without fused multiplication, so that every instruction set gives the same bits.
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) {
+        let Self {
+            x,
+            sieve,
+            queries,
+            columns,
+            dots,
+            mut query_lists,
+            mut column_lists,
+        } = self;
         let halves = &sieve.halves[columns.clone()];
+        let mut bars = sieve.bars(columns.clone(), column_lists.as_deref());
         for (slot, (&query, dots)) in queries
             .iter()
             .zip(dots.chunks_exact(columns.len()))
             .enumerate()
         {
             let row = query as usize;
-            let mut bar = sieve.bar(row, lists.worst(slot).0);
-            for (chunk, (dots, halves)) in dots.chunks(CHUNK).zip(halves.chunks(CHUNK)).enumerate()
-            {
-                if highest_difference(dots, halves) < bar {
+            let half = sieve.halves[row];
+            let mut bar = sieve.bar(row, slot, query_lists.as_deref());
+            for start in (0..columns.len()).step_by(CHUNK) {
+                let lanes = start..(start + CHUNK).min(columns.len());
+                if !any_passes(
+                    &dots[lanes.clone()],
+                    &halves[lanes.clone()],
+                    bar,
+                    &bars[lanes.clone()],
+                    half,
+                ) {
                     continue;
                 }
-                for (lane, (dot, half)) in dots.iter().zip(halves).enumerate() {
-                    let candidate = columns.start + chunk * CHUNK + lane;
-                    if dot - half >= bar && self.measure(lists, slot, row, candidate) {
-                        bar = sieve.bar(row, lists.worst(slot).0);
+                for lane in lanes {
+                    let candidate = columns.start + lane;
+                    if !passes(dots[lane], halves[lane], bar, bars[lane], half) || row == candidate
+                    {
+                        continue;
                     }
-                }
-            }
-        }
-    }
-
-    fn tell_columns(
-        &self,
-        sieve: &Sieve<'_>,
-        queries: &[u32],
-        columns: &Range<usize>,
-        dots: &[f32],
-        lists: &mut Lists<'_>,
-    ) {
-        let mut bars: Vec<f32> = columns
-            .clone()
-            .enumerate()
-            .map(|(slot, row)| sieve.bar(row, lists.worst(slot).0))
-            .collect();
-        for (&query, dots) in queries.iter().zip(dots.chunks_exact(columns.len())) {
-            let candidate = query as usize;
-            let half = sieve.halves[candidate];
-            for (chunk, dots) in dots.chunks(CHUNK).enumerate() {
-                let start = chunk * CHUNK;
-                if highest_difference(dots, &bars[start..start + dots.len()]) < half {
-                    continue;
-                }
-                for (lane, dot) in dots.iter().enumerate() {
-                    let slot = start + lane;
-                    let row = columns.start + slot;
-                    if dot - bars[slot] >= half && self.measure(lists, slot, row, candidate) {
-                        bars[slot] = sieve.bar(row, lists.worst(slot).0);
+                    let open = |lists: Option<&Lists<'_>>, slot, id| {
+                        lists.is_some_and(|lists| lists.is_open(slot, id))
+                    };
+                    if !open(query_lists.as_deref(), slot, candidate as u32)
+                        && !open(column_lists.as_deref(), lane, query)
+                    {
+                        continue;
+                    }
+                    let apart = distance(x.row(row), x.row(candidate));
+                    if let Some(lists) = query_lists.as_deref_mut()
+                        && lists.offer(slot, apart, candidate as u32)
+                    {
+                        bar = sieve.bar(row, slot, Some(lists));
+                    }
+                    if let Some(lists) = column_lists.as_deref_mut()
+                        && lists.offer(lane, apart, query)
+                    {
+                        bars[lane] = sieve.bar(candidate, lane, Some(lists));
                     }
                 }
             }
@@ -237,9 +253,19 @@ impl<'a> Sieve<'a> {
         }
     }
 
-    /// A candidate passes if `dot − half(candidate) ≥ half(row) − worst²/2`.
-    fn bar(&self, row: usize, worst: f32) -> f32 {
-        self.halves[row] - (worst + self.slack).powi(2) * 0.500_001
+    /// A candidate passes for the list at `slot` of `row` if `dot − half(candidate) ≥ half(row) − worst²/2`, and never
+    /// where there is no list.
+    #[inline(always)]
+    fn bar(&self, row: usize, slot: usize, lists: Option<&Lists<'_>>) -> f32 {
+        lists.map_or(f32::INFINITY, |lists| {
+            self.halves[row] - (lists.worst(slot).0 + self.slack).powi(2) * 0.500_001
+        })
+    }
+
+    fn bars(&self, rows: impl Iterator<Item = usize>, lists: Option<&Lists<'_>>) -> Vec<f32> {
+        rows.enumerate()
+            .map(|(slot, row)| self.bar(row, slot, lists))
+            .collect()
     }
 
     /// Writes the products of queries × columns.
@@ -269,7 +295,7 @@ impl<'a> Sieve<'a> {
         );
     }
 
-    /// How many pairs pass, counted once for each side that has lists.
+    /// About how many pairs pass.
     fn passing(
         &self,
         queries: &[u32],
@@ -278,35 +304,32 @@ impl<'a> Sieve<'a> {
         query_lists: Option<&Mutex<Lists<'_>>>,
         column_lists: Option<&Mutex<Lists<'_>>>,
     ) -> usize {
-        let bars = |lists: Option<&Mutex<Lists<'_>>>, rows: &mut dyn Iterator<Item = usize>| {
-            let lists = lists.map(lock);
-            rows.enumerate()
-                .map(|(slot, row)| {
-                    lists
-                        .as_ref()
-                        .map_or(f32::INFINITY, |l| self.bar(row, l.worst(slot).0))
-                })
-                .collect::<Vec<f32>>()
-        };
-        let query_bars = bars(query_lists, &mut queries.iter().map(|&q| q as usize));
-        let column_bars = bars(column_lists, &mut columns.clone());
+        let query_rows = queries.iter().map(|&q| q as usize);
+        let query_bars = self.bars(query_rows, query_lists.map(lock).as_deref());
+        let column_bars = self.bars(columns.clone(), column_lists.map(lock).as_deref());
         let halves = &self.halves[columns.clone()];
         let mut count = 0;
         for ((&query, bar), dots) in queries
             .iter()
             .zip(query_bars)
             .zip(dots.chunks_exact(columns.len()))
+            .step_by(PASSING_STEP)
         {
             let half = self.halves[query as usize];
-            let passing: u32 = dots
-                .iter()
-                .zip(halves)
-                .zip(&column_bars)
-                .map(|((dot, h), b)| u32::from(dot - h >= bar) + u32::from(dot - b >= half))
+            let passing: u32 = (0..dots.len())
+                .map(|lane| {
+                    u32::from(passes(
+                        dots[lane],
+                        halves[lane],
+                        bar,
+                        column_bars[lane],
+                        half,
+                    ))
+                })
                 .sum();
             count += passing as usize;
         }
-        count
+        count * PASSING_STEP
     }
 }
 
@@ -318,23 +341,22 @@ fn lock<'l, 'a>(lists: &'l Mutex<Lists<'a>>) -> MutexGuard<'l, Lists<'a>> {
 /// Candidates rejected by one comparison.
 const CHUNK: usize = 32;
 
-/// The largest `a − b`; written so that it vectorises.
-#[inline]
-fn highest_difference(a: &[f32], b: &[f32]) -> f32 {
-    let mut best = [f32::NEG_INFINITY; 8];
-    if a.len() == CHUNK && b.len() == CHUNK {
-        for (a, b) in a.chunks_exact(8).zip(b.chunks_exact(8)) {
-            for lane in 0..8 {
-                let d = a[lane] - b[lane];
-                best[lane] = if d > best[lane] { d } else { best[lane] };
-            }
-        }
-    } else {
-        for (a, b) in a.iter().zip(b) {
-            best[0] = best[0].max(a - b);
-        }
+/// Whether a pair passes for its query or for its column, of which each has a half and a bar.
+#[inline(always)]
+fn passes(dot: f32, column_half: f32, query_bar: f32, column_bar: f32, query_half: f32) -> bool {
+    dot - column_half >= query_bar || dot - column_bar >= query_half
+}
+
+/// Whether one of a row of columns passes; written so that it vectorises.
+#[inline(always)]
+fn any_passes(dots: &[f32], halves: &[f32], bar: f32, bars: &[f32], half: f32) -> bool {
+    let len = dots.len();
+    let (halves, bars) = (&halves[..len], &bars[..len]);
+    let mut any = 0;
+    for i in 0..len {
+        any |= u32::from((dots[i] - halves[i] >= bar) | (dots[i] - bars[i] >= half));
     }
-    best.into_iter().fold(f32::NEG_INFINITY, f32::max)
+    any > 0
 }
 
 #[cfg(test)]
