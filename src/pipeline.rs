@@ -88,6 +88,8 @@ pub struct Pipeline {
     unpublished: Rebuilt,
     /// The generation whose cells were collected last.
     collected: u64,
+    /// Whether a content may be needed no more since then.
+    unneeded: bool,
     /// Whether the last attempt to shrink the store failed.
     cramped: bool,
     forget: forget::Forget,
@@ -149,6 +151,7 @@ impl Pipeline {
             unsaved: false,
             unpublished: Rebuilt::default(),
             collected: 0,
+            unneeded: true,
             cramped: false,
             forget: forget::Forget::default(),
             described: Descriptions::default(),
@@ -274,6 +277,8 @@ impl Pipeline {
             }
             Task::Apply { arrivals, gone } => {
                 self.forget.arrived(arrivals.len());
+                // A work that comes back with another content frees the one that it had.
+                self.unneeded |= !self.collection.departed.is_empty();
                 let (model, dims) = (self.encoder.model(), self.encoder.dims());
                 let (changes, lost) = changes_of(&*self.store, (arrivals, gone), model, dims)?;
                 unembedded = lost;
@@ -351,9 +356,11 @@ impl Pipeline {
         match work(&mut self.collection, &self.params) {
             Ok(rebuilt) => {
                 self.unsaved = true;
+                self.unneeded |= rebuilt.removed + rebuilt.changed > 0;
                 Ok(rebuilt)
             }
             Err(error) => {
+                self.unneeded = true;
                 let grace_ms = self.collection.grace_ms;
                 (self.collection, self.made_with) = match load(&*self.store)? {
                     Some(saved) => saved,

@@ -6,6 +6,7 @@
 //! It knows nothing of artworks' files or of the mosaic. Invariants: a damaged file, or one from elsewhere, reads as
 //! missing and is replaced by the next `put`; a cell under a hash is complete or absent (temporary file, then rename).
 
+mod collecting;
 mod file;
 
 use crate::{
@@ -23,8 +24,8 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::{
-        Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard,
-        atomic::{AtomicU64, Ordering},
+        Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -71,6 +72,8 @@ pub struct CellStore {
     unsynced: Mutex<HashSet<PathBuf>>,
     /// Cells put since the last [`CellStore::collect`], but for those that were released.
     fresh: Mutex<HashSet<ContentHash>>,
+    /// Whether the last one left nothing but what was asked to be kept.
+    tidy: AtomicBool,
     sequence: AtomicU64,
 }
 
@@ -94,6 +97,7 @@ impl CellStore {
             collecting: RwLock::default(),
             unsynced: Mutex::default(),
             fresh: Mutex::default(),
+            tidy: AtomicBool::new(false),
             sequence: AtomicU64::new(0),
             key,
         };
@@ -237,64 +241,6 @@ impl CellStore {
         synced.map_err(io_error(Action::Sync, &folder))
     }
 
-    /// Says that a cell is needed no more for having been put lately: [`CellStore::collect`] asks `keep` about it, too.
-    pub fn release(&self, hash: &ContentHash) {
-        self.fresh().remove(hash);
-    }
-
-    /// [`CellStore::retain`] that also keeps the cells put since the last call: their works may not be placed yet.
-    pub fn collect(&self, keep: impl Fn(&ContentHash) -> bool) -> Result<usize, CellError> {
-        let _alone = self.alone();
-        let mut fresh = self.fresh();
-        let removed = self.remove_unless(|hash| fresh.contains(hash) || keep(hash))?;
-        fresh.clear();
-        Ok(removed)
-    }
-
-    /// Removes the cells that `keep` does not want, leftovers of a crash, and the folders of other specs. Returns how
-    /// many cells it removed. A `put` waits meanwhile.
-    pub fn retain(&self, keep: impl Fn(&ContentHash) -> bool) -> Result<usize, CellError> {
-        let _alone = self.alone();
-        self.remove_unless(keep)
-    }
-
-    /// Waits for every `put`, and keeps the next ones waiting.
-    fn alone(&self) -> RwLockWriteGuard<'_, ()> {
-        let alone = self.collecting.write();
-        alone.unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn remove_unless(&self, keep: impl Fn(&ContentHash) -> bool) -> Result<usize, CellError> {
-        for entry in list(&self.dir)? {
-            let name = entry.file_name();
-            let ours = name.to_str().is_some_and(is_spec_key);
-            if ours && name.to_str() != Some(self.key.as_str()) {
-                let path = entry.path();
-                fs::remove_dir_all(&path).map_err(io_error(Action::Remove, &path))?;
-            }
-        }
-        let mut removed = 0;
-        for folder in list(&self.folder())? {
-            for entry in list(&folder.path())? {
-                let name = entry.file_name();
-                let name = name.to_str().unwrap_or("");
-                let unused = match name.parse::<ContentHash>() {
-                    Ok(hash) => !keep(&hash),
-                    Err(_) => disk::is_temporary(name),
-                };
-                if unused {
-                    let path = entry.path();
-                    fs::remove_file(&path).map_err(io_error(Action::Remove, &path))?;
-                    removed += 1;
-                }
-            }
-        }
-        let mut cache = self.cache.write().unwrap_or_else(PoisonError::into_inner);
-        cache.mips.retain(|hash, _| keep(hash));
-        cache.mips.shrink_to_fit();
-        Ok(removed)
-    }
-
     fn fresh(&self) -> MutexGuard<'_, HashSet<ContentHash>> {
         self.fresh.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -328,20 +274,6 @@ pub fn spec_key(spec: &CellSpec) -> String {
     format!("v{PREPARED}-{}-{fit}-{r:02x}{g:02x}{b:02x}", spec.px)
 }
 
-/// Whether a folder name can have come from [`spec_key`], of this version or another.
-fn is_spec_key(name: &str) -> bool {
-    let mut parts = name.splitn(3, '-');
-    let version = parts.next().and_then(|p| p.strip_prefix('v'));
-    let numbers = [version, parts.next()]
-        .into_iter()
-        .all(|part| part.is_some_and(|p| p.parse::<u32>().is_ok()));
-    let background = parts.next().and_then(|rest| rest.rsplit_once('-'));
-    numbers
-        && background.is_some_and(|(_, colour)| {
-            colour.len() == 6 && colour.bytes().all(|b| b.is_ascii_hexdigit())
-        })
-}
-
 fn io_error(action: Action, path: &Path) -> impl FnOnce(io::Error) -> CellError {
     let path = path.to_owned();
     move |source| CellError::Io {
@@ -349,10 +281,6 @@ fn io_error(action: Action, path: &Path) -> impl FnOnce(io::Error) -> CellError 
         path,
         source,
     }
-}
-
-fn list(folder: &Path) -> Result<Vec<fs::DirEntry>, CellError> {
-    disk::list(folder).map_err(io_error(Action::Read, folder))
 }
 
 #[cfg(test)]
@@ -445,15 +373,41 @@ mod tests {
             .with_file_name(".mosaicd-1-2.tmp");
         fs::write(&leftover, b"half").expect("a leftover");
         let wanted = ContentHash::of(b"a");
-        assert_eq!(store.collect(|_| false).expect("leftovers"), 1);
+        assert_eq!(store.collect(false, |_| false).expect("leftovers"), 1);
         assert!(store.contains(&wanted), "its work may not be placed yet");
-        assert_eq!(store.collect(|hash| *hash == wanted).expect("collect"), 1);
+        assert_eq!(
+            store
+                .collect(false, |hash| *hash == wanted)
+                .expect("collect"),
+            1
+        );
         assert!(store.contains(&wanted) && !store.contains(&ContentHash::of(b"b")));
         assert!(!leftover.exists() && !old.folder().exists());
         assert!(dir.path().join("keep-me").exists());
         store.put(&wanted, &cell(16, 3), None).expect("put");
         store.release(&wanted);
-        assert_eq!(store.collect(|_| false).expect("collect"), 1);
+        assert_eq!(store.collect(false, |_| false).expect("collect"), 1);
+    }
+
+    #[test]
+    fn a_cell_that_was_never_needed_is_found_although_all_others_still_are() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let store = CellStore::open(dir.path(), &spec(16)).expect("a store");
+        let [placed, later, never] = [b"a", b"b", b"c"].map(|name| ContentHash::of(name));
+        let put = |hash| store.put(hash, &cell(16, 3), None).expect("put");
+        let needed = |hash: &ContentHash| *hash != never;
+        put(&placed);
+        assert_eq!(store.collect(true, needed).expect("collect"), 0);
+        put(&later);
+        put(&never);
+        assert_eq!(store.collect(true, needed).expect("fresh"), 0);
+        assert_eq!(store.collect(true, needed).expect("collect"), 1);
+        assert!(store.contains(&placed) && store.contains(&later));
+        put(&never);
+        store.release(&never);
+        assert_eq!(store.collect(true, needed).expect("released"), 1);
+        assert_eq!(store.collect(true, |_| false).expect("all are needed"), 0);
+        assert_eq!(store.collect(false, |_| false).expect("none is"), 2);
     }
 
     #[test]

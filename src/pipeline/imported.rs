@@ -62,10 +62,10 @@ impl Imported {
         all.into_iter().flatten().copied()
     }
 
-    /// Forgets all.
-    pub(super) fn clear(&mut self) {
+    /// Forgets all; says whether there were any.
+    pub(super) fn clear(&mut self) -> bool {
         if self.hashes.is_empty() {
-            return;
+            return false;
         }
         self.hashes = HashSet::new();
         if let Err(error) = fs::remove_file(&self.path)
@@ -73,5 +73,6 @@ impl Imported {
         {
             tracing::debug!(%error, path = %self.path.display(), "cannot be removed");
         }
+        true
     }
 }

@@ -28,7 +28,9 @@ impl Pipeline {
     /// an embedding made meanwhile may be removed, and is then made again.
     pub fn collect(&mut self, now_ms: u64) {
         self.cramped = false;
-        self.unsaved |= self.collection.expire(now_ms);
+        let expired = self.collection.expire(now_ms);
+        self.unsaved |= expired;
+        self.unneeded |= expired;
         self.erase();
         if let Err(error) = self.publisher.collect(now_ms) {
             self.complaints
@@ -40,9 +42,10 @@ impl Pipeline {
         }
         self.collected = self.publisher.generation();
         // Nothing waits to be placed any more.
-        self.imported.clear();
+        self.unneeded |= self.imported.clear();
         let used = self.used();
-        if let Err(error) = self.cells.collect(|hash| used.contains(hash)) {
+        let still = !std::mem::take(&mut self.unneeded);
+        if let Err(error) = self.cells.collect(still, |hash| used.contains(hash)) {
             self.complaints
                 .warn("unneeded cells could not be removed", &error);
         }
@@ -165,7 +168,7 @@ impl Pipeline {
         let output = (&mut self.publisher, history_files);
         let kept = (&*self.cells, &*self.store, &*self.renditions);
         if self.imported.under(&self.erasing.digest()).next().is_none() {
-            self.imported.clear();
+            self.unneeded |= self.imported.clear();
         }
         let erased = erase::erase(output, kept, &used)
             .and_then(|erased| self.erasing.done().map(|()| erased));

@@ -142,10 +142,14 @@ impl Pca {
             return;
         }
         let out = &mut out[..k];
-        // Without fused multiplication, so that every instruction set gives the same bits.
+        // Without fused multiplication, so that every instruction set gives the same bits. The moved reference makes the closure
+        // one that can be called only once; others are called, not inlined, and so compiled for the oldest processors.
         pulp::Arch::new().dispatch(
             #[inline(always)]
-            || self.add_projection(row, out),
+            || {
+                let out = { out };
+                self.add_projection(row, out);
+            },
         );
     }
 
