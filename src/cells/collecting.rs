@@ -84,7 +84,7 @@ impl CellStore {
     }
 }
 
-/// Whether a folder name can have come from [`spec_key`], of this version or another.
+/// Whether a folder name can have come from [`super::spec_key`], of this version or another.
 fn is_spec_key(name: &str) -> bool {
     let mut parts = name.splitn(3, '-');
     let version = parts.next().and_then(|p| p.strip_prefix('v'));
