@@ -360,7 +360,7 @@ impl Pipeline {
                 Ok(rebuilt)
             }
             Err(error) => {
-                self.unneeded = true;
+                (self.unneeded, self.seen) = (true, None);
                 let grace_ms = self.collection.grace_ms;
                 (self.collection, self.made_with) = match load(&*self.store)? {
                     Some(saved) => saved,
@@ -433,7 +433,8 @@ impl Pipeline {
             noted = Some((next.looked, next.seen));
             (next.generation, next.was)
         };
-        let published = self.publisher.publish_next(next, &self.cells, now_ms)?;
+        let published = self.publisher.publish_next(next, &self.cells, now_ms);
+        let published = published.inspect_err(|_| self.history_files.compare_next())?;
         let (looked, seen) = noted.unwrap_or_default();
         self.unpublished = Rebuilt::default();
         self.seen = seen;

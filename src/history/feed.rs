@@ -55,6 +55,7 @@ pub fn newest(manifest: &Manifest, since: Option<(&[Arrived], &[ArtworkId])>) ->
     let mut newest: Vec<Arrived> = match since {
         Some((before, touched)) if before.iter().all(stands) => {
             let touched = touched.iter().filter_map(find);
+            let touched = touched.filter(|arrived| !before.contains(arrived));
             before.iter().copied().chain(touched).collect()
         }
         _ => works.iter().map(arrived).collect(),
@@ -64,7 +65,6 @@ pub fn newest(manifest: &Manifest, since: Option<(&[Arrived], &[ArtworkId])>) ->
         newest.truncate(ENTRIES);
     }
     newest.sort_unstable_by_key(|&arrived| Reverse(arrived));
-    newest.dedup();
     newest.truncate(ENTRIES);
     newest
 }
@@ -420,6 +420,7 @@ mod tests {
             (1..=79, vec![80]),
             (3..=90, (81..=90).chain([1, 2]).collect()),
             (1..=80, vec![]),
+            (1..=120, (1..=120).collect()),
         ] {
             let next = at(2, &ids.collect::<Vec<_>>());
             let touched: Vec<_> = touched.into_iter().map(ArtworkId).collect();

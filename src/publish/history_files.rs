@@ -30,7 +30,7 @@ pub struct HistoryFiles {
     past: Option<Past>,
     bytes: usize,
     twins: twins::Groups,
-    /// The generation that was noted last, and its newest works; `None` after a failure.
+    /// The generation that was noted last, and its newest works; `None` if the next one compares all.
     noted: Option<(u64, Vec<feed::Arrived>)>,
 }
 
@@ -78,6 +78,11 @@ impl HistoryFiles {
             }
         }
         Ok(())
+    }
+
+    /// Has the next note compare all works: what was published since the last one is not known.
+    pub fn compare_next(&mut self) {
+        self.noted = None;
     }
 
     /// Notes a published generation; `touched` are the works that are new, gone or changed since the one before.
