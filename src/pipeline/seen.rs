@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 /// The works as they were published, details and paths apart.
 pub(super) struct Seen {
-    /// [`Publisher::readings`](crate::publish::Publisher::readings) at that time.
+    /// How often the publisher had read the output then.
     readings: u64,
     /// By index.
     ids: Vec<ArtworkId>,

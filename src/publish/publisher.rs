@@ -120,11 +120,6 @@ impl Publisher {
         self.state.as_ref()?.manifest.as_ref()
     }
 
-    /// How often the folder was read: after each reading, [`Publisher::manifest`] may be another than was published.
-    pub fn readings(&self) -> u64 {
-        self.readings
-    }
-
     /// Columns of `artworks.csv` that visitors may filter by.
     pub fn filters(&self) -> &[String] {
         &self.spec.filters
@@ -145,8 +140,8 @@ impl Publisher {
         self.publish_next(next, cells, now_ms)
     }
 
-    /// [`Publisher::publish`] of the generation that `next` makes of the published one's works, ordered by id, if it is told
-    /// [`Publisher::readings`], too.
+    /// [`Publisher::publish`] of the generation that `next` makes. It is given the published works, ordered by id, and how often
+    /// the folder was read: after each reading they may be others than were published.
     pub fn publish_next(
         &mut self,
         next: impl FnOnce(Vec<Arc<Work>>, u64) -> (Generation, Was),
@@ -212,10 +207,10 @@ impl Publisher {
         let manifest = self.manifest_of(&state, &difference, works, generation, now_ms)?;
         let stands = !listing.changed && difference.changed.is_empty() && self.present(&state);
         let compare_ms = clock.lap();
-        let (mut state, mut published) = match &mut state.manifest {
+        let (state, mut published) = match &mut state.manifest {
             Some(before) if stands && same(before, &manifest) => {
                 before.works = manifest.works;
-                let published = Published {
+                let mut published = Published {
                     generation: before.generation,
                     missing: difference.missing.iter().copied().collect(),
                     ..Published::default()
@@ -223,16 +218,15 @@ impl Publisher {
                 if !state.finished {
                     self.finish(&mut state, &difference, cells)?;
                 }
+                if self.due_ms(&state, now_ms) == Some(0) {
+                    let missing = self.draw_now(&mut state, cells, now_ms)?;
+                    published.missing.extend(missing);
+                }
                 (state, published)
             }
             _ => self.release(state, manifest, (difference, &touched), cells, &mut clock)?,
         };
         published.elapsed.compare_ms = compare_ms;
-        // After the generation: visitors need not wait for them.
-        if self.due_ms(&state, now_ms) == Some(0) {
-            let missing = self.draw_now(&mut state, cells, now_ms)?;
-            published.missing.extend(missing);
-        }
         published.due_ms = self.due_ms(&state, now_ms);
         published.touched = touched.all;
         Ok((state, published))
@@ -333,7 +327,8 @@ impl Publisher {
         manifest.pyramid = tiles.as_ref().map(Tiles::listed);
         elapsed.tiles_ms = clock.lap();
 
-        let lags = self.lags(&state, &difference, touched, manifest.works.len());
+        let size = (manifest.works.len(), manifest.published_ms);
+        let lags = self.lags(&state, &difference, touched, size);
         [manifest.mosaic, manifest.png, manifest.webp] = match lags {
             true => self.older_files(&mut state, manifest.published_ms),
             false => self.draw_files(&mut state, &artist, manifest.generation)?,

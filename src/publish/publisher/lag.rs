@@ -43,22 +43,22 @@ impl Publisher {
         self.lag_ms(works).saturating_sub(age_ms)
     }
 
-    /// Whether the single files stay as they are in a generation that is published now. If they are due then, they are drawn
-    /// right after it.
+    /// Whether the single files may stay as they are in a generation that is published now.
     pub(super) fn lags(
         &self,
         state: &State,
         difference: &Difference,
         touched: &Touched,
-        works: usize,
+        (works, now_ms): (usize, u64),
     ) -> bool {
+        let since_ms = state.lag.as_ref().map_or(now_ms, |lag| lag.since_ms);
         let differ = state.lag.is_some() || !difference.changed.is_empty();
         differ
             && self.spec.pyramid
             && self.present(state)
             && !touched.gone
             && touched.edited.is_empty()
-            && self.lag_ms(works) > 0
+            && self.left_ms(since_ms, works, now_ms) > 0
     }
 
     /// In how many milliseconds the single files are due; `None` if they show the published generation.
