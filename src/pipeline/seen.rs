@@ -5,7 +5,6 @@ use super::shown::NEIGHBOURS;
 use crate::{
     domain::{ArtworkId, ContentHash},
     rebuild::Collection,
-    reduce::Point,
 };
 use rayon::prelude::*;
 
@@ -28,7 +27,7 @@ struct Brief {
     size: u64,
     added_ms: u64,
     cell: (u32, u32),
-    point: Point,
+    point: [f32; 2],
     /// Indices, nearest first.
     near: [Option<u32>; NEIGHBOURS],
 }
