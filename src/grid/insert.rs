@@ -142,7 +142,7 @@ impl Grid {
             let placed = item + 1;
             while self.cells.len() < placed + shape::fewest_spares(placed, p) {
                 neighbourhoods.board().copy_to(&mut self.cells);
-                seams.push(self.grow(features, &mut expected, p, &mut rng));
+                seams.push(self.grow(features, &mut expected, p));
                 neighbourhoods = Neighbourhoods::new(features, Board::new(self.cols, &self.cells));
                 ties = self.ties_near(neighbourhoods.board().places(features.len()), p);
             }
@@ -189,11 +189,10 @@ impl Grid {
         features: &[[f32; D]],
         expected: &mut [(u32, u32)],
         p: &GridParams,
-        rng: &mut Rng,
     ) -> Seam {
         let column = shape::grows_by_column(self.cols, self.rows, p);
         let cuts = if p.reserve > 0.0 && p.lambda.is_finite() {
-            seam::carve(features, &self.cells, self.cols, column, rng)
+            seam::carve(features, &self.cells, &self.homes, self.cols, column)
         } else {
             seam::edge(self.cols, self.rows, column)
         };
