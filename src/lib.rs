@@ -58,6 +58,9 @@ pub mod scale {}
 #[doc = include_str!("security.md")]
 pub mod security {}
 
+#[macro_use]
+mod wide;
+
 pub mod artwork;
 pub mod cells;
 pub mod config;

@@ -19,6 +19,8 @@ const SHELL: bool = false;
 const ROOMS: &[(&str, bool, &[&str])] = &[
     ("domain", PURE, &[]),
     ("matrix", PURE, &[]),
+    // A macro, imported by nobody by name.
+    ("wide", PURE, &[]),
     ("disk", SHELL, &[]),
     ("markup", PURE, &[]),
     ("viewer", PURE, &["markup"]),

@@ -10,7 +10,6 @@
 //! Pure. Source: Pillow 13, `src/libImaging/Resample.c`; openai/CLIP `clip.py`, `_transform`.
 
 use crate::artwork::decode::Picture;
-use pulp::Arch;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
@@ -191,16 +190,10 @@ impl Weights {
 /// Both passes; the result has as many columns and rows as the weights have outputs.
 fn resample(picture: &Picture, across: &Weights, down: &Weights) -> Vec<u8> {
     let rows = down.span();
-    // Whole numbers: the same result whatever the processor offers. The moved range makes the closure one that can be
-    // called only once; others reach the vector instructions through a shim that the compiler does not inline.
-    Arch::new().dispatch(
-        #[inline(always)]
-        || {
-            let rows = { rows };
-            let narrow = resample_rows(picture, across, &rows);
-            resample_columns(&narrow, 3 * across.taps.len(), down, rows.start)
-        },
-    )
+    wide!({
+        let narrow = resample_rows(picture, across, &rows);
+        resample_columns(&narrow, 3 * across.taps.len(), down, rows.start)
+    })
 }
 
 // The loops of both passes count, for iterators that are zipped are compiled elsewhere and not inlined here: a third of

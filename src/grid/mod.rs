@@ -41,24 +41,6 @@ macro_rules! by_dimensions {
     };
 }
 
-/// Runs an expression with the widest vector instructions there are; what it calls must be `#[inline(always)]`.
-///
-/// The moved token makes the closure one that can be called only once: others reach `pulp` through a shim that the
-/// compiler does not inline, and what is not inlined stays narrow. Arithmetic is neither fused nor reordered, so the
-/// width does not change a bit of any result.
-macro_rules! wide {
-    ($body:expr) => {{
-        let token = crate::grid::Token;
-        pulp::Arch::new().dispatch(
-            #[inline(always)]
-            || {
-                let crate::grid::Token = { token };
-                $body
-            },
-        )
-    }};
-}
-
 mod anneal;
 mod area;
 mod arrange;
@@ -86,9 +68,6 @@ mod ties;
 mod undo;
 
 use serde::{Deserialize, Serialize};
-
-/// What `wide!` moves; it must not be `Copy`.
-struct Token;
 
 /// Marks a spare cell where an item's index would be.
 pub const SPARE: u32 = u32::MAX;

@@ -16,20 +16,7 @@ const LANES: usize = 16;
 
 /// Euclidean distance, symmetric to the bit.
 pub(super) fn distance(a: &[f32], b: &[f32]) -> f32 {
-    pulp::Arch::new().dispatch(Difference(a, b)).sqrt()
-}
-
-/// Two rows. A closure in its place is called, not inlined, and so compiled for the oldest processors only.
-struct Difference<'a>(&'a [f32], &'a [f32]);
-
-impl pulp::WithSimd for Difference<'_> {
-    type Output = f32;
-
-    /// Without fused multiplication, so that every instruction set gives the same bits.
-    #[inline(always)]
-    fn with_simd<S: pulp::Simd>(self, _: S) -> f32 {
-        sum_of_squares(self.0, self.1)
-    }
+    wide!(sum_of_squares(a, b)).sqrt()
 }
 
 /// Indices: iterators of chunks are not always inlined into a loop as hot as this.

@@ -142,15 +142,7 @@ impl Pca {
             return;
         }
         let out = &mut out[..k];
-        // Without fused multiplication, so that every instruction set gives the same bits. The moved reference makes the closure
-        // one that can be called only once; others are called, not inlined, and so compiled for the oldest processors.
-        pulp::Arch::new().dispatch(
-            #[inline(always)]
-            || {
-                let out = { out };
-                self.add_projection(row, out);
-            },
-        );
+        wide!(self.add_projection(row, out));
     }
 
     /// Indices: iterators of chunks are not always inlined into a loop as hot as this.

@@ -146,7 +146,7 @@ impl<'a> Rows<'a> {
         });
         // A build locks the lower block first, an insertion the lists of new rows, so no two threads wait for each other.
         let (mut query_lists, mut column_lists) = (query_lists.map(lock), column_lists.map(lock));
-        pulp::Arch::new().dispatch(Tell {
+        let tell = Tell {
             x: self.x,
             sieve,
             queries,
@@ -154,12 +154,12 @@ impl<'a> Rows<'a> {
             dots: &dots,
             query_lists: query_lists.as_deref_mut(),
             column_lists: column_lists.as_deref_mut(),
-        });
+        };
+        wide!(tell.run());
     }
 }
 
-/// Measures the pairs of a block that pass, once, and offers each side to the other's list. A closure in its place is
-/// called, not inlined, and so compiled for the oldest processors only.
+/// Measures the pairs of a block that pass, once, and offers each side to the other's list.
 struct Tell<'t, 'q, 'c> {
     x: &'t Matrix,
     sieve: &'t Sieve<'t>,
@@ -170,12 +170,9 @@ struct Tell<'t, 'q, 'c> {
     column_lists: Option<&'t mut Lists<'c>>,
 }
 
-impl pulp::WithSimd for Tell<'_, '_, '_> {
-    type Output = ();
-
-    /// Without fused multiplication, so that every instruction set gives the same bits.
+impl Tell<'_, '_, '_> {
     #[inline(always)]
-    fn with_simd<S: pulp::Simd>(self, _: S) {
+    fn run(self) {
         let Self {
             x,
             sieve,
