@@ -157,7 +157,10 @@ impl Pipeline {
         let erasing = &self.erasing;
         let named = |departed: &Departed| erasing.names(&departed.path);
         self.collection.departed.retain(|departed| !named(departed));
-        if self.collection.departed.len() != before
+        if self.collection.departed.len() != before {
+            (self.unsaved, self.unneeded) = (true, true);
+        }
+        if self.unsaved
             && let Err(error) = self.save()
         {
             let what = "what the ignore patterns name is not erased yet; trying again";
