@@ -8,10 +8,8 @@ use super::{Damage, Grid, GridError, GridParams, Method, Polishing, SPARE};
 
 /// Price of each cell between an item and its home, in mean distances of direct neighbours, at `lambda = 1`.
 const SPRING: f32 = 0.035;
-/// Price of leaving a place in a polish, in the same unit.
-const STAY: f32 = 0.06;
-/// Price of leaving a place around an arrival, in the same unit, on grids of up to 1,000 items.
-const STAY_NEAR: f32 = 0.1;
+/// Price of leaving a place, in the same unit; around an arrival on grids of up to 1,000 items.
+const STAY: f32 = 0.08;
 /// Farthest that an item may go from its home, cells, at `lambda = 1`.
 const FROM_HOME: f32 = 3.0;
 /// Farthest that one operation may take an item, cells.
@@ -112,7 +110,7 @@ impl Grid {
         // One arrival is a smaller part of a larger grid, and may disturb fewer.
         let scale = (from.len() as f32 / 1000.0).max(1.0);
         Ties {
-            stay: STAY_NEAR * p.lambda * scale,
+            stay: STAY * p.lambda * scale,
             homeless: 1.0,
             ..self.ties(from, p)
         }

@@ -81,7 +81,7 @@ fn items_stay_near_their_homes_however_many_arrive() {
     arrivals.sort_unstable();
     assert!(arrivals[190] <= 8, "{arrivals:?}");
     let drift = grid.drift();
-    assert!(drift.mean <= 1.3 && drift.p95 <= 3, "{drift:?}");
+    assert!(drift.mean <= 1.2 && drift.p95 <= 3, "{drift:?}");
     let (_, points) = sample(500, 6, 3);
     let fresh = Grid::arrange(&z, &points, &p).expect("arranged");
     assert_eq!(fresh.drift(), Drift::default());
@@ -90,7 +90,7 @@ fn items_stay_near_their_homes_however_many_arrive() {
         quality::dpq16(&z, &cells, None, 0).expect("finite")
     };
     let (here, best) = (score(&grid), score(&fresh));
-    assert!(here > best - 0.01, "{here}, from nothing {best}");
+    assert!(here > best - 0.005, "{here}, from nothing {best}");
 }
 
 #[test]
