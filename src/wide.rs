@@ -1,6 +1,6 @@
 //! Vector instructions: one macro for all hot loops.
 
-/// What [`wide!`] moves; it must not be `Copy`.
+/// What `wide!` moves; it must not be `Copy`.
 pub(crate) struct Token;
 
 /// Runs an expression with the widest vector instructions there are; what it calls must be `#[inline(always)]`.

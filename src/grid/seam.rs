@@ -295,7 +295,7 @@ mod tests {
     fn a_seam_runs_where_spare_cells_are_few() {
         // All alike; columns 0 to 15 have every other cell spare, the last 14 none.
         let features = [[0.0f32; 4]; 900];
-        let spare = |i: u32| i % 30 < 16 && (i + i / 30) % 2 == 0;
+        let spare = |i: u32| i % 30 < 16 && (i + i / 30).is_multiple_of(2);
         let cells: Vec<u32> = (0..900).map(|i| if spare(i) { SPARE } else { i }).collect();
         let cuts = carve(&features, &cells, &[], 30, true);
         assert!(
