@@ -6,7 +6,10 @@ mod properties;
 mod publish_support;
 
 use mosaicd::{
-    publish::{Generation, Notes, OutputSpec, PublishError, Publisher, manifest::Quality, names},
+    publish::{
+        Generation, HistoryFiles, Notes, OutputSpec, PublishError, Publisher, manifest::Quality,
+        names,
+    },
     render::jpeg::encode_image,
 };
 use publish_support::*;
@@ -468,4 +471,28 @@ fn a_newer_schema_is_refused_and_names_of_ours_are_reserved() {
         b"{}"
     );
     assert_eq!(names::parse_mosaic_file("status.json"), None);
+}
+
+#[test]
+fn the_feed_has_what_a_publish_brought_that_failed_after_its_manifest_stood() {
+    let mut stage = Stage::new(31);
+    let mut generation = rows_of(30, 6, 6);
+    let entries = |stage: &Stage| {
+        let text = fs::read_to_string(stage.output.join("feed.json")).expect("a feed");
+        let feed: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        feed["items"].as_array().expect("a list").len()
+    };
+    let first = stage.publish(&generation, 1);
+    let mut history_files = HistoryFiles::open(&stage.output, "").expect("opened");
+    let manifest = stage.publisher().manifest().expect("published");
+    history_files.note(manifest, &first.touched).expect("noted");
+    assert_eq!(entries(&stage), 30);
+    // The second generation stands, but nobody is told what it changed.
+    generation.works.push(work(30, 30, 0, 5).into());
+    stage.publish(&generation, 2);
+    history_files.compare_next();
+    let again = stage.publish(&generation, 3);
+    let manifest = stage.publisher().manifest().expect("published");
+    history_files.note(manifest, &again.touched).expect("noted");
+    assert_eq!(entries(&stage), 31);
 }
