@@ -8,7 +8,7 @@ use super::{Damage, Grid, GridError, GridParams, Method, Polishing, SPARE};
 
 /// Price of each cell between an item and its home, in mean distances of direct neighbours, at `lambda = 1`.
 const SPRING: f32 = 0.035;
-/// Price of leaving a place, in the same unit; around an arrival on grids of up to 1,000 items.
+/// Price of leaving a place, in the same unit. Around an arrival it rises with the number of items above 1,000.
 const STAY: f32 = 0.08;
 /// Farthest that an item may go from its home, cells, at `lambda = 1`.
 const FROM_HOME: f32 = 3.0;
